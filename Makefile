@@ -1,0 +1,87 @@
+# Every verb once; the README, the hooks and CI call these. Needs git, make, Python 3.11 and a package index.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+UV_VERSION := 0.13.9
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV := .venvs/uv/bin/uv
+BIN := .venv/bin
+SERVING := .venvs/serving/bin/python
+# The model server runs in the environment of its image: no pandas, no scikit-learn, no MLflow.
+export LIFEBOAT_SERVING_PYTHON ?= $(CURDIR)/$(SERVING)
+# One cache for every environment, linked, not copied, into each.
+export UV_PYTHON_DOWNLOADS := never
+SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --python $(PYTHON) $(2) || \
+	{ echo "setup failed: the locked packages could not be installed (no network, or a full disk?); see the lines above" >&2; exit 1; }
+SOURCES := components pipelines serving tests
+
+.PHONY: help
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup ## prepare, train, judge, register and serve the Titanic model
+	@$(BIN)/lifeboat run $(ARGS)
+
+.PHONY: status
+status: setup ## say what serves
+	@$(BIN)/lifeboat status
+
+.PHONY: stop
+stop: setup ## end the model server
+	@$(BIN)/lifeboat stop
+
+.PHONY: mlflow-ui
+mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000
+	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.lifeboat/mlflow.db
+
+.PHONY: test
+test: setup-dev ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: setup-dev ## format, lint, types, lock file, duplicated code
+	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "run: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/pylint --disable=all --enable=duplicate-code --min-similarity-lines=8 \
+		--ignore-imports=y --ignore-docstrings=y --ignore-signatures=y components pipelines serving
+	@$(UV) lock --check --quiet
+	@echo "check: all good"
+
+.PHONY: format
+format: setup-dev ## format and fix what can be fixed
+	@$(BIN)/ruff format --quiet $(SOURCES)
+	@$(BIN)/ruff check --quiet --fix $(SOURCES)
+
+.PHONY: bench
+bench: setup-dev ## measure the steps at a million rows and batch scoring
+	@$(BIN)/python -m tests.bench.pipeline $(ARGS)
+
+.PHONY: clean
+clean: ## remove the environments (state in .lifeboat stays)
+	@rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: setup
+setup: .venvs/run.stamp
+
+.PHONY: setup-dev
+setup-dev: .venvs/dev.stamp
+
+.venvs/run.stamp: $(UV) uv.lock pyproject.toml
+	@echo "setting up: the pipeline's environment and the model server's"
+	@$(call SYNC,.venv,--group pipeline)
+	@$(call SYNC,.venvs/serving,--group serving)
+	@touch $@
+
+.venvs/dev.stamp: .venvs/run.stamp
+	@echo "setting up: the tests' environment"
+	@$(call SYNC,.venv,--group pipeline --group serving --group dev)
+	@touch $@
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+		{ echo "Python 3.11 is needed; '$(PYTHON)' is not. Say which with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv .venvs/uv
+	@.venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
+		{ rm -rf .venvs/uv; echo "setup failed: the package index cannot be reached to install uv" >&2; exit 1; }

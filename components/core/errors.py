@@ -1,0 +1,69 @@
+"""Every error a user can meet, as a tree; each message is one sentence that names the facts.
+
+LifeboatError
+├── SettingsError      a setting that is unknown or has no valid value
+├── UseCaseError       a use case that cannot be found or contradicts itself
+├── DataError          rows that cannot be used: names file, row, column and limit
+├── BundleError        a bundle that is incomplete, altered or of another format
+├── StorageError       a file or object that cannot be read or written
+├── RegistryError      the model registry is locked, unreachable or contradicts the request
+├── GateError          a verdict that is missing, failed or belongs to another bundle
+├── DeployError        a rollout that did not finish; the old version keeps serving
+└── PipelineError      a step of a run failed
+"""
+
+from __future__ import annotations
+
+
+class LifeboatError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+
+class SettingsError(LifeboatError):
+    """A setting is unknown or has no valid value."""
+
+
+class UseCaseError(LifeboatError):
+    """A use case cannot be found or contradicts itself."""
+
+
+class DataError(LifeboatError):
+    """Rows cannot be used.
+
+    Args:
+        problem: what is wrong, with the value and the limit it breaks.
+        file: path or URL of the table.
+        row: 1-based data row (the header is not counted).
+        column: name of the column.
+    """
+
+    def __init__(
+        self, problem: str, *, file: str | None = None, row: int | None = None, column: str | None = None
+    ) -> None:
+        place = [file, f"row {row}" if row is not None else None, f"column {column}" if column else None]
+        super().__init__(": ".join([*filter(None, [", ".join(filter(None, place))]), problem]))
+        self.problem, self.file, self.row, self.column = problem, file, row, column
+
+
+class BundleError(LifeboatError):
+    """A bundle is incomplete, altered or of another format."""
+
+
+class StorageError(LifeboatError):
+    """A file or object cannot be read or written."""
+
+
+class RegistryError(LifeboatError):
+    """The model registry is locked, unreachable or contradicts the request."""
+
+
+class GateError(LifeboatError):
+    """A verdict is missing, failed or belongs to another bundle."""
+
+
+class DeployError(LifeboatError):
+    """A rollout did not finish; the version that served before keeps serving."""
+
+
+class PipelineError(LifeboatError):
+    """A step of a pipeline run failed."""

@@ -1,0 +1,158 @@
+"""Settings of the steps and the command line: one frozen object, read once by each program's main.
+
+Each has a name, a default and a help text below; the variable is `LIFEBOAT_` and the name in capitals. A variable with
+that prefix that is no setting is an error, since it is a mistyped one; an empty one counts as unset. (The model server
+has settings of its own, with the prefix `LIFEBOAT_SERVER_`.)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from components.core.errors import SettingsError
+from components.core.storage import S3
+
+PREFIX = "LIFEBOAT_"
+SERVER_PREFIX = "LIFEBOAT_SERVER_"
+# What other libraries read from the environment, unless the user says otherwise: no telemetry, no code from a model
+# file, a registry that is down is reported within seconds, and in one sentence: MLflow logs a traceback of its own for
+# each error that it raises as well.
+LIBRARIES = {
+    "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+def _secret(text: str) -> Any:
+    """A setting that is, or may hold, a password: it stands in no repr."""
+    return field(default="", repr=False, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See each field's help."""
+
+    home: str = _setting(".lifeboat", "directory of all local state: runs, registry, bundles, logs")
+    tracking_uri: str = _secret("MLflow tracking server or database; SQLite under home unless set")
+    store: str = _setting("", "directory or s3://bucket/prefix of the bundles; under home unless set")
+    s3_endpoint: str = _setting("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
+    s3_access_key: str = _setting("", "access key of the S3 endpoint")
+    s3_secret_key: str = _secret("secret key of the S3 endpoint")
+    s3_region: str = _setting("", "region of the S3 endpoint, where it asks for one")
+    host: str = _setting("127.0.0.1", "address the local model server listens on")
+    port: int = _setting(9000, "port of the local model server")
+    metrics_port: int = _setting(6000, "port of its metrics")
+    serving_python: str = _setting("", "Python of the serving environment; this one unless set")
+    code_commit: str = _setting("", "commit of the code, for the lineage; asked of git unless set")
+    kfp_host: str = _setting("", "URL of the Kubeflow Pipelines API")
+    kfp_token: str = _secret("bearer token of that API")
+    kfp_token_file: str = _setting("", "file that holds the bearer token")
+    kfp_namespace: str = _setting("", "namespace of the runs, where Kubeflow has several users")
+
+    @property
+    def home_path(self) -> Path:
+        return Path(self.home).resolve()
+
+    @property
+    def tracking(self) -> str:
+        """The tracking URI in force."""
+        return self.tracking_uri or f"sqlite:///{self.home_path / 'mlflow.db'}"
+
+    @property
+    def shown_tracking(self) -> str:
+        """The tracking URI without a password, for people and logs."""
+        return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", self.tracking)
+
+    @property
+    def bundle_store(self) -> str:
+        """The address of the bundles in force."""
+        return self.store or str(self.home_path / "store")
+
+    @property
+    def s3(self) -> S3:
+        return S3(self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_region)
+
+    @property
+    def server_python(self) -> str:
+        return self.serving_python or sys.executable
+
+    def serving_state(self, usecase: str) -> Path:
+        """Directory of the local model server of a use case."""
+        return self.home_path / "serving" / usecase
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give another process the same settings, whatever it inherits besides."""
+        return {variable(spec.name): str(getattr(self, spec.name)) for spec in fields(self)}
+
+    def resolved(self) -> Settings:
+        """With paths and the commit fixed, so that it means the same in any working directory."""
+        commit = self.code_commit or _git_commit()
+        store = self.store if "://" in self.store or not self.store else str(Path(self.store).resolve())
+        return replace(self, home=str(self.home_path), store=store, code_commit=commit)
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Makes the settings of this program; call it once, in main.
+
+    Args:
+        environment: the process's own unless given.
+
+    Raises:
+        SettingsError: a variable is unknown or a value is not of its type.
+    """
+    if environment is None:
+        for name, value in LIBRARIES.items():
+            os.environ.setdefault(name, value)
+        environment = os.environ
+    known = {variable(spec.name): spec for spec in fields(Settings)}
+    given = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
+    unknown = sorted(name for name in given if name not in known and not name.startswith(SERVER_PREFIX))
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is no setting; the settings are {', '.join(sorted(known))}")
+    return Settings(
+        **{spec.name: _convert(name, given[name], spec.default) for name, spec in known.items() if given.get(name)}
+    )
+
+
+def _convert(name: str, text: str, default: Any) -> Any:
+    if not isinstance(default, int):
+        return text
+    try:
+        port = int(text)
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}, not a whole number") from None
+    if not 0 < port < 65536:
+        raise SettingsError(f"{name} is {port}, a port is 1 to 65535")
+    return port
+
+
+def _git_commit() -> str:
+    """The commit of this code, with '-dirty' where a tracked file differs; 'unknown' outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()

@@ -1,0 +1,160 @@
+"""A use case is a value: everything that differs between two tables, and nothing that does not.
+
+The platform imports `components.usecases.NAME` (or any dotted module) and takes its `USECASE`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.core.bundle import OUTPUT
+from components.core.errors import UseCaseError
+from components.core.gates import Gate
+from components.core.schema import Schema
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+PACKAGE = "components.usecases"
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One family of models to try.
+
+    Args:
+        name: in progress, metrics and the model card.
+        estimator: an unfitted scikit-learn classifier over the features, with a fixed `random_state`.
+        grid: parameter name to values; every combination is tried.
+    """
+
+    name: str
+    estimator: BaseEstimator
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the rows to judge by itself: one per value of a column, or per band of a number.
+
+    Args:
+        column: name of an input.
+        edges: inner limits of the bands, ascending; (16, 40) makes 'under 16', '16 to 40' and '40 and over'.
+    """
+
+    column: str
+    edges: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are divided.
+
+    Args:
+        test: share of the rows held out, which training never sees.
+        folds: of the cross-validation among the training rows.
+        salt: with another salt other groups are held out.
+    """
+
+    test: float = 0.2
+    folds: int = 5
+    salt: str = "lifeboat"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """When the world counts as changed.
+
+    Args:
+        window: rows in a window; windows do not overlap.
+        p_value: chance of a false alarm over all features of one window.
+        alarms, of: an alert needs this many drifted windows among the last `of`, the latest one included.
+        reference: at most so many training rows are kept as the reference.
+    """
+
+    window: int = 200
+    p_value: float = 0.05
+    alarms: int = 2
+    of: int = 3
+    reference: int = 1000
+
+
+@dataclass(frozen=True)
+class UseCase:
+    """All the platform has to know of one prediction task.
+
+    Args:
+        name: lower case letters, digits and hyphens; names the model in the registry and at the endpoint.
+        title: one line for people.
+        schema: of the raw rows.
+        data: path or URL of the labelled table, CSV or Parquet.
+        features: makes an unfitted transformer from a raw data frame (float32 and string columns) to float32 [n, k],
+            built from exportable parts only (`core.transformers` and scikit-learn's own).
+        candidates: the models to search.
+        gates: what a model must show to be shipped.
+        baseline: columns whose group means are the trivial model to beat.
+        slices: parts of the rows reported, and judged against the champion, by themselves.
+        split, drift: see there.
+        max_quarantine: share of rows that may break the schema before `preprocess` fails.
+    """
+
+    name: str
+    title: str
+    schema: Schema
+    data: str | Path
+    features: Callable[[], BaseEstimator]
+    candidates: tuple[Candidate, ...]
+    gates: tuple[Gate, ...]
+    baseline: tuple[str, ...]
+    slices: tuple[Slice, ...] = ()
+    split: Split = Split()
+    drift: Drift = Drift()
+    max_quarantine: float = 0.02
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UseCaseError(f"use case name {self.name!r} is not lower case letters, digits and hyphens")
+        wanted = {*self.baseline, *(part.column for part in self.slices)}
+        unknown = sorted(wanted - set(self.schema.names))
+        if unknown:
+            raise UseCaseError(f"use case {self.name}: baseline or slices name no input: {', '.join(unknown)}")
+        if not self.candidates or not self.gates:
+            raise UseCaseError(f"use case {self.name}: at least one candidate and one gate are needed")
+        if OUTPUT in self.schema.names:
+            raise UseCaseError(f"use case {self.name}: {OUTPUT} is the model's output, no column may be called so")
+        names = [candidate.name for candidate in self.candidates]
+        if len(set(names)) < len(names):
+            raise UseCaseError(f"use case {self.name}: two candidates share a name: {', '.join(sorted(names))}")
+
+
+def load_usecase(reference: str) -> UseCase:
+    """Gives the use case of a name under `components/usecases` or of a dotted module.
+
+    Raises:
+        UseCaseError: there is no such module, importing it fails, or it holds no USECASE.
+    """
+    module_name = reference if "." in reference else f"{PACKAGE}.{reference.replace('-', '_')}"
+    try:
+        module = importlib.import_module(module_name)
+    except UseCaseError:
+        raise
+    except Exception as error:  # a use case is anybody's code: whatever it raises is its own fault
+        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
+            raise UseCaseError(f"no use case {reference!r}; there are: {', '.join(list_usecases())}") from error
+        raise UseCaseError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    usecase = getattr(module, "USECASE", None)
+    if not isinstance(usecase, UseCase):
+        raise UseCaseError(f"{module_name} holds no USECASE of type UseCase")
+    return usecase
+
+
+def list_usecases() -> list[str]:
+    """Names of the use cases that the project ships."""
+    folder = Path(importlib.import_module(PACKAGE).__path__[0])
+    return sorted(path.parent.name.replace("_", "-") for path in folder.glob("*/__init__.py"))

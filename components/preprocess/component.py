@@ -1,0 +1,33 @@
+"""The preprocess step as Kubeflow sees it."""
+
+from kfp import dsl
+
+from components.core.images import COMPONENTS_IMAGE
+
+
+@dsl.component(base_image=COMPONENTS_IMAGE, install_kfp_package=False)
+def preprocess(
+    usecase: str,
+    data: str,
+    train_rows: dsl.Output[dsl.Dataset],
+    test_rows: dsl.Output[dsl.Dataset],
+    quarantine: dsl.Output[dsl.Dataset],
+    profile: dsl.Output[dsl.HTML],
+) -> None:
+    """Reads, checks, deduplicates and splits the labelled table; empty `data` means the use case's own."""
+    from components.core.settings import read_settings
+
+    # First: other libraries read what this sets when they are imported.
+    settings = read_settings()
+
+    from dataclasses import asdict
+    from pathlib import Path
+
+    from components.core.progress import say
+    from components.core.usecase import load_usecase
+    from components.preprocess import step
+
+    case = load_usecase(usecase)
+    paths = step.Outputs(*(Path(item.path) for item in (train_rows, test_rows, quarantine, profile)))
+    summary = step.preprocess(case, data or str(case.data), paths, s3=settings.s3, say=say)
+    train_rows.metadata.update(asdict(summary))

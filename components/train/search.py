@@ -1,0 +1,174 @@
+"""Cross-validated search over a use case's candidates, with groups kept whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.model_selection import ParameterGrid
+
+from components.core.calibration import apply_sigmoid, fit_sigmoid
+from components.core.errors import DataError, UseCaseError
+from components.core.split import assign_folds, positions
+from components.core.usecase import UseCase
+
+# More rows than this say little more about which candidate is best, and a search over a million takes an hour.
+MOST_ROWS = 20_000
+# Calibration must pay: it adds a dozen nodes to the graph.
+WORTHWHILE = 0.005
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One candidate with one set of parameters.
+
+    Args:
+        candidate: its name.
+        parameters: those set.
+        log_loss, log_loss_std, roc_auc: over the folds.
+        out_of_fold: probability of class 1 by a model that did not see the row, [n].
+    """
+
+    candidate: str
+    parameters: dict[str, Any]
+    log_loss: float
+    log_loss_std: float
+    roc_auc: float
+    out_of_fold: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Search:
+    """All trials, best first, and the calibration that suits the best."""
+
+    trials: list[Trial]
+    calibration: tuple[float, float] | None
+    calibrated_log_loss: float
+    rows: int
+
+    @property
+    def best(self) -> Trial:
+        return self.trials[0]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Features and labels of one fold, made once for all trials."""
+
+    seen: NDArray[np.float32]
+    seen_labels: NDArray[np.int8]
+    unseen: NDArray[np.float32]
+    rows: NDArray[np.int64]
+
+
+def search(
+    usecase: UseCase, X: Any, y: NDArray[np.int8], groups: list[str], *, seed: int, say: Callable[[str], None]
+) -> Search:
+    """Tries every candidate and parameter set; the lowest mean log loss over the folds wins.
+
+    Args:
+        usecase: candidates, features and split.
+        X: raw data frame, [n, columns].
+        y: labels, [n].
+        groups: group of each row, [n].
+        seed: of the estimators.
+        say: told of each trial.
+
+    Raises:
+        UseCaseError: a candidate or the features cannot be trained.
+        DataError: too few groups for so many folds.
+    """
+    sample = _sample(groups, usecase.split.salt)
+    X, y, groups = X.iloc[sample], y[sample], [groups[row] for row in sample]
+    fold = assign_folds(groups, y, folds=usecase.split.folds, salt=usecase.split.salt)
+    _refuse_one_sided(y, fold, usecase.split.folds)
+    folds = [_make_fold(usecase, X, y, fold == number) for number in range(usecase.split.folds)]
+    plans = list(_plans(usecase))
+    trials = []
+    for number, (name, estimator, parameters) in enumerate(plans, start=1):
+        start = time.perf_counter()
+        with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
+            trial = _try(name, seeded(clone(estimator).set_params(**parameters), seed), parameters, folds, y)
+        trials.append(trial)
+        shown = ", ".join(f"{key.rpartition('__')[2]}={value}" for key, value in parameters.items())
+        say(
+            f"trial {number}/{len(plans)}: {name} ({shown}): log loss {trial.log_loss:.4f} ± {trial.log_loss_std:.4f}, "
+            f"ROC AUC {trial.roc_auc:.4f}, {time.perf_counter() - start:.1f} s"
+        )
+    trials.sort(key=lambda trial: trial.log_loss)
+    calibration, calibrated = _calibrate(trials[0], y, fold)
+    return Search(trials, calibration, calibrated, len(y))
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Sets every `random_state` inside an estimator."""
+    names = [name for name in estimator.get_params() if name.rpartition("__")[2] == "random_state"]
+    return estimator.set_params(**dict.fromkeys(names, seed))
+
+
+def _plans(usecase: UseCase) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    for candidate in usecase.candidates:
+        with _blaming(f"candidate {candidate.name!r} has a grid that cannot be used"):
+            plans = list(ParameterGrid(dict(candidate.grid)))
+        for parameters in plans:
+            yield candidate.name, candidate.estimator, dict(sorted(parameters.items()))
+
+
+@contextmanager
+def _blaming(place: str) -> Iterator[None]:
+    """What scikit-learn refuses is the use case's to mend."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UseCaseError(f"{place}: {str(error).splitlines()[0]}") from error
+
+
+def _refuse_one_sided(y: NDArray[np.int8], fold: NDArray[np.int64], folds: int) -> None:
+    for number in range(folds):
+        held = fold == number
+        if len(np.unique(y[held])) < 2 or len(np.unique(y[~held])) < 2:
+            problem = f"too few groups of both classes for {folds} folds: fold {number + 1} ({held.sum()} rows)"
+            raise DataError(f"{problem} or the rest has only one class")
+
+
+def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:
+    """Rows of whole groups, about MOST_ROWS of them."""
+    if len(groups) <= MOST_ROWS:
+        return np.arange(len(groups))
+    return np.flatnonzero(positions(groups, f"{salt}/search") < MOST_ROWS / len(groups))
+
+
+def _make_fold(usecase: UseCase, X: Any, y: NDArray[np.int8], held: NDArray[np.bool_]) -> Fold:
+    with _blaming("the features cannot be made"):
+        features = usecase.features()
+        seen = features.fit_transform(X[~held], y[~held])
+        return Fold(seen, y[~held], features.transform(X[held]), np.flatnonzero(held))
+
+
+def _try(name: str, estimator: Any, parameters: dict[str, Any], folds: list[Fold], y: NDArray[np.int8]) -> Trial:
+    probability = np.empty(len(y))
+    losses, areas = [], []
+    for fold in folds:
+        model = clone(estimator).fit(fold.seen, fold.seen_labels)
+        probability[fold.rows] = model.predict_proba(fold.unseen)[:, 1]
+        losses.append(log_loss(y[fold.rows], probability[fold.rows], labels=[0, 1]))
+        areas.append(roc_auc_score(y[fold.rows], probability[fold.rows]))
+    return Trial(name, parameters, float(np.mean(losses)), float(np.std(losses)), float(np.mean(areas)), probability)
+
+
+def _calibrate(trial: Trial, y: NDArray[np.int8], fold: NDArray[np.int64]) -> tuple[tuple[float, float] | None, float]:
+    """Slope and intercept if Platt scaling pays on rows it was not fitted on, and the log loss with it."""
+    scaled = np.empty(len(y))
+    for number in np.unique(fold):
+        held = fold == number
+        scaled[held] = apply_sigmoid(trial.out_of_fold[held], *fit_sigmoid(trial.out_of_fold[~held], y[~held]))
+    plain, calibrated = (float(log_loss(y, probability)) for probability in (trial.out_of_fold, scaled))
+    pays = calibrated < plain * (1 - WORTHWHILE)
+    return (fit_sigmoid(trial.out_of_fold, y) if pays else None), calibrated

@@ -1,0 +1,210 @@
+"""Train: search, final fit, calibration, ONNX export, parity check, bundle."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from components.core.calibration import Calibrated
+from components.core.errors import BundleError
+from components.core.export import export_onnx
+from components.core.schema import Schema
+from components.core.scoring import Scorer
+from components.core.split import group_names, positions
+from components.core.usecase import UseCase
+from components.preprocess.step import Summary, read_summary
+from components.train.search import Search, search, seeded
+
+# Float32 sums differ from float64 sums by about 1e-6; a row on the wrong side of a threshold by far more.
+PARITY = 1e-5
+GOLDEN_ROWS = 20
+VERSIONS = ("numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn", "skl2onnx")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave: the bundle's digest, the fitted pipeline, the search."""
+
+    digest: str
+    model: Pipeline
+    search: Search
+
+
+def train(
+    usecase: UseCase,
+    rows: Path,
+    bundle: Path,
+    *,
+    seed: int = 0,
+    code: str = "unknown",
+    say: Callable[[str], None] = print,
+) -> Trained:
+    """Trains the use case's best model and writes its bundle.
+
+    Args:
+        usecase: features, candidates and schema.
+        rows: the training rows of `preprocess`.
+        bundle: directory to make.
+        seed: of everything random.
+        code: the commit, for the lineage.
+        say: told of each trial and stage.
+
+    Raises:
+        DataError: rows was not written by `preprocess`.
+        BundleError: the exported graph does not give what the pipeline gives.
+    """
+    summary = read_summary(rows)
+    table = pq.read_table(rows)
+    X, y, groups = _matrix(table, usecase.schema)
+    found = search(usecase, X, y, groups, seed=seed, say=say)
+    say(f"best: {found.best.candidate}; calibration {'helps' if found.calibration else 'does not help'}")
+    model = _fit(usecase, found, X, y, seed)
+    graph = export_onnx(model, usecase.schema)
+    scorer = Scorer(graph, usecase.schema)
+    worst = _check_parity(model, scorer, X, table)
+    say(f"ONNX graph of {len(graph):,} bytes differs from scikit-learn by at most {worst:.1e} over {len(y):,} rows")
+    reference = _reference(table, groups, usecase)
+    files = {
+        MODEL: graph,
+        SCHEMA: usecase.schema.to_json().encode(),
+        REFERENCE: _parquet(reference),
+        GOLDEN: _golden(reference, scorer, usecase.schema),
+    }
+    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, table, seed, code))
+    return Trained(digest, model, found)
+
+
+def data_frame(table: pa.Table, schema: Schema) -> Any:
+    """The raw inputs as the features take them: float32 columns and columns of Python strings."""
+    frame = table.select(list(schema.names)).to_pandas()
+    return frame.astype({column.name: np.float32 if column.is_number else object for column in schema.columns})
+
+
+def _matrix(table: pa.Table, schema: Schema) -> tuple[Any, NDArray[np.int8], list[str]]:
+    return data_frame(table, schema), table.column(schema.label.name).to_numpy(), group_names(table, schema)
+
+
+def _fit(usecase: UseCase, found: Search, X: Any, y: NDArray[np.int8], seed: int) -> Pipeline:
+    candidate = next(item for item in usecase.candidates if item.name == found.best.candidate)
+    estimator = seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
+    features = usecase.features()
+    estimator.fit(features.fit_transform(X, y), y)
+    classifier = Calibrated(estimator, *found.calibration) if found.calibration else estimator
+    return Pipeline([("features", features), ("classifier", classifier)])
+
+
+def _check_parity(model: Pipeline, scorer: Scorer, X: Any, table: pa.Table) -> float:
+    expected = model.predict_proba(X)
+    worst = float(np.abs(scorer.probabilities(table) - expected).max())
+    if not worst <= PARITY:
+        raise BundleError(
+            f"the ONNX graph differs from the scikit-learn pipeline by {worst:.2g}, at most {PARITY:g} may"
+        )
+    return worst
+
+
+def _reference(table: pa.Table, groups: list[str], usecase: UseCase) -> pa.Table:
+    """A random but repeatable part of the training rows, raw columns only."""
+    rows = [f"{group}/{row}" for row, group in enumerate(groups)]
+    order = np.argsort(positions(rows, f"{usecase.split.salt}/reference"))[: usecase.drift.reference]
+    return table.select(list(usecase.schema.names)).take(pa.array(np.sort(order))).replace_schema_metadata(None)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
+    """Rows with the graph's answers, the last one with every null that is allowed."""
+    chosen = np.linspace(0, reference.num_rows - 1, GOLDEN_ROWS).astype(int)
+    rows = reference.take(pa.array(chosen)).to_pylist()
+    rows.append({**rows[0], **{column.name: column.null for column in schema.columns if column.nullable}})
+    try:
+        answers = scorer.probabilities(pa.Table.from_pylist(rows, schema=reference.schema)).tolist()
+    except BundleError as error:
+        nullable = ", ".join(column.name for column in schema.columns if column.nullable)
+        raise BundleError(f"the model must answer a row without the nullable columns {nullable}: {error}") from error
+    golden = [
+        {"row": {name: _json_value(value) for name, value in row.items()}, "probabilities": answer}
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    return (json.dumps(golden, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _json_value(value: Any) -> Any:
+    if value == "" or value != value:  # only NaN differs from itself
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _manifest(
+    usecase: UseCase, summary: Summary, found: Search, table: pa.Table, seed: int, code: str
+) -> dict[str, Any]:
+    """No time, path or host stands here: the same data, code and seed give the same digest."""
+    return {
+        "usecase": usecase.name,
+        "title": usecase.title,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+        "lineage": {
+            "data": {
+                "digest": summary.digest,
+                "rows": summary.rows,
+                "train": summary.train,
+                "test": summary.test,
+            },
+            "split": summary.split,
+            "code": code,
+            "seed": seed,
+        },
+        "training": {
+            "candidate": found.best.candidate,
+            "parameters": found.best.parameters,
+            "calibration": found.calibration,
+            "cross_validation": {
+                "rows": found.rows,
+                "folds": usecase.split.folds,
+                "log_loss": round(found.best.log_loss, 6),
+                "log_loss_calibrated": round(found.calibrated_log_loss, 6),
+                "roc_auc": round(found.best.roc_auc, 6),
+            },
+            "trials": [
+                {
+                    "candidate": trial.candidate,
+                    "parameters": trial.parameters,
+                    "log_loss": round(trial.log_loss, 6),
+                }
+                for trial in found.trials
+            ],
+            "baseline": _baseline(usecase, table),
+        },
+    }
+
+
+def _baseline(usecase: UseCase, table: pa.Table) -> dict[str, Any]:
+    """Share of class 1 per group of the baseline columns, among the training rows."""
+    label = usecase.schema.label.name
+    columns = list(usecase.baseline)
+    means = table.group_by(columns, use_threads=False).aggregate([(label, "mean")]).to_pylist()
+    groups = [{"values": [_json_value(row[name]) for name in columns], "rate": row[f"{label}_mean"]} for row in means]
+    overall = float(np.mean(table.column(label).to_numpy()))
+    return {
+        "columns": columns,
+        "overall": overall,
+        "groups": sorted(groups, key=lambda group: str(group["values"])),
+    }

@@ -1,0 +1,91 @@
+import sys
+from dataclasses import replace
+
+import pytest
+
+from components.core.errors import UseCaseError
+from components.core.schema import Column, Label, Schema
+from components.core.usecase import Slice, UseCase, list_usecases, load_usecase
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Writes the module `made.usecase`, which can be imported while the test runs."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "made").mkdir()
+    yield (tmp_path / "made" / "usecase.py").write_text
+    for name in ("made", "made.usecase"):
+        sys.modules.pop(name, None)
+
+
+def test_a_shipped_use_case_is_found_by_name():
+    names = list_usecases()
+    assert names
+    for name in names:
+        assert isinstance(load_usecase(name), UseCase)
+        assert load_usecase(name).name == name
+
+
+@pytest.mark.parametrize(
+    "reference", ["nothing", "no.such.module", "", ".", "a/b", "a b", "..x", "tests.usecases.nothing"]
+)
+def test_an_unknown_use_case_is_one_sentence(reference):
+    with pytest.raises(UseCaseError) as error:
+        load_usecase(reference)
+    assert "\n" not in str(error.value)
+
+
+def test_the_known_use_cases_are_named():
+    with pytest.raises(UseCaseError, match=f"no use case 'nothing'; there are: {list_usecases()[0]}"):
+        load_usecase("nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
+        ("x = (", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("from components.core.schema import Column\nColumn('a', 'text')", "kind 'text' is none of"),
+    ],
+)
+def test_a_use_case_that_cannot_be_imported_says_why(module, text, sentence):
+    module(text)
+    with pytest.raises(UseCaseError, match=sentence) as error:
+        load_usecase("made.usecase")
+    assert "\n" not in str(error.value)
+
+
+def test_a_module_without_a_use_case_is_refused():
+    with pytest.raises(UseCaseError, match="json.decoder holds no USECASE"):
+        load_usecase("json.decoder")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"name": "Two Words"}, "is not lower case letters"),
+        ({"name": ""}, "is not lower case letters"),
+        ({"baseline": ("colour",)}, "baseline or slices name no input: colour"),
+        ({"slices": (Slice("colour"),)}, "baseline or slices name no input: colour"),
+        ({"candidates": ()}, "at least one candidate"),
+        ({"gates": ()}, "one gate"),
+        (
+            {
+                "schema": Schema((Column("probabilities", "float"),), Label("y", ("n", "y"))),
+                "baseline": (),
+                "slices": (),
+            },
+            "probabilities is the model's output",
+        ),
+    ],
+)
+def test_a_use_case_that_contradicts_itself_is_refused(change, sentence):
+    with pytest.raises(UseCaseError, match=sentence):
+        replace(load_usecase("titanic"), **change)
+
+
+def test_two_candidates_of_one_name_are_refused():
+    usecase = load_usecase("titanic")
+    with pytest.raises(UseCaseError, match="two candidates share a name"):
+        replace(usecase, candidates=(usecase.candidates[0], usecase.candidates[0]))

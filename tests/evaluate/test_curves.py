@@ -1,0 +1,80 @@
+import math
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import auc, confusion_matrix, roc_auc_score, roc_curve
+
+from components.core.scoring import Scorer
+from components.evaluate.curves import ROC_POINTS, calibration, confusion, histogram, latency, percentile, roc
+from components.evaluate.statistics import Scored
+
+from .world import SCHEMA_OF_ALL, TRUTH, graph, rows
+
+
+def sample(count, decimals=9):
+    random = np.random.default_rng(0)
+    y = (random.random(count) < 0.4).astype(np.int8)
+    return y, np.round(np.clip(random.normal(0.4 + 0.2 * y, 0.2), 0, 1), decimals)
+
+
+def test_a_short_curve_is_that_of_scikit_learn():
+    y, p = sample(100, decimals=1)
+    fpr, tpr, thresholds = roc_curve(y, p, drop_intermediate=False)
+    curve = roc(y, p)
+    assert curve.fpr == pytest.approx(fpr)
+    assert curve.tpr == pytest.approx(tpr)
+    assert curve.thresholds[1:] == pytest.approx(thresholds[1:])
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_area():
+    y, p = sample(20_000)
+    curve = roc(y, p)
+    assert 100 < len(curve.fpr) == len(curve.tpr) == len(curve.thresholds) <= ROC_POINTS
+    assert (curve.fpr[0], curve.tpr[0], curve.fpr[-1], curve.tpr[-1]) == (0, 0, 1, 1)
+    assert np.all(np.diff(curve.fpr) >= 0)
+    assert np.all(np.diff(curve.tpr) >= 0)
+    assert np.all(np.diff(curve.thresholds) < 0)
+    assert auc(curve.fpr, curve.tpr) == pytest.approx(roc_auc_score(y, p), abs=2e-4)
+
+
+def test_all_points_are_finite_plain_floats():
+    y, p = sample(50)
+    p[0] = 1.0
+    curve = roc(y, p)
+    assert all(type(value) is float and math.isfinite(value) for value in curve.fpr + curve.tpr + curve.thresholds)
+    assert curve.thresholds[0] > 1
+
+
+def test_confusion_counts_true_classes_by_row():
+    y, p = sample(100)
+    p[0] = 0.5
+    assert confusion(y, p, ("no", "yes")).matrix == confusion_matrix(y, p > 0.5).tolist()
+
+
+def test_calibration_bins_hold_every_row_once():
+    y, p = sample(105, decimals=2)
+    bins = calibration(y, p, Scored(y, p))
+    assert sum(each.rows for each in bins) == 105
+    assert sum(each.rows * each.predicted for each in bins) == pytest.approx(p.sum())
+    assert sum(each.rows * each.observed.value for each in bins) == pytest.approx(y.sum())
+
+
+def test_the_histogram_counts_both_ends():
+    y = np.array([0, 0, 1, 1], dtype=np.int8)
+    counts = histogram(y, np.array([0.0, 1.0, 1.0000001, 0.5])).counts
+    assert [sum(side) for side in counts] == [2, 2]
+    assert (counts[0][0], counts[0][-1], counts[1][-1]) == (1, 1, 1)
+
+
+def test_latency_is_in_microseconds_of_one_row():
+    found = latency(Scorer(graph(TRUTH), SCHEMA_OF_ALL), pa.table(rows(3)))
+    assert set(found) == {"latency_p50_us", "latency_p99_us"}
+    assert 1 < found["latency_p50_us"].value <= found["latency_p99_us"].value < 1e6
+    assert all(figure.low <= figure.value <= figure.high for figure in found.values())
+
+
+def test_limits_of_a_median_are_order_statistics():
+    # Of 100 values the 40th and the 60th, counted from 0, hold the median with 95 % confidence.
+    found = percentile([1_000 * value for value in range(100)], 0.5)
+    assert (found.low, found.value, found.high) == (40, 49.5, 60)

@@ -1,0 +1,100 @@
+import numpy as np
+import onnx
+import pyarrow as pa
+import pytest
+
+from components.core import scoring
+from components.core.errors import BundleError, DataError
+from components.core.schema import Column, Label, Schema
+from components.core.scoring import Scorer, feeds
+
+from .world import SCHEMA_OF_ALL, TRUTH, graph, rows
+
+SMALL = Schema((Column("a", "float", nullable=True), Column("b", "string", nullable=True)), Label("y", ("no", "yes")))
+
+
+def test_nulls_become_nan_and_the_empty_string():
+    made = feeds(SMALL, pa.table({"a": pa.array([1.5, None]), "b": pa.array(["x", None]), "other": [1, 2]}))
+    assert list(made) == ["a", "b"]
+    assert made["a"].dtype == np.float32
+    assert made["a"].shape == (2, 1)
+    assert made["a"][0, 0] == 1.5
+    assert np.isnan(made["a"][1, 0])
+    assert made["b"].tolist() == [["x"], [""]]
+
+
+@pytest.mark.parametrize("values", [[1, 0], [True, False], pa.array([1.0, 0.0], pa.float64())])
+def test_any_number_feeds_a_number(values):
+    made = feeds(SMALL, pa.table({"a": values, "b": pa.array(["x", "y"]).dictionary_encode()}))
+    assert made["a"].tolist() == [[1], [0]]
+    assert made["b"].tolist() == [["x"], ["y"]]
+
+
+def test_rows_given_as_json_objects_may_hold_nothing_but_nulls():
+    made = feeds(SMALL, pa.Table.from_pylist([{"a": None, "b": None}]))
+    assert np.isnan(made["a"]).all()
+    assert made["b"].tolist() == [[""]]
+
+
+def test_a_slice_of_a_table_feeds_only_its_rows():
+    table = pa.table({"a": [1.0, 2.0, 3.0], "b": ["x", "y", "z"]})
+    assert feeds(SMALL, table.slice(1, 1))["b"].tolist() == [["y"]]
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(DataError, match="columns missing: b; there are: a"):
+        feeds(SMALL, pa.table({"a": [1.0]}))
+
+
+@pytest.mark.parametrize(("column", "values"), [("a", ["1"]), ("b", [1])])
+def test_text_and_numbers_are_not_mixed_up(column, values):
+    table = pa.table({"a": [1.0], "b": ["x"]} | {column: values})
+    with pytest.raises(DataError, match=f"column {column}: holds"):
+        feeds(SMALL, table)
+
+
+def test_probabilities_are_those_of_the_formula(monkeypatch):
+    monkeypatch.setattr(scoring, "CHUNK", 64)
+    data = rows(150)
+    found = Scorer(graph(TRUTH), SCHEMA_OF_ALL).probabilities(pa.table(data))
+    expected = 1 / (1 + np.exp(-(2 * data["skill"].astype(float) + (data["sex"] == "female"))))
+    assert found.dtype == np.float32
+    assert found.shape == (150, 2)
+    assert found[:, 1] == pytest.approx(expected, abs=1e-6)
+    assert found.sum(axis=1) == pytest.approx(np.ones(150), abs=1e-6)
+
+
+def test_an_empty_table_has_no_probabilities():
+    table = pa.table(rows(5)).slice(0, 0)
+    assert Scorer(graph(TRUTH), SCHEMA_OF_ALL).probabilities(table).shape == (0, 2)
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph", graph(TRUTH)[:-20]])
+def test_bytes_that_are_no_graph_are_refused(content):
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        Scorer(content, SCHEMA_OF_ALL)
+
+
+def test_a_graph_that_takes_unknown_columns_is_refused():
+    with pytest.raises(BundleError, match="columns the schema does not name: sex, skill"):
+        Scorer(graph(TRUTH), SMALL)
+
+
+def test_a_graph_without_the_output_is_refused():
+    model = onnx.load_from_string(graph(TRUTH))
+    model.graph.output[0].name = model.graph.node[-1].output[0] = "label"
+    with pytest.raises(BundleError, match="no output 'probabilities', only label"):
+        Scorer(model.SerializeToString(), SCHEMA_OF_ALL)
+
+
+def test_a_graph_that_takes_another_type_fails_with_its_reason():
+    text = Schema((Column("skill", "string"),), Label("y", ("no", "yes")))
+    scorer = Scorer(graph({"skill": 1.0}), text)
+    with pytest.raises(BundleError, match="fails on 1 rows"):
+        scorer.probabilities(pa.table({"skill": ["1"]}))
+
+
+def test_a_probability_that_is_not_finite_is_refused():
+    scorer = Scorer(graph({"age": 1.0}), SCHEMA_OF_ALL)
+    with pytest.raises(BundleError, match="not finite"):
+        scorer.probabilities(pa.table(rows(100)))

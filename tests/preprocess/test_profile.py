@@ -1,0 +1,59 @@
+from html.parser import HTMLParser
+
+from components.core.schema import Column, Label, Schema
+from components.preprocess.step import preprocess
+
+from .world import make_usecase, outputs, quiet, rows, write
+
+HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
+
+
+class Page(HTMLParser):
+    """Tags and text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def profile(tmp_path, table, usecase):
+    out = outputs(tmp_path / "out")
+    preprocess(usecase, write(tmp_path / "rows.csv", table), out, say=quiet)
+    text = out.profile.read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+def test_hostile_names_and_values_are_only_text(tmp_path):
+    columns = (Column(HOSTILE, "string", description=HOSTILE), Column("dose", "float", nullable=True))
+    schema = Schema(columns, Label("cured", ("ill", HOSTILE)))
+    usecase = make_usecase(schema, title=HOSTILE, baseline=())
+    table = [{HOSTILE: HOSTILE, "dose": n % 50, "cured": n % 2} for n in range(60)]
+    text, page = profile(tmp_path, table, usecase)
+    assert "script" not in {tag for tag, _ in page.tags}
+    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert "<script" not in text
+    assert page.text.count(HOSTILE) >= 4
+    labels = [attributes["aria-label"] for _, attributes in page.tags if "aria-label" in attributes]
+    assert f"distribution of {HOSTILE}" in labels
+
+
+def test_every_column_and_count_is_shown(tmp_path):
+    table = [row | ({"dose": ""} if row["id"] <= 30 else {}) for row in rows()]
+    table[0]["sex"] = "x"
+    _, page = profile(tmp_path, table, make_usecase())
+    assert sum(tag == "article" for tag, _ in page.tags) == 3
+    for shown in ("dose", "sex", "note", "60", "in quarantine", "29 (49.2 %)", "median", "well"):
+        assert shown in page.text
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path):
+    _, page = profile(tmp_path, rows(), make_usecase())
+    assert not {"link", "img", "iframe", "script"} & {tag for tag, _ in page.tags}
+    assert not any(key in ("src", "href") for _, attributes in page.tags for key in attributes)

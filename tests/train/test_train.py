@@ -1,0 +1,293 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from components.core.bundle import open_bundle
+from components.core.errors import BundleError, DataError, UseCaseError
+from components.core.scoring import Scorer
+from components.core.transformers import CategoryFlags, Floats32
+from components.core.usecase import Candidate, Split
+from components.preprocess.step import preprocess
+from components.train import step
+from components.train.search import search, seeded
+from components.train.step import data_frame, train
+from tests.preprocess.world import make_usecase, outputs, quiet, rows, write
+
+
+def make_features():
+    return ColumnTransformer([("dose", SimpleImputer(), ["dose"]), ("sex", CategoryFlags(("f", "m")), ["sex"])])
+
+
+LOGISTIC = Candidate("logistic", LogisticRegression(), {"C": (0.1, 1.0)})
+FOREST = Candidate("forest", make_pipeline(StandardScaler(), RandomForestClassifier(5, random_state=0)))
+
+
+def patients(count=400, seed=0):
+    """Families of two; the dose and the sex say much about the label, not all."""
+    random = np.random.default_rng(seed)
+    dose = random.uniform(0, 100, count).round(2)
+    odds = np.exp(0.06 * (dose - 50) + np.tile([1, -1], count // 2))
+    cured = random.random(count) < odds / (1 + odds)
+    return [row | {"dose": d, "cured": int(c)} for row, d, c in zip(rows(count), dose.tolist(), cured, strict=True)]
+
+
+def prepared(folder, usecase, table=None):
+    folder.mkdir(exist_ok=True)
+    out = outputs(folder)
+    preprocess(usecase, write(folder / "rows.csv", table or patients()), out, say=quiet)
+    return out.train
+
+
+def usecase_of(*candidates, **options):
+    return make_usecase(features=make_features, candidates=candidates, **options)
+
+
+def test_a_bundle_holds_model_lineage_and_reference(tmp_path):
+    usecase, said = usecase_of(LOGISTIC, FOREST), []
+    train_rows = prepared(tmp_path / "data", usecase)
+    trained = train(usecase, train_rows, tmp_path / "b", seed=7, code="abc123", say=said.append)
+    bundle, table = open_bundle(tmp_path / "b"), pq.read_table(train_rows)
+    assert bundle.digest == trained.digest
+    assert bundle.schema == usecase.schema
+    facts = bundle.manifest
+    assert facts["lineage"]["code"] == "abc123"
+    assert facts["lineage"]["seed"] == 7
+    assert facts["lineage"]["data"]["rows"] == 400
+    assert facts["lineage"]["data"]["train"] == table.num_rows
+    assert facts["lineage"]["split"]["salt"] == "s"
+    assert set(facts["versions"]) >= {"python", "scikit-learn", "skl2onnx", "onnxruntime"}
+    assert len(facts["training"]["trials"]) == 3
+    losses = [trial["log_loss"] for trial in facts["training"]["trials"]]
+    assert losses == sorted(losses)
+    assert facts["training"]["cross_validation"]["log_loss"] == losses[0]
+    assert str(tmp_path) not in json.dumps(facts)
+
+    expected = trained.model.predict_proba(data_frame(table, usecase.schema))
+    assert np.abs(Scorer(bundle.model, bundle.schema).probabilities(table) - expected).max() < 1e-5
+    assert sum(line.startswith("trial ") for line in said) == 3
+    assert said[0].startswith("trial 1/3: logistic (C=0.1): log loss ")
+    assert any("differs from scikit-learn by at most" in line for line in said)
+
+
+def test_the_reference_holds_training_rows_only(tmp_path):
+    usecase = usecase_of(LOGISTIC)
+    train_rows = prepared(tmp_path / "data", usecase)
+    train(usecase, train_rows, tmp_path / "b", say=quiet)
+    reference = pq.read_table(open_bundle(tmp_path / "b").reference)
+    assert reference.column_names == list(usecase.schema.names)
+    assert reference.num_rows == pq.read_table(train_rows).num_rows
+    train_doses = set(pq.read_table(train_rows)["dose"].to_pylist())
+    held_out = set(pq.read_table(train_rows.with_name("test.parquet"))["dose"].to_pylist()) - train_doses
+    assert held_out
+    assert set(reference["dose"].to_pylist()) <= train_doses
+    assert not reference.schema.metadata
+
+
+def test_golden_rows_are_valid_requests_with_the_models_answers(tmp_path):
+    usecase = usecase_of(LOGISTIC)
+    train(usecase, prepared(tmp_path / "data", usecase), tmp_path / "b", say=quiet)
+    bundle = open_bundle(tmp_path / "b")
+    scorer = Scorer(bundle.model, bundle.schema)
+    assert bundle.golden[-1]["row"] == {"dose": None, "sex": None, "note": None}
+    for case in bundle.golden:
+        parsed = bundle.schema.parse_row(case["row"])
+        inputs = {
+            c.name: np.array([[parsed[c.name]]], dtype=np.float32 if c.is_number else object)
+            for c in bundle.schema.columns
+        }
+        assert np.allclose(scorer.run(inputs)[0], case["probabilities"], atol=1e-6)
+
+
+TWICE = """
+import sys
+from pathlib import Path
+from tests.train.test_train import FOREST, LOGISTIC, quiet, train, usecase_of
+train_rows, bundle, seed = sys.argv[1:]
+print(train(usecase_of(LOGISTIC, FOREST), Path(train_rows), Path(bundle), seed=int(seed), code="c", say=quiet).digest)
+"""
+
+
+def test_data_code_and_seed_give_the_digest_in_any_process(tmp_path):
+    usecase = usecase_of(LOGISTIC, FOREST)
+    one = prepared(tmp_path / "one", usecase)
+    other = prepared(tmp_path / "other", usecase, patients(seed=1))
+
+    def digest(name, data=one, seed=0, hash_seed="1"):
+        command = [sys.executable, "-c", TWICE, str(data), str(tmp_path / name), str(seed)]
+        environment = {"PYTHONHASHSEED": hash_seed, "PATH": ""}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100, check=True)
+        return done.stdout.strip()
+
+    first = digest("a")
+    assert digest("b", hash_seed="2") == first
+    assert (tmp_path / "a" / "model.onnx").read_bytes() == (tmp_path / "b" / "model.onnx").read_bytes()
+    here = [
+        train(usecase, data, tmp_path / name, seed=seed, code=code, say=quiet).digest
+        for name, data, seed, code in [("c", one, 0, "c"), ("d", one, 1, "c"), ("e", other, 0, "c"), ("f", one, 0, "d")]
+    ]
+    assert here[0] == first
+    assert len(set(here)) == 4
+
+
+class Bold(ClassifierMixin, BaseEstimator):
+    """A logistic regression that triples its log odds: right in order, far too sure of itself."""
+
+    def fit(self, X, y):
+        self.classes_ = np.array([0, 1])
+        self.inner_ = LogisticRegression().fit(X, y)
+        self.inner_.coef_ *= 3
+        self.inner_.intercept_ *= 3
+        return self
+
+    def predict_proba(self, X):
+        return self.inner_.predict_proba(X)
+
+
+def split_of(table):
+    frame = pd.DataFrame(table)
+    frame = frame.astype({"dose": np.float32})
+    return frame[["dose", "sex", "note"]], frame["cured"].to_numpy(np.int8), [f"g{name}" for name in frame["family"]]
+
+
+def test_calibration_is_chosen_where_it_helps():
+    X, y, groups = split_of(patients(1000))
+    bold = search(usecase_of(Candidate("bold", Bold())), X, y, groups, seed=0, say=quiet)
+    assert bold.calibration is not None
+    assert bold.calibration[0] == pytest.approx(1 / 3, abs=0.1)
+    assert bold.calibrated_log_loss < bold.best.log_loss
+    modest = search(usecase_of(Candidate("modest", LogisticRegression())), X, y, groups, seed=0, say=quiet)
+    assert modest.calibration is None
+
+
+def test_the_graph_of_a_calibrated_model_is_calibrated(tmp_path):
+    """A deep tree-based model on few rows is over-confident."""
+    deep = HistGradientBoostingClassifier(max_iter=60, learning_rate=0.5, min_samples_leaf=2, early_stopping=False)
+    usecase, said = usecase_of(Candidate("deep", deep)), []
+    train_rows = prepared(tmp_path / "data", usecase)
+    trained = train(usecase, train_rows, tmp_path / "b", say=said.append)
+    assert "best: deep; calibration helps" in said
+    bundle, table = open_bundle(tmp_path / "b"), pq.read_table(train_rows)
+    assert bundle.manifest["training"]["calibration"] == list(trained.search.calibration)
+    answers = Scorer(bundle.model, bundle.schema).probabilities(table)
+    raw = trained.model[-1].estimator.predict_proba(trained.model[0].transform(data_frame(table, usecase.schema)))
+    assert np.abs(answers - trained.model.predict_proba(data_frame(table, usecase.schema))).max() < 1e-5
+    assert np.abs(answers - raw).max() > 0.05
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Notes the doses it is shown."""
+
+    seen: list = []  # noqa: RUF012  # clones share it on purpose
+
+    def fit(self, X, y):
+        self.classes_ = np.array([0, 1])
+        self.known_ = set(X[:, 0].tolist())
+        return self
+
+    def predict_proba(self, X):
+        self.seen.append((self.known_, set(X[:, 0].tolist())))
+        return np.full((len(X), 2), 0.5)
+
+
+def test_a_family_is_never_both_fitted_and_judged():
+    table = [row | {"dose": (row["id"] - 1) // 2} for row in patients(120)]  # the dose is the family's number
+    X, y, groups = split_of(table)
+    Recorder.seen.clear()
+    search(usecase_of(Candidate("recorder", Recorder())), X, y, groups, seed=0, say=quiet)
+    assert len(Recorder.seen) == 3
+    assert all(known and asked and not known & asked for known, asked in Recorder.seen)
+    assert set().union(*(asked for _, asked in Recorder.seen)) == set(range(60))
+
+
+def test_rows_without_a_family_are_no_family_of_their_own(tmp_path):
+    usecase = usecase_of(LOGISTIC)
+    train_rows = prepared(tmp_path / "data", usecase, [row | {"family": ""} for row in patients()])
+    train(usecase, train_rows, tmp_path / "b", say=quiet)
+
+
+def test_every_random_state_is_seeded():
+    estimator = seeded(make_pipeline(StandardScaler(), RandomForestClassifier(random_state=0)), 9)
+    assert estimator[-1].random_state == 9
+
+
+@pytest.mark.parametrize(
+    ("candidate", "sentence"),
+    [
+        (
+            Candidate("bad name", LogisticRegression(), {"Z": (1,)}),
+            "candidate 'bad name' cannot be trained with {'Z': 1}: Invalid",
+        ),
+        (
+            Candidate("bad value", LogisticRegression(), {"C": (-1.0,)}),
+            "candidate 'bad value' cannot be trained with {'C': -1.0}",
+        ),
+        (Candidate("no grid", LogisticRegression(), {"C": 1.0}), "candidate 'no grid' has a grid that cannot be used"),
+        (
+            Candidate("empty grid", LogisticRegression(), {"C": ()}),
+            "candidate 'empty grid' has a grid that cannot be used",
+        ),
+        (Candidate("no estimator", object()), "candidate 'no estimator' cannot be trained with its own parameters"),
+    ],
+)
+def test_a_bad_candidate_is_named(tmp_path, candidate, sentence):
+    usecase = usecase_of(candidate)
+    train_rows = prepared(tmp_path / "data", usecase)
+    with pytest.raises(UseCaseError) as error:
+        train(usecase, train_rows, tmp_path / "b", say=quiet)
+    assert sentence in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "b").exists()
+
+
+def test_bad_features_are_named(tmp_path):
+    usecase = make_usecase(features=lambda: ColumnTransformer([("x", Floats32(), ["colour"])]), candidates=(LOGISTIC,))
+    with pytest.raises(UseCaseError, match="the features cannot be made: .*colour"):
+        train(usecase, prepared(tmp_path / "data", usecase), tmp_path / "b", say=quiet)
+
+
+def test_a_model_that_cannot_answer_a_null_the_schema_allows_is_no_bundle(tmp_path):
+    usecase = make_usecase(features=lambda: ColumnTransformer([("x", Floats32(), ["dose"])]), candidates=(LOGISTIC,))
+    with pytest.raises(BundleError, match="must answer a row without the nullable columns dose, sex, note: "):
+        train(usecase, prepared(tmp_path / "data", usecase), tmp_path / "b", say=quiet)
+
+
+def test_too_few_groups_for_the_folds_are_refused(tmp_path):
+    usecase = usecase_of(LOGISTIC, split=Split(test=0.25, folds=20, salt="s"))
+    train_rows = prepared(tmp_path / "data", usecase, patients(40))
+    with pytest.raises(DataError, match="too few groups of both classes for 20 folds"):
+        train(usecase, train_rows, tmp_path / "b", say=quiet)
+
+
+def test_a_graph_that_answers_otherwise_is_no_bundle(tmp_path, monkeypatch):
+    usecase = usecase_of(LOGISTIC)
+    train_rows = prepared(tmp_path / "data", usecase)
+    export = step.export_onnx
+
+    def broken(model, schema):
+        model[-1].coef_ += 0.01
+        graph = export(model, schema)
+        model[-1].coef_ -= 0.01
+        return graph
+
+    monkeypatch.setattr(step, "export_onnx", broken)
+    with pytest.raises(BundleError, match=r"differs from the scikit-learn pipeline by 0\.\d+, at most 1e-05 may"):
+        train(usecase, train_rows, tmp_path / "b", say=quiet)
+    assert not (tmp_path / "b").exists()
+
+
+def test_rows_of_another_origin_are_refused(tmp_path):
+    (tmp_path / "train.parquet").write_bytes(b"nonsense")
+    with pytest.raises(DataError, match=r"train\.parquet: was not written by the preprocess step"):
+        train(usecase_of(LOGISTIC), tmp_path / "train.parquet", tmp_path / "b", say=quiet)
