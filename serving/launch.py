@@ -1,0 +1,54 @@
+"""Starts the supervisor as a daemon; standard library only, as `serving.control` promises."""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import subprocess
+import time
+from pathlib import Path
+
+STARTUP_SECONDS = 20.0
+
+# Kept, so that Python neither warns of a child that outlives its handle nor leaves its end unnoticed.
+_daemons: list[subprocess.Popen[bytes]] = []
+
+
+def launch(command: list[str], log: Path) -> str | None:
+    """Starts the daemon detached; gives None once it runs, else the sentence that says why it does not."""
+    ours, theirs = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
+    with ours, theirs, log.open("ab") as stream:
+        try:
+            daemon = subprocess.Popen(
+                command, cwd=Path(__file__).resolve().parents[1], stdin=subprocess.DEVNULL,
+                stdout=theirs, stderr=stream, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            return f"the supervisor cannot be started with {command[0]}: {error.strerror}"
+        _daemons.append(daemon)
+        theirs.close()
+        line = _first_line(ours.fileno(), STARTUP_SECONDS)
+    return _reason(line, log)
+
+
+def _reason(line: bytes, log: Path) -> str | None:
+    """Reads the daemon's first line: `{"ready": true}` or `{"error": sentence}`."""
+    try:
+        error: str | None = json.loads(line).get("error")
+    except ValueError:
+        return f"the supervisor ended at its start; its last words are in {log}"
+    return error
+
+
+def _first_line(descriptor: int, seconds: float) -> bytes:
+    """What can be read up to a line's end, the pipe's end or the deadline."""
+    deadline, content = time.monotonic() + seconds, b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(descriptor, selectors.EVENT_READ)
+        while b"\n" not in content and selector.select(max(0.0, deadline - time.monotonic())):
+            chunk = os.read(descriptor, 65536)
+            if not chunk:
+                break
+            content += chunk
+    return content

@@ -1,0 +1,188 @@
+"""Each prediction as CloudEvents to the drift detector: off the request's path, bounded, and never in its
+way.
+
+The attributes are those of Seldon's payload logger. Events are posted in batches (`application/cloudevents-
+batch+json`). A detector that is slow or down fills the buffer; what does not fit is dropped and counted. An
+event keeps its id when it is sent again, so that a receiver can count it once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from components.core.errors import SettingsError
+from serving.server import log
+from serving.server.message import JSON, Request, Response
+from serving.server.metrics import Metrics
+from serving.server.post import Target, post
+from serving.server.settings import Settings
+
+REQUEST = "io.seldon.serving.inference.request"
+RESPONSE = "io.seldon.serving.inference.response"
+FEEDBACK = "io.seldon.serving.feedback"
+BATCH_TYPE = "application/cloudevents-batch+json"
+MAX_BATCH = 200
+FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+# A moment in which a batch gathers.
+PAUSE = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What waits to be sent.
+
+    Args:
+        type: of CloudEvents.
+        puid: of the request it belongs to.
+        time: in seconds since 1970.
+        content_type, body: as they went over the wire.
+    """
+
+    type: str
+    puid: str
+    time: float
+    content_type: bytes
+    body: bytes
+
+
+class Events:
+    """A bounded buffer and the task that empties it.
+
+    Args:
+        target: where events are posted to.
+        attributes: of every event: whose model it is.
+        max_events, max_bytes: of the buffer.
+        sent, dropped: are told how many events were.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        attributes: dict[str, str],
+        max_events: int,
+        max_bytes: int,
+        sent: Callable[[int], None],
+        dropped: Callable[[int], None],
+    ) -> None:
+        self._target, self._attributes = target, attributes
+        self._max_events, self._max_bytes = max_events, max_bytes
+        self._sent, self._dropped = sent, dropped
+        self._buffer: deque[Event] = deque()
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    def of(cls, settings: Settings, name: str, version: str, metrics: Metrics) -> Events:
+        """Events as the settings want them.
+
+        Raises:
+            SettingsError: the URL is none.
+        """
+        attributes = {
+            "source": f"lifeboat.{settings.deployment}",
+            "modelid": name,
+            "modelversion": version,
+            "inferenceservicename": settings.deployment,
+            "namespace": settings.namespace,
+            "endpoint": settings.predictor,
+        }
+        try:
+            target = Target.of(settings.events_url)
+        except ValueError as error:
+            raise SettingsError(f"events_url is {settings.events_url!r}: {error}") from None
+        limits = (settings.events_buffer, settings.events_bytes)
+        return cls(target, attributes, *limits, metrics.events_sent, metrics.events_dropped)
+
+    def predicted(self, request: Request, response: Response, puid: str) -> None:
+        """Takes a prediction, unless its client asked not to."""
+        if request.headers.get(b"seldon-skip-logging", b"").lower() == b"true":
+            return
+        now = time.time()
+        content_type = request.headers.get(b"content-type", JSON)
+        self._put(Event(REQUEST, puid, now, content_type, request.body or request.query))
+        self._put(Event(RESPONSE, puid, now, response.content_type, response.body))
+
+    def judged(self, request: Request, puid: str) -> None:
+        """Takes a feedback."""
+        content_type = request.headers.get(b"content-type", JSON)
+        self._put(Event(FEEDBACK, puid, time.time(), content_type, request.body or request.query))
+
+    def begin(self) -> None:
+        """Starts to send; inside a running loop."""
+        self._task = asyncio.create_task(self._run())
+
+    async def end(self, seconds: float) -> None:
+        """Sends what is left for at most this time; the rest is dropped."""
+        deadline = time.monotonic() + seconds
+        while self._buffer and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        if self._task is not None:
+            self._task.cancel()
+        self._dropped(len(self._buffer))
+
+    def _put(self, event: Event) -> None:
+        if len(self._buffer) >= self._max_events or self._bytes + len(event.body) > self._max_bytes:
+            self._dropped(1)
+            return
+        self._buffer.append(event)
+        self._bytes += len(event.body)
+        self._arrived.set()
+
+    async def _run(self) -> None:
+        while True:
+            await self._arrived.wait()
+            await asyncio.sleep(PAUSE)
+            while self._buffer:
+                batch = list(islice(self._buffer, MAX_BATCH))
+                delivered = await self._deliver([self._format(event) for event in batch])
+                for event in batch:
+                    self._buffer.popleft()
+                    self._bytes -= len(event.body)
+                (self._sent if delivered else self._dropped)(len(batch))
+            self._arrived.clear()
+
+    async def _deliver(self, batch: list[dict[str, Any]]) -> bool:
+        """Posts a batch until it is taken; False if it never will be."""
+        body, delay = orjson.dumps(batch), FIRST_DELAY
+        while True:
+            try:
+                status = await post(self._target, body, BATCH_TYPE)
+            except (OSError, ValueError, asyncio.IncompleteReadError) as error:
+                log.error("events wait: the receiver cannot be reached", url=self._target.url, reason=repr(error))
+            else:
+                if status < 300:
+                    return True
+                log.error("the receiver refused events", url=self._target.url, status=status)
+                if 400 <= status < 500 and status not in (408, 429):
+                    return False
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, LONGEST_DELAY)
+
+    def _format(self, event: Event) -> dict[str, Any]:
+        moment = datetime.fromtimestamp(event.time, UTC).isoformat()
+        content_type = event.content_type.decode("latin-1")
+        document = {
+            "specversion": "1.0",
+            "id": str(uuid4()),
+            "type": event.type,
+            "time": moment,
+            "requestid": event.puid,
+            "datacontenttype": content_type,
+            **self._attributes,
+        }
+        if content_type.startswith("application/json"):
+            # Checked when it was read or written, so it goes in as it is.
+            return {**document, "data": orjson.Fragment(event.body)}
+        return {**document, "data_base64": b64encode(event.body).decode()}

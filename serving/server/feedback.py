@@ -1,0 +1,64 @@
+"""Feedback: what was true, for predictions given before. It is checked, counted and passed on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from serving.server.errors import bad
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What a client sends.
+
+    Args:
+        truth: the class of each row, 0 or 1.
+        reward: as the client judges it.
+    """
+
+    truth: list[int]
+    reward: float
+
+
+def read_feedback(document: dict[str, Any], classes: tuple[str, str], max_rows: int) -> Feedback:
+    """Reads Seldon's Feedback message; a truth is a class's number or its name.
+
+    Raises:
+        RequestError: 400; it names what is wrong.
+    """
+    reward = document.get("reward", 0.0)
+    if type(reward) not in (int, float) or not math.isfinite(reward):
+        raise bad("reward is not a number")
+    for name in ("request", "response", "truth"):
+        if type(document.get(name, {})) is not dict:
+            raise bad(f"{name} is not a message")
+    values = _flatten(_values(document.get("truth", {})))
+    if len(values) > max_rows:
+        raise bad(f"truth holds {len(values)} rows, the limit is {max_rows}")
+    return Feedback([_class_of(value, row, classes) for row, value in enumerate(values, start=1)], float(reward))
+
+
+def _values(truth: dict[str, Any]) -> Any:
+    data = truth.get("data", {})
+    if type(data) is not dict:
+        raise bad("truth.data is not an object")
+    if "tensor" in data:
+        return data["tensor"].get("values", []) if type(data["tensor"]) is dict else None
+    return data.get("ndarray", truth.get("jsonData", []))
+
+
+def _flatten(values: Any) -> list[Any]:
+    """Accepts [1, 0] as well as [[1], [0]]."""
+    if type(values) is not list:
+        raise bad("truth is not a list with one class for each row")
+    return [value[0] if type(value) is list and len(value) == 1 else value for value in values]
+
+
+def _class_of(value: Any, row: int, classes: tuple[str, str]) -> int:
+    if type(value) is str and value in classes:
+        return classes.index(value)
+    if type(value) in (int, float) and value in (0, 1):
+        return int(value)
+    raise bad(f"truth of row {row} is none of 0, 1, {', '.join(classes)}")

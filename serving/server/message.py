@@ -1,0 +1,90 @@
+"""One HTTP request and one response, as plain as the connection and the handlers need them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Protocol
+
+import orjson
+
+JSON = b"application/json"
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+
+
+class Response:
+    """An answer.
+
+    Args:
+        status: of HTTP.
+        body: whole.
+        content_type: of the body.
+        headers: further raw header lines, each with its line end.
+    """
+
+    __slots__ = ("body", "content_type", "headers", "status")
+
+    def __init__(self, status: int, body: bytes, content_type: bytes = JSON, headers: bytes = b"") -> None:
+        self.status, self.body, self.content_type, self.headers = status, body, content_type, headers
+
+    @classmethod
+    def of(cls, document: object, status: int = 200, headers: bytes = b"") -> Response:
+        """An answer in JSON."""
+        return cls(status, orjson.dumps(document), JSON, headers)
+
+
+class Sink(Protocol):
+    """Where an answer goes: the connection of its request."""
+
+    def reply(self, request: Request, response: Response) -> None:
+        """Takes the one answer of a request."""
+
+
+class Request:
+    """A whole request.
+
+    Args:
+        sink: takes the answer.
+        method, target: as in the request line.
+        headers: by lower-case name; of a repeated one the last.
+        body: decoded from chunks.
+        keep_alive: whether the client lets the connection be used again.
+        started: when it was complete, in seconds of the performance counter.
+        protocol, id: the label of its metrics and its puid, set by whoever handles it.
+    """
+
+    __slots__ = (
+        "body",
+        "headers",
+        "id",
+        "keep_alive",
+        "method",
+        "path",
+        "protocol",
+        "query",
+        "sink",
+        "started",
+    )
+
+    def __init__(
+        self,
+        sink: Sink,
+        method: bytes,
+        target: bytes,
+        headers: dict[bytes, bytes],
+        body: bytes,
+        keep_alive: bool,
+        started: float,
+    ) -> None:
+        self.sink, self.method, self.headers, self.body = sink, method, headers, body
+        self.path, _, self.query = target.partition(b"?")
+        self.keep_alive, self.started = keep_alive, started
+        self.protocol, self.id = "other", ""
+
+    def reply(self, response: Response) -> None:
+        """Answers; must happen exactly once."""
+        self.sink.reply(self, response)
+
+
+def status_line(status: int) -> bytes:
+    """Such as `HTTP/1.1 200 OK` with its line end."""
+    return f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\n".encode()

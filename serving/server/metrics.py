@@ -1,0 +1,205 @@
+"""Metrics in memory that the workers of one server share.
+
+Each worker writes its own row of 64-bit floats, and whoever is scraped adds the rows up: no lock, no file
+per process, and a worker that is started again goes on counting in the row of the one before it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import resource
+import tempfile
+from bisect import bisect_left
+from dataclasses import dataclass
+from pathlib import Path
+
+SLOTS = 8192
+LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+PROTOCOLS = ("seldon", "v2", "other")
+STATUSES = (200, 400, 404, 405, 408, 413, 415, 431, 500, 503)
+REASONS = ("bad", "large", "slow", "overload")
+CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Where a histogram's numbers stand: one for each bound, one for infinity, then the sum.
+
+    Args:
+        start: slot of the first.
+        bounds: inclusive upper bounds.
+    """
+
+    start: int
+    bounds: tuple[float, ...]
+
+
+def allocate(workers: int) -> tuple[int, mmap.mmap]:
+    """Shared memory for some workers: the descriptor of a file without a name, and its mapping."""
+    size = workers * SLOTS * 8
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("metrics")
+    else:
+        with tempfile.TemporaryFile() as file:
+            descriptor = os.dup(file.fileno())
+    os.ftruncate(descriptor, size)
+    return descriptor, mmap.mmap(descriptor, size)
+
+
+class Metrics:
+    """The metrics of one worker.
+
+    Args:
+        info: labels of the model.
+        classes: names of what is predicted.
+        memory: shared by all workers, `workers` rows of `SLOTS` floats; own memory if None.
+        worker: the row to write.
+    """
+
+    def __init__(
+        self, info: dict[str, str], classes: tuple[str, str], memory: mmap.mmap | None = None, worker: int = 0
+    ) -> None:
+        cells = memoryview(memory if memory is not None else bytearray(SLOTS * 8)).cast("B").cast("d")
+        self._rows = [cells[start : start + SLOTS] for start in range(0, len(cells), SLOTS)]
+        self._own = self._rows[worker]
+        self._info, self._next = info, 0
+        self._counters: dict[str, dict[str, int]] = {}
+        self._histograms: dict[str, dict[str, Histogram]] = {}
+        self._latency = {
+            (protocol, status): self._histogram(
+                "lifeboat_request_seconds", f'protocol="{protocol}",status="{status}"', LATENCY
+            )
+            for protocol in PROTOCOLS
+            for status in STATUSES
+        }
+        self._score = self._histogram("lifeboat_score", "", SCORES)
+        self._classes = [self._counter("lifeboat_predictions_total", f'class="{_escape(name)}"') for name in classes]
+        self._truths = [self._counter("lifeboat_feedback_total", f'truth="{_escape(name)}"') for name in classes]
+        self._reward = self._counter("lifeboat_feedback_reward_total", "")
+        self._rejected = {reason: self._counter("lifeboat_rejected_total", f'reason="{reason}"') for reason in REASONS}
+        self._events = [self._counter("lifeboat_events_total", f'result="{word}"') for word in ("sent", "dropped")]
+        self._in_flight = self._counter("lifeboat_in_flight", "")
+        self._own[self._in_flight] = 0.0
+        self._memory, self._cpu = self._take(1), self._take(1)
+
+    def begin(self) -> None:
+        """A request is whole."""
+        self._own[self._in_flight] += 1.0
+
+    def end(self, protocol: str, status: int, seconds: float) -> None:
+        """A request is answered."""
+        self._own[self._in_flight] -= 1.0
+        self._observe(self._latency.get((protocol, status)) or self._latency[protocol, 500], seconds)
+
+    def predicted(self, scores: list[float]) -> None:
+        """Rows were scored; `scores` is the probability of the second class of each."""
+        for score in scores:
+            self._observe(self._score, score)
+            self._own[self._classes[score >= 0.5]] += 1.0
+
+    def rejected(self, reason: str) -> None:
+        """A request was refused."""
+        self._own[self._rejected[reason]] += 1.0
+
+    def judged(self, truth: list[int], reward: float) -> None:
+        """Feedback came in."""
+        for value in truth:
+            self._own[self._truths[value]] += 1.0
+        self._own[self._reward] += reward
+
+    def events_sent(self, number: int) -> None:
+        """Events were taken by their receiver."""
+        self._own[self._events[0]] += number
+
+    def events_dropped(self, number: int) -> None:
+        """Events found no room, or were refused."""
+        self._own[self._events[1]] += number
+
+    def render(self) -> bytes:
+        """The text that Prometheus scrapes, summed over the workers."""
+        labels = ",".join(f'{name}="{_escape(value)}"' for name, value in self._info.items())
+        lines = ["# TYPE lifeboat_model_info gauge", f"lifeboat_model_info{{{labels}}} 1"]
+        for name, series in self._counters.items():
+            lines.append(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}")
+            lines += [f"{name}{_braces(label)} {_number(self._sum(slot))}" for label, slot in series.items()]
+        for name, histograms in self._histograms.items():
+            lines.append(f"# TYPE {name} histogram")
+            for label, histogram in histograms.items():
+                lines += self._render_histogram(name, label, histogram)
+        lines += self._render_processes()
+        return ("\n".join(lines) + "\n").encode()
+
+    def note_process(self) -> None:
+        """Writes down this process's figures, for whichever worker is scraped next."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self._own[self._cpu] = usage.ru_utime + usage.ru_stime
+        self._own[self._memory] = _resident_bytes() or usage.ru_maxrss * 1024.0
+
+    def _render_processes(self) -> list[str]:
+        names = {
+            "lifeboat_process_resident_memory_bytes": self._memory,
+            "lifeboat_process_cpu_seconds_total": self._cpu,
+        }
+        lines = []
+        for name, slot in names.items():
+            lines.append(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}")
+            lines += [f'{name}{{worker="{worker}"}} {row[slot]!r}' for worker, row in enumerate(self._rows)]
+        return lines
+
+    def _counter(self, name: str, label: str) -> int:
+        slot = self._take(1)
+        self._counters.setdefault(name, {})[label] = slot
+        return slot
+
+    def _histogram(self, name: str, label: str, bounds: tuple[float, ...]) -> Histogram:
+        histogram = Histogram(self._take(len(bounds) + 2), bounds)
+        self._histograms.setdefault(name, {})[label] = histogram
+        return histogram
+
+    def _take(self, number: int) -> int:
+        start, self._next = self._next, self._next + number
+        if self._next > SLOTS:
+            raise ValueError(f"{self._next} metrics, there is room for {SLOTS}")
+        return start
+
+    def _observe(self, histogram: Histogram, value: float) -> None:
+        start, bounds = histogram.start, histogram.bounds
+        self._own[start + bisect_left(bounds, value)] += 1.0
+        self._own[start + len(bounds) + 1] += value
+
+    def _sum(self, slot: int) -> float:
+        return sum(row[slot] for row in self._rows)
+
+    def _render_histogram(self, name: str, label: str, histogram: Histogram) -> list[str]:
+        """Nothing for a histogram without an observation: most pairs of protocol and status never occur."""
+        total, lines, comma = 0.0, [], "," if label else ""
+        for offset, bound in enumerate([*map(str, histogram.bounds), "+Inf"]):
+            total += self._sum(histogram.start + offset)
+            lines.append(f'{name}_bucket{{{label}{comma}le="{bound}"}} {total:.0f}')
+        if not total:
+            return []
+        value = self._sum(histogram.start + len(histogram.bounds) + 1)
+        return [*lines, f"{name}_sum{_braces(label)} {value!r}", f"{name}_count{_braces(label)} {total:.0f}"]
+
+
+def _braces(label: str) -> str:
+    return f"{{{label}}}" if label else ""
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _resident_bytes() -> float:
+    """Memory in use now where the system says so (Linux), else 0."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * float(resource.getpagesize())
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value.is_integer() else repr(value)

@@ -1,0 +1,67 @@
+"""A POST over HTTP/1.1 on a connection of its own, without a dependency."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+SECONDS = 10.0
+MAX_ANSWER = 65536
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to post to.
+
+    Args:
+        url: as given.
+        host, port: of its server.
+        secure: whether by TLS.
+        path: with its query.
+    """
+
+    url: str
+    host: str
+    port: int
+    secure: bool
+    path: str
+
+    @classmethod
+    def of(cls, url: str) -> Target:
+        """Reads an http or https URL; raises ValueError for anything else."""
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("not an http or https URL")
+        secure = parts.scheme == "https"
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return cls(url, parts.hostname, parts.port or (443 if secure else 80), secure, path)
+
+
+async def post(target: Target, body: bytes, content_type: str) -> int:
+    """Posts a body and gives the status.
+
+    Raises:
+        OSError: no connection, or it broke, or (TimeoutError) no answer came in time.
+        ValueError: the answer is not HTTP.
+    """
+    async with asyncio.timeout(SECONDS):
+        reader, writer = await asyncio.open_connection(target.host, target.port, ssl=target.secure or None)
+        try:
+            writer.write(
+                f"POST {target.path} HTTP/1.1\r\nhost: {target.host}:{target.port}\r\nconnection: close\r\n"
+                f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            line = await reader.readline()
+            await reader.read(MAX_ANSWER)
+        finally:
+            writer.close()
+    return _status(line)
+
+
+def _status(line: bytes) -> int:
+    words = line.split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+        raise ValueError(f"not an HTTP answer: {line[:60]!r}")
+    return int(words[1])

@@ -1,0 +1,198 @@
+"""The model behind its protocols: predictions, feedback and how the server is."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Protocol, TypeVar
+from urllib.parse import quote
+
+from serving.server import log
+from serving.server.app import App, Route
+from serving.server.batcher import Batcher, Job
+from serving.server.columns import Columns, Reader
+from serving.server.errors import RequestError
+from serving.server.events import Events
+from serving.server.feedback import read_feedback
+from serving.server.identity import Identity, init_metadata
+from serving.server.message import Request, Response
+from serving.server.metrics import CONTENT_TYPE, Metrics
+from serving.server.model import Model, Probabilities
+from serving.server.openapi import describe_api
+from serving.server.page import render_page
+from serving.server.payload import read_document
+from serving.server.seldon import SeldonCodec
+from serving.server.settings import Settings
+from serving.server.v2 import V2Codec, describe
+
+
+class Rows(Protocol):
+    """A request of any protocol, read."""
+
+    columns: Columns
+    rows: int
+
+
+R = TypeVar("R", bound=Rows, contravariant=True)
+
+
+class Codec(Protocol[R]):
+    """How a protocol words a prediction."""
+
+    def write(self, message: R, probabilities: Probabilities, /) -> Response:
+        """The answer."""
+
+    @staticmethod
+    def error(error: RequestError) -> Response:
+        """The answer to what went wrong."""
+
+
+class Service:
+    """One model, ready or not, and the app that answers for it.
+
+    Args:
+        model: verified.
+        settings: limits and names.
+        metrics: counts what happens.
+        loop: on which the predictions run.
+    """
+
+    def __init__(self, model: Model, settings: Settings, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
+        self.ready = False
+        self.identity = Identity.of(model, settings)
+        self.app = App(metrics, settings.log_requests, settings.log_payloads)
+        self.events = _events(settings, self.identity, metrics)
+        self._model, self._settings, self._metrics = model, settings, metrics
+        self._classes = model.schema.label.classes
+        reader, tags = Reader(model.schema, settings.max_rows), self.identity.tags
+        self._seldon = SeldonCodec(reader, self._classes, tags)
+        self._v2 = V2Codec(reader, self._classes, tags, settings.max_depth)
+        self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"))
+        self._add_seldon()
+        self._add_v2()
+        self._add_information()
+
+    def warm(self) -> None:
+        """Takes the whole path from bytes to bytes a few times: the first client does not pay for it."""
+        row = self._model.bundle.golden[0]["row"]
+        body = Response.of({"data": {"names": list(row), "ndarray": [list(row.values())]}}).body
+        for _ in range(20):
+            request = Request(_Nowhere(), b"POST", b"/predict", {}, body, True, 0.0)
+            message = self._seldon.read(request, read_document(request, self._settings.max_depth))
+            self._seldon.write(message, self._model.predict(message.columns))
+
+    def _add_seldon(self) -> None:
+        add, seldon = self.app.add, partial(Route, protocol="seldon")
+        add("GET POST", "/predict /api/v1.0/predictions /api/v0.1/predictions", seldon(self._predict))
+        add("GET POST", "/send-feedback /api/v1.0/feedback /api/v0.1/feedback", seldon(self._feedback))
+        add("GET", "/health/status /api/v1.0/health/status", Route(self._health))
+        add("GET", "/metadata /api/v1.0/metadata", Route(self._metadata))
+
+    def _add_v2(self) -> None:
+        add, error = self.app.add, V2Codec.error
+        name, version = quote(self.identity.name, safe=""), quote(self.identity.version, safe="")
+        models = (f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}")
+        infer, live = (
+            " ".join(f"{model}/infer" for model in models),
+            Route(lambda _: Response.of({"live": True})),
+        )
+        add("POST", infer, Route(self._infer, "v2", error))
+        add("GET", "/v2/health/live", live)
+        add(
+            "GET",
+            " ".join(["/v2/health/ready", *(f"{model}/ready" for model in models)]),
+            Route(self._readiness),
+        )
+        add("GET", " ".join(models), Route(self._v2_metadata, error=error))
+        add("GET", "/v2 /v2/", Route(self._v2_server, error=error))
+        self.app.add_fallback("/v2", error)
+
+    def _add_information(self) -> None:
+        add, schema, identity = self.app.add, self._model.schema, self.identity
+        document = describe_api(schema, identity.name, identity.version, self._settings)
+        page = render_page(document).encode()
+        add("GET", "/health/ping /live /livez", Route(lambda _: Response(200, b"pong", b"text/plain")))
+        add("GET", "/ready /readyz", Route(self._readiness))
+        add("GET", f"/metrics {self._settings.metrics_path}", Route(self._render_metrics))
+        add("GET", "/openapi.json /seldon.json", Route(lambda _: Response.of(document)))
+        add("GET", "/docs", Route(lambda _: Response(200, page, b"text/html; charset=utf-8")))
+
+    def _predict(self, request: Request) -> None:
+        self._check_load()
+        message = self._seldon.read(request, read_document(request, self._settings.max_depth))
+        self._submit(request, message, self._seldon, message.puid)
+
+    def _infer(self, request: Request) -> None:
+        self._check_load()
+        message = self._v2.read(request)
+        puid = self._seldon.puid(request, {"puid": message.id} if message.id else {})
+        self._submit(request, message, self._v2, puid)
+
+    def _check_load(self) -> None:
+        """Before any work on the request: an overload is answered quickly, or it would be none."""
+        waiting = len(self._batcher)
+        if waiting >= self._settings.max_pending:
+            raise RequestError(503, f"{waiting} requests are waiting, which is the limit", b"retry-after: 1\r\n")
+
+    def _submit(self, request: Request, message: R, codec: Codec[R], puid: str) -> None:
+        request.id = puid
+
+        def finish(probabilities: Probabilities | None) -> None:
+            if probabilities is None:
+                self.app.answer(request, codec.error(RequestError(500, "the model failed on this request")))
+                return
+            response = codec.write(message, probabilities)
+            self._metrics.predicted(probabilities[:, 1].tolist())
+            self.app.answer(request, response)
+            if self.events is not None:
+                self.events.predicted(request, response, puid)
+
+        self._batcher.submit(Job(message.columns, message.rows, finish))
+
+    def _feedback(self, request: Request) -> Response:
+        document = read_document(request, self._settings.max_depth)
+        feedback = read_feedback(document, self._classes, self._settings.max_rows)
+        answer = document.get("response", {})
+        meta = answer.get("meta", {}) if type(answer) is dict else {}
+        puid = self._seldon.puid(request, meta if type(meta) is dict else {})
+        self._metrics.judged(feedback.truth, feedback.reward)
+        if self.events is not None:
+            self.events.judged(request, puid)
+        return Response.of({"data": {"ndarray": []}, "meta": {"puid": puid, "tags": self.identity.tags}})
+
+    def _readiness(self, _request: Request) -> Response:
+        if not self.ready:
+            raise RequestError(503, "the server is not ready", b"retry-after: 1\r\n")
+        return Response.of({"ready": True, "name": self.identity.name, "version": self.identity.version})
+
+    def _health(self, request: Request) -> Response:
+        self._readiness(request)
+        return Response.of({"data": {"names": [], "ndarray": []}, "meta": {"tags": self.identity.tags}})
+
+    def _metadata(self, _request: Request) -> Response:
+        return Response.of(init_metadata(self._model, self.identity))
+
+    def _v2_metadata(self, _request: Request) -> Response:
+        kinds = {column.name: column.kind for column in self._model.schema.columns}
+        names = {"name": self.identity.name, "versions": [self.identity.version], "platform": "onnx_onnxv1"}
+        return Response.of({**names, **describe(kinds)})
+
+    def _v2_server(self, _request: Request) -> Response:
+        extensions = ["binary_tensor_data"]
+        return Response.of({"name": "lifeboat", "version": self.identity.version, "extensions": extensions})
+
+    def _render_metrics(self, _request: Request) -> Response:
+        return Response(200, self._metrics.render(), CONTENT_TYPE)
+
+
+def _events(settings: Settings, identity: Identity, metrics: Metrics) -> Events | None:
+    if not settings.events_url:
+        return None
+    return Events.of(settings, identity.name, identity.version, metrics)
+
+
+class _Nowhere:
+    """Takes the answers of requests that nobody sent."""
+
+    def reply(self, request: Request, response: Response) -> None:
+        """Forgets the answer."""

@@ -1,0 +1,126 @@
+"""The model server's settings: one frozen object, read once from flags, the environment and defaults.
+
+A flag wins over the environment. A field's metadata holds its help and, where Seldon sets one, the name of
+Seldon's variable. Any setting can also come from `LIFEBOAT_` and its name in capitals; another variable
+with that prefix is an error, since it is a mistyped one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from components.core.errors import SettingsError
+
+PREFIX = "LIFEBOAT_SERVER_"
+
+
+def _setting(default: Any, text: str, seldon: str | None = None) -> Any:
+    return field(default=default, metadata={"help": text, "seldon": seldon})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See each field's help."""
+
+    bundle: str = _setting("", "directory of the bundle to serve")
+    host: str = _setting("0.0.0.0", "address to listen on")  # noqa: S104  # a container serves its pod's address
+    port: int = _setting(9000, "port of the predictions", "PREDICTIVE_UNIT_HTTP_SERVICE_PORT")
+    metrics_port: int = _setting(6000, "port of the metrics", "PREDICTIVE_UNIT_METRICS_SERVICE_PORT")
+    metrics_path: str = _setting(
+        "/prometheus", "path of the metrics besides /metrics", "PREDICTIVE_UNIT_METRICS_ENDPOINT"
+    )
+    model_name: str = _setting("", "name of the model, the use case's unless set", "PREDICTIVE_UNIT_ID")
+    model_version: str = _setting("", "version of the model, the start of its digest unless set")
+    workers: int = _setting(1, "number of processes; each holds its own model")
+    max_body: int = _setting(4 * 1024 * 1024, "largest request body in bytes")
+    max_rows: int = _setting(10_000, "largest number of rows in a request")
+    max_depth: int = _setting(100, "deepest nesting of JSON")
+    max_connections: int = _setting(1024, "open connections of a process; one more is answered 503")
+    max_pending: int = _setting(256, "requests of a process that wait at a time; one more is answered 503")
+    request_seconds: float = _setting(10.0, "time for a request to arrive whole")
+    keep_alive_seconds: float = _setting(75.0, "time an idle connection is kept")
+    drain_idle_seconds: float = _setting(2.0, "time an idle connection is kept while the server drains")
+    drain_seconds: float = _setting(20.0, "time after which a draining server ends whatever is unanswered")
+    log_requests: bool = _setting(False, "log one line a request")
+    log_payloads: bool = _setting(False, "let request and response bodies into the log")
+
+    events_url: str = _setting("", "URL that takes each prediction as CloudEvents; none are sent unless set")
+    events_buffer: int = _setting(10_000, "events that wait for their receiver at most")
+    events_bytes: int = _setting(32 * 1024 * 1024, "bytes of events that wait at most")
+    deployment: str = _setting("lifeboat", "name of the deployment, for events", "SELDON_DEPLOYMENT_ID")
+    predictor: str = _setting("default", "name of the predictor, for events", "PREDICTOR_ID")
+    namespace: str = _setting("default", "namespace of the deployment, for events")
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "max_body", "max_rows", "max_depth", "max_connections", "max_pending"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}, the least is 1")
+        for name in ("port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise SettingsError(f"{name} is {getattr(self, name)}, a port is 0 to 65535")
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Makes the settings of a program.
+
+    Raises:
+        SettingsError: a variable is unknown or a value is not of its type.
+        SystemExit: a flag is unknown (2) or help was asked for (0).
+    """
+    chosen = from_environment(environment)
+    for name, text in vars(_parser().parse_args(arguments)).items():
+        if text is not None:
+            chosen[name] = text
+    if not chosen.get("bundle"):
+        raise SettingsError("no bundle: give --bundle DIR or LIFEBOAT_SERVER_BUNDLE")
+    return from_texts(chosen)
+
+
+def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings that the environment names, Seldon's variables giving way to ours."""
+    known = {PREFIX + spec.name.upper(): spec.name for spec in fields(Settings)}
+    ours = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
+    unknown = sorted(set(ours) - set(known))
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is no setting; the settings are {', '.join(sorted(known))}")
+    seldon = {
+        spec.name: environment[spec.metadata["seldon"]]
+        for spec in fields(Settings)
+        if environment.get(spec.metadata["seldon"] or "")
+    }
+    return {**seldon, **{known[name]: text for name, text in ours.items()}}
+
+
+def from_texts(texts: Mapping[str, str]) -> Settings:
+    """Settings from name and text, each converted to its type.
+
+    Raises:
+        SettingsError: a name is unknown or a text does not convert.
+    """
+    specs = {spec.name: spec for spec in fields(Settings)}
+    unknown = sorted(set(texts) - set(specs))
+    if unknown:
+        raise SettingsError(f"{unknown[0]} is no setting; the settings are {', '.join(specs)}")
+    return Settings(**{name: _convert(name, text, type(specs[name].default)) for name, text in texts.items()})
+
+
+def _convert(name: str, text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() not in ("true", "false", "1", "0"):
+            raise SettingsError(f"{name} is {text!r}, not true or false")
+        return text.lower() in ("true", "1")
+    try:
+        return kind(text)
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}, not a {kind.__name__}") from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m serving.server", description="Serve one bundle over HTTP.")
+    for spec in fields(Settings):
+        text = f"{spec.metadata['help']} (default: {spec.default!r})".replace("%", "%%")
+        parser.add_argument(f"--{spec.name.replace('_', '-')}", metavar=type(spec.default).__name__, help=text)
+    return parser

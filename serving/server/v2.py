@@ -1,0 +1,179 @@
+"""The Open Inference Protocol, version 2: one tensor for each column, by name, in JSON or as binary data.
+
+A null is JSON's null, NaN in a tensor of floats and the empty string in one of BYTES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from serving.server.columns import Columns, Reader
+from serving.server.errors import RequestError, bad
+from serving.server.message import JSON, Request, Response
+from serving.server.model import Probabilities
+from serving.server.payload import parse_object, refuse_encoding
+from serving.server.tensor import Tensor, pack_strings, read_tensor
+
+HEADER_LENGTH = b"inference-header-content-length"
+PROBABILITIES, LABEL = "probabilities", "label"
+OUTPUTS = {PROBABILITIES: "FP32", LABEL: "BYTES"}
+_TYPES = (b"application/json", b"application/octet-stream")
+
+
+class Inference:
+    """An inference's request, read.
+
+    Args:
+        columns: the rows, for the model.
+        rows: their number.
+        id: of the request, None for none.
+        outputs: names asked for, and whether each is wanted as binary data.
+    """
+
+    __slots__ = ("columns", "id", "outputs", "rows")
+
+    def __init__(self, columns: Columns, id_: str | None, outputs: dict[str, bool]) -> None:
+        self.columns, self.rows = columns, len(columns[0])
+        self.id, self.outputs = id_, outputs
+
+
+class V2Codec:
+    """Reads requests and writes answers.
+
+    Args:
+        reader: of rows.
+        classes: names of the two probabilities.
+        identity: `model_name`, `model_version` and `bundle_digest` of every answer.
+        max_depth: of JSON.
+    """
+
+    def __init__(self, reader: Reader, classes: tuple[str, str], identity: dict[str, str], max_depth: int) -> None:
+        self._reader, self._classes, self._max_depth = reader, classes, max_depth
+        digest = {"bundle_digest": identity["bundle_digest"]}
+        self._common = {
+            "model_name": identity["model_name"],
+            "model_version": identity["model_version"],
+            "parameters": digest,
+        }
+
+    def read(self, request: Request) -> Inference:
+        """Reads an inference request.
+
+        Raises:
+            RequestError: 415 for another content type, 400 with what is wrong and where.
+        """
+        refuse_encoding(request)
+        content_type = request.headers.get(b"content-type", _TYPES[0]).partition(b";")[0].strip().lower()
+        if content_type not in _TYPES:
+            raise RequestError(415, f"the content type is {content_type.decode('latin-1')[:60]}, not JSON or binary")
+        text, binary = self._split(request)
+        document = parse_object(text, self._max_depth)
+        id_ = document.get("id")
+        if id_ is not None and type(id_) is not str:
+            raise bad("id is not a string")
+        columns = self._read_inputs(document.get("inputs"), binary)
+        return Inference(columns, id_ or None, self._read_outputs(document))
+
+    def write(self, inference: Inference, probabilities: Probabilities) -> Response:
+        """The answer: the outputs asked for, binary ones behind the JSON in their order."""
+        document: dict[str, Any] = dict(self._common)
+        if inference.id is not None:
+            document["id"] = inference.id
+        blobs: list[bytes] = []
+        document["outputs"] = [
+            self._write_output(name, as_binary, probabilities, blobs) for name, as_binary in inference.outputs.items()
+        ]
+        text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        if not blobs:
+            return Response(200, text, JSON)
+        header = b"%b: %d\r\n" % (HEADER_LENGTH, len(text))
+        return Response(200, b"".join((text, *blobs)), b"application/octet-stream", header)
+
+    @staticmethod
+    def error(error: RequestError) -> Response:
+        """An error as the protocol words it."""
+        return Response.of({"error": error.info}, error.status, error.headers)
+
+    def _split(self, request: Request) -> tuple[bytes, bytes]:
+        """The JSON and the binary data behind it."""
+        length = request.headers.get(HEADER_LENGTH)
+        if length is None:
+            return request.body, b""
+        if not length.isdigit() or int(length[:18]) > len(request.body):
+            raise bad(f"{HEADER_LENGTH.decode()} is not a length within the body")
+        return request.body[: int(length)], request.body[int(length) :]
+
+    def _read_inputs(self, inputs: Any, binary: bytes) -> Columns:
+        if type(inputs) is not list or not inputs:
+            raise bad("inputs is not a list of tensors, one for each column")
+        tensors: dict[str, Tensor] = {}
+        used = 0
+        for entry in inputs:
+            tensor, size = read_tensor(entry, binary, used)
+            used += size
+            if tensor.name in tensors:
+                raise bad(f"input {tensor.name}: given twice")
+            tensors[tensor.name] = tensor
+        if used != len(binary):
+            raise bad(f"{len(binary)} bytes of binary data were sent, the inputs take {used}")
+        rows = len(next(iter(tensors.values())).values)
+        for tensor in tensors.values():
+            if len(tensor.values) != rows:
+                raise bad(f"input {tensor.name}: {len(tensor.values)} rows, the first input has {rows}")
+        return self._reader.from_columns({name: tensor.values for name, tensor in tensors.items()}, rows)
+
+    @staticmethod
+    def _read_outputs(document: dict[str, Any]) -> dict[str, bool]:
+        """Names and forms; all outputs unless some are asked for."""
+        all_binary = _parameters(document).get("binary_data_output") is True
+        asked = document.get("outputs")
+        if asked is None or asked == []:
+            return dict.fromkeys(OUTPUTS, all_binary)
+        if type(asked) is not list:
+            raise bad("outputs is not a list")
+        outputs: dict[str, bool] = {}
+        for entry in asked:
+            name = entry.get("name") if type(entry) is dict else None
+            if type(name) is not str or name not in OUTPUTS:
+                raise bad(f"an output has no known name; the names are {', '.join(OUTPUTS)}")
+            outputs[name] = _parameters(entry).get("binary_data", all_binary) is True
+        return outputs
+
+    def _write_output(
+        self, name: str, as_binary: bool, probabilities: Probabilities, blobs: list[bytes]
+    ) -> dict[str, Any]:
+        rows = len(probabilities)
+        labels = [self._classes[score >= 0.5] for score in probabilities[:, 1].tolist()] if name == LABEL else []
+        shape = [rows] if name == LABEL else [rows, 2]
+        output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name], "shape": shape}
+        if as_binary:
+            blobs.append(pack_strings(labels) if name == LABEL else probabilities.tobytes())
+            output["parameters"] = {"binary_data_size": len(blobs[-1])}
+        else:
+            output["data"] = labels if name == LABEL else probabilities.reshape(-1)
+        return output
+
+
+def describe(columns: Mapping[str, str]) -> dict[str, Any]:
+    """Inputs and outputs for the model's metadata.
+
+    Args:
+        columns: kind of each column by name.
+    """
+    kinds = {"string": "BYTES", "float": "FP32", "integer": "INT64", "boolean": "BOOL"}
+    inputs = [{"name": name, "datatype": kinds[kind], "shape": [-1, 1]} for name, kind in columns.items()]
+    shapes: dict[str, list[int]] = {PROBABILITIES: [-1, 2], LABEL: [-1]}
+    outputs = [{"name": name, "datatype": OUTPUTS[name], "shape": shape} for name, shape in shapes.items()]
+    return {"inputs": inputs, "outputs": outputs}
+
+
+def _parameters(entry: dict[str, Any]) -> dict[str, Any]:
+    parameters = entry.get("parameters")
+    if parameters is None:
+        return {}
+    if type(parameters) is not dict:
+        raise bad("parameters is not an object")
+    return parameters

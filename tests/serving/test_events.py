@@ -1,0 +1,136 @@
+"""Predictions as CloudEvents: complete, batched, and never in the way of a prediction."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .world import ROW_VALUES, call, ndarray, server
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """Takes batches, or refuses or delays them as told."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.events: list[dict[str, Any]] = []
+        self.refusals: list[int] = []
+        self.delay = 0.0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        time.sleep(self.server.delay)
+        status = self.server.refusals.pop(0) if self.server.refusals else 202
+        if status == 202:
+            assert self.headers["content-type"] == "application/cloudevents-batch+json"
+            self.server.events += json.loads(body)
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def wait_for(receiver: Receiver, number: int) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + 8
+    while len(receiver.events) < number and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return receiver.events
+
+
+def counted(url: str, result: str) -> int:
+    lines = call(url + "/metrics").body.decode().splitlines()
+    start = f'lifeboat_events_total{{result="{result}"}}'
+    return next(int(line.split()[-1]) for line in lines if line.startswith(start))
+
+
+def test_request_response_and_feedback_arrive_with_the_attributes_of_seldons_logger(
+    bundle: Path, receiver: Receiver
+) -> None:
+    env = {"SELDON_DEPLOYMENT_ID": "ship", "PREDICTOR_ID": "main"}
+    with server(bundle, "--events-url", receiver.url, "--model-version", "3", env=env) as running:
+        message = ndarray(ROW_VALUES)
+        answer = call(running.url + "/predict", message, seldon_puid="p1")
+        call(running.url + "/predict", message, seldon_puid="p2", seldon_skip_logging="true")
+        call(running.url + "/predict", ndarray([1]), seldon_puid="p3")
+        call(running.url + "/send-feedback", {"truth": {"data": {"ndarray": [1]}}}, seldon_puid="p1")
+        events = wait_for(receiver, 3)
+        assert [(event["type"], event["requestid"]) for event in events] == [
+            ("io.seldon.serving.inference.request", "p1"),
+            ("io.seldon.serving.inference.response", "p1"),
+            ("io.seldon.serving.feedback", "p1"),
+        ]
+        assert events[0]["data"] == message
+        assert events[1]["data"] == answer.json
+        assert len({event["id"] for event in events}) == 3
+        for event in events:
+            assert event["specversion"] == "1.0"
+            names = ("modelid", "modelversion", "inferenceservicename", "namespace", "endpoint")
+            assert [event[name] for name in names] == ["tiny", "3", "ship", "default", "main"]
+        assert counted(running.url, "sent") == 3
+
+
+def test_events_are_sent_again_until_they_are_taken_and_keep_their_id(bundle: Path, receiver: Receiver) -> None:
+    receiver.refusals = [503, 429]
+    with server(bundle, "--events-url", receiver.url) as running:
+        call(running.url + "/predict", ndarray(ROW_VALUES))
+        assert len(wait_for(receiver, 2)) == 2
+        assert counted(running.url, "dropped") == 0
+
+
+def test_a_batch_that_is_refused_for_good_is_dropped_and_counted(bundle: Path, receiver: Receiver) -> None:
+    receiver.refusals = [400]
+    with server(bundle, "--events-url", receiver.url) as running:
+        call(running.url + "/predict", ndarray(ROW_VALUES))
+        time.sleep(0.6)
+        call(running.url + "/predict", ndarray(ROW_VALUES))
+        assert len(wait_for(receiver, 2)) == 2
+        assert counted(running.url, "dropped") == 2
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_a_receiver_that_is_down_or_slow_costs_a_prediction_nothing(
+    bundle: Path, receiver: Receiver, down: bool
+) -> None:
+    receiver.delay = 1.0
+    url = "http://127.0.0.1:9/" if down else receiver.url
+    with server(bundle, "--events-url", url, "--events-buffer", "20") as running:
+        slowest = 0.0
+        for _ in range(200):
+            start = time.perf_counter()
+            assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
+            slowest = max(slowest, time.perf_counter() - start)
+        assert slowest < 0.5
+        assert counted(running.url, "dropped") >= 300
+
+
+def test_events_of_the_last_predictions_are_sent_before_the_end(bundle: Path, receiver: Receiver) -> None:
+    with server(bundle, "--events-url", receiver.url) as running:
+        call(running.url + "/predict", ndarray(ROW_VALUES))
+        assert running.stop() == 0
+    assert len(receiver.events) == 2

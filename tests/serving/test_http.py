@@ -1,0 +1,186 @@
+"""HTTP as bad clients speak it: each gets an answer or a closed connection, and nobody else notices."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from .world import ROW_VALUES, Running, call, ndarray, server
+
+BODY = json.dumps(ndarray(ROW_VALUES)).encode()
+REQUEST = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+    len(BODY),
+    BODY,
+)
+PING = b"GET /health/ping HTTP/1.1\r\nhost: a\r\n\r\n"
+
+
+def talk(running: Running, *parts: bytes, pause: float = 0.0, half_close: bool = False) -> bytes:
+    """Sends parts and reads until the server closes or is silent for half a second."""
+    with socket.create_connection(("127.0.0.1", running.port)) as client:
+        client.settimeout(0.5)
+        for part in parts:
+            client.sendall(part)
+            time.sleep(pause)
+        if half_close:
+            client.shutdown(socket.SHUT_WR)
+        return _read_all(client)
+
+
+def _read_all(client: socket.socket) -> bytes:
+    content = b""
+    try:
+        while chunk := client.recv(65536):
+            content += chunk
+    except TimeoutError:
+        content += b"<open>"
+    return content
+
+
+def statuses(content: bytes) -> list[int]:
+    return [int(part[:3]) for part in content.split(b"HTTP/1.1 ")[1:]]
+
+
+def test_pipelined_requests_are_answered_in_their_order(running: Running) -> None:
+    content = talk(running, PING + REQUEST + PING + REQUEST * 100 + PING.replace(b"ping", b"pong"))
+    assert statuses(content) == [200] * 103 + [404]
+    assert content.index(b"pong") < content.index(b"ndarray")
+    assert content.endswith(b"<open>")
+
+
+def test_a_request_may_arrive_byte_by_byte(running: Running) -> None:
+    assert statuses(talk(running, *[bytes([byte]) for byte in REQUEST])) == [200]
+
+
+def test_a_chunked_body_is_joined(running: Running) -> None:
+    head = b"POST /predict HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(BODY[i : i + 7]), BODY[i : i + 7]) for i in range(0, len(BODY), 7))
+    assert statuses(talk(running, head + chunks + b"0\r\n\r\n" + PING)) == [200, 200]
+
+
+def test_a_chunked_body_over_the_limit_is_refused(running: Running) -> None:
+    head = b"POST /predict HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"10000\r\n" + b" " * 0x10000 + b"\r\n"
+    content = talk(running, head, *[chunk] * 4)
+    assert statuses(content) == [413]
+    assert not content.endswith(b"<open>")
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_sent_and_after(running: Running) -> None:
+    head = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 200001\r\n"
+    assert statuses(talk(running, head + b"\r\n")) == [413]
+    assert statuses(talk(running, head + b"expect: 100-continue\r\n\r\n")) == [413]
+    assert b"the limit is 200000" in talk(running, head + b"\r\n" + b" " * 200_001)
+
+
+def test_a_client_that_asks_before_it_sends_a_body_is_told_to_go_on(running: Running) -> None:
+    head, body = REQUEST.split(b"\r\n\r\n")
+    content = talk(running, head + b"\r\nexpect: 100-continue\r\n\r\n", body, pause=0.1)
+    assert statuses(content) == [100, 200]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x16\x03\x01\x02\x00\x01",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /predict HTTP/1.1\r\ncontent-length: 99999999999999999999999999\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\n\r\n",
+    ],
+)
+def test_what_is_not_http_is_a_400_and_closed_after_the_answers_before_it(running: Running, content: bytes) -> None:
+    answer = talk(running, PING + REQUEST + content)
+    assert statuses(answer) == [200, 200, 400]
+    assert not answer.endswith(b"<open>")
+
+
+def test_headers_without_an_end_are_refused(running: Running) -> None:
+    content = talk(running, b"GET / HTTP/1.1\r\nx: ", *[b"y" * 20_000] * 4, pause=0.05)
+    assert statuses(content) == [431]
+
+
+def test_a_content_length_longer_than_the_body_is_no_request(running: Running) -> None:
+    content = talk(running, b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 50\r\n\r\n{}", half_close=True)
+    assert statuses(content) in ([], [400])
+
+
+def test_a_client_that_ends_its_side_is_still_answered(running: Running) -> None:
+    content = talk(running, REQUEST * 3, half_close=True)
+    assert statuses(content) == [200] * 3
+
+
+def test_an_offer_of_another_protocol_is_declined(running: Running) -> None:
+    upgrade = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n\r\n"
+    content = talk(running, b"GET /health/ping HTTP/1.1\r\nhost: a\r\n" + upgrade, PING, pause=0.05)
+    assert statuses(content) == [200, 200]
+
+
+def test_http_1_0_closes_and_keeps_alive_on_request(running: Running) -> None:
+    assert not talk(running, b"GET /health/ping HTTP/1.0\r\n\r\n").endswith(b"<open>")
+    assert talk(running, b"GET /health/ping HTTP/1.0\r\nconnection: keep-alive\r\n\r\n").endswith(b"<open>")
+
+
+def test_head_has_the_head_of_get_only(running: Running) -> None:
+    content = talk(running, b"HEAD /health/ping HTTP/1.1\r\nhost: a\r\n\r\n")
+    assert b"content-length: 4\r\n" in content
+    assert b"pong" not in content
+
+
+def test_wrong_path_method_and_content_type(running: Running) -> None:
+    assert call(running.url + "/nowhere").status == 404
+    answer = call(running.url + "/health/ping", b"{}", method="DELETE")
+    assert answer.status == 405
+    assert answer.headers["allow"] == "GET"
+    assert call(running.url + "/predict", b"<a/>", content_type="text/xml").status == 415
+
+
+def test_slow_and_silent_clients_are_let_go_and_take_nobodys_place(bundle: Path) -> None:
+    flags = ["--request-seconds", "0.5", "--keep-alive-seconds", "0.5", "--max-connections", "8"]
+    with server(bundle, *flags) as running:
+        slow = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(4)]
+        silent = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(4)]
+        for client in slow:
+            client.sendall(REQUEST[:40])
+        crowded = talk(running, REQUEST)
+        assert statuses(crowded) == [503]
+        assert b"retry-after: 1" in crowded
+        time.sleep(2.5)
+        assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
+        assert [statuses(_read_all(client)) for client in slow] == [[408]] * 4
+        assert [_read_all(client) for client in silent] == [b""] * 4
+        for client in slow + silent:
+            client.close()
+
+
+def test_a_client_that_does_not_read_takes_bounded_memory_and_nobodys_time(running: Running) -> None:
+    with socket.create_connection(("127.0.0.1", running.port)) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.settimeout(0.3)
+        sent = 0
+        try:
+            while sent < 200_000_000:
+                sent += deaf.send(REQUEST * 50)
+        except TimeoutError:
+            pass
+        assert sent < 50_000_000
+        assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
+
+
+def test_clients_that_vanish_leave_nothing_behind(running: Running) -> None:
+    for cut in (1, 30, len(REQUEST) - 1, len(REQUEST)):
+        for _ in range(10):
+            client = socket.create_connection(("127.0.0.1", running.port))
+            client.sendall(REQUEST[:cut])
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            client.close()
+    time.sleep(0.2)
+    lines = call(running.url + "/metrics").body.decode().splitlines()
+    assert "lifeboat_in_flight 1" in lines
