@@ -1,0 +1,42 @@
+"""The deploy step, and its counterpart when the gate says no, as Kubeflow sees them."""
+
+from kfp import dsl
+
+from components.core.images import COMPONENTS_IMAGE
+
+
+@dsl.component(base_image=COMPONENTS_IMAGE, install_kfp_package=False)
+def deploy(
+    target: str,
+    bundle: dsl.Input[dsl.Model],
+    verdict: dsl.Input[dsl.Artifact],
+    deployment: dsl.Output[dsl.Artifact],
+) -> None:
+    """Rolls a bundle that passed its gate out and makes it the champion."""
+    from components.core.settings import read_settings
+
+    # First: other libraries read what this sets when they are imported.
+    settings = read_settings()
+
+    from pathlib import Path
+
+    from components.core.files import write_text
+    from components.core.progress import say
+    from components.core.registry import Registry
+    from components.deploy import local, step
+
+    place = local.make_target(target, settings)
+    shipped = step.deploy(Path(bundle.path), Path(verdict.path), Registry(settings), place, say)
+    write_text(Path(deployment.path), shipped.to_json())
+
+
+@dsl.component(base_image=COMPONENTS_IMAGE, install_kfp_package=False)
+def keep(verdict: dsl.Input[dsl.Artifact]) -> None:
+    """Says why the champion stays."""
+    from pathlib import Path
+
+    from components.core.gates import Verdict
+    from components.core.progress import say
+
+    for why in Verdict.from_json(Path(verdict.path).read_bytes()).reasons:
+        say(f"not deployed, because {why}")

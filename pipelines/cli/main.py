@@ -1,0 +1,192 @@
+"""The command line `lifeboat`: every verb, its flags and its help."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+
+from components.core.errors import LifeboatError
+from components.core.settings import Settings, read_settings, variable
+
+DESCRIPTION = """\
+Prepare, train, judge, register and ship models of tabular data.
+
+  lifeboat run                       the whole way, from the table to a live endpoint
+  lifeboat status                    what serves, and where the state is
+  lifeboat predict Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
+  lifeboat score passengers.csv scored.parquet
+  lifeboat rollback                  put the previous champion back
+  lifeboat stop                      end the model server
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one verb and gives the exit code: 0 done, 1 failed with a sentence, 2 wrong usage, 130 interrupted."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        settings = _with_flags(read_settings(), options)
+        # The steps are processes of their own; they read the same settings from the environment.
+        os.environ.update(settings.environment())
+        return int(options.verb(options, settings) or 0)
+    except LifeboatError as error:
+        return _fail(str(error))
+    except BrokenPipeError:  # the reader of our output is gone, as with `lifeboat status | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # a full disk, a missing right: at a place that has no sentence of its own
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+    except KeyboardInterrupt:
+        print("lifeboat: interrupted; what served before still serves", file=sys.stderr)
+        return 130
+
+
+def _fail(sentence: str) -> int:
+    print(f"lifeboat: {sentence}", file=sys.stderr)
+    return 1
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    parser = argparse.ArgumentParser(
+        prog="lifeboat",
+        description=DESCRIPTION,
+        epilog=_settings_table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _add_run(verbs)
+    _add_serving(verbs)
+    _add_scoring(verbs)
+    _add_kubeflow(verbs)
+    return parser
+
+
+def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _verb(verbs, "run", "run", "prepare, train, judge, and ship what passes its gate")
+    _usecase(run)
+    _pipeline_arguments(run)
+    run.add_argument(
+        "--require-deploy",
+        action="store_true",
+        help="exit with 3 unless the new model was deployed (default: 0 then too)",
+    )
+    _ports(run)
+    run.add_argument("--verbose", action="store_true", help="show each step's full output as well (default: its notes)")
+
+
+def _add_serving(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _verb(verbs, "serving", "status", "say what serves, and where the state and the registry are")
+    stop = _verb(verbs, "serving", "stop", "drain and end the local model server")
+    stop.add_argument("--usecase", help="only that of this use case (default: all)")
+    back = _verb(verbs, "serving", "rollback", "put the previous champion back: traffic first, then the alias")
+    _usecase(back)
+    _ports(back)
+
+
+def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    predict = _verb(verbs, "predict", "predict", "ask the live endpoint for one row")
+    predict.add_argument("values", nargs="*", metavar="COLUMN=VALUE", help="the row; a column left out is null")
+    predict.add_argument(
+        "--json", help="the row as a JSON object instead; - reads it from standard input (default: none)"
+    )
+    _usecase(predict)
+    score = _verb(verbs, "predict", "score", "score a file of rows with the champion, in batches")
+    score.add_argument("source", metavar="IN", help="a .csv or .parquet file")
+    score.add_argument("target", metavar="OUT", help="a .csv or .parquet file; written whole or not at all")
+    text = "a row that breaks the schema ends it, or goes to OUT.rejected.csv (default: fail)"
+    score.add_argument("--on-error", choices=("fail", "skip"), default="fail", help=text)
+    score.add_argument("--bundle", help="a bundle's directory (default: the champion's)")
+    _usecase(score)
+
+
+def _add_kubeflow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _verb(verbs, "kubeflow", "usecases", "list the use cases")
+    compile_ = _verb(verbs, "kubeflow", "compile", "write the pipeline's YAML for Kubeflow Pipelines")
+    compile_.add_argument("target", metavar="OUT", nargs="?", default="pipeline.yaml", help="default: pipeline.yaml")
+    _image(compile_)
+    submit = _verb(verbs, "kubeflow", "submit", "start the pipeline on Kubeflow")
+    _usecase(submit)
+    _pipeline_arguments(submit)
+    _image(submit)
+    _setting_flag(submit, "--host", "kfp_host")
+    _setting_flag(submit, "--token-file", "kfp_token_file")
+    _setting_flag(submit, "--namespace", "kfp_namespace")
+    submit.add_argument("--target", default="kubernetes", help="where the deploy step ships to (default: kubernetes)")
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], module: str, name: str, text: str
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+
+    def call(options: argparse.Namespace, settings: Settings) -> int:
+        # Imported when called: no verb pays for another's libraries.
+        action: Callable[[argparse.Namespace, Settings], int] = getattr(
+            importlib.import_module(f"pipelines.cli.{module}"), name
+        )
+        return action(options, settings)
+
+    parser.set_defaults(verb=call)
+    _setting_flag(parser, "--home", "home")
+    return parser
+
+
+def _usecase(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--usecase", default="titanic", help="name, or dotted module (default: titanic)")
+
+
+def _pipeline_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", default="", help="path or s3:// URL of the labelled table (default: the use case's)")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    bounds = "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: none)"
+    parser.add_argument("--require", default="", metavar="BOUNDS", help=bounds)
+    parser.add_argument(
+        "--reason", default="manual", help="why this run is started; kept in the registry (default: manual)"
+    )
+
+
+def _image(parser: argparse.ArgumentParser) -> None:
+    from components.core.images import COMPONENTS_IMAGE
+
+    text = f"the components' image, by digest for a cluster (default: {COMPONENTS_IMAGE})"
+    parser.add_argument("--image", default=COMPONENTS_IMAGE, help=text)
+
+
+def _ports(parser: argparse.ArgumentParser) -> None:
+    _setting_flag(parser, "--port", "port")
+    _setting_flag(parser, "--metrics-port", "metrics_port")
+
+
+def _setting_flag(parser: argparse.ArgumentParser, flag: str, name: str) -> None:
+    spec = next(spec for spec in fields(Settings) if spec.name == name)
+    text = f"{spec.metadata['help']} (default: {spec.default or 'none'}; or {variable(name)})"
+    parser.add_argument(flag, dest=f"setting_{name}", help=text, type=_port if isinstance(spec.default, int) else str)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, 1 to 65535")
+    return int(text)
+
+
+def _with_flags(settings: Settings, options: argparse.Namespace) -> Settings:
+    flags = {name.removeprefix("setting_"): value for name, value in vars(options).items()
+             if name.startswith("setting_") and value is not None}  # fmt: skip
+    return replace(settings, **flags).resolved()
+
+
+def _settings_table() -> str:
+    rows = [
+        f"  {variable(spec.name):24} {spec.metadata['help']} (default: {spec.default or 'none'})"
+        for spec in fields(Settings)
+    ]
+    return "\n".join(["settings, from the environment:", *rows])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""`lifeboat run`: the whole way on this machine, with a report at the end."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from components.core.errors import LifeboatError
+from components.core.gates import parse_bounds
+from components.core.settings import Settings
+from components.core.usecase import UseCase, load_usecase
+from pipelines.cli.report import gate_table, metrics_table, say_live
+from pipelines.cli.serving import check_port, ensure_champion_serves
+from pipelines.local import Event, Result, run_pipeline
+
+NOT_DEPLOYED = 3
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
+    console = Console(file=sys.stdout, highlight=False)
+    usecase = load_usecase(options.usecase)
+    # What would end the run at its last step should not cost a training first.
+    parse_bounds(options.require)
+    check_port(usecase.name, settings)
+    start = time.perf_counter()
+    folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+    console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
+    arguments = {"usecase": options.usecase, "data": options.data, "seed": options.seed,
+                 "extra_gates": options.require, "target": "local", "reason": options.reason}  # fmt: skip
+    result = run_pipeline(folder, arguments, _Steps(console, verbose=options.verbose).show)
+    _report(result, usecase, settings, console)
+    console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")
+    return NOT_DEPLOYED if options.require_deploy and result.deployment is None else 0
+
+
+class _Steps:
+    """Prints the events of a run, a line each."""
+
+    def __init__(self, console: Console, *, verbose: bool) -> None:
+        self._console, self._verbose = console, verbose
+        self._number = 0
+
+    def show(self, event: Event) -> None:
+        if event.kind == "start":
+            self._number += 1
+            self._console.print(f"\n[bold cyan]{self._number}. {event.step}[/bold cyan]")
+        elif event.kind == "note":
+            self._console.print(f"   {event.text}", markup=False, soft_wrap=True)
+        elif event.kind == "line":
+            if self._verbose:
+                self._console.print(f"   {event.text}", style="dim", markup=False, soft_wrap=True)
+        elif event.text == "SUCCESS":
+            self._console.print(f"   [green]done[/green] in {event.seconds:.1f} s")
+        else:
+            self._console.print(f"   [red]failed[/red] after {event.seconds:.1f} s")
+
+
+def _report(result: Result, usecase: UseCase, settings: Settings, console: Console) -> None:
+    if result.evaluation is None or result.verdict is None:
+        raise LifeboatError(f"the run left no evaluation in {result.folder}")
+    console.print()
+    console.print(metrics_table(result.evaluation))
+    console.print(gate_table(result.verdict))
+    _say_outcome(result, usecase, settings, console)
+    console.print(f"  model card    {result.folder / 'model-card.html'}", soft_wrap=True)
+    console.print(f"  data profile  {result.folder / 'data-profile.html'}", soft_wrap=True)
+    console.print(f"  run log       {result.folder / 'run.log'}", soft_wrap=True)
+    ui = f"mlflow ui --backend-store-uri {shlex.quote(settings.shown_tracking)}"
+    console.print(f"  registry      {ui}", soft_wrap=True)
+
+
+def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: Console) -> None:
+    if result.deployment is not None:
+        version = result.deployment["version"]
+        console.print(f"[bold green]Deployed[/bold green] {usecase.name} version {version}, the new champion.")
+        say_live(console, result.deployment["url"], usecase)
+        return
+    console.print("[bold yellow]Not deployed[/bold yellow], because")
+    for item in (result.verdict or {})["criteria"]:
+        if not item["passed"]:
+            console.print(f"  - {item['name']}: {item['why']}", markup=False, soft_wrap=True)
+    url = ensure_champion_serves(usecase.name, settings, console)
+    if url:
+        say_live(console, url, usecase)

@@ -1,0 +1,252 @@
+"""Batch scoring: a table in, a table of probabilities out, in bounded memory and in the order of the input.
+
+One thread reads and writes, a few check and score; Arrow and ONNX Runtime release the interpreter while they work.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from components.core.bundle import Bundle
+from components.core.errors import DataError, StorageError
+from components.core.files import replacing
+from components.core.schema import Column, Label, Schema
+from components.core.scoring import Scorer
+from components.core.table import check_table, read_batches
+
+PREDICTION = "prediction"
+# Rows that a thread takes at a time: many enough to hide the hand-over, few enough to share out evenly.
+PIECE = 16_384
+# One thread reads and writes for all of them: it keeps about so many busy.
+MOST_THREADS = 8
+_SAMPLE = 1 << 20
+
+
+@dataclass(frozen=True)
+class ScoreSummary:
+    """What became of the rows: how many were scored, how many were skipped, and the wall time in seconds."""
+
+    rows: int
+    skipped: int
+    seconds: float
+
+
+def score(
+    bundle: Bundle,
+    source: Path,
+    target: Path,
+    *,
+    on_error: Literal["fail", "skip"] = "fail",
+    threads: int | None = None,
+    progress: Callable[[int, int | None], None],
+) -> ScoreSummary:
+    """Writes the probability of each class and the predicted class for each row of a table.
+
+    The output has the input's keys as far as they are there, `probability_<class>` (float32) for each class, and
+    `prediction`, the name of the class above one half. It appears whole or not at all: an error, Ctrl-C or a full disk
+    leaves what was there.
+
+    Args:
+        bundle: whose ONNX graph is run.
+        source: CSV or Parquet with the schema's inputs; keys are optional, the label is ignored.
+        target: CSV or Parquet by its ending; an old file is replaced.
+        on_error: what a row that breaks the schema does: "fail" ends the run; "skip" leaves it out and writes it, with
+            its number and the reasons, to `rejected_path(target)`.
+        threads: that check and score; by default one a core and at most `MOST_THREADS`.
+        progress: called with the rows read so far and the total, see `total_rows`; the last call has both equal.
+
+    Raises:
+        DataError: the input cannot be used; names file, row (counted over the whole file), column and limit.
+        StorageError: the output has another ending, is the input, or cannot be written.
+        BundleError: the graph fails.
+    """
+    start = time.perf_counter()
+    _refuse_places(source, target)
+    work = _Work(Scorer(bundle.model, bundle.schema), bundle.schema, str(source), skip=on_error == "skip")
+    total = total_rows(source)
+    done = skipped = 0
+    with _Sink(target) as answers, _Sink(rejected_path(target)) if work.skip else nullcontext() as rejects:
+        results = _in_order(work, _pieces(source), threads or min(os.cpu_count() or 1, MOST_THREADS))
+        with closing(results):
+            for result in results:
+                answers.write(result.answers)
+                if rejects is not None:
+                    rejects.write(result.rejected)
+                skipped += result.rejected.num_rows
+                done += result.answers.num_rows + result.rejected.num_rows
+                progress(done, None if total is None else max(done, total))
+        if not done:
+            raise DataError("has a header but no rows", file=str(source))
+    progress(done, done)
+    return ScoreSummary(done - skipped, skipped, time.perf_counter() - start)
+
+
+def rejected_path(target: Path) -> Path:
+    """Where skipped rows go: predictions.parquet has them in predictions.rejected.csv beside it."""
+    return target.with_suffix(".rejected.csv")
+
+
+def total_rows(path: Path) -> int | None:
+    """How many rows a file holds, for a progress bar: exact for Parquet, for CSV reckoned from its first MiB.
+
+    None where that cannot be told, an unreadable file among others: reading it will say why.
+    """
+    try:
+        if path.suffix == ".parquet":
+            return int(pq.read_metadata(path).num_rows)
+        with path.open("rb") as file:
+            sample = file.read(_SAMPLE)
+        lines = sample.count(b"\n")
+        # The header is one of the lines; the last line may lack its end.
+        return max(round(lines * path.stat().st_size / len(sample)) - 1, 1) if lines else None
+    except (OSError, pa.ArrowInvalid):
+        return None
+
+
+def _refuse_places(source: Path, target: Path) -> None:
+    if target.suffix not in (".csv", ".parquet"):
+        raise StorageError(f"{target} ends in neither .csv nor .parquet")
+    if target.is_dir():
+        raise StorageError(f"{target} is a directory")
+    for path in (target, rejected_path(target)):
+        if path.exists() and source.exists() and path.samefile(source):
+            raise StorageError(f"{path} would be written over the input; give the output another name")
+
+
+def _pieces(source: Path) -> Iterator[tuple[int, pa.Table]]:
+    """The number of rows before each piece, and the piece as it was read."""
+    before = 0
+    for batch in read_batches(source):
+        for start in range(0, batch.num_rows, PIECE):
+            yield before + start, pa.Table.from_batches([batch.slice(start, PIECE)])
+        before += batch.num_rows
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What came of one piece: the output's rows and the rows that break the schema."""
+
+    answers: pa.Table
+    rejected: pa.Table
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Checks and scores pieces; safe to call from many threads."""
+
+    scorer: Scorer
+    schema: Schema
+    name: str
+    skip: bool
+
+    def __call__(self, before: int, rows: pa.Table) -> _Result:
+        checked = check_table(rows, self.schema, labelled=False, name=self.name)
+        problems = _merge(checked.problems, self._check_keys(rows))
+        if problems and not self.skip:
+            first = next(iter(problems))
+            raise DataError(problems[first][0], file=self.name, row=before + first + 1)
+        inputs = checked.table
+        rejected = _rejected(rows, problems, before)
+        if problems:
+            keep = np.ones(rows.num_rows, dtype=bool)
+            keep[list(problems)] = False
+            rows, inputs = rows.filter(pa.array(keep)), inputs.filter(pa.array(keep))
+        return _Result(self._answers(rows, inputs), rejected)
+
+    def _check_keys(self, rows: pa.Table) -> dict[int, list[str]]:
+        """A key is held against its column, but may be null: the model does not need it."""
+        keys = tuple(replace(key, nullable=True) for key in self.schema.keys if key.name in rows.column_names)
+        if not keys:
+            return {}
+        alone = Schema(keys, Label(self.schema.label.name, self.schema.label.classes))
+        return check_table(rows.select(list(alone.names)), alone, labelled=False, name=self.name).problems
+
+    def _answers(self, rows: pa.Table, inputs: pa.Table) -> pa.Table:
+        probabilities = self.scorer.probabilities(inputs)
+        classes = self.schema.label.classes
+        columns = {
+            key.name: _key(rows.column(key.name), key) for key in self.schema.keys if key.name in rows.column_names
+        }
+        for number, name in enumerate(classes):
+            columns[f"probability_{name}"] = pa.array(np.ascontiguousarray(probabilities[:, number]))
+        columns[PREDICTION] = pc.if_else(pa.array(probabilities[:, 1] > 0.5), classes[1], classes[0])
+        return pa.table(columns)
+
+
+def _merge(first: dict[int, list[str]], second: dict[int, list[str]]) -> dict[int, list[str]]:
+    return {row: [*first.get(row, ()), *second.get(row, ())] for row in sorted({*first, *second})}
+
+
+def _rejected(rows: pa.Table, problems: dict[int, list[str]], before: int) -> pa.Table:
+    """The broken rows as they were read, behind their number in the file and the reasons."""
+    numbers = pa.array([before + row + 1 for row in problems], pa.int64())
+    reasons = pa.array(["; ".join(sentences) for sentences in problems.values()], pa.string())
+    broken = rows.take(pa.array(list(problems), pa.int64()))
+    return pa.table([numbers, reasons, *map(_plain, broken.columns)], ["row", "reason", *rows.column_names])
+
+
+def _key(cells: Any, column: Column) -> Any:
+    """A checked key as it was read, but a whole number as int64 whatever the file's type: it is there to join by."""
+    cells = _plain(cells)
+    if column.kind != "integer" or pa.types.is_integer(cells.type) or pa.types.is_null(cells.type):
+        return cells
+    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+        texts = pc.utf8_trim_whitespace(cells)
+        cells = pc.if_else(pc.equal(texts, ""), None, texts).cast(pa.float64())
+    return pc.if_else(pc.is_nan(cells), None, cells).cast(pa.int64())
+
+
+def _plain(cells: Any) -> Any:
+    return pc.cast(cells, cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
+
+
+def _in_order(work: _Work, pieces: Iterator[tuple[int, pa.Table]], threads: int) -> Generator[_Result, None, None]:
+    """The results in the order of the pieces; few more pieces than threads are in memory at a time."""
+    pool = ThreadPoolExecutor(threads)
+    pending: deque[Future[_Result]] = deque()
+    try:
+        for piece in pieces:
+            pending.append(pool.submit(work, *piece))
+            if len(pending) > threads + 1:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Sink:
+    """A CSV or Parquet file that is written table by table and appears when all is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stack = ExitStack()
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        self._temporary = self._stack.enter_context(replacing(self._path))
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stack.__exit__(*error)
+
+    def write(self, table: pa.Table) -> None:
+        if self._writer is None:
+            kind = pq.ParquetWriter if self._path.suffix == ".parquet" else pa.csv.CSVWriter
+            self._writer = self._stack.enter_context(kind(self._temporary, table.schema))
+        if table.num_rows:
+            self._writer.write_table(table)

@@ -1,0 +1,122 @@
+"""A registry, a free port and bundles to deploy."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
+from components.core.gates import Criterion, Verdict
+from components.core.registry import CHAMPION, Registry
+from components.core.settings import Settings
+from components.deploy.local import LocalTarget
+from components.deploy.probe import ask
+from components.deploy.step import Deployment, deploy
+from serving.control import find_supervisor
+from tests.serving.world import ROW, TINY, expected, graph
+
+MANIFEST = {
+    "usecase": "tiny",
+    "versions": {"onnxruntime": "1.32.0"},
+    "lineage": {"data": {"digest": "d"}, "code": "c", "seed": 0},
+    "training": {"candidate": "made by hand", "parameters": {}, "calibration": None},
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class World:
+    """One laptop: its state, its registry, its target."""
+
+    folder: Path
+    settings: Settings
+    registry: Registry
+    target: LocalTarget
+
+    def bundle(self, bias: float, *, golden_off_by: float = 0.0) -> Bundle:
+        """A model that answers 0.01 for each year of age, plus the bias."""
+        survived = expected(22.5, bias, "C") + golden_off_by
+        files = {
+            MODEL: graph(bias=bias),
+            SCHEMA: TINY.to_json().encode(),
+            REFERENCE: b"",
+            GOLDEN: json.dumps([{"row": ROW, "probabilities": [1 - survived, survived]}]).encode(),
+        }
+        directory = self.folder / f"bundle-{bias}-{golden_off_by}"
+        write_bundle(directory, files, MANIFEST)
+        return open_bundle(directory)
+
+    def judged(self, bundle: Bundle, *, passed: bool = True, champion: str | None = None) -> Path:
+        """Registers the bundle and writes its verdict."""
+        criterion = Criterion("roc_auc at least 0.8", 0.9 if passed else 0.7, 0.8, passed, "as asked")
+        verdict = Verdict(bundle.digest, champion, passed, (criterion,))
+        reports = self.folder / "reports"
+        reports.mkdir(exist_ok=True)
+        self.registry.register(bundle, verdict, {"roc_auc": 0.9}, reports)
+        path = self.folder / f"verdict-{bundle.digest[:8]}.json"
+        path.write_text(verdict.to_json())
+        return path
+
+    def deploy(self, bundle: Bundle, verdict: Path, say: Callable[[str], None] = lambda _: None) -> Deployment:
+        return deploy(bundle.directory, verdict, self.registry, self.target, say)
+
+    def ship(self, bias: float) -> Bundle:
+        """Makes, judges and deploys a model."""
+        bundle = self.bundle(bias)
+        self.deploy(bundle, self.judged(bundle, champion=self.champion))
+        return bundle
+
+    @property
+    def champion(self) -> str | None:
+        version = self.registry.aliased("tiny", CHAMPION)
+        return version.digest if version else None
+
+    @property
+    def serving(self) -> str | None:
+        """Digest that the public port answers with, None if nobody listens."""
+        control = find_supervisor(self.settings.serving_state("tiny"))
+        if control is None:
+            return None
+        with control:
+            status = control.status()
+        return str(ask(status.url, [ROW])[1]["bundle_digest"]) if status.serving else None
+
+    @property
+    def candidates_running(self) -> bool:
+        control = find_supervisor(self.settings.serving_state("tiny"))
+        if control is None:
+            return False
+        with control:
+            return control.status().candidate is not None
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables, made once: that takes seconds."""
+    home = tmp_path_factory.mktemp("registry")
+    assert Registry(Settings(home=str(home))).aliased("tiny", CHAMPION) is None
+    return home / "mlflow.db"
+
+
+@pytest.fixture
+def world(tmp_path: Path, empty_registry: Path) -> Iterator[World]:
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(empty_registry, home / "mlflow.db")
+    settings = Settings(home=str(home), port=free_port(), metrics_port=free_port())
+    yield World(tmp_path, settings, Registry(settings), LocalTarget(settings))
+    control = find_supervisor(settings.serving_state("tiny"))
+    if control is not None:
+        with control:
+            control.stop()

@@ -1,0 +1,221 @@
+"""Deploying to the local target: real model servers behind a real supervisor, a real registry."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from components.core.errors import BundleError, DeployError, GateError, RegistryError
+from components.core.registry import PREVIOUS
+from components.deploy.local import make_target
+from components.deploy.step import rollback, serve_champion
+from serving.control import find_supervisor
+from tests.deploy.conftest import World
+from tests.serving.world import ROW, call, ndarray
+
+
+def test_a_bundle_that_passed_serves_and_is_the_champion(world: World) -> None:
+    said: list[str] = []
+    bundle = world.bundle(0.1)
+    shipped = world.deploy(bundle, world.judged(bundle), said.append)
+    assert (shipped.digest, shipped.version) == (bundle.digest, "1")
+    answer = call(f"{shipped.url}/api/v1.0/predictions", ndarray(list(ROW.values()), names=list(ROW)))
+    assert answer.status == 200
+    assert answer.survived[0] == pytest.approx(0.335, abs=1e-6)
+    assert world.champion == world.serving == bundle.digest
+    assert any("golden" in line for line in said)
+
+
+def test_the_next_champion_takes_over_without_a_failed_request(world: World) -> None:
+    first = world.ship(0.1)
+    port = world.settings.port
+    seen: list[tuple[int, str]] = []
+    done = threading.Event()
+
+    def ask_all_the_time() -> None:
+        while not done.is_set():
+            answer = call(f"http://127.0.0.1:{port}/api/v1.0/predictions", ndarray(list(ROW.values()), names=list(ROW)))
+            seen.append((answer.status, answer.json["meta"]["tags"]["bundle_digest"]))
+
+    client = threading.Thread(target=ask_all_the_time)
+    client.start()
+    try:
+        second = world.ship(0.2)
+    finally:
+        done.set()
+        client.join()
+    assert {status for status, _ in seen} == {200}
+    digests = [digest for _, digest in seen]
+    assert set(digests) <= {first.digest, second.digest}
+    assert digests[0] == first.digest
+    assert world.champion == world.serving == second.digest
+    previous = world.registry.aliased("tiny", PREVIOUS)
+    assert previous is not None
+    assert previous.digest == first.digest
+
+
+def test_rollback_brings_the_previous_champion_back_and_forth(world: World) -> None:
+    first, second = world.ship(0.1), world.ship(0.2)
+    rollback("tiny", world.registry, world.target, lambda _: None)
+    assert world.champion == world.serving == first.digest
+    rollback("tiny", world.registry, world.target, lambda _: None)
+    assert world.champion == world.serving == second.digest
+
+
+def test_rollback_without_a_previous_champion_says_so(world: World) -> None:
+    world.ship(0.1)
+    with pytest.raises(RegistryError, match="tiny has no previous champion"):
+        rollback("tiny", world.registry, world.target, lambda _: None)
+
+
+def test_the_champion_is_served_again_after_a_stop(world: World) -> None:
+    bundle = world.ship(0.1)
+    control = find_supervisor(world.settings.serving_state("tiny"))
+    assert control is not None
+    with control:
+        control.stop()
+    assert world.serving is None
+    shipped = serve_champion("tiny", world.registry, world.target, lambda _: None)
+    assert shipped is not None
+    assert world.serving == bundle.digest
+
+
+def refused(world: World, bundle_bias: float, verdict: Path, error: type[Exception], words: str) -> None:
+    """Nothing starts and nothing moves."""
+    before = world.serving, world.champion
+    with pytest.raises(error, match=words):
+        world.deploy(world.bundle(bundle_bias), verdict)
+    assert (world.serving, world.champion) == before
+    assert not world.candidates_running
+
+
+def test_a_failed_verdict_is_refused_with_its_reason(world: World) -> None:
+    verdict = world.judged(world.bundle(0.1), passed=False)
+    (world.folder / "bundle-0.1-0.0").rename(world.folder / "moved")
+    refused(world, 0.1, verdict, GateError, "refused bundle .*roc_auc at least 0.8: as asked")
+
+
+def test_another_bundles_verdict_is_refused(world: World) -> None:
+    verdict = world.judged(world.bundle(0.1))
+    refused(world, 0.2, verdict, GateError, "the verdict belongs to bundle")
+
+
+def test_a_missing_verdict_is_refused(world: World) -> None:
+    refused(world, 0.2, world.folder / "none.json", GateError, "no verdict: .* cannot be read")
+
+
+def test_a_verdict_that_contradicts_itself_is_refused(world: World) -> None:
+    verdict = world.judged(world.bundle(0.1), passed=False)
+    verdict.write_text(verdict.read_text().replace('"passed": false,\n "criteria"', '"passed": true,\n "criteria"'))
+    (world.folder / "bundle-0.1-0.0").rename(world.folder / "moved")
+    refused(world, 0.1, verdict, GateError, "contradicts its own criteria")
+
+
+def test_a_bundle_that_was_never_registered_is_refused(world: World) -> None:
+    verdict = world.judged(world.bundle(0.1))
+    digest = world.bundle(0.3).digest
+    text = verdict.read_text().replace(world.champion or verdict_digest(verdict), digest)
+    verdict.write_text(text)
+    (world.folder / "bundle-0.3-0.0").rename(world.folder / "moved")
+    refused(world, 0.3, verdict, RegistryError, "is not registered")
+
+
+def verdict_digest(path: Path) -> str:
+    return path.read_text().split('"bundle": "')[1].split('"')[0]
+
+
+def test_a_flipped_bit_is_refused_and_the_old_version_keeps_serving(world: World) -> None:
+    world.ship(0.1)
+    bundle = world.bundle(0.2)
+    verdict = world.judged(bundle, champion=world.champion)
+    model = bytearray((bundle.directory / "model.onnx").read_bytes())
+    model[len(model) // 2] ^= 1
+    (bundle.directory / "model.onnx").write_bytes(bytes(model))
+    before = world.serving
+    with pytest.raises(BundleError, match=r"model\.onnx was altered"):
+        world.deploy(bundle, verdict)
+    assert world.serving == world.champion == before
+
+
+def test_a_champion_that_changed_since_the_verdict_is_refused(world: World) -> None:
+    late = world.bundle(0.3)
+    verdict = world.judged(late, champion=None)
+    first = world.ship(0.1)
+    with pytest.raises(RegistryError, match="the champion of tiny changed since"):
+        world.deploy(late, verdict)
+    assert world.serving == world.champion == first.digest
+
+
+def test_a_server_that_breaks_its_golden_answers_never_serves(world: World) -> None:
+    first = world.ship(0.1)
+    bundle = world.bundle(0.2, golden_off_by=0.2)
+    verdict = world.judged(bundle, champion=first.digest)
+    with pytest.raises(DeployError, match="golden"):
+        world.deploy(bundle, verdict)
+    assert world.serving == world.champion == first.digest
+    assert not world.candidates_running
+
+
+def test_a_registry_that_fails_at_the_end_brings_the_old_version_back(world: World) -> None:
+    first = world.ship(0.1)
+    bundle = world.bundle(0.2)
+    verdict = world.judged(bundle, champion=first.digest)
+    lock = sqlite3.connect(world.settings.home_path / "mlflow.db")
+    said: list[str] = []
+
+    def lock_at_the_switch(line: str) -> None:
+        said.append(line)
+        if "taken over" in line:
+            lock.execute("BEGIN EXCLUSIVE")
+
+    try:
+        with pytest.raises(RegistryError, match="locked"):
+            world.deploy(bundle, verdict, lock_at_the_switch)
+    finally:
+        lock.close()
+    assert "the old version serves again" in said
+    assert world.serving == world.champion == first.digest
+
+
+def test_the_first_deployment_that_fails_at_the_end_serves_nothing(world: World) -> None:
+    bundle = world.bundle(0.1)
+    verdict = world.judged(bundle)
+    lock = sqlite3.connect(world.settings.home_path / "mlflow.db")
+
+    def lock_at_the_switch(line: str) -> None:
+        if "public port" in line:
+            lock.execute("BEGIN EXCLUSIVE")
+
+    try:
+        with pytest.raises(RegistryError, match="locked"):
+            world.deploy(bundle, verdict, lock_at_the_switch)
+    finally:
+        lock.close()
+    assert world.serving is None
+    assert world.champion is None
+
+
+def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(world: World) -> None:
+    first = world.ship(0.1)
+    loser = world.bundle(0.3)
+    lost = world.judged(loser, champion=first.digest)
+    refusal: list[str] = []
+
+    def deploy_another_in_the_middle(line: str) -> None:
+        if "golden" in line:
+            with pytest.raises(DeployError) as caught:
+                world.deploy(loser, lost)
+            refusal.append(str(caught.value))
+
+    bundle = world.bundle(0.2)
+    world.deploy(bundle, world.judged(bundle, champion=first.digest), deploy_another_in_the_middle)
+    assert "another deployment is in progress" in refusal[0]
+    assert world.serving == world.champion == bundle.digest
+
+
+def test_an_unknown_target_is_named(world: World) -> None:
+    with pytest.raises(DeployError, match="no target 'moon'; there is: local"):
+        make_target("moon", world.settings)
