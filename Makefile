@@ -6,9 +6,6 @@ UV_VERSION := 0.13.9
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV := .venvs/uv/bin/uv
 BIN := .venv/bin
-SERVING := .venvs/serving/bin/python
-# The model server runs in the environment of its image: no pandas, no scikit-learn, no MLflow.
-export LIFEBOAT_SERVING_PYTHON ?= $(CURDIR)/$(SERVING)
 # One cache for every environment, linked, not copied, into each.
 export UV_PYTHON_DOWNLOADS := never
 SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --python $(PYTHON) $(2) || \
@@ -71,6 +68,7 @@ setup-dev: .venvs/dev.stamp
 .venvs/run.stamp: $(UV) uv.lock pyproject.toml
 	@echo "setting up: the pipeline's environment and the model server's"
 	@$(call SYNC,.venv,--group pipeline)
+	@# The model server's holds what its image will hold: no pandas, no scikit-learn, no MLflow.
 	@$(call SYNC,.venvs/serving,--group serving)
 	@touch $@
 

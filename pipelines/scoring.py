@@ -24,9 +24,10 @@ import pyarrow.parquet as pq
 from components.core.bundle import Bundle
 from components.core.errors import DataError, StorageError
 from components.core.files import replacing
+from components.core.reading import read_batches
 from components.core.schema import Column, Label, Schema
 from components.core.scoring import Scorer
-from components.core.table import check_table, read_batches
+from components.core.table import check_table
 
 PREDICTION = "prediction"
 # Rows that a thread takes at a time: many enough to hide the hand-over, few enough to share out evenly.

@@ -59,7 +59,7 @@ class Settings:
     host: str = _setting("127.0.0.1", "address the local model server listens on")
     port: int = _setting(9000, "port of the local model server")
     metrics_port: int = _setting(6000, "port of its metrics")
-    serving_python: str = _setting("", "Python of the serving environment; this one unless set")
+    serving_python: str = _setting("", "Python of the serving environment; the one in .venvs/serving unless set")
     code_commit: str = _setting("", "commit of the code, for the lineage; asked of git unless set")
     kfp_host: str = _setting("", "URL of the Kubeflow Pipelines API")
     kfp_token: str = _secret("bearer token of that API")
@@ -91,7 +91,9 @@ class Settings:
 
     @property
     def server_python(self) -> str:
-        return self.serving_python or sys.executable
+        """The interpreter of the model server: the setting, the environment `make` made for it, or this one."""
+        made = Path(__file__).resolve().parents[2] / ".venvs" / "serving" / "bin" / "python"
+        return self.serving_python or str(made if made.exists() else sys.executable)
 
     def serving_state(self, usecase: str) -> Path:
         """Directory of the local model server of a use case."""

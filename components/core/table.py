@@ -1,4 +1,4 @@
-"""Reading tables and holding them against the schema, whole columns at a time.
+"""Holding tables against the schema, whole columns at a time.
 
 The rules and the words are those of `core.schema`; here they run over Arrow columns, so that a million rows take
 seconds. `tests/core/test_table.py` holds the two against each other on generated rows.
@@ -6,28 +6,22 @@ seconds. `tests/core/test_table.py` holds the two against each other on generate
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.core.errors import DataError, StorageError
+from components.core.errors import DataError
+from components.core.reading import first_line
 from components.core.schema import Column, Schema
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 # JSON writes whole floats below this without an exponent.
 _LONGEST = 1e16
-# Arrow reads up to 32 blocks ahead.
-_CSV_BLOCK = 2 << 20
-_BATCH = 65_536
 
 
 @dataclass(frozen=True)
@@ -50,37 +44,6 @@ class Checked:
         keep = np.ones(self.table.num_rows, dtype=bool)
         keep[list(self.problems)] = False
         return self.table.filter(pa.array(keep))
-
-
-def read_table(path: Path, *, name: str | None = None) -> pa.Table:
-    """Reads a whole CSV (every cell a string) or Parquet file.
-
-    Args:
-        path: a local file that ends in .csv or .parquet.
-        name: how errors call the file, if not by its path.
-
-    Raises:
-        DataError: missing, empty, without rows, not UTF-8, a row with a wrong number of fields, a repeated column.
-    """
-    batches = list(read_batches(path, name=name))
-    if not sum(batch.num_rows for batch in batches):
-        raise DataError("has a header but no rows", file=name or str(path))
-    return pa.Table.from_batches(batches)
-
-
-def read_batches(path: Path, *, name: str | None = None) -> Iterator[pa.RecordBatch]:
-    """Reads a CSV or Parquet file batch by batch in bounded memory; arguments and errors as for `read_table`."""
-    shown = name or str(path)
-    if not path.is_file():
-        raise DataError("no such file", file=shown)
-    if not path.stat().st_size:
-        raise DataError("the file is empty", file=shown)
-    if path.suffix == ".parquet":
-        yield from _parquet_batches(path, shown)
-    elif path.suffix == ".csv":
-        yield from _csv_batches(path, shown)
-    else:
-        raise DataError("is neither .csv nor .parquet", file=shown)
 
 
 def check_columns(names: list[str], schema: Schema, *, labelled: bool, name: str) -> None:
@@ -162,7 +125,7 @@ def _refuse_broken_text(cells: Any, column: Column, name: str) -> None:
     try:
         cells.validate(full=True)
     except pa.ArrowInvalid as error:
-        raise DataError(f"holds text that is not UTF-8: {_first_line(error)}", file=name, column=column.name) from error
+        raise DataError(f"holds text that is not UTF-8: {first_line(error)}", file=name, column=column.name) from error
 
 
 def _check_strings(cells: Any, column: Column) -> tuple[Any, list[tuple[int, str]]]:
@@ -276,72 +239,3 @@ def _plain(value: np.float64) -> float | int | None:
     if np.isnan(value):
         return None
     return int(value) if float(value).is_integer() and abs(value) < _LONGEST else float(value)
-
-
-def _parquet_batches(path: Path, name: str) -> Iterator[pa.RecordBatch]:
-    try:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=_BATCH)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"is not a readable Parquet file: {_first_line(error)}", file=name) from error
-
-
-def _csv_batches(path: Path, name: str) -> Iterator[pa.RecordBatch]:
-    names = _header(path, name)
-    wrong: list[Any] = []
-
-    def note(row: Any) -> str:
-        wrong.append(row)
-        return "error"
-
-    try:
-        with pa.csv.open_csv(
-            path,
-            pa.csv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK),
-            pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=note, ignore_empty_lines=True),
-            pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False),
-        ) as reader:
-            yield from reader
-    except pa.ArrowInvalid as error:
-        if wrong:
-            row = wrong[0].number - 1 if wrong[0].number is not None else None
-            problem = f"has {wrong[0].actual_columns} fields, the header has {wrong[0].expected_columns}"
-            raise DataError(problem, file=name, row=row) from error
-        _refuse_bytes(path, name)
-        if "Empty CSV" in str(error):  # a header without the end of its line
-            return
-        raise DataError(f"is not a readable CSV file: {_first_line(error)}", file=name) from error
-
-
-def _header(path: Path, name: str) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader(file), [])
-    except UnicodeDecodeError:
-        _refuse_bytes(path, name)
-        raise
-    except csv.Error as error:
-        raise DataError(f"has no readable header: {error}", file=name) from error
-    except OSError as error:
-        raise StorageError(f"{name} cannot be read: {error.strerror}") from error
-    if not names:
-        raise DataError("its first line is empty and should be the header", file=name)
-    repeated = sorted({column for column in names if names.count(column) > 1})
-    if repeated:
-        raise DataError(f"columns named twice: {', '.join(repeated)}", file=name)
-    return names
-
-
-def _refuse_bytes(path: Path, name: str) -> None:
-    """Raises where the file has bytes that are not UTF-8, naming the line."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                problem = f"byte {line[error.start]:#04x} at position {error.start + 1} of the line is not UTF-8"
-                raise DataError(problem, file=name, row=number) from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -17,10 +17,11 @@ import pyarrow.parquet as pq
 
 from components.core.errors import DataError
 from components.core.files import replacing
+from components.core.reading import read_table
 from components.core.schema import Schema
 from components.core.split import Holdout, group_names, hold_out
 from components.core.storage import S3, local_copy
-from components.core.table import Checked, check_table, read_table
+from components.core.table import Checked, check_table
 from components.core.usecase import UseCase
 from components.preprocess.profile import render_profile
 

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.csv
 
 from components.core.bundle import open_bundle
+from components.core.reading import read_table
 from components.core.schema import Schema
 from components.core.scoring import Scorer
-from components.core.table import check_table, read_table
+from components.core.table import check_table
 from components.core.usecase import UseCase
 from components.preprocess.step import Outputs, preprocess
 from components.train.step import Trained, data_frame, train

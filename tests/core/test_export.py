@@ -17,9 +17,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from components.core.calibration import Calibrated
 from components.core.export import export_onnx
+from components.core.reading import read_table
 from components.core.schema import Column, Label, Schema
 from components.core.scoring import Scorer
-from components.core.table import check_table, read_table
+from components.core.table import check_table
 from components.core.transformers import Floats32, RowSum
 from components.core.usecase import load_usecase
 from components.train.step import data_frame

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import DataError
+from components.core.reading import read_batches, read_table
 from components.core.schema import Column, Label, Schema
-from components.core.table import check_table, read_batches, read_table
+from components.core.table import check_table
 
 SCHEMA = Schema(
     (

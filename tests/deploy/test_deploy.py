@@ -180,22 +180,21 @@ def test_a_registry_that_fails_at_the_end_brings_the_old_version_back(world: Wor
     assert world.serving == world.champion == first.digest
 
 
-def test_the_first_deployment_that_fails_at_the_end_serves_nothing(world: World) -> None:
-    bundle = world.bundle(0.1)
+def test_a_first_deployment_overtaken_at_the_end_serves_nothing(world: World) -> None:
+    bundle, other = world.bundle(0.1), world.bundle(0.2)
     verdict = world.judged(bundle)
-    lock = sqlite3.connect(world.settings.home_path / "mlflow.db")
+    world.judged(other)
+    overtaker = world.registry.find("tiny", other.digest)
+    assert overtaker is not None
 
-    def lock_at_the_switch(line: str) -> None:
+    def overtake_at_the_switch(line: str) -> None:
         if "public port" in line:
-            lock.execute("BEGIN EXCLUSIVE")
+            world.registry.promote(overtaker, expected=None)
 
-    try:
-        with pytest.raises(RegistryError, match="locked"):
-            world.deploy(bundle, verdict, lock_at_the_switch)
-    finally:
-        lock.close()
+    with pytest.raises(RegistryError, match=f"the champion of tiny is {other.digest[:12]} by now"):
+        world.deploy(bundle, verdict, overtake_at_the_switch)
     assert world.serving is None
-    assert world.champion is None
+    assert world.champion == other.digest
 
 
 def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(world: World) -> None:

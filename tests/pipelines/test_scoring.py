@@ -16,9 +16,10 @@ import pytest
 
 from components.core.bundle import Bundle
 from components.core.errors import DataError, StorageError
+from components.core.reading import read_table
 from components.core.schema import Column, Label, Schema
 from components.core.scoring import Scorer
-from components.core.table import check_table, read_table
+from components.core.table import check_table
 from pipelines import scoring
 from pipelines.scoring import ScoreSummary, rejected_path, score, total_rows
 from tests.evaluate.world import COLUMNS, make_bundle, rows
@@ -31,7 +32,7 @@ ANSWERS = ["number", "ward", "probability_ill", "probability_well", "prediction"
 CHILD = """
 import resource, sys, time
 from pathlib import Path
-from components.core import table
+from components.core import reading
 from components.core.bundle import open_bundle
 from pipelines import scoring
 from pipelines.scoring import score
@@ -40,7 +41,7 @@ bundle, source, target, pause, limit = sys.argv[1:]
 if float(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 # Small helpings, so that even a short file fills all that is in memory at a time.
-table._CSV_BLOCK, table._BATCH, scoring.PIECE = 1 << 18, 4096, 2048
+reading._CSV_BLOCK, reading._BATCH, scoring.PIECE = 1 << 18, 4096, 2048
 def progress(done, total):
     print("at", done, flush=True)
     time.sleep(float(pause))

@@ -1,0 +1,222 @@
+"""One column of raw input: its type, its limits, and the words in which a value that breaks them is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+Kind = Literal["string", "float", "integer", "boolean"]
+Value = str | float
+KINDS: tuple[Kind, ...] = ("string", "float", "integer", "boolean")
+# A float32 holds every whole number up to here; beyond, an integer would silently change on its way into the model.
+LARGEST_INTEGER = 2**24
+# A float64, through which every number is read, holds every whole number up to here: the most a key may have.
+LARGEST_KEY = 2**53
+# A float32 ends here; a larger number would become infinite on its way into the model.
+LARGEST_FLOAT = (2 - 2**-23) * 2.0**127
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of raw input.
+
+    Args:
+        name: as in the table's header and in a request.
+        kind: string, float, integer or boolean.
+        nullable: whether the value may be missing.
+        minimum, maximum: inclusive limits of a number.
+        categories: the values allowed, if they are few.
+        pattern: a regular expression that the whole string matches.
+        max_length: of a string, in characters.
+        description: one sentence for the documents.
+        example: a valid value for the documents.
+    """
+
+    name: str
+    kind: Kind
+    nullable: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: tuple[str | int, ...] = ()
+    pattern: str | None = None
+    max_length: int = 256
+    description: str = ""
+    example: str | float | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"column {self.name}: kind {self.kind!r} is none of {', '.join(KINDS)}")
+        if self.kind == "string" and not (self.minimum is None and self.maximum is None):
+            raise ValueError(f"column {self.name}: a string has no minimum or maximum")
+        if self.kind != "string" and self.pattern is not None:
+            raise ValueError(f"column {self.name}: only a string has a pattern")
+        widest = LARGEST_KEY if self.kind == "integer" else LARGEST_FLOAT
+        for limit in (self.minimum, self.maximum):
+            if limit is not None and not abs(limit) <= widest:
+                raise ValueError(f"column {self.name}: limit {limit} is beyond {widest:g}, what its kind can hold")
+        if self.lower > self.upper:
+            raise ValueError(f"column {self.name}: minimum {self.lower:g} is above maximum {self.upper:g}")
+        self._check_contents()
+
+    def _check_contents(self) -> None:
+        """The pattern compiles; the categories and the example are values the column accepts."""
+        try:
+            _ = self._regex
+        except re.error as error:
+            raise ValueError(f"column {self.name}: the pattern {self.pattern!r} is wrong: {error}") from error
+        for value in (*self.categories, *([] if self.example is None else [self.example])):
+            try:
+                self.parse(value)
+            except ValueError as error:
+                raise ValueError(f"column {self.name}: its own category or example {error}") from None
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind != "string"
+
+    @property
+    def null(self) -> Value:
+        """What stands for a missing value in the model's input."""
+        return math.nan if self.is_number else ""
+
+    @cached_property
+    def _allowed(self) -> frozenset[str | int]:
+        return frozenset(self.categories)
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str] | None:
+        return re.compile(self.pattern) if self.pattern is not None else None
+
+    @cached_property
+    def lower(self) -> float:
+        """The smallest number allowed."""
+        default = -LARGEST_INTEGER if self.kind == "integer" else -LARGEST_FLOAT
+        return self.minimum if self.minimum is not None else default
+
+    @cached_property
+    def upper(self) -> float:
+        """The largest number allowed."""
+        default = LARGEST_INTEGER if self.kind == "integer" else LARGEST_FLOAT
+        return self.maximum if self.maximum is not None else default
+
+    def parse(self, value: object) -> Value:
+        """Turns one JSON value into the model's input: a float (NaN for null) or a string ("" for null).
+
+        Raises:
+            ValueError: with a sentence that names the value and the limit it breaks.
+        """
+        if value is None or value == "":
+            if self.nullable:
+                return self.null
+            raise ValueError(self.problem("null"))
+        return self._parse_number(value) if self.is_number else self._parse_string(value)
+
+    def _parse_number(self, value: object) -> float:
+        if self.kind == "boolean":
+            if value is not True and value is not False and value not in (0, 1):
+                raise ValueError(self.problem("type", value))
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(self.problem("type", value))
+        try:
+            number = float(value)
+        except OverflowError:
+            raise ValueError(self.problem("range", "a number beyond 1e308")) from None
+        if math.isnan(number) or (self.kind == "integer" and not number.is_integer()):
+            raise ValueError(self.problem("type", value))
+        if not self.lower <= number <= self.upper:
+            raise ValueError(self.problem("range", value))
+        if self.categories and number not in self._allowed:
+            raise ValueError(self.problem("category", value))
+        return number
+
+    def _parse_string(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError(self.problem("type", value))  # noqa: TRY004  # one kind of error for all rules
+        if not _encodable(value):
+            raise ValueError(self.problem("unicode", value))
+        if len(value) > self.max_length:
+            raise ValueError(self.problem("length", value))
+        if self.categories and value not in self._allowed:
+            raise ValueError(self.problem("category", value))
+        if self._regex is not None and not self._regex.fullmatch(value):
+            raise ValueError(self.problem("pattern", value))
+        return value
+
+    def problem(self, rule: str, value: object = None) -> str:
+        """The sentence for a broken rule: null, type, unicode, range, category, pattern or length.
+
+        The table validator and the request validator both call this, so a row is refused in the same words anywhere.
+        """
+        shown = _shown(value)
+        if rule == "null":
+            return f"is null, which {self.name} may not be"
+        if rule == "range":
+            return f"{shown} is outside {self.limits}"
+        if rule == "category":
+            return f"{shown} is none of {', '.join(map(str, self.categories))}"
+        if rule == "pattern":
+            return f"{shown} does not match the pattern {self.pattern}"
+        if rule == "length":
+            return f"{shown} has more than {self.max_length} characters"
+        if rule == "unicode":
+            return f"{shown} is not valid Unicode text"
+        article = "an" if self.kind == "integer" else "a"
+        return f"{shown} is not {article} {self.kind}"
+
+    @property
+    def limits(self) -> str:
+        """The range in words, such as '0 to 120'."""
+        return f"{_number(self.lower)} to {_number(self.upper)}"
+
+    @property
+    def sample(self) -> str | float | None:
+        """The example, or else some value that the column accepts; None where only a null can be promised."""
+        if self.example is not None or self.nullable:
+            return self.example
+        if self.categories:
+            return self.categories[0]
+        if self.is_number:
+            return min(max(0, self.lower), self.upper)
+        return None if self.pattern is not None else "text"[: self.max_length]
+
+    def json_schema(self) -> dict[str, Any]:
+        """This column as a JSON Schema (2020-12) for the OpenAPI document."""
+        kind = {"float": "number"}.get(self.kind, self.kind)
+        schema: dict[str, Any] = {"type": [kind, "null"] if self.nullable else kind}
+        if self.categories:
+            schema["enum"] = [*self.categories, *([None] if self.nullable else [])]
+        if self.kind == "string":
+            schema["maxLength"] = self.max_length
+            if not self.nullable:
+                schema["minLength"] = 1
+        for key, limit in (("minimum", self.lower), ("maximum", self.upper)):
+            if self.is_number and self.kind != "boolean":
+                schema[key] = int(limit) if float(limit).is_integer() and abs(limit) <= LARGEST_KEY else limit
+        if self.pattern is not None:
+            schema["pattern"] = f"^(?:{self.pattern})$"
+        if self.description:
+            schema["description"] = self.description
+        return schema
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) <= LARGEST_KEY else f"{value:g}"
+
+
+def _encodable(text: str) -> bool:
+    """Whether it has a UTF-8 form, as a lone surrogate has not: JSON can write one, the model cannot take it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(value: object) -> str:
+    """A value as it stands in a message: JSON, at most 60 characters."""
+    text = json.dumps(value, ensure_ascii=True, default=repr) if not isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
