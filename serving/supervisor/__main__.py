@@ -66,8 +66,13 @@ async def _supervise(settings: Settings, public: list[socket.socket], state: Sta
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.ensure_future(Conversation(daemon, reader, writer).hold())
         conversations.add(task)
-        task.add_done_callback(conversations.discard)
-        await task
+        try:
+            await task
+        finally:
+            conversations.discard(task)
+            if not conversations and daemon.idle:
+                # A first deployment that came to nothing leaves nothing behind, not even us.
+                daemon.stopping.set()
 
     server = await asyncio.start_unix_server(converse, state.socket)
     state.socket.chmod(0o600)

@@ -62,6 +62,11 @@ class Daemon:
             "candidate": candidate.describe() if candidate is not None else None,
         }
 
+    @property
+    def idle(self) -> bool:
+        """Nothing serves and nobody deploys."""
+        return self._serving is None and self._deployment is None
+
     async def start(self, deployment: Deployment, question: dict[str, Any]) -> dict[str, Any]:
         """Starts a candidate and waits until it is ready.
 

@@ -154,6 +154,22 @@ def test_an_interrupted_deployment_leaves_nothing_behind(connect: Connect, bundl
     deploy(watcher, bundle, "2")
 
 
+def test_a_first_deployment_that_came_to_nothing_leaves_no_supervisor(
+    connect: Connect, bundle: Path, tmp_path: Path
+) -> None:
+    control = connect()
+    control.start(bundle, "tiny", "1")
+    control.close()
+    eventually(lambda: is_gone(tmp_path))
+
+
+def is_gone(state: Path) -> bool:
+    control = find_supervisor(state)
+    if control is not None:
+        control.close()
+    return control is None
+
+
 def test_a_client_that_leaves_while_its_candidate_starts_leaves_nothing_behind(connect: Connect, bundle: Path) -> None:
     control, watcher = connect(), connect()
     control._connection.sendall(
