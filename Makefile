@@ -14,7 +14,7 @@ SOURCES := components pipelines serving tests
 
 .PHONY: help
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: setup ## prepare, train, judge, register and serve the Titanic model
@@ -55,6 +55,14 @@ format: setup-dev ## format and fix what can be fixed
 bench: setup-dev ## measure the steps at a million rows and batch scoring
 	@$(BIN)/python -m tests.bench.pipeline $(ARGS)
 
+.PHONY: conformance
+conformance: .venvs/wrapper.stamp ## compare our answers with those of Seldon's Python wrapper
+	@.venvs/wrapper/bin/python -m pytest tests/serving/conformance $(ARGS)
+
+.PHONY: bench-serving
+bench-serving: setup-dev .venvs/wrapper.stamp ## measure the model server beside its peers
+	@$(BIN)/python -m tests.bench.serving $(ARGS)
+
 .PHONY: clean
 clean: ## remove the environments (state in .lifeboat stays)
 	@rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache
@@ -75,6 +83,11 @@ setup-dev: .venvs/dev.stamp
 .venvs/dev.stamp: .venvs/run.stamp
 	@echo "setting up: the tests' environment"
 	@$(call SYNC,.venv,--group pipeline --group serving --group dev)
+	@touch $@
+
+.venvs/wrapper.stamp: $(UV) uv.lock pyproject.toml
+	@echo "setting up: the environment of Seldon's wrapper"
+	@$(call SYNC,.venvs/wrapper,--group wrapper)
 	@touch $@
 
 $(UV):

@@ -19,7 +19,6 @@ Parser = Callable[[Any], Value]
 Columns = list[list[Value]]
 # Orders of names remembered; a client has one or two.
 MAX_LAYOUTS = 64
-LARGEST_FLOAT32 = 3.4028234e38
 
 
 @dataclass(frozen=True)
@@ -180,8 +179,8 @@ def compile_parser(column: Column) -> Parser:
 
 
 def _float_parser(column: Column) -> Parser:
-    lower, upper = max(column.lower, -LARGEST_FLOAT32), min(column.upper, LARGEST_FLOAT32)
-    parse, ordinary = column.parse, column.kind == "float" and not column.categories
+    lower, upper, parse = column.lower, column.upper, column.parse
+    ordinary = column.kind == "float" and not column.categories
 
     def parser(value: Any) -> Value:
         if ordinary and (type(value) is float or type(value) is int) and lower <= value <= upper:
@@ -211,6 +210,7 @@ def _string_parser(column: Column) -> Parser:
         if (
             type(value) is str
             and 0 < len(value) <= longest
+            and value.isascii()
             and (not categories or value in categories)
             and (matches is None or matches(value))
         ):

@@ -28,6 +28,7 @@ MAX_AHEAD = 32
 MAX_HEAD = 32 * 1024
 LEAVING_SECONDS = 2.0
 WRITING_SECONDS = 30.0
+CLOSING = b"connection: close\r\n"
 
 
 class Connection(asyncio.Protocol):
@@ -46,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._ahead: deque[Request] = deque()
         self._busy = self._pumping = self._paused = self._leaving = self._eof = False
         self._in_head = self._receiving = self._crowded = False
+        self._size = 0
         self._refusal: Response | None = None
 
     # The event loop's side.
@@ -64,7 +66,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._leaving or self._refusal is not None:
             return
-        was_in_head = self._in_head
+        was_in_head, was_receiving, size = self._in_head, self._receiving, self._size
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -75,8 +77,8 @@ class Connection(asyncio.Protocol):
             self.refuse(error.__context__)
         except httptools.HttpParserError as error:
             self.refuse(RequestError(400, f"the request is not HTTP: {error}"))
-        if was_in_head and self._in_head:
-            # The parser keeps an unfinished header to itself, so its size is known only from here.
+        if self._receiving and was_receiving and was_in_head == self._in_head and size == self._size:
+            # No part of a body: a header or trailer, which the parser keeps to itself until it ends.
             self._head_size += len(data)
             if self._head_size > MAX_HEAD:
                 self.refuse(RequestError(431, f"the headers have more than {MAX_HEAD} bytes"))
@@ -93,6 +95,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._paused = False
         self._rest()
+        if self._receiving:
+            self._expect_rest()
         self._pump()
 
     # The parser's side.
@@ -103,13 +107,14 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._size = self._head_size = 0
         self._receiving = self._in_head = True
-        self.deadline = self._listener.now + self._listener.settings.request_seconds
+        self._expect_rest()
 
     def on_url(self, url: bytes) -> None:
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.lower()] = value
+        if self._in_head:  # a trailer, which may come after the body, has no say
+            self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -128,7 +133,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._receiving = False
-        self.deadline = math.inf
+        self._wait()
         if self._crowded:
             raise RequestError(503, "too many connections", b"retry-after: 1\r\n")
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -157,7 +162,9 @@ class Connection(asyncio.Protocol):
             return
         self._busy = False
         last = not request.keep_alive or ((self._listener.draining or self._eof) and not self._ahead)
-        self._write(response, last, request.method == b"HEAD")
+        # An older client, which asks to keep the connection, waits for its end unless it is told so.
+        kept = b"connection: keep-alive\r\n" if b"connection" in request.headers else b""
+        self._write(response, CLOSING if last else kept, request.method == b"HEAD")
         if last:
             self._leave()
         elif self._ahead or self._refusal is not None:
@@ -168,7 +175,7 @@ class Connection(asyncio.Protocol):
     def refuse(self, error: RequestError) -> None:
         """Answers what is no request, after the requests before it, and ends the connection."""
         self._receiving = self._in_head = False
-        self.deadline = math.inf
+        self._wait()
         self._refusal = self._listener.refusal(error)
         self._pump()
 
@@ -191,6 +198,16 @@ class Connection(asyncio.Protocol):
         settings, draining = self._listener.settings, self._listener.draining
         self.deadline = self._listener.now + (settings.drain_idle_seconds if draining else settings.keep_alive_seconds)
 
+    def _expect_rest(self) -> None:
+        """The request that has begun must be whole soon, unless the client first has to read."""
+        if not self._paused:
+            self.deadline = self._listener.now + self._listener.settings.request_seconds
+
+    def _wait(self) -> None:
+        """It is our turn, so there is no deadline, unless the client first has to read."""
+        if not self._paused:
+            self.deadline = math.inf
+
     def _pump(self) -> None:
         """Begins what waits; a loop, since an answer given at once would otherwise recurse for each
         request."""
@@ -204,19 +221,19 @@ class Connection(asyncio.Protocol):
         if self._leaving or self._ahead or self._busy:
             return
         if self._refusal is not None:
-            self._write(self._refusal, last=True, head=False)
+            self._write(self._refusal, CLOSING, head=False)
             self._leave()
         elif not self._transport.is_reading():
             self._transport.resume_reading()
 
-    def _write(self, response: Response, last: bool, head: bool) -> None:
+    def _write(self, response: Response, connection: bytes, head: bool) -> None:
         self._transport.write(
             b"%b%d\r\n%b%b\r\n%b"
             % (
                 self._listener.head(response.status, response.content_type),
                 len(response.body),
                 response.headers,
-                b"connection: close\r\n" if last else b"",
+                connection,
                 b"" if head else response.body,
             )
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 BAD_DATA = "MICROSERVICE_BAD_DATA"
 INTERNAL = "MICROSERVICE_INTERNAL_ERROR"
+LONGEST_INFO = 1000
 
 
 class RequestError(Exception):
@@ -18,7 +19,9 @@ class RequestError(Exception):
 
     def __init__(self, status: int, info: str, headers: bytes = b"") -> None:
         super().__init__(info)
-        self.status, self.info, self.headers = status, info, headers
+        # What a client sent may stand in it, and be long.
+        self.info = info if len(info) <= LONGEST_INFO else f"{info[: LONGEST_INFO - 3]}..."
+        self.status, self.headers = status, headers
 
     @property
     def reason(self) -> str:

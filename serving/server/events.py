@@ -23,7 +23,7 @@ import orjson
 
 from components.core.errors import SettingsError
 from serving.server import log
-from serving.server.message import JSON, Request, Response
+from serving.server.message import FORM, HEADER_LENGTH, JSON, Request, Response
 from serving.server.metrics import Metrics
 from serving.server.post import Target, post
 from serving.server.settings import Settings
@@ -110,14 +110,12 @@ class Events:
         if request.headers.get(b"seldon-skip-logging", b"").lower() == b"true":
             return
         now = time.time()
-        content_type = request.headers.get(b"content-type", JSON)
-        self._put(Event(REQUEST, puid, now, content_type, request.body or request.query))
+        self._put(Event(REQUEST, puid, now, *_as_sent(request)))
         self._put(Event(RESPONSE, puid, now, response.content_type, response.body))
 
     def judged(self, request: Request, puid: str) -> None:
         """Takes a feedback."""
-        content_type = request.headers.get(b"content-type", JSON)
-        self._put(Event(FEEDBACK, puid, time.time(), content_type, request.body or request.query))
+        self._put(Event(FEEDBACK, puid, time.time(), *_as_sent(request)))
 
     def begin(self) -> None:
         """Starts to send; inside a running loop."""
@@ -186,3 +184,13 @@ class Events:
             # Checked when it was read or written, so it goes in as it is.
             return {**document, "data": orjson.Fragment(event.body)}
         return {**document, "data_base64": b64encode(event.body).decode()}
+
+
+def _as_sent(request: Request) -> tuple[bytes, bytes]:
+    """Content type and content, such that what is called JSON is JSON: one that is not would spoil its batch."""
+    content_type = request.headers.get(b"content-type", JSON)
+    if not request.body:
+        return FORM, request.query
+    if HEADER_LENGTH in request.headers and content_type.startswith(JSON):
+        return b"application/octet-stream", request.body
+    return content_type, request.body

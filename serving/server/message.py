@@ -8,6 +8,9 @@ from typing import Protocol
 import orjson
 
 JSON = b"application/json"
+FORM = b"application/x-www-form-urlencoded"
+# Of a request of the Open Inference Protocol with binary data: how much of the body is JSON.
+HEADER_LENGTH = b"inference-header-content-length"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 

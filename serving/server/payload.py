@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from email.parser import BytesParser
+import re
 from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
 
 from serving.server.errors import RequestError, bad
-from serving.server.message import Request
+from serving.server.message import FORM, Request
 
 _CONTAINERS = frozenset((dict, list))
-_FORM = b"application/x-www-form-urlencoded"
 _MULTIPART = b"multipart/form-data"
+_BOUNDARY = re.compile(rb'(?i)boundary="?([^\s";,]{1,70})')
+_FIELD = re.compile(rb'(?im)^content-disposition:[^\r\n]*[;\s]name="?([^\r\n";]+)')
+MAX_FIELDS = 100
 
 
 def read_document(request: Request, max_depth: int) -> dict[str, Any]:
@@ -27,14 +29,14 @@ def read_document(request: Request, max_depth: int) -> dict[str, Any]:
     refuse_encoding(request)
     content_type = request.headers.get(b"content-type", b"").lower()
     if not request.body and request.query:
-        content_type = _FORM
+        content_type = FORM
     if b"json" in content_type or (not content_type and request.body):
         return parse_object(request.body, max_depth)
     if content_type.startswith(_MULTIPART):
         return _from_multipart(request, max_depth)
-    if content_type.startswith(_FORM) and request.body.lstrip()[:1] == b"{":
+    if content_type.startswith(FORM) and request.body.lstrip()[:1] == b"{":
         return parse_object(request.body, max_depth)
-    if content_type and not content_type.startswith(_FORM):
+    if content_type and not content_type.startswith(FORM):
         shown = content_type.decode("latin-1")[:60]
         raise RequestError(415, f"the content type {shown} is not application/json, nor a form")
     fields = _parse_form(request.body) or _parse_form(request.query)
@@ -87,22 +89,25 @@ def _parse_form(text: bytes) -> dict[str, str]:
 
 def _from_multipart(request: Request, max_depth: int) -> dict[str, Any]:
     """Each field is a part of the message, as JSON; strData and binData are not for this model."""
-    head = b"content-type: " + request.headers[b"content-type"] + b"\r\n\r\n"
-    parts = BytesParser().parsebytes(head + request.body)
-    if not parts.is_multipart():
-        raise bad("the multipart form cannot be read: no boundary, or no part")
+    boundary = _BOUNDARY.search(request.headers[b"content-type"])
+    parts = (b"\r\n" + request.body).split(b"\r\n--" + boundary[1], MAX_FIELDS) if boundary else []
     document: dict[str, Any] = {}
-    for part in parts.get_payload():
-        name = part.get_param("name", header="content-disposition")  # type: ignore[union-attr]
-        content = part.get_payload(decode=True)  # type: ignore[union-attr]
-        if isinstance(name, str) and isinstance(content, bytes):
-            document[name] = _parse_field(name, content)
+    for part in parts[1:]:
+        head, _, content = part.partition(b"\r\n\r\n")
+        name = _FIELD.search(head)
+        if name is not None:
+            document[name[1].decode(errors="replace")] = _parse_field(name[1], content)
+    if not document:
+        raise bad("the multipart form cannot be read: no boundary, or no field with a name")
+    whole = document.get("json", document)
+    if type(whole) is not dict:
+        raise bad("the field json is not a JSON object")
     check_depth(document, max_depth)
-    return document.get("json", document)  # type: ignore[no-any-return]
+    return whole
 
 
-def _parse_field(name: str, content: bytes) -> Any:
+def _parse_field(name: bytes, content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise bad(f"the field {name[:60]} is not JSON: {error}") from None
+        raise bad(f"the field {name[:60].decode(errors='replace')} is not JSON: {error}") from None

@@ -128,7 +128,7 @@ class SeldonCodec:
         if type(values) is not list or type(shape) is not list:
             raise bad("data.tensor is not an object of shape and values")
         if len(shape) != 2 or any(type(size) is not int or size < 0 for size in shape):
-            raise bad(f"data.tensor.shape is {orjson.dumps(shape)[:60].decode()}, not [rows, columns]")
+            raise bad(f"data.tensor.shape is {orjson.dumps(shape)[:60].decode(errors='replace')}, not [rows, columns]")
         if shape[0] * shape[1] != len(values):
             raise bad(f"data.tensor holds {len(values)} values, its shape asks for {shape[0] * shape[1]}")
         width = shape[1]

@@ -141,7 +141,11 @@ class Service:
             if probabilities is None:
                 self.app.answer(request, codec.error(RequestError(500, "the model failed on this request")))
                 return
-            response = codec.write(message, probabilities)
+            try:
+                response = codec.write(message, probabilities)
+            except Exception as error:  # the others of this run must still be answered
+                log.error("an answer cannot be written", error)
+                response = codec.error(RequestError(500, "internal error"))
             self._metrics.predicted(probabilities[:, 1].tolist())
             self.app.answer(request, response)
             if self.events is not None:

@@ -12,12 +12,11 @@ import orjson
 
 from serving.server.columns import Columns, Reader
 from serving.server.errors import RequestError, bad
-from serving.server.message import JSON, Request, Response
+from serving.server.message import HEADER_LENGTH, JSON, Request, Response
 from serving.server.model import Probabilities
 from serving.server.payload import parse_object, refuse_encoding
 from serving.server.tensor import Tensor, pack_strings, read_tensor
 
-HEADER_LENGTH = b"inference-header-content-length"
 PROBABILITIES, LABEL = "probabilities", "label"
 OUTPUTS = {PROBABILITIES: "FP32", LABEL: "BYTES"}
 _TYPES = (b"application/json", b"application/octet-stream")

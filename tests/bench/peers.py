@@ -1,13 +1,16 @@
-"""What the bench compares with: our handler behind other HTTP servers, and FastAPI with the same model.
+"""What the bench compares with: our handler behind other HTTP servers, FastAPI with the same model, and the
+scikit-learn pipeline that the model was made from.
 
 Each factory reads the bundle's directory from BENCH_BUNDLE, since these servers import an application by
-its name.
+its name. `SklearnModel` runs in the environment of Seldon's wrapper.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import pickle
+from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, Literal
 
@@ -107,3 +110,44 @@ def fastapi() -> Any:
     predict.__annotations__ = {"row": row_type, "return": dict[str, float]}
     app.post("/predict")(predict)
     return app
+
+
+class SklearnModel:
+    """A user model as the documents of Seldon's wrapper show it: the pipeline on a data frame, nothing checked.
+
+    Args:
+        pipeline: file that `train_peer` wrote.
+    """
+
+    def __init__(self, pipeline: str) -> None:
+        with Path(pipeline).open("rb") as file:
+            self._names, self._numbers, self._pipeline = pickle.load(file)  # noqa: S301  # our own, written a moment ago
+
+    def predict(self, features: Any, names: list[str], meta: Any = None) -> Any:
+        """Scores rows of the wrapper's array, in which numbers may be text."""
+        import pandas as pd
+
+        frame = pd.DataFrame(features, columns=names)[self._names].astype(dict.fromkeys(self._numbers, "float32"))
+        texts = frame.columns.difference(self._numbers)
+        frame[texts] = frame[texts].fillna("")
+        return self._pipeline.predict_proba(frame)
+
+
+def train_peer(directory: Path) -> tuple[Path, Path]:
+    """The Titanic model as a bundle and as the pipeline it was exported from; trained unless they are there."""
+    bundle, pipeline = directory / "bundle", directory / "pipeline.pickle"
+    if pipeline.exists():
+        return bundle, pipeline
+    from components.preprocess.step import Outputs, preprocess
+    from components.train.step import train
+    from components.usecases.titanic import USECASE
+
+    directory.mkdir(parents=True, exist_ok=True)
+    parts = ("train.parquet", "test.parquet", "quarantine.csv", "profile.html")
+    outputs = Outputs(*(directory / part for part in parts))
+    preprocess(USECASE, str(USECASE.data), outputs, say=lambda _: None)
+    trained = train(USECASE, outputs.train, bundle, say=lambda _: None)
+    columns = USECASE.schema.columns
+    numbers = [column.name for column in columns if column.is_number]
+    pipeline.write_bytes(pickle.dumps((list(USECASE.schema.names), numbers, trained.model)))
+    return bundle, pipeline

@@ -1,7 +1,8 @@
-"""The model server beside its peers: `python -m tests.bench.serving --bundle DIR [--wrapper PYTHON]`.
+"""The model server beside its peers: `python -m tests.bench.serving [--work DIR] [--requests N]`.
 
-A machine drifts by a factor of two within minutes, so every contender is measured in every round, round
-after round, and medians and ratios are printed. The server has one core and the load (`wrk`) another.
+A machine drifts by a factor of two within minutes, so every contender is measured in every round, round after
+round, and medians and ratios are printed. The server has one core and the load another. Peers that are not
+installed are left out, and said so. Ends with 1 if anything was answered otherwise than it should be.
 """
 
 from __future__ import annotations
@@ -18,102 +19,119 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from components.core.bundle import open_bundle
+from tests.bench.load import LOAD_CORE, Contender, Load, Result, measure, on_core, pace, render, wait_for
+from tests.bench.peers import train_peer
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVER_CORE, LOAD_CORE = "0", "1"
-BASE = "ours"
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A server under load.
-
-    Args:
-        name: in the table.
-        port: where it listens.
-        path, body: of its request; no body is a GET.
-    """
-
-    name: str
-    port: int
-    path: str
-    body: str | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """Of one run: requests a second, median and 99th percentile in milliseconds, answers that were not
-    200."""
-
-    rate: float
-    p50: float
-    p99: float
-    failures: int
+SERVER_CORE = "0"
+OURS, CONSTANT = "ours", "our constant"
+FASTAPI, WRAPPER, SKLEARN = "FastAPI, same ONNX", "Seldon's wrapper, same ONNX", "Seldon's wrapper, scikit-learn"
+# How many times a peer's rate ours is to reach.
+TARGETS = {CONSTANT: 0.7, FASTAPI: 3.0, WRAPPER: 10.0, SKLEARN: 100.0}
+say = sys.stdout.write
 
 
 def main() -> int:
-    """Prints the table; 1 if anything was answered otherwise than 200."""
+    """Prints the tables."""
     arguments = _parser().parse_args()
-    missing = [program for program in ("wrk", "taskset") if shutil.which(program) is None]
-    if missing:
-        raise SystemExit(f"install {' and '.join(missing)} first")
-    row = open_bundle(arguments.bundle).golden[0]["row"]
+    if shutil.which("taskset"):
+        os.sched_setaffinity(0, {int(LOAD_CORE)})  # our own generator must not take time from the server
     with ExitStack() as stack:
-        contenders = [contender for start in _starters(arguments, row) for contender in stack.enter_context(start)]
-        for contender in contenders:
-            _wait_for(contender)
-        failed = _compare(contenders, arguments.rounds, arguments.seconds)
-    with _ours(arguments.bundle) as port:
-        _wait_for(Contender("the server", port, "/ready", None))
+        work = arguments.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lifeboat-bench-")))
+        bundle, pipeline = train_peer(work)
+        row = open_bundle(bundle).golden[0]["row"]
+        if shutil.which("wrk") is None:
+            say(
+                "wrk is not installed: a generator of our own in Python loads instead, and is slower than ours serves\n"
+            )
+        failed, top = _race(bundle, pipeline, row, arguments)
+        port = stack.enter_context(_ours(bundle))
+        wait_for(Contender(OURS, port, "/ready", None))
+        failed += _print_half_rate(Contender(OURS, port, "/predict", _message(row)), top, arguments.seconds)
         _print_batch(port, row)
-        _print_memory_and_start(arguments.bundle, port)
+        failed += _print_mixed(port, row, arguments.requests)
+        _print_start(bundle)
     return 1 if failed else 0
 
 
-def _starters(arguments: argparse.Namespace, row: dict[str, Any]) -> Iterator[Any]:
-    message = json.dumps({"data": {"names": list(row), "ndarray": [list(row.values())]}})
-    bundle = str(arguments.bundle)
-    environment = {**os.environ, "BENCH_BUNDLE": bundle}
+def _race(bundle: Path, pipeline: Path, row: dict[str, Any], arguments: argparse.Namespace) -> tuple[int, float]:
+    """Failures, and our rate at 16 connections."""
+    failed, top = 0, 0.0
+    with ExitStack() as stack:
+        peers = _peers(bundle, pipeline, row, arguments.wrapper)
+        contenders = [contender for start in peers for contender in stack.enter_context(start)]
+        for contender in contenders:
+            wait_for(contender)
+        for connections in (1, 16):
+            results: dict[str, list[Result]] = defaultdict(list)
+            for _ in range(arguments.rounds):
+                for contender in contenders:
+                    results[contender.name].append(measure(contender, connections, arguments.seconds))
+            failed += sum(result.failures for runs in results.values() for result in runs)
+            top = _print_table(connections, results)
+    return failed, top
+
+
+def _peers(bundle: Path, pipeline: Path, row: dict[str, Any], wrapper: str) -> Iterator[Any]:
+    message, environment = _message(row), {**os.environ, "BENCH_BUNDLE": str(bundle)}
 
     @contextmanager
     def ours() -> Iterator[list[Contender]]:
-        with _ours(arguments.bundle) as port:
-            yield [Contender(BASE, port, "/predict", message), Contender("our constant", port, "/health/ping", None)]
+        with _ours(bundle) as port:
+            yield [Contender(OURS, port, "/predict", message), Contender(CONSTANT, port, "/health/ping", None)]
 
     @contextmanager
-    def peer(name: str, command: Sequence[str], path: str, body: str) -> Iterator[list[Contender]]:
+    def peer(name: str, command: Callable[[int], Sequence[str]], body: str = message) -> Iterator[list[Contender]]:
         port = _free_port()
-        words = [word.format(port=port) for word in command]
-        with _running(words, environment):
-            yield [Contender(name, port, path, body)]
+        with _running(command(port), environment):
+            yield [Contender(name, port, "/predict", body)]
 
-    python = sys.executable
-    granian = [python, "-m", "granian", "--host", "127.0.0.1", "--port", "{port}", "--no-access-log", "--interface"]
-    uvicorn = [python, "-m", "uvicorn", "--port", "{port}", "--no-access-log", "--log-level", "error"]
+    def granian(kind: str, port: int) -> list[str]:
+        words = ["--host", "127.0.0.1", "--port", str(port), "--no-access-log", "--interface", kind]
+        return [sys.executable, "-m", "granian", *words, f"tests.bench.peers:{kind}"]
+
+    def uvicorn(application: Sequence[str], port: int) -> list[str]:
+        words = ["--port", str(port), "--no-access-log", "--log-level", "error"]
+        return [sys.executable, "-m", "uvicorn", *words, *application]
+
     yield ours()
-    yield peer("our handler, granian RSGI", [*granian, "rsgi", "tests.bench.peers:rsgi"], "/predict", message)
-    yield peer("our handler, granian ASGI", [*granian, "asgi", "tests.bench.peers:asgi"], "/predict", message)
-    yield peer("our handler, uvicorn", [*uvicorn, "tests.bench.peers:asgi"], "/predict", message)
-    yield peer("FastAPI, ONNX", [*uvicorn, "--factory", "tests.bench.peers:fastapi"], "/predict", json.dumps(row))
-    if arguments.wrapper:
-        yield peer("Seldon's wrapper, ONNX", _wrapper(arguments.wrapper, bundle), "/predict", message)
+    if _installed("granian", "our handler on granian"):
+        yield peer("our handler, granian RSGI", lambda port: granian("rsgi", port))
+        yield peer("our handler, granian ASGI", lambda port: granian("asgi", port))
+    if _installed("uvicorn", "our handler on uvicorn"):
+        yield peer("our handler, uvicorn", lambda port: uvicorn(["tests.bench.peers:asgi"], port))
+    if _installed("fastapi", "FastAPI"):
+        factory = ["--factory", "tests.bench.peers:fastapi"]
+        yield peer(FASTAPI, lambda port: uvicorn(factory, port), json.dumps(row))
+    if not Path(wrapper).exists():
+        say(f"left out: Seldon's wrapper, since there is no {wrapper}; `make conformance` makes it\n")
+        return
+    yield peer(WRAPPER, lambda port: _wrapper(wrapper, port, "serving.wrapper.LifeboatModel", bundle=str(bundle)))
+    yield peer(SKLEARN, lambda port: _wrapper(wrapper, port, "tests.bench.peers.SklearnModel", pipeline=str(pipeline)))
 
 
-def _wrapper(python: str, bundle: str) -> list[str]:
+def _installed(module: str, name: str) -> bool:
+    found = find_spec(module) is not None
+    if not found:
+        say(f"left out: {name}, since {module} is not installed here\n")
+    return found
+
+
+def _wrapper(python: str, port: int, model: str, **texts: str) -> list[str]:
     program = str(Path(python).with_name("seldon-core-microservice"))
-    parameters = json.dumps([{"name": "bundle", "type": "STRING", "value": bundle}]).replace("{", "{{")
-    ports = ["--http-port", "{port}", "--grpc-port", str(_free_port()), "--metrics-port", str(_free_port())]
-    return [program, "serving.wrapper.LifeboatModel", *ports, "--parameters", parameters.replace("}", "}}")]
+    ports = ["--http-port", str(port), "--grpc-port", str(_free_port()), "--metrics-port", str(_free_port())]
+    parameters = [{"name": name, "type": "STRING", "value": value} for name, value in texts.items()]
+    return [program, model, *ports, "--parameters", json.dumps(parameters)]
 
 
 @contextmanager
@@ -125,9 +143,9 @@ def _ours(bundle: Path) -> Iterator[int]:
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+def _running(command: Sequence[str], environment: dict[str, str]) -> Iterator[None]:
     process = subprocess.Popen(
-        ["taskset", "-c", SERVER_CORE, *command], cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)},
+        [*on_core(SERVER_CORE), *command], cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
@@ -146,115 +164,83 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait_for(contender: Contender) -> None:
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            _post(contender.port, contender.path, contender.body)
-        except urllib.error.HTTPError as error:
-            raise SystemExit(f"{contender.name} answers {error.code}: {error.read()[:200]!r}") from None
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise SystemExit(f"{contender.name} does not answer: {error}") from None
-            time.sleep(0.02)
-        else:
-            return
+def _message(row: dict[str, Any], rows: int = 1) -> str:
+    return json.dumps({"data": {"names": list(row), "ndarray": [list(row.values())] * rows}})
 
 
-def _post(port: int, path: str, body: str | None) -> None:
-    data = None if body is None else body.encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        answer.read()
-
-
-def _compare(contenders: list[Contender], rounds: int, seconds: float) -> int:
-    failures = 0
-    for connections in (1, 16):
-        results: dict[str, list[Result]] = defaultdict(list)
-        for _ in range(rounds):
-            for contender in contenders:
-                results[contender.name].append(_load(contender, connections, seconds))
-        failures += sum(result.failures for runs in results.values() for result in runs)
-        _print_table(connections, results)
-    return failures
-
-
-def _load(contender: Contender, connections: int, seconds: float) -> Result:
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        if contender.body is not None:
-            script.write(f'wrk.method = "POST"\nwrk.body = {json.dumps(contender.body)}\n')
-            script.write('wrk.headers["content-type"] = "application/json"\n')
-            script.flush()
-        url = f"http://127.0.0.1:{contender.port}{contender.path}"
-        options = ["-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "-s", script.name]
-        output = subprocess.run(
-            ["taskset", "-c", LOAD_CORE, "wrk", *options, url], capture_output=True, text=True, check=True
-        ).stdout
-    return _parse(output)
-
-
-def _parse(output: str) -> Result:
-    units = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-
-    def find(pattern: str) -> tuple[str, ...]:
-        match = re.search(pattern, output)
-        return match.groups() if match else ("0", "ms")
-
-    def percentile(number: int) -> float:
-        value, unit = find(rf"{number}%\s+([\d.]+)(us|ms|s)")
-        return float(value) * units[unit]
-
-    failures = int(find(r"Non-2xx or 3xx responses: (\d+)")[0])
-    return Result(float(find(r"Requests/sec:\s+([\d.]+)")[0]), percentile(50), percentile(99), failures)
-
-
-def _print_table(connections: int, results: dict[str, list[Result]]) -> None:
+def _print_table(connections: int, results: dict[str, list[Result]]) -> float:
     def median(name: str, field: str) -> float:
         return statistics.median(getattr(result, field) for result in results[name])
 
-    base = median(BASE, "rate")
-    sys.stdout.write(f"\n{connections} connection(s), medians of {len(results[BASE])} interleaved rounds\n")
-    sys.stdout.write(f"{'':28}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'ours is':>10}{'not 200':>9}\n")
+    base = median(OURS, "rate")
+    say(f"\n{connections} connection(s), medians of {len(results[OURS])} interleaved rounds\n")
+    say(f"{'':32}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'ours is':>10}{'target':>9}{'not 200':>9}\n")
     for name in results:
         rate, p50, p99 = (median(name, field) for field in ("rate", "p50", "p99"))
         failures = sum(result.failures for result in results[name])
         ratio = f"{base / rate:.2f} x" if rate else "-"
-        sys.stdout.write(f"{name:28}{rate:12,.0f}{p50:9.3f}{p99:9.3f}{ratio:>10}{failures:9}\n")
+        target = f"{TARGETS[name]:g} x" if name in TARGETS else ""
+        say(f"{name:32}{rate:12,.0f}{p50:9.3f}{p99:9.3f}{ratio:>10}{target:>9}{failures:9}\n")
+    return base
+
+
+def _print_half_rate(ours: Contender, top: float, seconds: int) -> int:
+    runs = [pace(ours, 16, seconds, top / 2) for _ in range(3)]
+    rate, p50, p99 = (statistics.median(getattr(run, field) for run in runs) for field in ("rate", "p50", "p99"))
+    say(f"\nat {rate:,.0f} requests/s (half the top rate is {top / 2:,.0f}), 16 connections: ")
+    say(f"p50 {p50:.3f} ms, p99 {p99:.3f} ms, {p99 / p50:.1f} x (target: under 3 x)\n")
+    return sum(run.failures for run in runs)
 
 
 def _print_batch(port: int, row: dict[str, Any]) -> None:
-    values = list(row.values())
-    seconds = {}
-    for rows in (1, 1000):
-        body = json.dumps({"data": {"names": list(row), "ndarray": [values] * rows}})
-        times = []
-        for _ in range(30):
-            start = time.perf_counter()
-            _post(port, "/predict", body)
-            times.append(time.perf_counter() - start)
-        seconds[rows] = statistics.median(times)
-    single, batch = seconds[1] * 1e6, seconds[1000] * 1e3
-    sys.stdout.write(f"\none row {single:.0f} us, a row in a batch of 1,000 {batch:.1f} us, new connection each\n")
+    single, batch = (pace(Contender("", port, "/predict", _message(row, rows)), 1, 2).p50 for rows in (1, 1000))
+    say(f"one row {single * 1e3:.0f} us, a row in a batch of 1,000 {batch:.2f} us: ")
+    say(f"1/{single * 1e3 / batch:.0f} (target: under 1/10)\n")
 
 
-def _print_memory_and_start(bundle: Path, port: int) -> None:
+def _print_mixed(port: int, row: dict[str, Any], requests: int) -> int:
+    """Valid and broken payloads in turn; every broken one is to be a 400."""
+    good = _message(row).encode()
+    wrong_value, unknown = ({**row, name: "x" * 999} for name in (next(iter(row)), "unknown"))
+    broken = [b"{", b"", b"[]", good[:-9], _message(wrong_value).encode(), _message(unknown).encode()]
+    messages = [(render("/predict", body), status) for bad in broken for body, status in ((good, 200), (bad, 400))]
+    before = _resident(port)
+    load = Load(port, 16, cycle(messages))
+    seconds = load.run(requests=requests)
+    wrong = sum(number for (wanted, status), number in load.statuses.items() if wanted != status)
+    classes = {name: sum(n for (_, s), n in load.statuses.items() if s // 100 == name) for name in (2, 4, 5)}
+    counts = ", ".join(f"{number:,} of {name}xx" for name, number in classes.items())
+    say(f"{requests:,} requests, half of them broken, in {seconds:.0f} s: {counts}, {wrong} otherwise than due; ")
+    time.sleep(2.5)
+    say(f"memory {before:.1f} MB before, {_resident(port):.1f} MB after (target: flat, under 150 MB)\n")
+    return wrong
+
+
+def _resident(port: int) -> float:
+    """Megabytes in use, as the server says."""
     metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-    resident = re.search(r"^lifeboat_process_resident_memory_bytes\S* ([\d.e+]+)", metrics, re.MULTILINE)
-    start = time.perf_counter()
-    with _ours(bundle) as new:
-        _wait_for(Contender("a new server", new, "/ready", None))
-        seconds = time.perf_counter() - start
-    megabytes = float(resident.group(1)) / 1e6 if resident else 0.0
-    sys.stdout.write(f"memory {megabytes:.0f} MB, start to ready {seconds:.2f} s\n")
+    found = re.search(r"^lifeboat_process_resident_memory_bytes\S* ([\d.e+]+)", metrics, re.MULTILINE)
+    return float(found[1]) / 1e6 if found else 0.0
+
+
+def _print_start(bundle: Path) -> None:
+    taken = []
+    for _ in range(3):
+        start = time.perf_counter()
+        with _ours(bundle) as port:
+            wait_for(Contender("a new server", port, "/ready", None))
+            taken.append(time.perf_counter() - start)
+    say(f"start to ready {statistics.median(taken):.2f} s (target: under 1.5 s)\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.serving", description="Bench the model server.")
-    parser.add_argument("--bundle", type=Path, required=True, help="directory of the bundle to serve")
-    parser.add_argument("--wrapper", default="", help="interpreter of the environment with seldon-core")
+    parser.add_argument("--work", type=Path, help="keeps the trained model from run to run (default: kept nowhere)")
+    python = str(ROOT / ".venvs/wrapper/bin/python")
+    parser.add_argument("--wrapper", default=python, help="interpreter with seldon-core (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender is measured (default: 3)")
-    parser.add_argument("--seconds", type=float, default=3, help="length of a run (default: 3)")
+    parser.add_argument("--seconds", type=int, default=3, help="length of a run (default: 3)")
+    parser.add_argument("--requests", type=int, default=100_000, help="of the mixed run (default: %(default)s)")
     return parser
 
 

@@ -7,10 +7,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from prometheus_client import parser
 
 from .world import ROW_VALUES, Running, call, ndarray, server
-
-parser = pytest.importorskip("prometheus_client.parser")
 
 
 def test_the_examples_of_the_openapi_document_are_answered(running: Running) -> None:

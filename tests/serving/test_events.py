@@ -6,9 +6,11 @@ import http.server
 import json
 import threading
 import time
+from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -134,3 +136,18 @@ def test_events_of_the_last_predictions_are_sent_before_the_end(bundle: Path, re
         call(running.url + "/predict", ndarray(ROW_VALUES))
         assert running.stop() == 0
     assert len(receiver.events) == 2
+
+
+def test_a_query_and_binary_data_do_not_spoil_a_batch(bundle: Path, receiver: Receiver) -> None:
+    inputs: list[dict[str, Any]] = [{"name": "name", "datatype": "BYTES", "shape": [1], "data": ["Ann"]}]
+    inputs.append({"name": "class", "datatype": "INT64", "shape": [1], "parameters": {"binary_data_size": 8}})
+    text = json.dumps({"inputs": inputs}).encode()
+    with server(bundle, "--events-url", receiver.url) as running:
+        assert call(f"{running.url}/predict?json={quote(json.dumps(ndarray(ROW_VALUES)))}").status == 200
+        binary = text + (3).to_bytes(8, "little")
+        length = str(len(text))
+        url = running.url + "/v2/models/tiny/infer"
+        assert call(url, binary, inference_header_content_length=length).status == 200
+        requests = wait_for(receiver, 4)[::2]
+    assert b64decode(requests[0]["data_base64"]).startswith(b"json=")
+    assert b64decode(requests[1]["data_base64"]) == binary

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from serving.server.connection import WRITING_SECONDS, Connection
+from serving.server.message import Request
+from serving.server.settings import Settings
+
 from .world import ROW_VALUES, Running, call, ndarray, server
 
 BODY = json.dumps(ndarray(ROW_VALUES)).encode()
@@ -184,3 +188,52 @@ def test_clients_that_vanish_leave_nothing_behind(running: Running) -> None:
     time.sleep(0.2)
     lines = call(running.url + "/metrics").body.decode().splitlines()
     assert "lifeboat_in_flight 1" in lines
+
+
+def test_a_trailer_without_an_end_is_refused_and_one_with_an_end_changes_nothing(running: Running) -> None:
+    head = b"POST /predict HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"%x\r\n%b\r\n0\r\n" % (len(BODY), BODY)
+    assert statuses(talk(running, head + chunk + b"content-encoding: gzip\r\n\r\n" + PING)) == [200, 200]
+    assert statuses(talk(running, head + chunk + b"a: ", *[b"b" * 20_000] * 4, pause=0.02)) == [431]
+
+
+def test_an_older_client_that_keeps_its_connection_is_told_so(running: Running) -> None:
+    ping = b"GET /health/ping HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"
+    content = talk(running, ping)
+    assert b"\r\nconnection: keep-alive\r\n" in content
+    assert content.endswith(b"<open>")
+
+
+class Unread:
+    """A transport whose client reads nothing."""
+
+    aborted = False
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+class Quiet:
+    """As much of a listener as a connection needs; it answers nothing."""
+
+    settings, now, draining = Settings(), 0.0, False
+
+    def __init__(self) -> None:
+        self.connections: set[Connection] = set()
+
+    def handle(self, request: Request) -> None:
+        pass
+
+
+def test_requests_sent_ahead_do_not_save_a_client_that_does_not_read() -> None:
+    listener, transport = Quiet(), Unread()
+    connection = Connection(listener)  # type: ignore[arg-type]
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    connection.pause_writing()
+    connection.data_received(PING * 2)
+    assert connection.deadline == WRITING_SECONDS
+    connection.expire()
+    assert transport.aborted

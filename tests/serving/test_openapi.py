@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
+import schemathesis
 from hypothesis import HealthCheck, given, settings
+from schemathesis import checks
+from schemathesis.specs.openapi import checks as conformance
 
 from .world import Running, call
-
-schemathesis = pytest.importorskip("schemathesis")
-checks = pytest.importorskip("schemathesis.checks")
-conformance = pytest.importorskip("schemathesis.specs.openapi.checks")
 
 CHECKS = (
     checks.not_a_server_error,

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+
+from components.core.schema import Column
+from serving.server.columns import compile_parser
 
 from .world import ROW, ROW_VALUES, Running, call, expected, ndarray
 
@@ -189,3 +193,47 @@ def test_health_and_metadata(running: Running) -> None:
     metadata = call(running.url + "/metadata").json
     assert metadata["name"] == "tiny"
     assert metadata["versions"] == ["3"]
+
+
+FORM = "multipart/form-data; boundary=b"
+NESTED = b"".join(b"--b%d\r\ncontent-type: multipart/mixed; boundary=b%d\r\n\r\n" % (i, i + 1) for i in range(3000))
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (NESTED, "the multipart form cannot be read"),
+        (b'--b\r\ncontent-disposition: form-data; name="\xff"\r\n\r\n{\r\n--b--', "the field \ufffd is not JSON"),
+        (b'--b\r\ncontent-disposition: form-data; name="json"\r\n\r\n[1]\r\n--b--', "json is not a JSON object"),
+    ],
+    ids=["nested", "a name that is no text", "a list"],
+)
+def test_a_bad_multipart_form_is_a_400(running: Running, body: bytes, sentence: str) -> None:
+    answer = call(running.url + "/predict", body, content_type=FORM)
+    assert answer.status == 400
+    assert sentence in answer.info
+
+
+def test_a_long_name_is_answered_briefly_and_a_cut_within_a_letter_is_no_failure(running: Running) -> None:
+    long = call(running.url + "/predict", ndarray(ROW_VALUES, names=["x" * 100_000]))
+    assert (long.status, len(long.info)) == (400, 1000)
+    cut = call(running.url + "/predict", {"data": {"tensor": {"shape": ["a\u00e9" * 50], "values": []}}})
+    assert cut.status == 400
+
+
+@pytest.mark.parametrize("value", ["\ud800", "a\udfff", 3.5e38, -3.5e38, 3.4e38, "Zo\u00eb", "\u8239"])
+def test_a_value_is_refused_in_the_words_of_its_column(value: Any) -> None:
+    kind: Any = "string" if isinstance(value, str) else "float"
+    column = Column("x", kind, max_length=40)
+    try:
+        wanted = column.parse(value)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            compile_parser(column)(value)
+    else:
+        assert compile_parser(column)(value) == wanted
+
+
+def test_a_lone_surrogate_is_a_400(running: Running) -> None:
+    body = b'{"data":{"ndarray":[["\\ud800","C",22.5,3,true]]}}'
+    assert "surrogate" in call(running.url + "/predict", body).info

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tritonclient import http as httpclient
 
 from .world import Running, call, expected
-
-httpclient = pytest.importorskip("tritonclient.http")
 
 COLUMNS: dict[str, tuple[str, list[Any]]] = {
     "name": ("BYTES", ["Ann", "Bo"]),

@@ -1,6 +1,6 @@
 """Our server beside Seldon's wrapper 1.17.1 with `LifeboatModel`: the same bundle, the same requests.
 
-Runs where `seldon-core` is installed together with the server's own packages; elsewhere it is skipped. Known
+Runs in the environment of the dependency group `wrapper` (`make conformance`); elsewhere it is skipped. Known
 differences beside those in the table: we always give a puid and, with it, the header Seldon-Puid; the
 wrapper lists the request's tags before its own as we do, but takes `meta` from JSON only where it is there.
 """
@@ -23,8 +23,9 @@ import pytest
 from ..world import ROOT, Running, call, make_bundle, server
 from .table import CASES, NAMES, ROW, Case
 
-pytest.importorskip("seldon_core")
-seldon_client = pytest.importorskip("seldon_core.seldon_client")
+seldon_client = pytest.importorskip(
+    "seldon_core.seldon_client", reason="needs the environment of Seldon's wrapper: `make conformance`"
+)
 
 
 @pytest.fixture(scope="module")
