@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 
@@ -71,7 +72,8 @@ def _report(result: Result, usecase: UseCase, settings: Settings, console: Conso
     console.print(f"  model card    {result.folder / 'model-card.html'}", soft_wrap=True)
     console.print(f"  data profile  {result.folder / 'data-profile.html'}", soft_wrap=True)
     console.print(f"  run log       {result.folder / 'run.log'}", soft_wrap=True)
-    ui = f"mlflow ui --backend-store-uri {shlex.quote(settings.shown_tracking)}"
+    mlflow = shlex.quote(str(Path(sys.executable).with_name("mlflow")))
+    ui = f"{mlflow} ui --backend-store-uri {shlex.quote(settings.shown_tracking)}"
     console.print(f"  registry      {ui}", soft_wrap=True)
 
 
