@@ -71,12 +71,11 @@ class _Nodes:
         self.source = _joined(self, [item.full_name for item in operator.inputs])
         self.result = operator.outputs[0].full_name
 
-    def add(self, kind: str, *inputs: str, output: str | None = None, domain: str = "", **attributes: Any) -> str:
+    def add(self, kind: str, *inputs: str, output: str | None = None, **attributes: Any) -> str:
         name = output or self.scope.get_unique_variable_name(f"{self.prefix}_{kind}")
-        version = OPSETS[domain]
         node = self.scope.get_unique_operator_name(f"{self.prefix}_{kind}")
         self.container.add_node(
-            kind, list(inputs), [name], op_domain=domain, op_version=version, name=node, **attributes
+            kind, list(inputs), [name], op_domain="", op_version=OPSETS[""], name=node, **attributes
         )
         return name
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from components.core.settings import Settings
 from components.core.usecase import list_usecases, load_usecase
+from pipelines.cli.arguments import pipeline_arguments
 
 
 def usecases(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
@@ -29,7 +30,5 @@ def submit(options: argparse.Namespace, settings: Settings) -> int:
     """Starts a run on Kubeflow and prints its URL."""
     from pipelines.submit import submit as send
 
-    arguments = {"usecase": options.usecase, "data": options.data, "seed": options.seed,
-                 "extra_gates": options.require, "target": options.target, "reason": options.reason}  # fmt: skip
-    print(send(settings, options.image, arguments))
+    print(send(settings, options.image, pipeline_arguments(options, options.target)))
     return 0

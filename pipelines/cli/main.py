@@ -11,6 +11,7 @@ from dataclasses import fields, replace
 
 from components.core.errors import LifeboatError
 from components.core.settings import Settings, read_settings, variable
+from pipelines.cli.arguments import add_pipeline_arguments
 
 DESCRIPTION = """\
 Prepare, train, judge, register and ship models of tabular data.
@@ -69,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run = _verb(verbs, "run", "run", "prepare, train, judge, and ship what passes its gate")
     _usecase(run)
-    _pipeline_arguments(run)
+    add_pipeline_arguments(run)
     run.add_argument(
         "--require-deploy",
         action="store_true",
@@ -111,7 +112,7 @@ def _add_kubeflow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _image(compile_)
     submit = _verb(verbs, "kubeflow", "submit", "start the pipeline on Kubeflow")
     _usecase(submit)
-    _pipeline_arguments(submit)
+    add_pipeline_arguments(submit)
     _image(submit)
     _setting_flag(submit, "--host", "kfp_host")
     _setting_flag(submit, "--token-file", "kfp_token_file")
@@ -138,16 +139,6 @@ def _verb(
 
 def _usecase(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--usecase", default="titanic", help="name, or dotted module (default: titanic)")
-
-
-def _pipeline_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", default="", help="path or s3:// URL of the labelled table (default: the use case's)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    bounds = "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: none)"
-    parser.add_argument("--require", default="", metavar="BOUNDS", help=bounds)
-    parser.add_argument(
-        "--reason", default="manual", help="why this run is started; kept in the registry (default: manual)"
-    )
 
 
 def _image(parser: argparse.ArgumentParser) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 
 from components.core.errors import LifeboatError
-from components.core.gates import parse_bounds
 from components.core.settings import Settings
 from components.core.usecase import UseCase, load_usecase
+from pipelines.cli.arguments import pipeline_arguments
 from pipelines.cli.report import gate_table, metrics_table, say_live
 from pipelines.cli.serving import check_port, ensure_champion_serves
 from pipelines.local import Event, Result, run_pipeline
@@ -27,13 +27,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     console = Console(file=sys.stdout, highlight=False)
     usecase = load_usecase(options.usecase)
     # What would end the run at its last step should not cost a training first.
-    parse_bounds(options.require)
+    arguments = pipeline_arguments(options, "local")
     check_port(usecase.name, settings)
     start = time.perf_counter()
     folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
-    arguments = {"usecase": options.usecase, "data": options.data, "seed": options.seed,
-                 "extra_gates": options.require, "target": "local", "reason": options.reason}  # fmt: skip
     result = run_pipeline(folder, arguments, _Steps(console, verbose=options.verbose).show)
     _report(result, usecase, settings, console)
     console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")

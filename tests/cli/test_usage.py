@@ -80,6 +80,7 @@ def test_wrong_usage_exits_with_2_and_names_the_fault(lifeboat: Lifeboat, argume
     [
         (("run", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: titanic"),
         (("run", "--require", "roc_auc>0.9"), "'roc_auc>0.9' is no bound; write for example roc_auc>=0.85 or"),
+        (("submit", "--require", "roc_auc>0.9"), "'roc_auc>0.9' is no bound; write for example roc_auc>=0.85 or"),
         (("rollback", "--usecase", "hindenburg"), "no use case 'hindenburg'"),
         (("stop", "--usecase", "hindenburg"), "no use case 'hindenburg'"),
         (("predict", "--usecase", "hindenburg", "Age=3"), "no use case 'hindenburg'"),
