@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Protocol
 
 from serving.server import log
 from serving.server.errors import RequestError
 from serving.server.message import Request, Response
-from serving.server.metrics import Metrics
 from serving.server.seldon import SeldonCodec
 
 Handler = Callable[[Request], Response | None]
@@ -31,6 +31,19 @@ class Route:
     error: Callable[[RequestError], Response] = SeldonCodec.error
 
 
+class Counting(Protocol):
+    """Is told what happens to requests."""
+
+    def begin(self) -> None:
+        """One is whole."""
+
+    def end(self, protocol: str, status: int, seconds: float, /) -> None:
+        """One is answered."""
+
+    def rejected(self, reason: str, /) -> None:
+        """One was refused: bad, large, slow or overload."""
+
+
 class App:
     """Routes requests.
 
@@ -40,7 +53,7 @@ class App:
         log_payloads: whether such a line holds the bodies.
     """
 
-    def __init__(self, metrics: Metrics, log_requests: bool, log_payloads: bool) -> None:
+    def __init__(self, metrics: Counting, log_requests: bool, log_payloads: bool) -> None:
         self._metrics, self._log_requests, self._log_payloads = metrics, log_requests, log_payloads
         self._routes: dict[bytes, dict[bytes, Route]] = {}
         self._fallbacks: list[tuple[bytes, Callable[[RequestError], Response]]] = []
@@ -65,7 +78,9 @@ class App:
             response = route.handler(request)
         except RequestError as error:
             word = route.error if route is not None else self._word(request.path)
-            self._count(error)
+            # A probe that is told "not ready" is no overload.
+            if error.status != 503 or request.protocol != "other":
+                self._count(error)
             response = word(error)
         except Exception as error:
             # The last line of defence: nothing that a client sends may show a traceback or end the process.

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from itertools import chain
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_ahead", "_body", "_busy", "_crowded", "_eof", "_head_size", "_headers", "_in_head", "_leaving",
-        "_listener", "_parser", "_paused", "_pumping", "_receiving", "_refusal", "_size", "_target",
+        "_listener", "_parser", "_paused", "_pumping", "_read", "_receiving", "_refusal", "_size", "_target",
         "_transport", "deadline",
     )  # fmt: skip
     _transport: asyncio.Transport
@@ -47,7 +48,7 @@ class Connection(asyncio.Protocol):
         self._ahead: deque[Request] = deque()
         self._busy = self._pumping = self._paused = self._leaving = self._eof = False
         self._in_head = self._receiving = self._crowded = False
-        self._size = 0
+        self._size = self._read = 0
         self._refusal: Response | None = None
 
     # The event loop's side.
@@ -67,6 +68,7 @@ class Connection(asyncio.Protocol):
         if self._leaving or self._refusal is not None:
             return
         was_in_head, was_receiving, size = self._in_head, self._receiving, self._size
+        self._read = len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -118,6 +120,9 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        # Headers that came in several reads were counted there; those of one read can be too long only if it is.
+        if self._read > MAX_HEAD and sum(map(len, chain(*self._headers.items()))) > MAX_HEAD:
+            raise RequestError(431, f"the headers have more than {MAX_HEAD} bytes")
         limit = self._listener.settings.max_body
         length = self._headers.get(b"content-length")
         if length is not None and int(length) > limit:

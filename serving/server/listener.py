@@ -11,6 +11,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from email.utils import formatdate
+from time import perf_counter
 
 from serving.server.connection import Connection
 from serving.server.errors import RequestError
@@ -18,6 +19,34 @@ from serving.server.message import Request, Response, status_line
 from serving.server.settings import Settings
 
 SWEEP_SECONDS = 1.0
+
+
+class Spinner:
+    """Keeps the loop awake for a moment after each request, so that the next one need not wake the core.
+
+    Args:
+        loop: the event loop.
+        seconds: counted from the last request.
+        handle: takes the requests.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, handle: Callable[[Request], None]) -> None:
+        self._loop, self._seconds, self._handle = loop, seconds, handle
+        self._end, self._spinning = 0.0, False
+
+    def __call__(self, request: Request) -> None:
+        """Hands the request on."""
+        self._handle(request)
+        self._end = request.started + self._seconds
+        if not self._spinning:
+            self._spinning = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        # The loop asks the system for events without sleeping while a callback waits for its next pass.
+        self._spinning = perf_counter() < self._end
+        if self._spinning:
+            self._loop.call_soon(self._turn)
 
 
 class Listener:
@@ -37,7 +66,8 @@ class Listener:
         handle: Callable[[Request], None],
         refusal: Callable[[RequestError], Response],
     ) -> None:
-        self.settings, self.handle, self.refusal = settings, handle, refusal
+        self.settings, self.refusal = settings, refusal
+        self.handle = Spinner(loop, settings.spin_us / 1e6, handle) if settings.spin_us else handle
         self.connections: set[Connection] = set()
         self.draining = False
         self._loop = loop

@@ -18,6 +18,8 @@ SLOTS = 8192
 LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 PROTOCOLS = ("seldon", "v2", "other")
+# These series are there before their first request: from nothing to one is no increase that a rate sees.
+FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldon", "v2") for status in (200, 500)}
 STATUSES = (200, 400, 404, 405, 408, 413, 415, 431, 500, 503)
 REASONS = ("bad", "large", "slow", "overload")
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -173,12 +175,12 @@ class Metrics:
         return sum(row[slot] for row in self._rows)
 
     def _render_histogram(self, name: str, label: str, histogram: Histogram) -> list[str]:
-        """Nothing for a histogram without an observation: most pairs of protocol and status never occur."""
+        """Nothing for most histograms without an observation: most pairs of protocol and status never occur."""
         total, lines, comma = 0.0, [], "," if label else ""
         for offset, bound in enumerate([*map(str, histogram.bounds), "+Inf"]):
             total += self._sum(histogram.start + offset)
             lines.append(f'{name}_bucket{{{label}{comma}le="{bound}"}} {total:.0f}')
-        if not total:
+        if not total and label not in FROM_START:
             return []
         value = self._sum(histogram.start + len(histogram.bounds) + 1)
         return [*lines, f"{name}_sum{_braces(label)} {value!r}", f"{name}_count{_braces(label)} {total:.0f}"]

@@ -44,6 +44,10 @@ class Settings:
     keep_alive_seconds: float = _setting(75.0, "time an idle connection is kept")
     drain_idle_seconds: float = _setting(2.0, "time an idle connection is kept while the server drains")
     drain_seconds: float = _setting(20.0, "time after which a draining server ends whatever is unanswered")
+    spin_us: int = _setting(
+        0,
+        "microseconds to poll on after a request instead of sleeping; for a pod with a core to itself, which it burns",
+    )
     log_requests: bool = _setting(False, "log one line a request")
     log_payloads: bool = _setting(False, "let request and response bodies into the log")
 
@@ -58,6 +62,8 @@ class Settings:
         for name in ("workers", "max_body", "max_rows", "max_depth", "max_connections", "max_pending"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}, the least is 1")
+        if self.spin_us < 0:
+            raise SettingsError(f"spin_us is {self.spin_us}, the least is 0")
         for name in ("port", "metrics_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise SettingsError(f"{name} is {getattr(self, name)}, a port is 0 to 65535")

@@ -1,4 +1,4 @@
-"""The model server beside its peers: `python -m tests.bench.serving [--work DIR] [--requests N]`.
+"""The model server beside its peers: `python -m tests.bench.serving [--work DIR] [--requests N] [--soak SECONDS]`.
 
 A machine drifts by a factor of two within minutes, so every contender is measured in every round, round after
 round, and medians and ratios are printed. The server has one core and the load another. Peers that are not
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -19,26 +18,33 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from components.core.bundle import open_bundle
-from tests.bench.load import LOAD_CORE, Contender, Load, Result, measure, on_core, pace, render, wait_for
+from tests.bench.load import LOAD_CORE, Contender, Result, measure, on_core, pace, wait_for
 from tests.bench.peers import train_peer
+from tests.bench.soak import message, print_mixed, soak
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_CORE = "0"
-OURS, CONSTANT = "ours", "our constant"
+OURS, SPINNING, CONSTANT = "ours", "ours, spinning", "our constant"
 FASTAPI, WRAPPER, SKLEARN = "FastAPI, same ONNX", "Seldon's wrapper, same ONNX", "Seldon's wrapper, scikit-learn"
 # How many times a peer's rate ours is to reach.
 TARGETS = {CONSTANT: 0.7, FASTAPI: 3.0, WRAPPER: 10.0, SKLEARN: 100.0}
+SPIN = ("--spin-us", "200")
 say = sys.stdout.write
+
+
+class Server(NamedTuple):
+    """One of ours, running."""
+
+    port: int
+    process: int
 
 
 def main() -> int:
@@ -50,16 +56,20 @@ def main() -> int:
         work = arguments.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lifeboat-bench-")))
         bundle, pipeline = train_peer(work)
         row = open_bundle(bundle).golden[0]["row"]
+        if arguments.soak:
+            port, process = stack.enter_context(_ours(bundle))
+            wait_for(Contender(OURS, port, "/ready", None))
+            return 1 if soak(port, process, row, arguments.soak) else 0
         if shutil.which("wrk") is None:
             say(
                 "wrk is not installed: a generator of our own in Python loads instead, and is slower than ours serves\n"
             )
         failed, top = _race(bundle, pipeline, row, arguments)
-        port = stack.enter_context(_ours(bundle))
+        port, _ = stack.enter_context(_ours(bundle))
         wait_for(Contender(OURS, port, "/ready", None))
-        failed += _print_half_rate(Contender(OURS, port, "/predict", _message(row)), top, arguments.seconds)
+        failed += _print_half_rate(Contender(OURS, port, "/predict", message(row)), top, arguments.seconds)
         _print_batch(port, row)
-        failed += _print_mixed(port, row, arguments.requests)
+        failed += print_mixed(port, row, arguments.requests)
         _print_start(bundle)
     return 1 if failed else 0
 
@@ -83,15 +93,19 @@ def _race(bundle: Path, pipeline: Path, row: dict[str, Any], arguments: argparse
 
 
 def _peers(bundle: Path, pipeline: Path, row: dict[str, Any], wrapper: str) -> Iterator[Any]:
-    message, environment = _message(row), {**os.environ, "BENCH_BUNDLE": str(bundle)}
+    one, environment = message(row), {**os.environ, "BENCH_BUNDLE": str(bundle)}
 
     @contextmanager
     def ours() -> Iterator[list[Contender]]:
-        with _ours(bundle) as port:
-            yield [Contender(OURS, port, "/predict", message), Contender(CONSTANT, port, "/health/ping", None)]
+        with _ours(bundle) as (port, _), _ours(bundle, *SPIN) as (spinning, _):
+            yield [
+                Contender(OURS, port, "/predict", one),
+                Contender(SPINNING, spinning, "/predict", one),
+                Contender(CONSTANT, port, "/health/ping", None),
+            ]
 
     @contextmanager
-    def peer(name: str, command: Callable[[int], Sequence[str]], body: str = message) -> Iterator[list[Contender]]:
+    def peer(name: str, command: Callable[[int], Sequence[str]], body: str = one) -> Iterator[list[Contender]]:
         port = _free_port()
         with _running(command(port), environment):
             yield [Contender(name, port, "/predict", body)]
@@ -135,21 +149,21 @@ def _wrapper(python: str, port: int, model: str, **texts: str) -> list[str]:
 
 
 @contextmanager
-def _ours(bundle: Path) -> Iterator[int]:
+def _ours(bundle: Path, *flags: str) -> Iterator[Server]:
     port = _free_port()
-    address = ["--host", "127.0.0.1", "--port", str(port), "--metrics-port", str(_free_port())]
-    with _running([sys.executable, "-m", "serving.server", "--bundle", str(bundle), *address], dict(os.environ)):
-        yield port
+    words = ["--bundle", str(bundle), "--host", "127.0.0.1", "--port", str(port), "--metrics-port", str(_free_port())]
+    with _running([sys.executable, "-m", "serving.server", *words, *flags], dict(os.environ)) as process:
+        yield Server(port, process)
 
 
 @contextmanager
-def _running(command: Sequence[str], environment: dict[str, str]) -> Iterator[None]:
+def _running(command: Sequence[str], environment: dict[str, str]) -> Iterator[int]:
     process = subprocess.Popen(
         [*on_core(SERVER_CORE), *command], cwd=ROOT, env={**environment, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
-        yield
+        yield process.pid
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:
@@ -162,10 +176,6 @@ def _running(command: Sequence[str], environment: dict[str, str]) -> Iterator[No
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
-
-
-def _message(row: dict[str, Any], rows: int = 1) -> str:
-    return json.dumps({"data": {"names": list(row), "ndarray": [list(row.values())] * rows}})
 
 
 def _print_table(connections: int, results: dict[str, list[Result]]) -> float:
@@ -193,41 +203,16 @@ def _print_half_rate(ours: Contender, top: float, seconds: int) -> int:
 
 
 def _print_batch(port: int, row: dict[str, Any]) -> None:
-    single, batch = (pace(Contender("", port, "/predict", _message(row, rows)), 1, 2).p50 for rows in (1, 1000))
+    single, batch = (pace(Contender("", port, "/predict", message(row, rows)), 1, 2).p50 for rows in (1, 1000))
     say(f"one row {single * 1e3:.0f} us, a row in a batch of 1,000 {batch:.2f} us: ")
     say(f"1/{single * 1e3 / batch:.0f} (target: under 1/10)\n")
-
-
-def _print_mixed(port: int, row: dict[str, Any], requests: int) -> int:
-    """Valid and broken payloads in turn; every broken one is to be a 400."""
-    good = _message(row).encode()
-    wrong_value, unknown = ({**row, name: "x" * 999} for name in (next(iter(row)), "unknown"))
-    broken = [b"{", b"", b"[]", good[:-9], _message(wrong_value).encode(), _message(unknown).encode()]
-    messages = [(render("/predict", body), status) for bad in broken for body, status in ((good, 200), (bad, 400))]
-    before = _resident(port)
-    load = Load(port, 16, cycle(messages))
-    seconds = load.run(requests=requests)
-    wrong = sum(number for (wanted, status), number in load.statuses.items() if wanted != status)
-    classes = {name: sum(n for (_, s), n in load.statuses.items() if s // 100 == name) for name in (2, 4, 5)}
-    counts = ", ".join(f"{number:,} of {name}xx" for name, number in classes.items())
-    say(f"{requests:,} requests, half of them broken, in {seconds:.0f} s: {counts}, {wrong} otherwise than due; ")
-    time.sleep(2.5)
-    say(f"memory {before:.1f} MB before, {_resident(port):.1f} MB after (target: flat, under 150 MB)\n")
-    return wrong
-
-
-def _resident(port: int) -> float:
-    """Megabytes in use, as the server says."""
-    metrics = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-    found = re.search(r"^lifeboat_process_resident_memory_bytes\S* ([\d.e+]+)", metrics, re.MULTILINE)
-    return float(found[1]) / 1e6 if found else 0.0
 
 
 def _print_start(bundle: Path) -> None:
     taken = []
     for _ in range(3):
         start = time.perf_counter()
-        with _ours(bundle) as port:
+        with _ours(bundle) as (port, _):
             wait_for(Contender("a new server", port, "/ready", None))
             taken.append(time.perf_counter() - start)
     say(f"start to ready {statistics.median(taken):.2f} s (target: under 1.5 s)\n")
@@ -241,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender is measured (default: 3)")
     parser.add_argument("--seconds", type=int, default=3, help="length of a run (default: 3)")
     parser.add_argument("--requests", type=int, default=100_000, help="of the mixed run (default: %(default)s)")
+    parser.add_argument("--soak", type=float, metavar="SECONDS", help="only load ours at one rate for so long (Linux)")
     return parser
 
 

@@ -60,6 +60,7 @@ def test_metrics_can_be_parsed_and_count_what_happened(bundle: Path, workers: st
             assert samples["lifeboat_request_seconds_count", "200", "seldon"] == 11
             assert samples["lifeboat_request_seconds_bucket", "+Inf", "200", "seldon"] == 11
             assert samples["lifeboat_request_seconds_count", "400", "seldon"] == 1
+            assert samples["lifeboat_request_seconds_count", "500", "v2"] == 0
             assert samples["lifeboat_rejected_total", "bad"] == 2
             assert samples["lifeboat_feedback_total", "survived"] == 1
             assert samples["lifeboat_feedback_reward_total",] == 0.5

@@ -111,6 +111,11 @@ def test_headers_without_an_end_are_refused(running: Running) -> None:
     assert statuses(content) == [431]
 
 
+def test_too_long_headers_in_one_read_are_refused(running: Running) -> None:
+    content = talk(running, PING + b"GET / HTTP/1.1\r\nx: " + b"y" * 40_000 + b"\r\n\r\n")
+    assert statuses(content) == [200, 431]
+
+
 def test_a_content_length_longer_than_the_body_is_no_request(running: Running) -> None:
     content = talk(running, b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-length: 50\r\n\r\n{}", half_close=True)
     assert statuses(content) in ([], [400])

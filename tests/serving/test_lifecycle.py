@@ -86,6 +86,8 @@ def test_settings_come_from_flags_then_the_environment_then_seldon(bundle: Path)
         read_settings(["--bundle", "b", "--port", "many"], {})
     with pytest.raises(SettingsError, match="workers is 0, the least is 1"):
         read_settings(["--bundle", "b", "--workers", "0"], {})
+    with pytest.raises(SettingsError, match="spin_us is -1, the least is 0"):
+        read_settings(["--bundle", "b", "--spin-us", "-1"], {})
     with pytest.raises(SettingsError, match="no bundle"):
         read_settings([], {})
 
@@ -103,8 +105,8 @@ def test_sigterm_under_load_loses_no_request(bundle: Path, workers: str) -> None
 
 def test_readiness_fails_at_once_while_an_open_connection_is_still_served(bundle: Path) -> None:
     with server(bundle, "--drain-idle-seconds", "1") as running:
-        ready, idle = running.connect(), running.connect()
-        for connection in (ready, idle):
+        ready, idle, scraper = running.connect(), running.connect(), running.connect()
+        for connection in (ready, idle, scraper):
             connection.request("GET", "/health/ping")
             assert connection.getresponse().read() == b"pong"
         running.process.send_signal(signal.SIGTERM)
@@ -113,13 +115,16 @@ def test_readiness_fails_at_once_while_an_open_connection_is_still_served(bundle
         answer = ready.getresponse()
         assert answer.status == 503
         assert answer.headers["connection"] == "close"
+        scraper.request("GET", "/metrics")
+        # A probe that is told "not ready" is no overload.
+        assert 'lifeboat_rejected_total{reason="overload"} 0\n' in scraper.getresponse().read().decode()
         idle.request("POST", "/predict", json.dumps(ndarray(ROW_VALUES)), {"content-type": "application/json"})
         answer = idle.getresponse()
         assert (answer.status, answer.headers["connection"]) == (200, "close")
         answer.read()
         assert running.process.wait(5) == 0
-        ready.close()
-        idle.close()
+        for connection in (ready, idle, scraper):
+            connection.close()
 
 
 def test_a_killed_worker_is_started_again_and_metrics_are_those_of_all(bundle: Path) -> None:
@@ -149,3 +154,33 @@ def test_onnx_runtime_keeps_no_telemetry(bundle: Path, tmp_path: Path, workers: 
         assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
         time.sleep(0.3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_spinning_server_answers_and_stays_awake(bundle: Path) -> None:
+    with server(bundle, "--spin-us", "60000000") as running:
+        for _ in range(3):
+            assert call(running.url + "/predict", ndarray(ROW_VALUES)).survived == pytest.approx([0.235])
+        deadline = time.monotonic() + 30  # on a machine where others hardly leave it a core
+        while _busy(running.process.pid, 0.5) < 0.05:
+            assert time.monotonic() < deadline
+        assert running.stop() == 0
+
+
+def test_a_server_sleeps_once_its_spinning_is_over(bundle: Path) -> None:
+    with server(bundle, "--spin-us", "100000") as running:
+        assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
+        time.sleep(1.0)
+        assert _busy(running.process.pid, 1.0) < 0.1
+        assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
+        assert running.stop() == 0
+
+
+def _busy(process: int, seconds: float) -> float:
+    """Seconds of CPU that a process uses in a time."""
+
+    def used() -> int:
+        return sum(int(field) for field in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[11:13])
+
+    before = used()
+    time.sleep(seconds)
+    return (used() - before) / os.sysconf("SC_CLK_TCK")

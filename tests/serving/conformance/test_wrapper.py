@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from ..world import ROOT, Running, call, make_bundle, server
-from .table import CASES, NAMES, ROW, Case
+from .table import CASES, NAMES, OBJECT, ROW, Case
 
 seldon_client = pytest.importorskip(
     "seldon_core.seldon_client", reason="needs the environment of Seldon's wrapper: `make conformance`"
@@ -153,3 +153,16 @@ def test_seldons_own_client_is_answered(ours: Running, wrapper: str, which: str,
         return
     assert answer.success, answer.msg
     assert list(answer.response.data.names) == ["died", "survived"]
+
+
+@pytest.mark.parametrize("gateway", ["seldon", "ambassador", "istio"])
+@pytest.mark.parametrize("which", ["ours", "wrapper"])
+def test_seldons_own_client_is_answered_as_by_a_gateway(ours: Running, wrapper: str, which: str, gateway: str) -> None:
+    endpoint = (ours.url if which == "ours" else wrapper).removeprefix("http://")
+    client = seldon_client.SeldonClient(gateway=gateway, transport="rest", gateway_endpoint=endpoint)
+    rows = np.array([ROW], object)
+    for inputs in ({"data": rows, "names": NAMES, "payload_type": "ndarray"}, {"json_data": OBJECT}):
+        answer = client.predict(gateway_prefix="", client_return_type="dict", **inputs)
+        assert answer.success, answer.msg
+        data = answer.response["data"]
+        assert _flat(data.get("ndarray") or data["tensor"]) == pytest.approx([0.765, 0.235])
