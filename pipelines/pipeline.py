@@ -27,9 +27,13 @@ def pipeline(
     extra_gates: str = "",
     target: str = "local",
     reason: str = "manual",
+    labelled: bool = True,
 ) -> None:
-    """The DAG; empty `data` means the use case's own table, `reason` is why the run was started."""
-    prepared = preprocess(usecase=usecase, data=data)
+    """The DAG; empty `data` means the use case's own table, `reason` is why the run was started.
+
+    With `labelled` the rows that came back from serving with their truth are trained and judged on as well.
+    """
+    prepared = preprocess(usecase=usecase, data=data, labelled=labelled)
     trained = train(usecase=usecase, seed=seed, rows=prepared.outputs["train_rows"])
     judged = evaluate(
         usecase=usecase,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,9 +22,12 @@ import yaml
 from components.core.errors import PipelineError, SettingsError
 from components.core.settings import Settings
 from pipelines.compile import compile_pipeline
+from pipelines.token import checked_token, read_token
 
 EXPERIMENT = "lifeboat"
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 20
+SUCCEEDED = "SUCCEEDED"
+FINAL = (SUCCEEDED, "SKIPPED", "FAILED", "CANCELED")
 
 
 def submit(settings: Settings, image: str, arguments: dict[str, Any]) -> str:
@@ -37,24 +42,90 @@ def submit(settings: Settings, image: str, arguments: dict[str, Any]) -> str:
         SettingsError: no host, or no usable token.
         PipelineError: the API cannot be reached or refuses the run.
     """
-    host = _host(settings)
+    name = f"{arguments.get('usecase', EXPERIMENT)} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+    return run_url(settings, create_run(settings, image, arguments, name))
+
+
+def create_run(settings: Settings, image: str, arguments: dict[str, Any], name: str) -> str:
+    """Starts a run of a given name and gives its id; raises as `submit`."""
+    with connected(settings, "did not take the run") as client:
+        run = api.V2beta1Run(
+            experiment_id=experiment(client, settings),
+            display_name=name,
+            pipeline_spec=compiled(image),
+            runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
+        )
+        return identified(api.RunServiceApi(client).run_service_create_run(run, **limits()).run_id)
+
+
+def find_run(settings: Settings, name: str) -> str | None:
+    """The id of the newest run of that name, if there is one; raises as `submit`."""
+    with connected(settings, "did not list the runs") as client:
+        listed = api.RunServiceApi(client).run_service_list_runs(
+            filter=named(name), sort_by="created_at desc", **place(settings), **limits()
+        )
+        return listed.runs[0].run_id if listed.runs else None
+
+
+def read_run(settings: Settings, run: str) -> tuple[str, set[str]]:
+    """A run's state as Kubeflow names it, and the names of its steps that succeeded; raises as `submit`."""
+    with connected(settings, "did not show the run") as client:
+        found = api.RunServiceApi(client).run_service_get_run(run, **limits())
+        identified(found.run_id)
+        steps = found.run_details.task_details if found.run_details else None
+        return found.state or "PENDING", {step.display_name for step in steps or [] if step.state == SUCCEEDED}
+
+
+def end_run(settings: Settings, run: str) -> None:
+    """Asks Kubeflow to end a run; raises as `submit`."""
+    with connected(settings, "did not end the run") as client:
+        api.RunServiceApi(client).run_service_terminate_run(run, **limits())
+
+
+def run_url(settings: Settings, run: str) -> str:
+    """The page of a run."""
+    return f"{host_of(settings)}/#/runs/details/{run}"
+
+
+@contextmanager
+def connected(settings: Settings, refusal: str) -> Iterator[api.ApiClient]:
+    """A client whose errors within the block are a PipelineError, one sentence with `refusal` in it."""
+    host = host_of(settings)
     configuration = api.Configuration(host)
     configuration.retries = 1
     if token := _token(settings):
         configuration.api_key["authorization"] = token
         configuration.api_key_prefix["authorization"] = "Bearer"
-    spec = _spec(image)
     try:
         with api.ApiClient(configuration) as client:
-            run = _start(client, spec, arguments, settings.kfp_namespace or None)
+            yield client
     except (api.OpenApiException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise PipelineError(f"{host} did not take the run: {_sentence(error)}") from error
-    if not run:
-        raise PipelineError(f"{host} did not take the run: what answers there is not the Kubeflow Pipelines API")
-    return f"{host}/#/runs/details/{run}"
+        raise PipelineError(f"{host} {refusal}: {_sentence(error)}") from error
 
 
-def _spec(image: str) -> dict[str, Any]:
+def limits() -> dict[str, Any]:
+    """The time-outs of one request."""
+    return {"_request_timeout": (CONNECT_SECONDS, ANSWER_SECONDS)}
+
+
+def place(settings: Settings) -> dict[str, str]:
+    """The namespace of a request, where there is one."""
+    return {"namespace": settings.kfp_namespace} if settings.kfp_namespace else {}
+
+
+def named(name: str) -> str:
+    """The filter for what has that name."""
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
+
+
+def identified(identifier: str | None) -> str:
+    """The id in an answer; a ValueError where it names none."""
+    if not identifier:
+        raise ValueError("what answers there is not the Kubeflow Pipelines API")
+    return identifier
+
+
+def compiled(image: str) -> dict[str, Any]:
     """The pipeline as the API takes it: both documents of the compiled file."""
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"
@@ -63,34 +134,20 @@ def _spec(image: str) -> dict[str, Any]:
     return {"pipeline_spec": pipeline, "platform_spec": platform}
 
 
-def _start(client: api.ApiClient, spec: dict[str, Any], arguments: dict[str, Any], namespace: str | None) -> str | None:
-    """The new run's id; None where the answer names none."""
-    limits = {"_request_timeout": (CONNECT_SECONDS, ANSWER_SECONDS)}
-    runs = api.RunServiceApi(client)
-    run = api.V2beta1Run(
-        experiment_id=_experiment(client, namespace, limits),
-        display_name=f"{arguments.get('usecase', EXPERIMENT)} {datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
-        pipeline_spec=spec,
-        runtime_config=api.V2beta1RuntimeConfig(parameters=arguments),
-    )
-    identifier: str | None = runs.run_service_create_run(run, **limits).run_id
-    return identifier
-
-
-def _experiment(client: api.ApiClient, namespace: str | None, limits: dict[str, Any]) -> str | None:
+def experiment(client: api.ApiClient, settings: Settings) -> str | None:
+    """The id of the experiment of all runs, which is made if missing."""
     experiments = api.ExperimentServiceApi(client)
-    wanted = {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": EXPERIMENT}]}
-    place = {"namespace": namespace} if namespace else {}
-    found = experiments.experiment_service_list_experiments(filter=json.dumps(wanted), **place, **limits).experiments
-    if found:
+    wanted = {"filter": named(EXPERIMENT), **place(settings), **limits()}
+    if found := experiments.experiment_service_list_experiments(**wanted).experiments:
         known: str | None = found[0].experiment_id
         return known
-    new = api.V2beta1Experiment(display_name=EXPERIMENT, namespace=namespace)
-    created: str | None = experiments.experiment_service_create_experiment(new, **limits).experiment_id
+    new = api.V2beta1Experiment(display_name=EXPERIMENT, **place(settings))
+    created: str | None = experiments.experiment_service_create_experiment(new, **limits()).experiment_id
     return created
 
 
-def _host(settings: Settings) -> str:
+def host_of(settings: Settings) -> str:
+    """The API's URL without a slash at its end; raises SettingsError."""
     host = settings.kfp_host.rstrip("/")
     if not host:
         raise SettingsError("no host: give --host URL or LIFEBOAT_KFP_HOST, such as http://localhost:8080/pipeline")
@@ -101,19 +158,10 @@ def _host(settings: Settings) -> str:
 
 
 def _token(settings: Settings) -> str:
-    """The bearer token, '' for none; no message ever shows it."""
-    token, source = settings.kfp_token.strip(), "LIFEBOAT_KFP_TOKEN"
+    """The bearer token, '' for none."""
     if settings.kfp_token_file:
-        source = f"token file {settings.kfp_token_file}"
-        try:
-            token = Path(settings.kfp_token_file).read_bytes().decode(errors="replace").strip()
-        except OSError as error:
-            raise SettingsError(f"{source} cannot be read: {error.strerror}") from error
-        if not token:
-            raise SettingsError(f"{source} is empty")
-    if not token.isascii() or any(character.isspace() or not character.isprintable() for character in token):
-        raise SettingsError(f"{source} holds no token: a space, a line break or a character that is not ASCII is in it")
-    return token
+        return read_token(Path(settings.kfp_token_file))
+    return checked_token(settings.kfp_token.strip(), "LIFEBOAT_KFP_TOKEN")
 
 
 def _sentence(error: Exception) -> str:

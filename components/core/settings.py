@@ -1,8 +1,8 @@
 """Settings of the steps and the command line: one frozen object, read once by each program's main.
 
 Each has a name, a default and a help text below; the variable is `LIFEBOAT_` and the name in capitals. A variable with
-that prefix that is no setting is an error, since it is a mistyped one; an empty one counts as unset. (The model server
-has settings of its own, with the prefix `LIFEBOAT_SERVER_`.)
+that prefix that is no setting is an error, since it is a mistyped one; an empty one counts as unset. (The services have
+settings of their own, with the prefixes of `SERVICES`.)
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from components.core.errors import SettingsError
 from components.core.storage import S3
 
 PREFIX = "LIFEBOAT_"
-SERVER_PREFIX = "LIFEBOAT_SERVER_"
+# As `detector_python`: what serves here is not watched.
+NO_DETECTOR = "none"
+SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_TRIGGER_")
 # What other libraries read from the environment, unless the user says otherwise: no telemetry, no code from a model
 # file, a registry that is down is reported within seconds, and in one sentence: MLflow logs a traceback of its own for
 # each error that it raises as well.
@@ -60,6 +62,10 @@ class Settings:
     port: int = _setting(9000, "port of the local model server")
     metrics_port: int = _setting(6000, "port of its metrics")
     serving_python: str = _setting("", "Python of the serving environment; the one in .venvs/serving unless set")
+    detector_port: int = _setting(9010, "port of the local drift detector")
+    detector_python: str = _setting(
+        "", f"Python of the detector's environment, or {NO_DETECTOR}; the one in .venvs/drift unless set"
+    )
     code_commit: str = _setting("", "commit of the code, for the lineage; asked of git unless set")
     kfp_host: str = _setting("", "URL of the Kubeflow Pipelines API")
     kfp_token: str = _secret("bearer token of that API")
@@ -92,8 +98,17 @@ class Settings:
     @property
     def server_python(self) -> str:
         """The interpreter of the model server: the setting, the environment `make` made for it, or this one."""
-        made = Path(__file__).resolve().parents[2] / ".venvs" / "serving" / "bin" / "python"
-        return self.serving_python or str(made if made.exists() else sys.executable)
+        return self.serving_python or _made("serving") or sys.executable
+
+    @property
+    def drift_python(self) -> str:
+        """The interpreter of the drift detector; empty where there is none, and then there is no detector."""
+        return "" if self.detector_python == NO_DETECTOR else self.detector_python or _made("drift")
+
+    @property
+    def events_url(self) -> str:
+        """Where the local model server sends its events; empty without a detector."""
+        return f"http://{self.host}:{self.detector_port}/" if self.drift_python else ""
 
     def serving_state(self, usecase: str) -> Path:
         """Directory of the local model server of a use case."""
@@ -108,6 +123,17 @@ class Settings:
         commit = self.code_commit or _git_commit()
         store = self.store if "://" in self.store or not self.store else str(Path(self.store).resolve())
         return replace(self, home=str(self.home_path), store=store, code_commit=commit)
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment without any setting of ours: what another program of ours starts from."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
+def _made(environment: str) -> str:
+    """The interpreter of an environment that `make` makes; empty where it did not."""
+    python = Path(__file__).resolve().parents[2] / ".venvs" / environment / "bin" / "python"
+    return str(python) if python.exists() else ""
 
 
 def variable(name: str) -> str:
@@ -130,7 +156,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         environment = os.environ
     known = {variable(spec.name): spec for spec in fields(Settings)}
     given = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
-    unknown = sorted(name for name in given if name not in known and not name.startswith(SERVER_PREFIX))
+    unknown = sorted(name for name in given if name not in known and not name.startswith(SERVICES))
     if unknown:
         raise SettingsError(f"{unknown[0]} is no setting; the settings are {', '.join(sorted(known))}")
     return Settings(

@@ -3,6 +3,9 @@
 Every group gets a position in [0, 1) from a hash of its name and a salt. Within a stratum (groups with mostly negative
 or mostly positive rows) groups are taken in the order of their positions until the share is reached. So the split is
 stratified, needs no random state, runs in n log n, and moves only few groups when rows are added.
+
+Rows that come in later, from feedback, move none at all: `hold_out_later` leaves the groups of the table where they are
+and decides on any other by its position alone, whatever its label.
 """
 
 from __future__ import annotations
@@ -86,6 +89,27 @@ def hold_out(groups: list[str], labels: NDArray[np.int8], *, share: float, salt:
     # A group that trains has its stratum's cut or more, so below the lowest of them none does.
     below = float(position[~test].min()) if not test.all() else 1.0
     return Holdout(test, position, below)
+
+
+def hold_out_later(known: Holdout, groups: list[str], *, share: float, salt: str) -> Holdout:
+    """Sides of rows of a table that grew: a group that `known` has stays where it is, of others `share` is held out.
+
+    Args:
+        known: the split of the table.
+        groups: name of each row's group, [n], those of the table and others.
+        share, salt: those of `known`.
+    """
+    position = positions(groups, salt)
+    divided, first = np.unique(known.position, return_index=True)
+    place = np.minimum(np.searchsorted(divided, position), len(divided) - 1)
+    test = np.where(divided[place] == position, known.test[first][place], position < share)
+    return Holdout(test, position, min(known.below, share))
+
+
+def split_digest(known: Holdout) -> str:
+    """One digest over all groups of a table and their sides, sha256."""
+    divided, first = np.unique(known.position, return_index=True)
+    return hashlib.sha256(divided.tobytes() + known.test[first].tobytes()).hexdigest()
 
 
 def assign_folds(groups: list[str], labels: NDArray[np.int8], *, folds: int, salt: str) -> NDArray[np.int64]:

@@ -6,11 +6,12 @@ The platform imports `components.usecases.NAME` (or any dotted module) and takes
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from components.core.bundle import OUTPUT
 from components.core.errors import UseCaseError
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
 PACKAGE = "components.usecases"
+Correction = Literal["calibrated", "bonferroni", "fdr"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+# What the drift detector calls the probability of class 1, beside the columns.
+SCORE = "score"
+# Columns that start so are the platform's own: in the labelled rows, the prepared tables and the drift reference.
+HIDDEN_PREFIX = "__"
 
 
 @dataclass(frozen=True)
@@ -73,16 +79,44 @@ class Drift:
 
     Args:
         window: rows in a window; windows do not overlap.
+        minimum: rows that a window closed by time must have; with fewer it stays open.
+        seconds: after which a window closes before it is full.
         p_value: chance of a false alarm over all features of one window.
+        correction: how `p_value` is divided among the features: 'calibrated' (by simulation from the reference),
+            'bonferroni' (safe, too strict where features go together) or 'fdr' (false discovery rate).
         alarms, of: an alert needs this many drifted windows among the last `of`, the latest one included.
         reference: at most so many training rows are kept as the reference.
+        online: rows expected between two false alarms of the online detector on the score; 0 turns it off.
+        accuracy: the lowest live accuracy, from truths that came back; None sets no bound.
     """
 
     window: int = 200
+    minimum: int = 100
+    seconds: float = 3600.0
     p_value: float = 0.05
+    correction: Correction = "calibrated"
     alarms: int = 2
     of: int = 3
     reference: int = 1000
+    online: int = 0
+    accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        limits: tuple[tuple[str, bool, str], ...] = (
+            ("window", self.window >= 1, "at least 1"),
+            ("minimum", 1 <= self.minimum <= self.window, f"1 to the window of {self.window}"),
+            ("seconds", 0 < self.seconds < math.inf, "above 0 and finite"),
+            ("p_value", 0.001 <= self.p_value < 1, "at least 0.001, the least that can be calibrated, and below 1"),
+            ("correction", self.correction in get_args(Correction), f"one of {', '.join(get_args(Correction))}"),
+            ("of", self.of >= 1, "at least 1"),
+            ("alarms", 1 <= self.alarms <= self.of, f"1 to the last {self.of} windows"),
+            ("reference", self.reference >= self.minimum, f"at least the minimum of {self.minimum}"),
+            ("online", self.online == 0 or 100 <= self.online <= 10_000, "0, or 100 to 10,000"),
+            ("accuracy", self.accuracy is None or 0 <= self.accuracy <= 1, "between 0 and 1, or None"),
+        )
+        for name, holds, limit in limits:
+            if not holds:
+                raise UseCaseError(f"drift: {name} is {getattr(self, name)!r}, it must be {limit}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +162,11 @@ class UseCase:
             raise UseCaseError(f"use case {self.name}: at least one candidate and one gate are needed")
         if OUTPUT in self.schema.names:
             raise UseCaseError(f"use case {self.name}: {OUTPUT} is the model's output, no column may be called so")
+        if SCORE in self.schema.names:
+            raise UseCaseError(f"use case {self.name}: {SCORE} is the detector's name for the probability of class 1")
+        hidden = [name for name in (*self.schema.known, self.schema.label.name) if name.startswith(HIDDEN_PREFIX)]
+        if hidden:
+            raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) < len(names):
             raise UseCaseError(f"use case {self.name}: two candidates share a name: {', '.join(sorted(names))}")

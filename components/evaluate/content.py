@@ -116,9 +116,12 @@ def _slice_row(part: SliceReport) -> dict[str, Any]:
 
 
 def _slice_tests(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
-    """Slice to rows won and lost, and the p value; empty without a comparison."""
-    tests = evaluation.evidence.champion.slices if evaluation.evidence.champion else {}
-    return {name: (f"{test.won:,} : {test.lost:,}", _p_value(test.p_worse)) for name, test in tests.items()}
+    """Slice to rows won and lost, and the p value: empty where it was not tested, all without a comparison."""
+    if not evaluation.evidence.champion:
+        return {}
+    tests = evaluation.evidence.champion.slices
+    shown = {name: (f"{test.won:,} : {test.lost:,}", _p_value(test.p_worse)) for name, test in tests.items()}
+    return {part.name: ("", "") for part in evaluation.slices} | shown
 
 
 def _p_value(p: float) -> str:
@@ -156,6 +159,8 @@ def _sample_limits(evaluation: Evaluation) -> Iterator[str]:
     few = [f"{part.name} ({part.rows:,})" for part in evaluation.slices if not part.intervals]
     positive = f"{evaluation.positives:,} of them “{evaluation.confusion.classes[1]}”"
     yield f"All figures rest on {evaluation.rows:,} held-out rows, {positive}."
+    if evaluation.data.feedback:
+        yield f"{evaluation.data.feedback:,} of these rows came back from serving with their truth."
     if few:
         yield f"Too few rows, or too few of one class, for confidence limits: {', '.join(few)}."
     if evaluation.rows < _FEW_ROWS:
@@ -176,7 +181,11 @@ def _sections(evaluation: Evaluation, manifest: dict[str, Any]) -> dict[str, lis
     """Titled lists of names and values: where model and figures come from, however deeply nested."""
     parts = {
         "Lineage": manifest.get("lineage"),
-        "Held-out rows": {"file": evaluation.data.file, "sha256": evaluation.data.sha256},
+        "Held-out rows": {
+            "file": evaluation.data.file,
+            "sha256": evaluation.data.sha256,
+            "from_feedback": evaluation.data.feedback,
+        },
         "Versions": manifest.get("versions"),
         "Training": manifest.get("training"),
     }

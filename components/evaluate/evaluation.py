@@ -68,12 +68,15 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Data:
-    """The held-out rows: file name, sha256 of the file, number of groups, share of nulls of each input."""
+    """The held-out rows: file name, sha256 of the file, number of groups, share of nulls of each input, and how many
+    of them came back from serving with their truth.
+    """
 
     file: str
     sha256: str
     groups: int | None
     nulls: Mapping[str, float]
+    feedback: int = 0
 
 
 @dataclass(frozen=True)

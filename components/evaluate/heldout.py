@@ -20,6 +20,7 @@ from components.core.schema import Column, Schema
 from components.core.scoring import accepts
 from components.evaluate.evaluation import Data
 from components.evaluate.statistics import Floats
+from components.preprocess.feedback import TIME
 from components.preprocess.step import HOLDOUT, METADATA
 
 
@@ -31,12 +32,14 @@ class HeldOut:
         table: all columns.
         y: labels 0 and 1, [n].
         position: of each row's group in the split, in [0, 1), [n].
+        feedback: whether the row came back from serving, bool [n].
         data: facts for the report.
     """
 
     table: pa.Table
     y: NDArray[np.int8]
     position: Floats
+    feedback: NDArray[np.bool_]
     data: Data
 
 
@@ -54,7 +57,14 @@ def read_heldout(path: Path, bundle: Bundle) -> HeldOut:
         raise DataError(f"columns missing: {', '.join(missing)}", file=str(path))
     y = _labels(table.column(schema.label.name), schema.label.name, path)
     position = table.column(HOLDOUT).to_numpy().astype(np.float64)
-    return HeldOut(table, y, position, _facts(table, schema, path))
+    feedback = _feedback(table)
+    return HeldOut(table, y, position, feedback, _facts(table, schema, path, feedback))
+
+
+def _feedback(table: pa.Table) -> NDArray[np.bool_]:
+    if TIME not in table.column_names:
+        return np.zeros(table.num_rows, dtype=bool)
+    return ~np.isnan(np.asarray(table.column(TIME).to_numpy(), dtype=np.float64))
 
 
 def _read(path: Path) -> pa.Table:
@@ -96,13 +106,13 @@ def _labels(column: pa.ChunkedArray, name: str, path: Path) -> NDArray[np.int8]:
     return values.astype(np.int8)
 
 
-def _facts(table: pa.Table, schema: Schema, path: Path) -> Data:
+def _facts(table: pa.Table, schema: Schema, path: Path, feedback: NDArray[np.bool_]) -> Data:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     grouped = schema.group is not None and schema.group in table.column_names
     groups = int(pc.count_distinct(table.column(schema.group)).as_py()) if grouped else None
     nulls = {column.name: _null_share(table.column(column.name)) for column in schema.columns}
-    return Data(path.name, digest, groups, nulls)
+    return Data(path.name, digest, groups, nulls, int(feedback.sum()))
 
 
 def _null_share(values: pa.ChunkedArray) -> float:

@@ -15,6 +15,7 @@ from components.core.usecase import Slice
 from components.evaluate.evaluation import SliceReport
 from components.evaluate.heldout import is_missing
 from components.evaluate.statistics import METRICS, Floats, Scored, bootstrap, intervals
+from components.preprocess.feedback import TIME
 
 # A column with more values than this is no way to cut rows: the rarest share one slice.
 MOST_VALUES = 12
@@ -37,6 +38,16 @@ class Part:
 def cut(table: pa.Table, slices: tuple[Slice, ...]) -> list[Part]:
     """All parts, in the order of the use case. Parts of one column are disjoint and hold every row once."""
     return [part for each in slices for part in _cut_one(table.column(each.column), each)]
+
+
+def by_origin(feedback: NDArray[np.bool_]) -> list[Part]:
+    """The rows from feedback and the others, where there are both: is the model as good at what serving sees now?
+
+    These are reported and not held against the champion: of a changed world one model knows more, the other less.
+    """
+    if feedback.all() or not feedback.any():
+        return []
+    return [Part("from feedback", TIME, feedback), Part("from the table", TIME, ~feedback)]
 
 
 def _cut_one(values: pa.ChunkedArray, by: Slice) -> Iterator[Part]:

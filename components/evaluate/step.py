@@ -17,7 +17,7 @@ from components.evaluate import curves
 from components.evaluate.comparison import NotComparableError, Pair, champion_rows, compare, score_champion
 from components.evaluate.evaluation import Evaluation
 from components.evaluate.heldout import HeldOut, baseline_probabilities, read_heldout
-from components.evaluate.slices import Part, cut, report
+from components.evaluate.slices import Part, by_origin, cut, report
 from components.evaluate.statistics import Floats, Scored
 
 Say = Callable[[str], None]
@@ -50,7 +50,7 @@ def evaluate(
         GateError: a gate names an unknown metric, or an extra bound cannot be read.
     """
     rows = read_heldout(test, bundle)
-    say(f"scoring {len(rows.y):,} held-out rows")
+    say(f"scoring {len(rows.y):,} held-out rows{_from_feedback(rows)}")
     scorer = Scorer(bundle.model, bundle.schema)
     p = scorer.probabilities(rows.table)[:, 1].astype(np.float64)
     say("comparing with the baseline")
@@ -75,7 +75,8 @@ def evaluate(
         extra=extra_gates,
     )
     model = Scored(rows.y, p)
-    say(f"evaluating {len(parts)} slices")
+    reported = [*parts, *by_origin(rows.feedback)]
+    say(f"evaluating {len(reported)} slices")
     return Evaluation(
         metrics=metrics,
         baseline=against_baseline.second,
@@ -84,13 +85,17 @@ def evaluate(
         verdict=verdict,
         roc=curves.roc(rows.y, p),
         confusion=curves.confusion(rows.y, p, bundle.schema.label.classes),
-        slices=tuple(report(part, rows.y, p, seed=seed, say=say) for part in parts),
+        slices=tuple(report(part, rows.y, p, seed=seed, say=say) for part in reported),
         calibration=curves.calibration(rows.y, p, model),
         histogram=curves.histogram(rows.y, p),
         rows=len(rows.y),
         positives=int(rows.y.sum()),
         data=rows.data,
     )
+
+
+def _from_feedback(rows: HeldOut) -> str:
+    return f", {rows.data.feedback:,} of them from feedback" if rows.data.feedback else ""
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,16 @@ from components.core.images import COMPONENTS_IMAGE
 def preprocess(
     usecase: str,
     data: str,
+    labelled: bool,
     train_rows: dsl.Output[dsl.Dataset],
     test_rows: dsl.Output[dsl.Dataset],
     quarantine: dsl.Output[dsl.Dataset],
     profile: dsl.Output[dsl.HTML],
 ) -> None:
-    """Reads, checks, deduplicates and splits the labelled table; empty `data` means the use case's own."""
+    """Reads, checks, deduplicates and splits the labelled table; empty `data` means the use case's own.
+
+    With `labelled` the rows that came back from serving with their truth are taken as well.
+    """
     from components.core.settings import read_settings
 
     # First: other libraries read what this sets when they are imported.
@@ -24,10 +28,12 @@ def preprocess(
     from pathlib import Path
 
     from components.core.progress import say
+    from components.core.storage import open_storage
     from components.core.usecase import load_usecase
     from components.preprocess import step
 
     case = load_usecase(usecase)
     paths = step.Outputs(*(Path(item.path) for item in (train_rows, test_rows, quarantine, profile)))
-    summary = step.preprocess(case, data or str(case.data), paths, s3=settings.s3, say=say)
+    store = open_storage(settings.bundle_store, settings.s3) if labelled else None
+    summary = step.preprocess(case, data or str(case.data), paths, labelled=store, s3=settings.s3, say=say)
     train_rows.metadata.update(asdict(summary))

@@ -1,4 +1,4 @@
-"""Preprocess: read, check, deduplicate and split a labelled table."""
+"""Preprocess: read, check, deduplicate and split a labelled table, together with the labelled rows from feedback."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
 from components.core.files import replacing
 from components.core.reading import read_table
 from components.core.schema import Schema
-from components.core.split import Holdout, group_names, hold_out
-from components.core.storage import S3, local_copy
-from components.core.table import Checked, check_table
+from components.core.split import Holdout
+from components.core.storage import S3, Storage, local_copy
+from components.core.table import check_table
 from components.core.usecase import UseCase
+from components.preprocess import quarantine
+from components.preprocess.divide import Parts, divide
+from components.preprocess.feedback import Feedback, read_feedback
 from components.preprocess.profile import render_profile
 
 # Position of a row's group, in the held-out table: says which other models cannot have seen the row.
@@ -34,12 +36,20 @@ METADATA = b"lifeboat"
 class Summary:
     """What became of the rows. It travels in the metadata of both Parquet files.
 
+    Every row read is counted once: rows + labelled = quarantined + duplicates + replaced + withheld + train + test.
+
     Args:
         source: path or URL read.
-        digest: sha256 of the file.
-        rows, quarantined, duplicates, train, test: counts of rows.
-        positives: share of class 1 among the rows kept.
-        split: salt and the `below` of `core.split.Holdout`.
+        digest: sha256 of the file; with labelled rows that of both.
+        rows, labelled: counts of rows read, of the table and from feedback.
+        quarantined: that break the schema.
+        duplicates: that say what another one says.
+        replaced: of an id of which a newer row says otherwise.
+        withheld: from feedback, that may be the same as a row on the other side of the split.
+        train, test: that are left.
+        positives: share of class 1 among the rows left.
+        split: see `divide.Parts`.
+        refused: key to reason of the parts of feedback that cannot be used.
     """
 
     source: str
@@ -51,6 +61,10 @@ class Summary:
     test: int
     positives: float
     split: dict[str, Any]
+    labelled: int
+    replaced: int
+    withheld: int
+    refused: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,15 +82,17 @@ def preprocess(
     source: str,
     outputs: Outputs,
     *,
+    labelled: Storage | None = None,
     s3: S3 | None = None,
     say: Callable[[str], None] = print,
 ) -> Summary:
-    """Makes training and held-out rows from a labelled table.
+    """Makes training and held-out rows from a labelled table and from what came back from serving.
 
     Args:
         usecase: schema, split and limits.
         source: path or s3:// URL of a CSV or Parquet file.
         outputs: written whole or not at all; the quarantine is written even when it is too large to go on.
+        labelled: the store whose labelled rows are taken as well.
         s3: endpoint and keys for an s3:// URL.
         say: told of each stage.
 
@@ -90,26 +106,38 @@ def preprocess(
         digest = _file_digest(path)
     checked = check_table(raw, usecase.schema, labelled=True, name=name)
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
-    _quarantine(raw, checked, outputs.quarantine, usecase.max_quarantine, name)
-    rows, duplicates = _deduplicate(checked.good, usecase.schema, name)
-    _refuse_useless(rows, usecase.schema, name)
-    holdout = _hold_out(rows, usecase)
-    label = rows.column(usecase.schema.label.name).to_numpy()
-    _refuse_one_sided(label, holdout, name)
+    feedback = read_feedback(labelled, usecase, say)
+    quarantine.write(outputs.quarantine, raw, checked, feedback)
+    quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
+    base, duplicates = _deduplicate(checked.good, usecase.schema, name)
+    _refuse_useless(base, usecase.schema, name)
+    parts = divide(base, feedback, usecase)
+    label = parts.rows.column(usecase.schema.label.name).to_numpy()
+    _refuse_one_sided(label, parts.holdout, name)
     summary = Summary(
         source=source,
-        digest=digest,
+        digest=_joint_digest(digest, feedback),
         rows=raw.num_rows,
-        quarantined=len(checked.problems),
-        duplicates=duplicates,
-        train=int((~holdout.test).sum()),
-        test=int(holdout.test.sum()),
+        quarantined=len(checked.problems) + len(feedback.checked.problems),
+        duplicates=duplicates + parts.duplicates,
+        train=int((~parts.holdout.test).sum()),
+        test=int(parts.holdout.test.sum()),
         positives=float(label.mean()),
-        split={"salt": usecase.split.salt, "below": holdout.below},
+        split=parts.split,
+        labelled=feedback.raw.num_rows,
+        replaced=parts.replaced,
+        withheld=parts.withheld,
+        refused=feedback.refused,
     )
-    _write_parts(rows, holdout, summary, outputs, render_profile(rows, usecase, asdict(summary)))
-    say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {duplicates:,} duplicates dropped")
+    _write_parts(parts, summary, outputs, render_profile(parts.rows, usecase, asdict(summary)))
+    if summary.labelled:
+        say(f"{summary.replaced:,} rows replaced by newer ones of the same id, {summary.withheld:,} withheld")
+    say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {summary.duplicates:,} duplicates dropped")
     return summary
+
+
+def _joint_digest(digest: str, feedback: Feedback) -> str:
+    return hashlib.sha256(f"{digest}\n{feedback.digest}".encode()).hexdigest() if feedback.digest else digest
 
 
 def read_summary(path: Path) -> Summary:
@@ -128,26 +156,6 @@ def read_summary(path: Path) -> Summary:
 def _file_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _quarantine(raw: pa.Table, checked: Checked, path: Path, limit: float, name: str) -> None:
-    """Writes the broken rows with their reasons; too many of them end the step."""
-    broken = list(checked.problems)
-    reasons = pa.table(
-        {
-            "row": pa.array([row + 1 for row in broken], pa.int64()),
-            "reason": pa.array(["; ".join(checked.problems[row]) for row in broken], pa.string()),
-        }
-    )
-    for column in raw.column_names:
-        reasons = reasons.append_column(column, raw.column(column).take(pa.array(broken, pa.int64())))
-    with replacing(path) as temporary:
-        pa.csv.write_csv(reasons, temporary)
-    share = len(broken) / raw.num_rows
-    if share > limit:
-        first = checked.problems[broken[0]][0]
-        problem = f"{first} ({len(broken):,} of {raw.num_rows:,} rows break the schema, at most {limit:.1%} may)"
-        raise DataError(problem, file=name, row=broken[0] + 1)
 
 
 def _deduplicate(rows: pa.Table, schema: Schema, name: str) -> tuple[pa.Table, int]:
@@ -180,27 +188,22 @@ def _refuse_useless(rows: pa.Table, schema: Schema, name: str) -> None:
         raise DataError(problem, file=name, column=schema.label.name)
 
 
-def _hold_out(rows: pa.Table, usecase: UseCase) -> Holdout:
-    labels = rows.column(usecase.schema.label.name).to_numpy()
-    groups = group_names(rows, usecase.schema)
-    return hold_out(groups, labels, share=usecase.split.test, salt=usecase.split.salt)
-
-
 def _refuse_one_sided(label: Any, holdout: Holdout, name: str) -> None:
     for part, chosen in (("training", ~holdout.test), ("held-out", holdout.test)):
         if len(np.unique(label[chosen])) < 2:
             raise DataError(f"too few rows: the {part} rows ({chosen.sum()}) have only one class", file=name)
 
 
-def _write_parts(rows: pa.Table, holdout: Holdout, summary: Summary, outputs: Outputs, profile: str) -> None:
+def _write_parts(parts: Parts, summary: Summary, outputs: Outputs, profile: str) -> None:
     """Writes all three before the first of them takes its place."""
-    rows = rows.append_column(HOLDOUT, pa.array(holdout.position))
+    test = parts.holdout.test
+    rows = parts.rows.append_column(HOLDOUT, pa.array(parts.holdout.position))
     rows = rows.replace_schema_metadata({METADATA: json.dumps(asdict(summary), sort_keys=True)})
     with (
-        replacing(outputs.train) as train,
-        replacing(outputs.test) as test,
+        replacing(outputs.train) as training,
+        replacing(outputs.test) as held_out,
         replacing(outputs.profile) as page,
     ):
-        pq.write_table(rows.filter(pa.array(~holdout.test)), train)
-        pq.write_table(rows.filter(pa.array(holdout.test)), test)
+        pq.write_table(rows.filter(pa.array(~test)), training)
+        pq.write_table(rows.filter(pa.array(test)), held_out)
         page.write_text(profile, encoding="utf-8")

@@ -33,7 +33,7 @@ class Trial:
         candidate: its name.
         parameters: those set.
         log_loss, log_loss_std, roc_auc: over the folds.
-        out_of_fold: probability of class 1 by a model that did not see the row, [n].
+        out_of_fold: probability of class 1 by a model that did not see the row, of each row of the search, [n].
     """
 
     candidate: str
@@ -46,16 +46,26 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """All trials, best first, and the calibration that suits the best."""
+    """All trials, best first, and the calibration that suits the best.
+
+    Args:
+        rows: which of the training rows it was made on, ascending, [n].
+    """
 
     trials: list[Trial]
     calibration: tuple[float, float] | None
     calibrated_log_loss: float
-    rows: int
+    rows: NDArray[np.int64]
 
     @property
     def best(self) -> Trial:
         return self.trials[0]
+
+    @property
+    def scores(self) -> NDArray[np.float32]:
+        """What the final model would say of each row had it not seen it: out of fold and calibrated, [n]."""
+        plain = self.best.out_of_fold
+        return apply_sigmoid(plain, *self.calibration) if self.calibration else plain.astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -104,7 +114,7 @@ def search(
         )
     trials.sort(key=lambda trial: trial.log_loss)
     calibration, calibrated = _calibrate(trials[0], y, fold)
-    return Search(trials, calibration, calibrated, len(y))
+    return Search(trials, calibration, calibrated, sample)
 
 
 def seeded(estimator: Any, seed: int) -> Any:

@@ -6,7 +6,7 @@ import io
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from components.core.errors import BundleError
 from components.core.export import export_onnx
 from components.core.schema import Schema
 from components.core.scoring import Scorer
-from components.core.split import group_names, positions
+from components.core.split import group_names
 from components.core.usecase import UseCase
 from components.preprocess.step import Summary, read_summary
+from components.train.reference import make_reference
 from components.train.search import Search, search, seeded
 
 # Float32 sums differ from float64 sums by about 1e-6; a row on the wrong side of a threshold by far more.
@@ -77,12 +78,12 @@ def train(
     scorer = Scorer(graph, usecase.schema)
     worst = _check_parity(model, scorer, X, table)
     say(f"ONNX graph of {len(graph):,} bytes differs from scikit-learn by at most {worst:.1e} over {len(y):,} rows")
-    reference = _reference(table, groups, usecase)
+    reference = make_reference(table, groups, found, usecase, say)
     files = {
         MODEL: graph,
         SCHEMA: usecase.schema.to_json().encode(),
         REFERENCE: _parquet(reference),
-        GOLDEN: _golden(reference, scorer, usecase.schema),
+        GOLDEN: _golden(reference.select(list(usecase.schema.names)), scorer, usecase.schema),
     }
     digest = write_bundle(bundle, files, _manifest(usecase, summary, found, table, seed, code))
     return Trained(digest, model, found)
@@ -117,13 +118,6 @@ def _check_parity(model: Pipeline, scorer: Scorer, X: Any, table: pa.Table) -> f
     return worst
 
 
-def _reference(table: pa.Table, groups: list[str], usecase: UseCase) -> pa.Table:
-    """A random but repeatable part of the training rows, raw columns only."""
-    rows = [f"{group}/{row}" for row, group in enumerate(groups)]
-    order = np.argsort(positions(rows, f"{usecase.split.salt}/reference"))[: usecase.drift.reference]
-    return table.select(list(usecase.schema.names)).take(pa.array(np.sort(order))).replace_schema_metadata(None)
-
-
 def _parquet(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(table, buffer)
@@ -131,7 +125,7 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
-    """Rows with the graph's answers, the last one with every null that is allowed."""
+    """Rows of the reference with the graph's answers, the last one with every null that is allowed."""
     chosen = np.linspace(0, reference.num_rows - 1, GOLDEN_ROWS).astype(int)
     rows = reference.take(pa.array(chosen)).to_pylist()
     rows.append({**rows[0], **{column.name: column.null for column in schema.columns if column.nullable}})
@@ -165,6 +159,7 @@ def _manifest(
             "data": {
                 "digest": summary.digest,
                 "rows": summary.rows,
+                "labelled": summary.labelled,
                 "train": summary.train,
                 "test": summary.test,
             },
@@ -177,7 +172,7 @@ def _manifest(
             "parameters": found.best.parameters,
             "calibration": found.calibration,
             "cross_validation": {
-                "rows": found.rows,
+                "rows": len(found.rows),
                 "folds": usecase.split.folds,
                 "log_loss": round(found.best.log_loss, 6),
                 "log_loss_calibrated": round(found.calibrated_log_loss, 6),
@@ -193,6 +188,7 @@ def _manifest(
             ],
             "baseline": _baseline(usecase, table),
         },
+        "drift": asdict(usecase.drift),
     }
 
 

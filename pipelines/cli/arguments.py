@@ -11,6 +11,12 @@ from components.core.gates import parse_bounds
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what `pipeline_arguments` reads, but for the use case, which other verbs take as well."""
     parser.add_argument("--data", default="", help="path or s3:// URL of the labelled table (default: the use case's)")
+    parser.add_argument(
+        "--no-labelled",
+        dest="labelled",
+        action="store_false",
+        help="leave out the labelled rows that came back from serving (default: they are taken as well)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     bounds = "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: none)"
     parser.add_argument("--require", default="", metavar="BOUNDS", help=bounds)
@@ -37,4 +43,5 @@ def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, An
         "extra_gates": options.require,
         "target": target,
         "reason": options.reason,
+        "labelled": options.labelled,
     }

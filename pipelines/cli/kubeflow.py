@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from components.core.errors import SettingsError
 from components.core.settings import Settings
 from components.core.usecase import list_usecases, load_usecase
 from pipelines.cli.arguments import pipeline_arguments
@@ -27,8 +29,22 @@ def compile(options: argparse.Namespace, settings: Settings) -> int:  # noqa: A0
 
 
 def submit(options: argparse.Namespace, settings: Settings) -> int:
-    """Starts a run on Kubeflow and prints its URL."""
-    from pipelines.submit import submit as send
+    """Starts a run on Kubeflow, or makes a recurring one, and prints its URL."""
+    arguments = pipeline_arguments(options, options.target)
+    if options.cron is None:
+        if options.name is not None:
+            raise SettingsError("--name is of a recurring run: give --cron with it")
+        from pipelines.submit import submit as send
 
-    print(send(settings, options.image, pipeline_arguments(options, options.target)))
+        print(send(settings, options.image, arguments))
+        return 0
+    from pipelines.recurring import repeat
+
+    arguments["reason"] = f"schedule: {options.cron}" if options.reason == "manual" else options.reason
+    url, replaced = repeat(
+        settings, options.image, arguments, options.cron, options.name or f"lifeboat {options.usecase}"
+    )
+    print(url)
+    if replaced:
+        print(f"in the place of {replaced} of the same name", file=sys.stderr)
     return 0

@@ -1,11 +1,11 @@
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from components.core.errors import UseCaseError
 from components.core.schema import Column, Label, Schema
-from components.core.usecase import Slice, UseCase, list_usecases, load_usecase
+from components.core.usecase import Drift, Slice, UseCase, list_usecases, load_usecase
 
 
 @pytest.fixture
@@ -89,3 +89,49 @@ def test_two_candidates_of_one_name_are_refused():
     usecase = load_usecase("titanic")
     with pytest.raises(UseCaseError, match="two candidates share a name"):
         replace(usecase, candidates=(usecase.candidates[0], usecase.candidates[0]))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"window": 0}, "drift: window is 0, it must be at least 1"),
+        ({"minimum": 201}, "drift: minimum is 201, it must be 1 to the window of 200"),
+        ({"minimum": 0}, "drift: minimum is 0, it must be 1 to the window of 200"),
+        ({"seconds": 0}, "drift: seconds is 0, it must be above 0 and finite"),
+        ({"seconds": float("nan")}, "drift: seconds is nan"),
+        ({"p_value": 1}, "drift: p_value is 1, it must be at least 0.001"),
+        ({"p_value": 0.0009}, "drift: p_value is 0.0009, it must be at least 0.001"),
+        ({"correction": "holm"}, "drift: correction is 'holm', it must be one of calibrated, bonferroni, fdr"),
+        ({"alarms": 4}, "drift: alarms is 4, it must be 1 to the last 3 windows"),
+        ({"of": 0}, "drift: of is 0, it must be at least 1"),
+        ({"reference": 99}, "drift: reference is 99, it must be at least the minimum of 100"),
+        ({"online": -1}, "drift: online is -1, it must be 0, or 100 to 10,000"),
+        ({"online": 99}, "drift: online is 99, it must be 0, or 100 to 10,000"),
+        ({"accuracy": 1.2}, "drift: accuracy is 1.2, it must be between 0 and 1, or None"),
+    ],
+)
+def test_drift_settings_that_make_no_sense_are_refused(change, sentence):
+    with pytest.raises(UseCaseError) as error:
+        Drift(**change)
+    assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "change", [{"window": 1, "minimum": 1, "reference": 1}, {"alarms": 3}, {"accuracy": 0.0}, {"online": 100}]
+)
+def test_drift_settings_at_their_limits_are_taken(change):
+    assert asdict(Drift(**change)) == asdict(Drift()) | change
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("__time", "column __time: names that start with __ are the platform's"),
+        ("score", "score is the detector's name for the probability of class 1"),
+    ],
+)
+def test_a_column_with_a_name_of_the_platforms_is_refused(name, sentence):
+    usecase = load_usecase(list_usecases()[0])
+    columns = (*usecase.schema.columns, Column(name, "float"))
+    with pytest.raises(UseCaseError, match=sentence):
+        replace(usecase, schema=replace(usecase.schema, columns=columns))

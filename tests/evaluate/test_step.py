@@ -6,11 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.bundle import Bundle
+from components.core.bundle import Bundle, open_bundle
 from components.core.errors import BundleError, DataError, GateError
 from components.core.gates import AtLeast, AtMost, BeatsBaseline, BeatsChampion, NoSliceWorse
 from components.core.schema import Column, Label, Schema
 from components.core.usecase import Slice
+from components.evaluate.card import model_card
 from components.evaluate.heldout import baseline_probabilities
 from components.evaluate.step import evaluate
 
@@ -110,19 +111,37 @@ def test_rows_beyond_the_champions_limit_cannot_flatter_it(tmp_path):
     assert judged(tmp_path, columns, champion=champion).verdict.passed
 
 
-def test_models_of_the_same_data_and_split_are_compared_on_all_rows(tmp_path):
+def test_models_of_the_same_split_of_the_same_table_are_compared_on_all_rows(tmp_path):
+    """Whatever came from feedback besides, and wherever each one's lowest training row stands."""
     columns = rows(400)
     columns["__holdout"] *= 1.5
-    data = {"data": {"digest": "d", "rows": 9, "test": 4, "train": 5}}
-    challenger = make_bundle(tmp_path / "challenger", lineage=data)
-    same = make_bundle(tmp_path / "same", BLIND, lineage=data)
-    other = make_bundle(tmp_path / "other", BLIND, lineage={"data": data["data"] | {"rows": 10}})
-    assert judged(tmp_path, columns, challenger=challenger, champion=same).evidence.champion.rows == 400
+    split = {"salt": "s", "below": 0.2, "share": 0.2, "table": "digest"}
+    challenger = make_bundle(tmp_path / "challenger", split=split)
     below = int((columns["__holdout"] < 0.2).sum())
-    unknown = [make_bundle(tmp_path / name, BLIND) for name in ("first", "second")]
-    found = judged(tmp_path, columns, challenger=unknown[0], champion=unknown[1])
-    assert found.evidence.champion.rows == below
-    assert judged(tmp_path, columns, challenger=challenger, champion=other).evidence.champion.rows == below
+
+    def compared(name, challenger=challenger, **change):
+        champion = make_bundle(tmp_path / name, BLIND, split=split | change)
+        return judged(tmp_path, columns, challenger=challenger, champion=champion).evidence.champion.rows
+
+    assert compared("same") == compared("other limit", below=0.21) == 400
+    assert compared("other table", table="another") == compared("other share", share=0.3) == below
+    old = [make_bundle(tmp_path / name, BLIND) for name in ("first", "second")]
+    assert judged(tmp_path, columns, challenger=old[0], champion=old[1]).evidence.champion.rows == below
+
+
+def test_rows_from_feedback_are_counted_and_judged_by_themselves(tmp_path):
+    columns = rows(400)
+    columns["__time"] = np.where(np.arange(400) < 100, 1e9, np.nan)
+    usecase = make_usecase(BeatsChampion("log_loss"), NoSliceWorse(), slices=(Slice("sex"),))
+    champion = make_bundle(tmp_path / "champion", BLIND)
+    found = judged(tmp_path, columns, champion=champion, usecase=usecase)
+    assert found.data.feedback == 100
+    assert [(part.name, part.rows) for part in found.slices[-2:]] == [("from feedback", 100), ("from the table", 300)]
+    assert not {"from feedback", "from the table"} & set(found.evidence.champion.slices)
+    card = model_card(found, open_bundle(tmp_path / "challenger"), usecase)
+    for page in (card.html, card.markdown):
+        assert "100 of these rows came back from serving with their truth." in page
+        assert "from feedback" in page
 
 
 def noted(tmp_path, columns=None, *, champion, challenger=None):

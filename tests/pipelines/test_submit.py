@@ -35,7 +35,11 @@ class StandIn(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.requests: list[tuple[str, str, dict[str, str], Any]] = []
         self.experiments: list[dict[str, Any]] = []
+        self.runs: list[dict[str, Any]] = []
+        self.recurring: list[dict[str, Any]] = []
         self.failure: tuple[int, bytes] | None = None
+        self.refused: tuple[str, str] = ("", "")  # method and path that alone fail
+        self.loses_answers = False  # takes a run and hangs up
 
     @property
     def url(self) -> str:
@@ -50,6 +54,7 @@ class StandIn(ThreadingHTTPServer):
 
 
 EXPERIMENTS, RUNS = "/pipeline/apis/v2beta1/experiments", "/pipeline/apis/v2beta1/runs"
+RECURRING = "/pipeline/apis/v2beta1/recurringruns"
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -57,13 +62,53 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self._take(None)
-        self._answer({"experiments": self.server.experiments} if self._path == EXPERIMENTS else None)
+        server = self.server
+        lists = {EXPERIMENTS: ("experiments", server.experiments), RUNS: ("runs", server.runs)}
+        lists[RECURRING] = ("recurringRuns", server.recurring)
+        if self._path in lists:
+            name, every = lists[self._path]
+            self._answer({name: [item for item in every if item["display_name"] == self._wanted]})
+        else:
+            self._answer(next((run for run in server.runs if self._path == f"{RUNS}/{run['run_id']}"), None))
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.rfile.read(int(self.headers["content-length"] or 0)) or b"null")
         self._take(body)
-        created = {EXPERIMENTS: {"experiment_id": "e-1", **body}, RUNS: {"run_id": "r-1"}}
-        self._answer(created.get(self._path))
+        server = self.server
+        created: Any = None
+        if self._path == EXPERIMENTS:
+            created = {"experiment_id": "e-1", **body}
+        elif self._path == RUNS:
+            created = {"run_id": f"r-{len(server.runs) + 1}", "state": "PENDING", **body}
+            if server.failure is None and not self._is_refused:
+                server.runs.append(created)
+        elif self._path == RECURRING:
+            created = {"recurring_run_id": f"s-{len(server.recurring) + 1}", **body}
+            server.recurring.append(created)
+        elif self._path.endswith(":terminate"):
+            created = {}
+        if not (self._path == RUNS and server.loses_answers):
+            self._answer(created)
+
+    def do_DELETE(self) -> None:
+        self._take(None)
+        known = [item for item in self.server.recurring if self._path == f"{RECURRING}/{item['recurring_run_id']}"]
+        if not self._is_refused:
+            self.server.recurring = [item for item in self.server.recurring if item not in known]
+        self._answer({} if known else None)
+
+    @property
+    def _is_refused(self) -> bool:
+        method, path = self.server.refused
+        return method == self.command and self._path.startswith(path)
+
+    @property
+    def _wanted(self) -> str:
+        """The name of the filter that every one of our lists has."""
+        [text] = parse_qs(urlsplit(self.path).query)["filter"]
+        [predicate] = json.loads(text)["predicates"]
+        assert (predicate["operation"], predicate["key"]) == ("EQUALS", "display_name")
+        return str(predicate["stringValue"])
 
     @property
     def _path(self) -> str:
@@ -76,6 +121,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, document: Any) -> None:
         status, content = self.server.failure or (200, json.dumps(document).encode())
+        if self._is_refused:
+            status, content = 503, b'{"message": "not today"}'
         if document is None and not self.server.failure:
             status, content = 404, b'{"message": "no such path"}'
         self.send_response(status)
@@ -243,6 +290,7 @@ def test_the_command_prints_the_url_and_nothing_else(
         "extra_gates": "roc_auc>=0.9",
         "target": "kubernetes",
         "reason": "manual",
+        "labelled": True,
     }
     assert api.requests[0][2]["authorization"] == f"Bearer {TOKEN}"
     assert list(tmp_path.iterdir()) == []

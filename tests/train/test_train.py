@@ -1,9 +1,11 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -15,10 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from components.core.bundle import open_bundle
+from components.core.calibration import apply_sigmoid
 from components.core.errors import BundleError, DataError, UseCaseError
 from components.core.scoring import Scorer
 from components.core.transformers import CategoryFlags, Floats32
-from components.core.usecase import Candidate, Split
+from components.core.usecase import Candidate, Drift, Split
+from components.preprocess.feedback import TIME
 from components.preprocess.step import preprocess
 from components.train import step
 from components.train.search import search, seeded
@@ -72,6 +76,8 @@ def test_a_bundle_holds_model_lineage_and_reference(tmp_path):
     losses = [trial["log_loss"] for trial in facts["training"]["trials"]]
     assert losses == sorted(losses)
     assert facts["training"]["cross_validation"]["log_loss"] == losses[0]
+    assert facts["drift"] == asdict(usecase.drift)
+    assert facts["lineage"]["data"]["labelled"] == 0
     assert str(tmp_path) not in json.dumps(facts)
 
     expected = trained.model.predict_proba(data_frame(table, usecase.schema))
@@ -86,13 +92,61 @@ def test_the_reference_holds_training_rows_only(tmp_path):
     train_rows = prepared(tmp_path / "data", usecase)
     train(usecase, train_rows, tmp_path / "b", say=quiet)
     reference = pq.read_table(open_bundle(tmp_path / "b").reference)
-    assert reference.column_names == list(usecase.schema.names)
+    assert reference.column_names == [*usecase.schema.names, "__score"]
     assert reference.num_rows == pq.read_table(train_rows).num_rows
     train_doses = set(pq.read_table(train_rows)["dose"].to_pylist())
     held_out = set(pq.read_table(train_rows.with_name("test.parquet"))["dose"].to_pylist()) - train_doses
     assert held_out
     assert set(reference["dose"].to_pylist()) <= train_doses
     assert not reference.schema.metadata
+
+
+def test_the_references_scores_are_of_models_that_did_not_see_the_row(tmp_path):
+    """A forest without limits knows its training rows by heart and is right about them as it never will be again."""
+    forest = Candidate("forest", RandomForestClassifier(30, random_state=0))
+    usecase = usecase_of(forest)
+    train_rows = prepared(tmp_path / "data", usecase)
+    trained = train(usecase, train_rows, tmp_path / "b", say=quiet)
+    assert trained.search.calibration is not None
+    bundle, table = open_bundle(tmp_path / "b"), pq.read_table(train_rows)
+    reference = pq.read_table(bundle.reference)
+    assert str(reference.schema.field("__score").type) == "float"
+    scores = reference["__score"].to_numpy()
+    expected = apply_sigmoid(trained.search.best.out_of_fold, *trained.search.calibration)
+    assert np.array_equal(scores, expected)
+    held_out, scorer = pq.read_table(train_rows.with_name("test.parquet")), Scorer(bundle.model, bundle.schema)
+    seen, new = (scorer.probabilities(rows)[:, 1] for rows in (table, held_out))
+    pairs = ((seen, table), (scores, table), (new, held_out))
+    wrong = [float(np.abs(p - rows["cured"].to_numpy()).mean()) for p, rows in pairs]
+    assert wrong[1] == pytest.approx(wrong[2], abs=0.05)
+    assert wrong[0] < wrong[2] - 0.08
+
+
+def test_a_large_tables_reference_is_of_rows_of_the_search(tmp_path, monkeypatch):
+    monkeypatch.setattr("components.train.search.MOST_ROWS", 150)
+    usecase = usecase_of(LOGISTIC)
+    train_rows = prepared(tmp_path / "data", usecase)
+    found = train(usecase, train_rows, tmp_path / "b", say=quiet).search
+    table, reference = pq.read_table(train_rows), pq.read_table(open_bundle(tmp_path / "b").reference)
+    assert 100 < len(found.rows) < 200 < table.num_rows
+    assert reference["dose"].to_pylist() == table["dose"].take(found.rows).to_pylist()
+
+
+@pytest.mark.parametrize(("count", "kept"), [(39, None), (40, 40), (60, 50)])
+def test_enough_rows_from_feedback_are_the_reference(tmp_path, count, kept):
+    """Two windows of 20 are enough; the newest 50 of them are kept."""
+    usecase, said = usecase_of(LOGISTIC, drift=Drift(window=20, minimum=10, reference=50)), []
+    train_rows = prepared(tmp_path / "data", usecase)
+    table = pq.read_table(train_rows)
+    times = np.full(table.num_rows, np.nan)
+    fed = np.random.default_rng(0).permutation(table.num_rows)[:count]
+    times[fed] = 1e9 + np.arange(count)
+    pq.write_table(table.set_column(table.column_names.index(TIME), TIME, pa.array(times)), train_rows)
+    train(usecase, train_rows, tmp_path / "b", say=said.append)
+    reference = pq.read_table(open_bundle(tmp_path / "b").reference)
+    assert f"drift reference: the newest {kept} rows from feedback" in said or kept is None
+    newest = np.sort(fed[-50:])
+    assert (reference["dose"].to_pylist() == table["dose"].take(newest).to_pylist()) is (kept is not None)
 
 
 def test_golden_rows_are_valid_requests_with_the_models_answers(tmp_path):

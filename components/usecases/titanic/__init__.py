@@ -31,5 +31,7 @@ USECASE = UseCase(
     baseline=("Sex",),
     slices=(Slice("Sex"), Slice("Pclass"), Slice("Age", edges=(16, 40))),
     split=Split(test=0.2, folds=5, salt="titanic"),
-    drift=Drift(window=200, p_value=0.05, alarms=2, of=3),
+    # Calling everybody dead is right for 62 % of them, sex alone for 79 %, a model that passes the gate for some 83 %:
+    # below 70 % over a window of 200 no run of bad luck explains it.
+    drift=Drift(window=200, p_value=0.05, alarms=2, of=3, accuracy=0.7),
 )

@@ -1,0 +1,60 @@
+"""Training rows and held-out rows, of the table and of feedback together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from components.core.split import Holdout, group_names, hold_out, hold_out_later, split_digest
+from components.core.usecase import UseCase
+from components.preprocess.feedback import Feedback, merge, opposite_twins
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All rows that are left, their sides, and what became of the others.
+
+    Args:
+        rows: with the hidden column TIME.
+        holdout: their sides.
+        split: for the lineage: salt, share, the `below` of `core.split.Holdout`, and a digest of all groups of the
+            table and their sides. Where salt, share and digest agree, no row held out here was trained on there.
+        duplicates, replaced: see `feedback.Merged`.
+        withheld: rows from feedback that may be the same as a row on the other side.
+    """
+
+    rows: pa.Table
+    holdout: Holdout
+    split: dict[str, Any]
+    duplicates: int
+    replaced: int
+    withheld: int
+
+
+def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
+    """Puts rows from feedback beside the table's and says which are held out.
+
+    The table is split as if it were alone; what came from feedback follows.
+
+    Args:
+        base: the table's rows, each once.
+        feedback: its good rows are taken.
+        usecase: schema and split.
+    """
+    schema, share, salt = usecase.schema, usecase.split.test, usecase.split.salt
+    labels = base.column(schema.label.name).to_numpy()
+    known = hold_out(group_names(base, schema), labels, share=share, salt=salt)
+    merged = merge(base, feedback.good, schema)
+    groups = group_names(merged.table, schema)
+    holdout = hold_out_later(known, groups, share=share, salt=salt)
+    keep = ~opposite_twins(merged.table, groups, holdout, schema)
+    return Parts(
+        rows=merged.table.filter(pa.array(keep)),
+        holdout=Holdout(holdout.test[keep], holdout.position[keep], holdout.below),
+        split={"salt": salt, "share": share, "below": holdout.below, "table": split_digest(known)},
+        duplicates=merged.duplicates,
+        replaced=merged.replaced,
+        withheld=int((~keep).sum()),
+    )
