@@ -6,9 +6,11 @@ UV_VERSION := 0.13.9
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV := .venvs/uv/bin/uv
 BIN := .venv/bin
+# The interpreter itself: behind a shim of pyenv's, uv would take an environment for another one's and make it anew.
+INTERPRETER = $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 # One cache for every environment, linked, not copied, into each.
 export UV_PYTHON_DOWNLOADS := never
-SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --python $(PYTHON) $(2) || \
+SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --python $(INTERPRETER) $(2) || \
 	{ echo "setup failed: the locked packages could not be installed (no network, or a full disk?); see the lines above" >&2; exit 1; }
 SOURCES := components pipelines serving tests
 
@@ -35,6 +37,19 @@ mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000
 .PHONY: test
 test: setup-dev ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+	@$(MAKE) --no-print-directory test-drift
+
+.PHONY: test-drift
+test-drift: setup-dev ## run those tests that need Alibi Detect (make test does as well)
+	@.venvs/drift/bin/python -m pytest tests/drift_judge $(ARGS)
+
+.PHONY: trigger
+trigger: setup ## take alerts and retrain, once per alert and never too often
+	@$(BIN)/lifeboat trigger $(ARGS)
+
+.PHONY: loop
+loop: setup ## close the circle: drift, alert, retraining, gate, rollout, in under 3 minutes
+	@$(BIN)/lifeboat loop $(ARGS)
 
 .PHONY: check
 check: setup-dev ## format, lint, types, lock file, duplicated code
@@ -78,11 +93,14 @@ setup-dev: .venvs/dev.stamp
 	@$(call SYNC,.venv,--group pipeline)
 	@# The model server's holds what its image will hold: no pandas, no scikit-learn, no MLflow.
 	@$(call SYNC,.venvs/serving,--group serving)
+	@# The drift detector's: Alibi Detect asks for numpy 1.
+	@$(call SYNC,.venvs/drift,--group drift)
 	@touch $@
 
 .venvs/dev.stamp: .venvs/run.stamp
 	@echo "setting up: the tests' environment"
 	@$(call SYNC,.venv,--group pipeline --group serving --group dev)
+	@$(call SYNC,.venvs/drift,--group drift --group drift-test)
 	@touch $@
 
 .venvs/wrapper.stamp: $(UV) uv.lock pyproject.toml

@@ -22,8 +22,8 @@ class Feedback:
     reward: float
 
 
-def read_feedback(document: dict[str, Any], classes: tuple[str, str], max_rows: int) -> Feedback:
-    """Reads Seldon's Feedback message; a truth is a class's number or its name.
+def read_feedback(document: dict[str, Any], classes: tuple[str, str], max_rows: int, label: str = "") -> Feedback:
+    """Reads Seldon's Feedback message; a truth is a class's number or its name, or an object with it under `label`.
 
     Raises:
         RequestError: 400; it names what is wrong.
@@ -34,7 +34,7 @@ def read_feedback(document: dict[str, Any], classes: tuple[str, str], max_rows: 
     for name in ("request", "response", "truth"):
         if type(document.get(name, {})) is not dict:
             raise bad(f"{name} is not a message")
-    values = _flatten(_values(document.get("truth", {})))
+    values = _flatten(_values(document.get("truth", {})), label)
     if len(values) > max_rows:
         raise bad(f"truth holds {len(values)} rows, the limit is {max_rows}")
     return Feedback([_class_of(value, row, classes) for row, value in enumerate(values, start=1)], float(reward))
@@ -49,11 +49,19 @@ def _values(truth: dict[str, Any]) -> Any:
     return data.get("ndarray", truth.get("jsonData", []))
 
 
-def _flatten(values: Any) -> list[Any]:
-    """Accepts [1, 0] as well as [[1], [0]]."""
+def _flatten(values: Any, label: str) -> list[Any]:
+    """Accepts [1, 0] as well as [[1], [0]] and [{label: 1}, {label: 0}]."""
+    if type(values) is dict:
+        values = [values]
     if type(values) is not list:
         raise bad("truth is not a list with one class for each row")
-    return [value[0] if type(value) is list and len(value) == 1 else value for value in values]
+    return [_unwrap(value, label) for value in values]
+
+
+def _unwrap(value: Any, label: str) -> Any:
+    if type(value) is dict:
+        return value.get(label)
+    return value[0] if type(value) is list and len(value) == 1 else value
 
 
 def _class_of(value: Any, row: int, classes: tuple[str, str]) -> int:

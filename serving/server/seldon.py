@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from serving.server.columns import Columns, Reader
 from serving.server.errors import RequestError, bad
 from serving.server.message import JSON, Request, Response
-from serving.server.model import Probabilities
+
+if TYPE_CHECKING:
+    # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
+    from serving.server.model import Probabilities
 
 _PUID = re.compile(r"[!-~]{1,128}")
 # orjson then writes float32 as the shortest text that reads back as the same float32.

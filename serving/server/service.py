@@ -155,7 +155,8 @@ class Service:
 
     def _feedback(self, request: Request) -> Response:
         document = read_document(request, self._settings.max_depth)
-        feedback = read_feedback(document, self._classes, self._settings.max_rows)
+        label = self._model.schema.label.name
+        feedback = read_feedback(document, self._classes, self._settings.max_rows, label)
         answer = document.get("response", {})
         meta = answer.get("meta", {}) if type(answer) is dict else {}
         puid = self._seldon.puid(request, meta if type(meta) is dict else {})

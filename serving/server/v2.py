@@ -6,16 +6,19 @@ A null is JSON's null, NaN in a tensor of floats and the empty string in one of 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from serving.server.columns import Columns, Reader
 from serving.server.errors import RequestError, bad
 from serving.server.message import HEADER_LENGTH, JSON, Request, Response
-from serving.server.model import Probabilities
 from serving.server.payload import parse_object, refuse_encoding
 from serving.server.tensor import Tensor, pack_strings, read_tensor
+
+if TYPE_CHECKING:
+    # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
+    from serving.server.model import Probabilities
 
 PROBABILITIES, LABEL = "probabilities", "label"
 OUTPUTS = {PROBABILITIES: "FP32", LABEL: "BYTES"}

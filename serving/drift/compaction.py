@@ -1,0 +1,131 @@
+"""Bounded disk: what is no longer needed is removed, a little at a time.
+
+A prediction stays until its window is judged, its labelled rows are exported, and it is older than the retention or
+beyond its number of rows. Of a judged window the verdict stays, of a version the newest ones.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from serving.drift.database import Database
+from serving.drift.fold import Fold
+from serving.drift.settings import Settings
+from serving.drift.versions import Version
+
+CHUNK = 2_000
+VACUUM_PAGES = 500
+OLDEST = "SELECT id, version, start, rows, puid, received FROM predictions WHERE id > ? ORDER BY id LIMIT ?"
+# A version's rows from here on belong to a window without verdict.
+OPEN = "SELECT version, min(first) FROM windows WHERE state = 'waiting' GROUP BY version"
+UNWRITTEN = "SELECT DISTINCT prediction FROM labels WHERE exported = 0"
+
+
+class _Due:
+    """Goes through the predictions that may be removed, oldest first."""
+
+    def __init__(self, connection: sqlite3.Connection, fold: Fold, before: float, kept: int) -> None:
+        self._connection, self._before, self._last = connection, before, 0
+        self._versions = fold.versions.by_id()
+        self._open = {id_: version.first for id_, version in self._versions.items()}
+        self._open |= dict(connection.execute(OPEN).fetchall())
+        self._unwritten = {id_ for (id_,) in connection.execute(UNWRITTEN)}
+        self._excess = sum(map(self._rows, self._versions.values())) - kept
+
+    def next(self) -> list[tuple[int, str, str]]:
+        """Id, model and puid of some; empty at the end."""
+        found: list[tuple[int, str, str]] = []
+        while not found:
+            chunk = self._connection.execute(OLDEST, (self._last, CHUNK)).fetchall()
+            for id_, version, start, rows, puid, received in chunk:
+                if received >= self._before and self._excess < rows:
+                    return found
+                self._last = id_
+                if start + rows <= self._open.get(version, 0) and id_ not in self._unwritten:
+                    found.append((id_, self._versions[version].model, puid))
+                    self._excess -= rows
+            if len(chunk) < CHUNK:
+                break
+        return found
+
+    def _rows(self, version: Version) -> int:
+        first = self._connection.execute("SELECT min(start) FROM predictions WHERE version = ?", (version.id,))
+        start = first.fetchone()[0]
+        return 0 if start is None else version.total - int(start)
+
+
+class Compaction:
+    """Removes.
+
+    Args:
+        settings: say how much is kept.
+        database: where.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings, self._database = settings, database
+
+    def run(self, connection: sqlite3.Connection, fold: Fold, now: float) -> None:
+        """Removes all that is due, in transactions short enough for the intake."""
+        due = _Due(connection, fold, now - self._settings.retention_seconds, self._settings.retention_rows)
+        while found := due.next():
+            self._remove(connection, fold, found)
+        with self._database.writing(connection):
+            for version in fold.versions.by_id().values():
+                self._trim(connection, version)
+            self._forget_versions(connection, fold, now)
+        self._shrink(connection)
+
+    def used(self, fold: Fold) -> set[tuple[str, str]]:
+        """Use case and digest of the bundles that are needed."""
+        versions = fold.versions.by_id().values()
+        return {(self._settings.usecase or version.model, version.digest) for version in versions}
+
+    def _remove(self, connection: sqlite3.Connection, fold: Fold, found: list[tuple[int, str, str]]) -> None:
+        """Removes predictions (id, model, puid) and remembers their names."""
+        names = [(model, "puid", puid) for _, model, puid in found]
+        with self._database.writing(connection):
+            for id_, _, _ in found:
+                rows = connection.execute(
+                    "DELETE FROM entities WHERE prediction = ? RETURNING model, entity", (id_,)
+                ).fetchall()
+                names += [(model, "entity", entity) for model, entity in rows]
+            connection.executemany("DELETE FROM predictions WHERE id = ?", [(id_,) for id_, _, _ in found])
+            fold.gone.add(connection, names)
+
+    def _trim(self, connection: sqlite3.Connection, version: Version) -> None:
+        """Old verdicts, and labels that neither live figures nor a prediction need."""
+        connection.execute(
+            "DELETE FROM windows WHERE version = ? AND state != 'waiting' AND number <= ?",
+            (version.id, version.number - 1 - self._settings.history),
+        )
+        connection.execute(
+            "DELETE FROM labels WHERE version = ?1 AND exported = 1 AND id < (SELECT id FROM labels "
+            "WHERE version = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) "
+            "AND NOT EXISTS (SELECT 1 FROM predictions WHERE id = prediction)",
+            (version.id, self._settings.live_rows),
+        )
+
+    def _forget_versions(self, connection: sqlite3.Connection, fold: Fold, now: float) -> None:
+        """Versions that were not heard of for the retention, and the most silent ones where there are many."""
+        versions = sorted(fold.versions.by_id().values(), key=lambda version: version.last)
+        many = len(versions) - self._settings.max_versions // 2
+        for place, version in enumerate(versions):
+            silent = self._settings.active_seconds if place < many else self._settings.retention_seconds
+            if version.last > now - silent:
+                continue
+            connection.execute(
+                "DELETE FROM entities WHERE prediction IN (SELECT id FROM predictions WHERE version = ?)", (version.id,)
+            )
+            for table in ("windows", "labels", "live", "history", "online", "predictions"):
+                connection.execute(f"DELETE FROM {table} WHERE version = ?", (version.id,))  # noqa: S608  # our names
+            connection.execute("DELETE FROM versions WHERE id = ?", (version.id,))
+            connection.execute("DELETE FROM counters WHERE name GLOB ?", (f"windows:{version.id}:*",))
+            fold.versions.forget(version)
+
+    def _shrink(self, connection: sqlite3.Connection) -> None:
+        """Gives free pages back to the file system when they are more than the used ones."""
+        free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        if free > max(VACUUM_PAGES, pages // 2):
+            self._database.shrink(connection, VACUUM_PAGES)

@@ -1,0 +1,147 @@
+"""The SQLite file: its tables, its connections, and one writer at a time.
+
+The intake commits with `synchronous=FULL`: what it acknowledges is on the disk. Everything else commits with NORMAL: a
+loss of power may undo the latest of it, and then the events it was made from are in the inbox again, since they left
+it in the same transaction.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from components.core.errors import SettingsError
+
+FORMAT = 1
+LOCK_SECONDS = 5.0
+TABLES = """
+CREATE TABLE inbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, received REAL, mode TEXT, events INTEGER, head BLOB, body BLOB);
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;
+CREATE TABLE ids (block INTEGER PRIMARY KEY, digests BLOB);
+CREATE TABLE halves (
+    id INTEGER PRIMARY KEY, received REAL, side TEXT, puid TEXT, model TEXT, version TEXT, event BLOB);
+CREATE TABLE held (
+    id INTEGER PRIMARY KEY, received REAL, model TEXT, usecase TEXT, digest TEXT, first BLOB, second BLOB);
+CREATE TABLE versions (
+    id INTEGER PRIMARY KEY, model TEXT, version TEXT, digest TEXT, rule TEXT, total INTEGER, first INTEGER,
+    number INTEGER, opened REAL, last REAL, UNIQUE (model, version, digest));
+CREATE TABLE predictions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, start INTEGER, rows INTEGER, puid TEXT, time REAL,
+    received REAL, columns BLOB, scores BLOB);
+CREATE INDEX predictions_start ON predictions (version, start);
+CREATE INDEX predictions_puid ON predictions (puid);
+CREATE TABLE entities (
+    model TEXT, entity TEXT, prediction INTEGER, row INTEGER, PRIMARY KEY (model, entity)) WITHOUT ROWID;
+CREATE INDEX entities_prediction ON entities (prediction);
+CREATE TABLE windows (
+    version INTEGER, number INTEGER, first INTEGER, rows INTEGER, opened REAL, closed REAL, state TEXT, reason TEXT,
+    drift INTEGER, alarm INTEGER, threshold REAL, p_values TEXT, verdict TEXT, replied INTEGER DEFAULT 0,
+    PRIMARY KEY (version, number));
+CREATE INDEX windows_waiting ON windows (closed) WHERE state = 'waiting';
+CREATE TABLE labels (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, prediction INTEGER, row INTEGER, version INTEGER, score REAL, truth INTEGER,
+    labelled REAL, exported INTEGER DEFAULT 0, UNIQUE (prediction, row));
+CREATE INDEX labels_version ON labels (version, id);
+CREATE INDEX labels_pending ON labels (id) WHERE exported = 0;
+CREATE TABLE truths (
+    id INTEGER PRIMARY KEY, received REAL, model TEXT, kind TEXT, name TEXT, row INTEGER, truth INTEGER);
+CREATE TABLE gone (id INTEGER PRIMARY KEY, hashes BLOB);
+CREATE TABLE online (version INTEGER PRIMARY KEY, rows INTEGER, alarmed INTEGER);
+CREATE TABLE live (
+    version INTEGER PRIMARY KEY, rows INTEGER, accuracy REAL, log_loss REAL, calibration_error REAL);
+CREATE TABLE history (id INTEGER PRIMARY KEY, version INTEGER, time REAL, accuracy REAL, log_loss REAL, rows INTEGER);
+"""
+
+
+class Database:
+    """The file, locked for this process.
+
+    Args:
+        path: of the SQLite file; made with its directory if it is missing.
+
+    Raises:
+        SettingsError: it cannot be opened, is of another format or belongs to another process.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = Path(path)
+        self._lock, self._writing = _locked(self.path), threading.Lock()
+        try:
+            self._prepare()
+        except sqlite3.Error as error:
+            raise SettingsError(f"database {path} cannot be used: {error}") from error
+
+    def connect(self, durable: bool = False) -> sqlite3.Connection:
+        """A connection of its own, for one thread at a time.
+
+        Args:
+            durable: whether what it commits has to survive a loss of power at once.
+        """
+        connection = sqlite3.connect(self.path, timeout=60, isolation_level=None, check_same_thread=False)
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("PRAGMA cache_size = -16384")
+        return connection
+
+    @contextmanager
+    def writing(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+        """A transaction, alone; undone if the block fails."""
+        with self._writing:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def shrink(self, connection: sqlite3.Connection, pages: int) -> None:
+        """Gives free pages back to the file system; outside of a transaction."""
+        with self._writing:
+            # Not `execute`, which takes one step: each step gives back one page.
+            connection.executescript(f"PRAGMA incremental_vacuum({pages})")
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._lock.close()
+
+    def _prepare(self) -> None:
+        connection = self.connect()
+        try:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file only
+            connection.execute("PRAGMA journal_mode = WAL")
+            found = connection.execute("PRAGMA user_version").fetchone()[0]
+            if not found:
+                connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+            elif found != FORMAT:
+                raise SettingsError(f"database {self.path} has format {found}, this detector has format {FORMAT}")
+        finally:
+            connection.close()
+
+
+def _locked(path: Path) -> TextIO:
+    """A lock that ends with the process, however it ends: two detectors on one file would count twice."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_name(f"{path.name}.lock").open("w")
+    except OSError as error:
+        raise SettingsError(f"database {path} cannot be written: {error.strerror}") from error
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                file.close()
+                raise SettingsError(f"database {path} is in use by another detector") from None
+            time.sleep(0.1)
+        else:
+            return file

@@ -1,0 +1,176 @@
+"""What becomes of an event: joined, read, held against its schema, and made rows of a window or truths.
+
+A pass reads some posts and works out everything in memory; then one transaction writes it and takes the posts from the
+inbox. Killed at any moment, a post was either folded in or is still there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import traceback
+from typing import Any
+
+from serving.drift.bundles import Bundles, NotYetError
+from serving.drift.cloudevents import Event, Post, unfold
+from serving.drift.counters import Counters
+from serving.drift.feedback import read_truths
+from serving.drift.gone import Gone
+from serving.drift.halves import Halves, Side
+from serving.drift.held import ANY, Held, Item, Key
+from serving.drift.predictions import Predictions
+from serving.drift.rows import RefusedError, read_answer
+from serving.drift.seen import Seen
+from serving.drift.settings import Settings
+from serving.drift.truths import Truths
+from serving.drift.versions import Versions
+from serving.server import log
+from serving.server.events import FEEDBACK, REQUEST, RESPONSE
+
+SIDES: dict[str, Side] = {REQUEST: "request", RESPONSE: "response"}
+KINDS = {REQUEST: "request", RESPONSE: "response", FEEDBACK: "feedback"}
+
+
+def describe(error: Exception) -> dict[str, Any]:
+    """What went wrong and where, without the message: a passenger may stand in it."""
+    return {"kind": type(error).__name__, "where": "".join(traceback.format_tb(error.__traceback__))}
+
+
+class Fold:
+    """All that is known, and the pass under way.
+
+    Args:
+        settings: limits.
+        bundles: say what a payload means.
+    """
+
+    def __init__(self, settings: Settings, bundles: Bundles) -> None:
+        self._settings, self._bundles = settings, bundles
+        self.counters = Counters()
+        self.seen = Seen(settings.max_ids)
+        self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves)
+        self.versions = Versions(settings.max_versions)
+        self.held, self.predictions = Held(), Predictions()
+        self.gone = Gone(settings.max_ids)
+        self.truths = Truths(settings, self.counters, self.versions, self.gone)
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Reads everything from the database, as it is after the last transaction."""
+        for part in (self.counters, self.seen, self.halves, self.versions, self.held, self.predictions, self.gone):
+            part.load(connection)
+        self.truths.load(connection)
+
+    def take(self, post: Post, received: float, now: float) -> None:
+        """Folds a post in."""
+        for event in unfold(post):
+            if self.seen.first(event.source, event.id):
+                self.counters.add(f"events:{KINDS.get(event.type, 'other')}")
+                self._take(event, received, now)
+            else:
+                self.counters.add("duplicates")
+
+    def retry(self, connection: sqlite3.Connection, now: float) -> bool:
+        """Tries again what waits for a bundle; tells whether some of it waits no more."""
+        before = self.held.events
+        for key in self.held.keys:
+            for item in self.held.next(connection, key):
+                try:
+                    self._resume(key, item, now)
+                except NotYetError:
+                    if item.received + self._settings.bundle_seconds > now:
+                        break
+                    self.counters.refuse("unknown model")
+                except RefusedError as reason:
+                    self.counters.refuse(str(reason))
+                except Exception as error:  # whatever a payload can do, it must not stand in the way of the others
+                    log.error("an event cannot be folded in", **describe(error))
+                    self.counters.refuse("internal error")
+                self.held.done(key, item)
+        return self.held.events < before
+
+    def flush(self, connection: sqlite3.Connection) -> bool:
+        """Writes the pass; inside a transaction. Tells whether a window was closed."""
+        self.seen.flush(connection)
+        self.halves.flush(connection)
+        self.held.flush(connection)
+        closed = self.versions.flush(connection)
+        self.predictions.flush(connection)
+        self.truths.flush(connection, self.predictions.arrived)
+        self.predictions.arrived = []
+        self.counters.flush(connection)
+        return closed
+
+    def _take(self, event: Event, received: float, now: float) -> None:
+        try:
+            if event.type in SIDES:
+                self._take_half(SIDES[event.type], event, received, now)
+            elif event.type == FEEDBACK:
+                self._judge(event, received)
+        except RefusedError as reason:
+            self.counters.refuse(str(reason))
+
+    def _take_half(self, side: Side, event: Event, received: float, now: float) -> None:
+        if not event.puid:
+            raise RefusedError("no request id")
+        if (event.time or received) < now - self._settings.retention_seconds:
+            raise RefusedError("too old")
+        pair = self.halves.join(side, event, received)
+        if pair is None:
+            return
+        answer, blob = read_answer(pair[1])
+        key, version = self._identify(pair[1], answer)
+        try:
+            self.held.check(key)
+            self._predict(key, version, pair, (answer, blob), received, now)
+        except NotYetError:
+            self.held.add(key, received, *pair)
+
+    def _resume(self, key: Key, item: Item, now: float) -> None:
+        if item.second is None:
+            self._read_truths(item.first, item.received)
+            return
+        answer, blob = read_answer(item.second)
+        _, version = self._identify(item.second, answer)
+        self._predict(key, version, (item.first, item.second), (answer, blob), item.received, now)
+
+    def _identify(self, event: Event, answer: dict[str, Any]) -> tuple[Key, str]:
+        """Model, use case and digest, and the version: of the event, else of the answer."""
+        if "data" not in answer and "outputs" not in answer:
+            raise RefusedError("no prediction")
+        tags = answer.get("parameters") if "outputs" in answer else (answer.get("meta") or {}).get("tags")
+        said = {**answer, **tags} if type(tags) is dict else answer
+        model, version, digest = (
+            event.model or said.get("model_name"),
+            event.version or said.get("model_version"),
+            said.get("bundle_digest"),
+        )
+        if not (type(model) is str and type(version) is str and type(digest) is str):
+            raise RefusedError("unknown model")
+        return (model, self._settings.usecase or model, digest), version
+
+    def _predict(
+        self, key: Key, version_name: str, pair: tuple[Event, Event], answer: tuple[dict[str, Any], bytes],
+        received: float, now: float,
+    ) -> None:  # fmt: skip
+        model, usecase, digest = key
+        known = self._bundles.find(usecase, digest)
+        columns, scores = known.decoder.read(pair[0], *answer)
+        version = self.versions.find(model, version_name, digest, known.rule)
+        start = self.versions.add(version, len(scores), now)
+        times = pair[0].time or received, received
+        self.predictions.add(version, known, start, pair[0].puid, times, columns, scores)
+
+    def _judge(self, event: Event, received: float) -> None:
+        key = event.model, "", ANY
+        try:
+            self.held.check(key)
+            self._read_truths(event, received)
+        except NotYetError:
+            self.held.add(key, received, event)
+
+    def _read_truths(self, event: Event, received: float) -> None:
+        versions = self.versions.of_model(event.model)
+        if not versions:
+            raise NotYetError
+        known = self._bundles.find(self._settings.usecase or event.model, versions[-1].digest)
+        limits = self._settings.max_rows, self._settings.max_depth
+        self.truths.add(read_truths(event, known.schema, *limits, received))

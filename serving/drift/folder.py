@@ -1,0 +1,160 @@
+"""The thread that folds posts in, closes windows by time, keeps live figures and gives up what is old."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+
+from serving.drift.bundles import Bundles
+from serving.drift.cloudevents import Mode, Post
+from serving.drift.compaction import Compaction
+from serving.drift.database import Database
+from serving.drift.fold import Fold, describe
+from serving.drift.live import LiveFigures
+from serving.drift.settings import Settings
+from serving.server import log
+
+# Events and bytes of a pass: enough for few transactions, and few enough for memory.
+EVENTS, BYTES = 1_000, 8 << 20
+TICK_SECONDS, COMPACT_SECONDS, BROKEN_SECONDS = 0.5, 5.0, 2.0
+READ = "SELECT id, received, mode, events, head, body FROM inbox ORDER BY id"
+Row = tuple[int, float, Mode, int, bytes, bytes]
+
+
+class Folder:
+    """Runs `Fold`.
+
+    Args:
+        settings: limits.
+        database: is read and written.
+        bundles: say what a payload means.
+        closed: is called in the thread when a window waits for its judgement.
+    """
+
+    def __init__(self, settings: Settings, database: Database, bundles: Bundles, closed: Callable[[], None]) -> None:
+        self._database, self._bundles, self._closed = database, bundles, closed
+        self._connection = database.connect()
+        self._fold = Fold(settings, bundles)
+        self._live, self._compaction = LiveFigures(settings.live_rows), Compaction(settings, database)
+        self._awake, self._stopping = threading.Event(), False
+        self._ticked = self._compacted = 0.0
+        self.folded = self.held = 0
+        self._thread = threading.Thread(target=self._run, name="fold", daemon=True)
+        self._fold.load(self._connection)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Ends after the pass under way; the rest is on the disk."""
+        self._stopping = True
+        self._awake.set()
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._awake.clear()
+            try:
+                busy = self._pass()
+                self._tick()
+            except sqlite3.Error as error:
+                log.error("the database fails; events wait", reason=str(error))
+                self._recover()
+                busy = False
+                self._awake.wait(BROKEN_SECONDS)
+            except Exception as error:  # nothing may end this thread while the process goes on acknowledging
+                log.error("the fold failed", **describe(error))
+                self._recover()
+                busy = False
+                self._awake.wait(BROKEN_SECONDS)
+            if not busy:
+                self._awake.wait(TICK_SECONDS)
+
+    def _pass(self) -> bool:
+        """Folds some posts in; False if there were none."""
+        rows = self._read()
+        if rows and not self._fold_in(rows):
+            # One of them breaks what nobody thought of: each alone, so that only that one is lost.
+            for row in rows:
+                if not self._fold_in([row]):
+                    self._drop(row)
+        return bool(rows)
+
+    def _read(self) -> list[Row]:
+        """The oldest posts: those that hold EVENTS events together."""
+        rows: list[Row] = []
+        events = size = 0
+        cursor = self._connection.execute(READ)
+        while events < EVENTS and size < BYTES and (row := cursor.fetchone()) is not None:
+            rows.append(row)
+            events, size = events + row[3], size + len(row[5])
+        cursor.close()
+        return rows
+
+    def _fold_in(self, rows: list[Row]) -> bool:
+        now = time.time()
+        try:
+            for _, received, mode, events, head, body in rows:
+                self._fold.take(Post(mode, events, head, body), received, now)
+            self._write(rows[-1][0], now)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # whatever a payload can do, it must not end the thread
+            log.error("events cannot be folded in", **describe(error))
+            self._recover()
+            return False
+        self.folded += sum(row[3] for row in rows)
+        return True
+
+    def _write(self, last: int | None, now: float) -> None:
+        self._fold.halves.expire(now)
+        with self._database.writing(self._connection) as connection:
+            closed = self._fold.flush(connection)
+            connection.execute("DELETE FROM inbox WHERE id <= ?", (last or 0,))
+            if last is not None:
+                connection.execute("INSERT OR REPLACE INTO counters VALUES ('last', ?)", (now,))
+        self.held = self._fold.held.events
+        if closed:
+            self._closed()
+
+    def _drop(self, row: Row) -> None:
+        self._fold.counters.refuse("internal error", row[3])
+        self._write(row[0], time.time())
+        self.folded += row[3]
+
+    def _recover(self) -> None:
+        """Back to what is in the database."""
+        self._fold.load(self._connection)
+
+    def _tick(self) -> None:
+        now = time.time()
+        if now - self._ticked < TICK_SECONDS:
+            return
+        self._ticked = now
+        self._fold.versions.tick(now)
+        if self._fold.retry(self._connection, now):
+            self._ticked = 0.0  # there may be more
+            self._awake.set()
+        self._write(None, now)
+        self._update_live(now)
+        if now - self._compacted >= COMPACT_SECONDS:
+            self._compacted = now
+            self._compaction.run(self._connection, self._fold, now)
+            self._bundles.keep(self._compaction.used(self._fold))
+
+    def _update_live(self, now: float) -> None:
+        truths = self._fold.truths
+        with self._database.writing(self._connection) as connection:
+            truths.expire(connection, now)
+            self._fold.counters.flush(connection)
+            for version in truths.changed:
+                self._live.update(connection, version, truths.joined.pop(version, 0), now)
+        truths.changed = set()

@@ -1,0 +1,98 @@
+"""The p-value at which a window is called drifted so that false alarms are as rare as stated.
+
+The smallest of many p-values is small by chance. Bonferroni's division takes the tests for independent and each for
+exact; ours share rows, correlate, and rest on tied and discrete values. So the distribution of the smallest p-value
+is read off the reference itself: windows drawn from it without replacement are held against what is left (the
+single-step min-p of Westfall & Young, Resampling-Based Multiple Testing, 1993).
+
+The real test has the whole reference on its other side where this has the rest of it. The p-values allow for both
+sizes, so their distribution under no drift hardly depends on them; `tests/drift_judge/test_calibration.py` measures it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from serving.drift.judge.features import Feature
+from serving.drift.judge.statistics import Floats, Integers, chi2_p_values, ks_distances, ks_tail
+
+LEAST_RESAMPLES, MOST_RESAMPLES = 2000, 20_000
+# Resamples whose counts are in memory at a time.
+CHUNK = 500
+# Below, fewer than 20 smallest p-values would lie under the threshold and make it a matter of luck.
+LEAST_P_VALUE = 20 / MOST_RESAMPLES
+
+
+def min_p_threshold(features: Sequence[Feature], window: int, p_value: float, seed: int = 0) -> float:
+    """The p-value that the smallest one over all features falls below in a share `p_value` of windows without drift.
+
+    Args:
+        features: with the reference's values, row by row in the same order.
+        window: rows of the window. Above half the reference's rows, windows of that half are drawn.
+        p_value: stated share of false alarms, at least `LEAST_P_VALUE`.
+        seed: the same one gives the same threshold.
+    """
+    resamples = min(MOST_RESAMPLES, max(LEAST_RESAMPLES, round(100 / p_value)))
+    smallest = np.sort(np.concatenate(list(_smallest(features, window, resamples, np.random.default_rng(seed)))))
+    return _below(smallest, p_value)
+
+
+def _smallest(
+    features: Sequence[Feature], window: int, resamples: int, random: np.random.Generator
+) -> Iterator[Floats]:
+    """Smallest p-values of the pseudo windows, a chunk at a time."""
+    rows = len(features[0].reference)
+    drawn = max(1, min(window, rows // 2))
+    coded = [codes(feature, drawn) for feature in features]
+    for start in range(0, resamples, CHUNK):
+        chosen = _draw(rows, drawn, min(CHUNK, resamples - start), random)
+        tests = zip(features, coded, strict=True)
+        yield np.min([_p_values(feature, values[chosen], values) for feature, values in tests], axis=0)
+
+
+def _draw(rows: int, window: int, count: int, random: np.random.Generator) -> Integers:
+    """[count, window] row numbers, each line drawn without replacement: an order of all rows is cut into windows."""
+    each = rows // window
+    orders = np.argsort(random.random((-(-count // each), rows), dtype=np.float32), axis=1)
+    return orders[:, : each * window].reshape(-1, window)[:count]
+
+
+def codes(feature: Feature, window: int) -> Integers:
+    """[n] the reference as places in a table of counts: of its ascending values, or of its cells."""
+    if feature.kind == "category":
+        return feature.cells(window)[feature.reference.astype(np.int64)]
+    return np.unique(feature.reference, return_inverse=True)[1].astype(np.int64)
+
+
+def _p_values(feature: Feature, drawn: Integers, whole: Integers) -> Floats:
+    """[k] of pseudo windows [k, w] against the rest of the reference [n]."""
+    n, w = len(whole), drawn.shape[1]
+    if feature.kind == "category":
+        total = counts(whole[None], int(whole.max()) + 2)
+        window = counts(drawn, total.shape[1])
+        return chi2_p_values(total - window, window)
+    total = counts(whole[None], int(whole.max()) + 1)
+    # The whole is a mixture of window and rest, so the distance to the rest is that to the whole, scaled.
+    distances = ks_distances(total, counts(drawn, total.shape[1])) * (n / (n - w))
+    return ks_tail(distances, round(w * (n - w) / n))
+
+
+def counts(places: Integers, width: int) -> Integers:
+    """[k, width] how often each place occurs in each row."""
+    k = len(places)
+    flat = (places + np.arange(k)[:, None] * width).ravel()
+    return np.bincount(flat, minlength=k * width).reshape(k, width)
+
+
+def _below(ascending: Floats, share: float) -> float:
+    """A number that at most so large a share of the values is below, and as many as can be.
+
+    It lies between two neighbours, so that equal values are on the same side whatever their last digits.
+    """
+    edge = int(share * len(ascending))
+    lower = ascending[:edge]
+    lower = lower[lower < ascending[edge] * (1 - 1e-6)]
+    under = lower[-1] if len(lower) else 0.0
+    return float((under + ascending[edge]) / 2)

@@ -1,0 +1,118 @@
+"""The detector's life: open, listen, watch, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+import uvloop
+
+from components.core.storage import open_storage
+from serving.drift.bundles import Bundles
+from serving.drift.child import JudgeChild
+from serving.drift.database import Database
+from serving.drift.export import Export
+from serving.drift.folder import Folder
+from serving.drift.intake import Intake
+from serving.drift.judging import Judging
+from serving.drift.metrics import Metrics
+from serving.drift.reply import Reply
+from serving.drift.report import Now, Report
+from serving.drift.service import Service
+from serving.drift.settings import Settings
+from serving.server import log
+from serving.server.listener import Listener
+from serving.server.sockets import BACKLOG, bind
+
+# Threads hand work to one another for each post: the default of 5 ms would be most of its time.
+SWITCH_SECONDS = 0.0005
+
+
+class Detector:
+    """Everything, put together; must be made inside a running loop.
+
+    Args:
+        settings: see there.
+        database: opened.
+        environment: of the judge's process.
+    """
+
+    def __init__(self, settings: Settings, database: Database, environment: dict[str, str]) -> None:
+        loop = asyncio.get_running_loop()
+        open_storage(settings.store, settings.s3)  # a wrong address is said now
+        self._database = database
+        self._bundles = Bundles(settings, lambda: self._folder.wake())
+        self._child = JudgeChild(settings.judge, settings.judge_seconds, environment)
+        self._reader = database.connect()
+        report = Report(self._reader, settings.active_seconds, self._now)
+        metrics = Metrics(report.read, report.counters)
+        self._judging = Judging(settings, database, self._bundles, self._child, metrics.judged)
+        self._folder = Folder(settings, database, self._bundles, self._judging.wake)
+        self._intake = Intake(database, loop, self._folder.wake)
+        self._export = Export(settings, database, self._bundles)
+        self._reply = Reply(settings.reply_url, database) if settings.reply_url else None
+        self._service = Service(settings, self._intake, self._waiting, report, metrics)
+        self._listener = Listener(loop, settings.http, self._service.app.handle, self._service.app.refusal)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, listening: socket.socket) -> None:
+        """Begins to take events."""
+        self._intake.start()
+        self._folder.start()
+        works: list[Coroutine[Any, Any, None]] = [self._judging.run(), self._export.run()]
+        if self._reply is not None:
+            self._judging.after.append(self._reply.wake)
+            works.append(self._reply.run())
+        self._tasks = [asyncio.create_task(work) for work in works]
+        self._listener.open(listening)
+        self._service.ready = True
+
+    async def end(self) -> None:
+        """Answers what was begun; what was acknowledged and not folded in is on the disk."""
+        self._service.ready = False
+        await self._listener.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._child.end()
+        await asyncio.to_thread(self._intake.stop)
+        await asyncio.to_thread(self._folder.stop)
+        self._bundles.close()
+        for part in (self._judging, self._export, self._reply, self._reader, self._database):
+            if part is not None:
+                part.close()
+
+    def _waiting(self) -> int:
+        return int(self._intake.submitted - self._folder.folded + self._folder.held)
+
+    def _now(self) -> Now:
+        return Now(self._waiting(), self._child.state, self._child.reason, self._bundles.problems)
+
+
+def watch(settings: Settings, environment: dict[str, str]) -> None:
+    """Runs until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: it cannot run.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    bound = bind(settings.host, settings.port)
+    uvloop.run(_watch(settings, environment, bound))
+
+
+async def _watch(settings: Settings, environment: dict[str, str], bound: socket.socket) -> None:
+    stopping = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    detector = Detector(settings, Database(settings.database), environment)
+    bound.listen(BACKLOG)
+    detector.start(bound)
+    log.info("ready", addresses=["{}:{}".format(*bound.getsockname()[:2])])
+    await stopping.wait()
+    log.info("draining")
+    await detector.end()
+    log.info("stopped")

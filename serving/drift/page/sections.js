@@ -1,0 +1,202 @@
+// The parts of the page, top down; each takes facts and gives elements.
+const KINDS = { number: "number", category: "category", text: "length of the text", score: "the model's answer" };
+const TOO_MANY = 12; // rows of the table of windows before the rest is folded away
+
+const section = (title, note, ...children) =>
+  node("section", { "data-key": title, "aria-label": title },
+    node("h2", {}, title), note && node("p", { class: "muted note" }, note), children);
+
+const nothing = (title, words) => section(title, null, node("p", { class: "empty" }, words));
+
+const tag = (tone, words) => node("span", { class: `tag ${tone}` }, words);
+
+const table = (caption, head, body) =>
+  node("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption }, node("table", {},
+    node("caption", {}, caption),
+    node("thead", {}, node("tr", {}, head.map((cell) => node("th", { scope: "col" }, cell)))),
+    node("tbody", {}, body.map((cells) => node("tr", {}, cells.map((cell) => node("td", {}, cell)))))));
+
+const folded = (key, summary, ...children) =>
+  node("details", { "data-key": key }, node("summary", {}, summary), children);
+
+function headline(model, state) {
+  const { tone, mark, words, more } = verdict(model, state);
+  return node("section", { class: `verdict ${tone}`, "data-key": "verdict", "aria-label": "Verdict" },
+    node("span", { class: "mark", "aria-hidden": "true" }, mark),
+    node("div", {},
+      node("h1", { "aria-live": "polite" }, words),
+      more && node("p", {}, more),
+      model && identity(model),
+      model && progress(model, state)));
+}
+
+const identity = (model) => node("p", { class: "identity" },
+  node("strong", {}, model.model), ` version ${model.version} `,
+  node("code", { title: model.digest }, shorten(model.digest, 13)), " ",
+  model.active ? tag("good", "active") : tag("idle", "silent: no recent prediction"));
+
+function progress(model, state) {
+  const { rows: seen, of, closes } = model.window;
+  const closing = known(closes) ? `, closes by ${clock(closes, state.time)}` : "";
+  return node("p", { class: "progress" },
+    node("progress", { max: of, value: Math.min(seen, of), "aria-label": "Rows in the open window" }),
+    node("span", {}, `Next window: ${count(seen)} of ${rows(of)}${closing}`));
+}
+
+function warnings(model, state) {
+  const { judge } = state;
+  return [
+    (state.problems ?? []).map((problem) => node("p", { class: "banner bad" }, problem)),
+    judge.state === "failed" && node("p", { class: "banner bad", role: "alert" },
+      node("strong", {}, "The judge failed"),
+      `: ${judge.reason || "it gave no reason"}. Windows wait on disk until it works again.`),
+    judge.state === "loading" && node("p", { class: "banner" }, "The judge is loading. Closed windows wait for it."),
+    model?.online?.alarm && node("p", { class: "banner bad" }, node("strong", {}, "Online detector"),
+      `: the score has shifted within the last ${rows(model.window.of)}.`),
+  ];
+}
+
+function tile(name, value, note, tone = "") {
+  return node("div", { class: `tile ${tone}` },
+    node("dt", {}, name), node("dd", {}, node("strong", {}, value), note && node("small", {}, note)));
+}
+
+function livePart({ live, history }, now) {
+  const title = "Live performance";
+  if (!live.rows) {
+    const words = "No truth has come back yet. Accuracy appears here once feedback names the answers it belongs to.";
+    return nothing(title, words);
+  }
+  const side = belowBound(live) ? "below" : "above";
+  const bound = known(live.bound) ? `${side} its bound of ${finely(live.bound)}` : "no bound set";
+  return section(title, `Measured on ${rows(live.rows)} whose truth is known.`,
+    node("div", { class: "live" },
+      node("dl", { class: "tiles" },
+        tile("Accuracy", finely(live.accuracy), bound, belowBound(live) ? "bad" : ""),
+        tile("Log loss", fixed(live.log_loss, 3), "lower is better"),
+        tile("Calibration error", fixed(live.calibration_error, 3), "0 is perfect")),
+      historyChart(history, "accuracy", "Accuracy", live.bound, now),
+      historyChart(history, "log_loss", "Log loss", null, now)),
+    history.length > 0 && folded("live", "Numbers over time", table("Live performance over time",
+      ["Time", "Rows", "Accuracy", "Log loss"], [...history].reverse().map((one) => liveRow(one, now)))));
+}
+
+const liveRow = (one, now) =>
+  [clock(one.time, now, true), count(one.rows), finely(one.accuracy), fixed(one.log_loss, 3)];
+
+function historyChart(history, measure, words, bound, now) {
+  if (!history.some((point) => known(point[measure]))) return null;
+  return node("figure", {}, node("figcaption", {}, words), liveChart(history, measure, words, bound, now));
+}
+
+function features(model, now) {
+  const title = "Features";
+  if (!model.latest) return nothing(title, "No window has been judged yet, so there is nothing to compare.");
+  const { latest } = model;
+  const closed = model.windows.find((window) => window.number === latest.number)?.closed;
+  const when = known(closed) ? `, closed ${clock(closed, now)}` : "";
+  const floor = lowest(model);
+  const note = `Window ${latest.number}${when}: ${rows(latest.rows)} against the reference. Lowest p-value first.`;
+  return section(title, note,
+    node("p", { class: "legend" }, node("span", { class: "swatch reference" }), "reference ",
+      node("span", { class: "swatch recent" }), "newest window"),
+    node("div", { class: "cards" }, worstFirst(latest.features).map((one) => card(one, model, floor))));
+}
+
+function card(feature, model, floor) {
+  const { bins, reference, window } = feature.histogram;
+  return node("article", { class: feature.drift ? "card drift" : "card", "data-key": feature.name },
+    node("h3", {}, node("span", { class: "feature" }, feature.name),
+      node("span", { class: "kind" }, KINDS[feature.kind] ?? feature.kind),
+      feature.drift ? tag("bad", "drift") : tag("good", "no drift")),
+    node("p", { class: "facts" },
+      node("strong", { title: String(feature.p_value) }, `p ${probability(feature.p_value)}`),
+      `, ${feature.drift ? "below" : "above"} the threshold ${probability(feature.threshold)}`),
+    bins.length ? histogram(feature) : node("p", { class: "empty" }, "No distribution to show."),
+    node("div", { class: "spark" }, sparkline(feature, model, floor)),
+    node("p", { class: "facts" }, effect(feature.effect), node("br"), missing(feature.missing)),
+    folded("numbers", "Numbers",
+      node("p", { class: "facts" }, `Statistic of ${feature.test}: ${significant(feature.distance)}`),
+      table(`${feature.name}, shares`, ["Bin", "Reference", "Window"],
+      bins.map((bin, index) => [bin, share(reference[index]), share(window[index])]))));
+}
+
+// The usual reading of PSI: below 0.1 nothing, above 0.25 a real shift.
+const sizeOf = (value) => (value < 0.1 ? "small" : value < 0.25 ? "moderate" : "large");
+
+function effect({ name, value }) {
+  if (!known(value)) return `Effect: ${name} not known`;
+  return `Effect: ${name} ${significant(value)}${name === "PSI" ? ` (${sizeOf(value)})` : " standard deviations"}`;
+}
+
+const missing = ({ reference, window }) =>
+  reference || window ? `Missing: ${share(reference)} in the reference, ${share(window)} now` : "Missing: none";
+
+function overTime(model, now, width) {
+  const title = "p-values over time";
+  if (!judged(model).length) return nothing(title, "No p-value yet.");
+  const names = [...new Set(judged(model).flatMap((window) => Object.keys(window.p_values)))];
+  const cells = (window) => [count(window.number), probability(window.threshold),
+    ...names.map((name) => probability(pValue(window, name)))];
+  const note = "One line for each feature, on a log scale: the lower, the less the window looks like the reference. ";
+  return section(title, `${note}Features that drifted of late are coloured.`,
+    node("figure", { class: "panel" }, pChart(model, names, now, width)),
+    folded("p-values", "Numbers", table("p-values of every window",
+      ["Window", "Threshold", ...names], [...model.windows].reverse().map(cells))));
+}
+
+function outcome(window) {
+  if (window.state === "waiting") return "waiting for the judge";
+  if (window.state === "failed") return `not judged: ${window.reason || "no reason given"}`;
+  return window.drift ? "drift" : "no drift";
+}
+
+function windowRow(window, now) {
+  const usual = window.state === "waiting" ? "idle" : "good";
+  const tone = window.state === "failed" || window.drift ? "bad" : usual;
+  const [worst] = lowestIn(window);
+  return [count(window.number), clock(window.closed, now, true), tag(tone, outcome(window)),
+    window.alarm ? tag("bad", "alarm") : DASH,
+    worst ? `${worst[0]} ${probability(worst[1])}` : DASH, count(window.rows)];
+}
+
+function windowTable(model, now) {
+  const title = "Windows";
+  const newest = [...model.windows].reverse().map((window) => windowRow(window, now));
+  if (!newest.length) return nothing(title, "No window has closed yet.");
+  const head = ["Window", "Closed", "Verdict", "Alarm", "Lowest p-value", "Rows"];
+  const rest = newest.slice(TOO_MANY);
+  return section(title, null, table("Newest windows", head, newest.slice(0, TOO_MANY)),
+    rest.length > 0 && folded("rest", `${count(rest.length)} earlier`, table("Earlier windows", head, rest)));
+}
+
+const counters = (pairs) => node("dl", { class: "counters" }, pairs.map(([name, value]) =>
+  node("div", {}, node("dt", {}, name), node("dd", {}, typeof value === "number" ? count(value) : value))));
+
+function traffic(state) {
+  return section("Events and feedback", null, node("div", { class: "pair" },
+    node("div", { class: "panel" }, node("h3", {}, "Events"), counters(eventCounts(state))),
+    node("div", { class: "panel" }, node("h3", {}, "Feedback"), counters(feedbackCounts(state.feedback)))));
+}
+
+function eventCounts({ events, judge, time }) {
+  const refused = Object.entries(events.refused).filter(([, times]) => times > 0);
+  return [["Last event", age(events.last, time)], ["Accepted", events.accepted],
+    ["Seen twice, counted once", events.duplicates], ["On disk, not yet in a window", events.waiting],
+    ["Judge", judge.state],
+    ...(refused.length ? refused.map(([reason, times]) => [`Refused: ${reason}`, times]) : [["Refused", "none"]])];
+}
+
+const feedbackCounts = (feedback) => [["Joined to its prediction", feedback.joined],
+  ["Waiting for its prediction", feedback.waiting], ["Told twice", feedback.duplicate],
+  ["Contradictory", feedback.contradictory], ["Too late", feedback.late],
+  ["For an unknown prediction", feedback.unknown], ["Exported as labelled rows", feedback.exported]];
+
+function view(model, state, width) {
+  const parts = model ? about(model, state.time, width) : node("p", { class: "empty" },
+    "Once the model server sends its predictions here, this page compares them with the data the model learned from.");
+  return node("main", { id: "state" }, headline(model, state), warnings(model, state), parts, traffic(state));
+}
+
+const about = (model, now, width) =>
+  [livePart(model, now), features(model, now), overTime(model, now, width), windowTable(model, now)];

@@ -1,0 +1,84 @@
+"""The predictions as they are kept for their window and for their truth."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from serving.drift.bundles import Known
+from serving.drift.versions import Version
+from serving.server.columns import Columns
+
+INSERT = """INSERT INTO predictions (id, version, start, rows, puid, time, received, columns, scores)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+ENTITY = "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A prediction of this pass, for truths that wait for it."""
+
+    model: str
+    puid: str
+    entities: list[str]
+
+
+class Predictions:
+    """Collects the predictions of a pass and writes them."""
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Reads where the numbers stand."""
+        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'predictions'").fetchone()
+        self._next = (row[0] if row else 0) + 1
+        self._rows: list[tuple[Any, ...]] = []
+        self._entities: list[tuple[str, str, int, int]] = []
+        self.arrived: list[Arrived] = []
+
+    def add(
+        self, version: Version, known: Known, start: int, puid: str, times: tuple[float, float],
+        columns: Columns, scores: list[float],
+    ) -> None:  # fmt: skip
+        """Takes a prediction.
+
+        Args:
+            version, known: whose it is.
+            start: number of its first row.
+            puid: of the request.
+            times: when it was made, and when its event came.
+            columns: inputs and keys.
+            scores: of each row.
+        """
+        # A null is NaN among the numbers, which orjson writes as null, and "" among the strings.
+        row = (version.id, start, len(scores), puid, *times, orjson.dumps(columns), orjson.dumps(scores))
+        self._rows.append((self._next, *row))
+        entities = _entities(known, columns)
+        self._entities += [(version.model, name, self._next, place) for place, name in entities]
+        self.arrived.append(Arrived(version.model, puid, [name for _, name in entities]))
+        self._next += 1
+
+    def flush(self, connection: sqlite3.Connection) -> None:
+        """Writes; `arrived` stays for whoever comes after."""
+        connection.executemany(INSERT, self._rows)
+        connection.executemany(ENTITY, self._entities)
+        self._rows, self._entities = [], []
+
+
+def _entities(known: Known, columns: Columns) -> list[tuple[int, str]]:
+    """Place and name of the rows that say which entity they are about."""
+    names = [*known.schema.names, *(key.name for key in known.schema.keys)]
+    if known.schema.id is None:
+        return []
+    values = columns[names.index(known.schema.id)]
+    return [(place, name) for place, value in enumerate(values) if (name := entity_name(value))]
+
+
+def entity_name(value: Any) -> str:
+    """An entity's id as text, whether it came as 7, 7.0 or "7"; "" for none."""
+    if value is None or value != value or isinstance(value, bool):  # NaN
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)

@@ -1,0 +1,115 @@
+"""The detector behind HTTP: events in, report, metrics and page out."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+
+from serving.drift.cloudevents import receive
+from serving.drift.intake import Intake
+from serving.drift.metrics import CONTENT_TYPE, Metrics
+from serving.drift.page.page import CONTENT_SECURITY_POLICY, render_page
+from serving.drift.report import Report
+from serving.drift.settings import Settings
+from serving.server import log
+from serving.server.app import App, Route
+from serving.server.errors import RequestError
+from serving.server.message import JSON, Request, Response
+
+RETRY = b"retry-after: 1\r\n"
+SECURITY = f"content-security-policy: {CONTENT_SECURITY_POLICY}\r\nx-content-type-options: nosniff\r\n".encode()
+# What the connection refuses before it is a request; the rest is counted where it is refused.
+COUNTED = ("large", "slow")
+
+
+class Requests:
+    """Counts what is refused before it is an event."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def begin(self) -> None:
+        """Nothing to count."""
+
+    def end(self, protocol: str, status: int, seconds: float, /) -> None:
+        """Nothing to count."""
+
+    def rejected(self, reason: str, /) -> None:
+        """A request was refused."""
+        if reason in COUNTED:
+            self._intake.refuse(reason)
+
+
+class Service:
+    """Answers.
+
+    Args:
+        settings: limits.
+        intake: takes the events.
+        waiting: how many were taken and are not folded in.
+        report, metrics: of everything.
+    """
+
+    def __init__(
+        self, settings: Settings, intake: Intake, waiting: Callable[[], int], report: Report, metrics: Metrics
+    ) -> None:
+        self.ready = False
+        self.app = App(Requests(intake), settings.log_requests, log_payloads=False)
+        self._settings, self._intake, self._waiting = settings, intake, waiting
+        self._report, self._metrics = report, metrics
+        self._reading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        page = Response(200, render_page(), b"text/html; charset=utf-8", SECURITY)
+        add = self.app.add
+        add("POST", "/ /events", Route(self._take))
+        add("GET", "/", Route(lambda _: page))
+        add("GET", "/drift", Route(lambda request: self._later(request, self._describe)))
+        add("GET", "/metrics", Route(lambda request: self._later(request, self._render)))
+        add("GET", "/live /livez /health/ping", Route(lambda _: Response(200, b"pong", b"text/plain")))
+        add("GET", "/ready /readyz", Route(self._readiness))
+
+    def _take(self, request: Request) -> None:
+        if self._waiting() >= self._settings.max_waiting:
+            self._intake.refuse("overload")
+            raise RequestError(503, f"{self._settings.max_waiting} events are waiting, which is the limit", RETRY)
+        try:
+            post = receive(request)
+        except RequestError:
+            self._intake.refuse("envelope")
+            raise
+
+        def finish(done: bool) -> None:
+            if done:
+                self.app.answer(request, Response.of({"accepted": post.events}))
+                return
+            error = RequestError(503, "the events cannot be written", RETRY)
+            self.app.answer(request, self.app.refusal(error))
+
+        self._intake.submit(post, finish)
+
+    def _readiness(self, _request: Request) -> Response:
+        if not self.ready:
+            raise RequestError(503, "the detector is not ready", RETRY)
+        return Response.of({"ready": True})
+
+    def _later(self, request: Request, work: Callable[[], Response]) -> None:
+        """Answers from a thread: the database is read, and events go first."""
+        task = asyncio.get_running_loop().create_task(self._work(request, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, request: Request, work: Callable[[], Response]) -> None:
+        async with self._reading:
+            try:
+                response = await asyncio.to_thread(work)
+            except sqlite3.Error as error:
+                log.error("the database cannot be read", reason=str(error))
+                response = self.app.refusal(RequestError(503, "the database cannot be read", RETRY))
+        self.app.answer(request, response)
+
+    def _describe(self) -> Response:
+        return Response(200, Response.of(self._report.read()).body, JSON, b"cache-control: no-store\r\n")
+
+    def _render(self) -> Response:
+        return Response(200, self._metrics.render(), CONTENT_TYPE)

@@ -1,0 +1,16 @@
+"""Killed at any moment, the detector loses nothing it acknowledged and counts nothing twice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .kill import kill_again_and_again
+
+KILLS = int(os.environ.get("LIFEBOAT_TEST_KILLS", "10"))
+
+
+def test_random_kills_lose_nothing_and_count_nothing_twice(tmp_path: Path) -> None:
+    outcome = kill_again_and_again(tmp_path, KILLS)
+    assert outcome.problems == [], outcome
+    assert outcome.acknowledged > 100
