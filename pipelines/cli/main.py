@@ -12,6 +12,7 @@ from dataclasses import fields, replace
 from components.core.errors import LifeboatError
 from components.core.settings import Settings, read_settings, variable
 from pipelines.cli.arguments import add_pipeline_arguments
+from pipelines.trigger.settings import add_flags as add_trigger_flags
 
 DESCRIPTION = """\
 Prepare, train, judge, register and ship models of tabular data.
@@ -64,6 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_serving(verbs)
     _add_scoring(verbs)
     _add_kubeflow(verbs)
+    _add_retraining(verbs)
+    _add_loop(verbs)
     return parser
 
 
@@ -118,6 +121,29 @@ def _add_kubeflow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _setting_flag(submit, "--token-file", "kfp_token_file")
     _setting_flag(submit, "--namespace", "kfp_namespace")
     submit.add_argument("--target", default="kubernetes", help="where the deploy step ships to (default: kubernetes)")
+    cron = (
+        "start it again and again: minute, hour, day, month, weekday in UTC, such as '0 4 * * 1' (default: once, now)"
+    )
+    submit.add_argument("--cron", help=cron)
+    submit.add_argument("--name", help="of the recurring run, which takes another's place (default: lifeboat USECASE)")
+
+
+def _add_retraining(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add_trigger_flags(_verb(verbs, "retrain", "trigger", "take alerts and start the pipeline, never too often"))
+    retrain = _verb(verbs, "retrain", "retrain", "ask the trigger to start the pipeline")
+    retrain.add_argument("--reason", default="manual", help="kept in the registry (default: manual)")
+    retrain.add_argument("--now", action="store_true", help="without the cool-down (default: after it)")
+    retrain.add_argument("--url", help="of the trigger (default: the one that runs in this home)")
+    retrain.add_argument("--token-file", help="file of its bearer token (default: that one's)")
+
+
+def _add_loop(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "drift, alert, retraining, gate and rollout in front of one's eyes, in a home of its own"
+    loop = _verb(verbs, "loop", "loop", text)
+    _usecase(loop)
+    loop.add_argument("--rate", type=float, default=60.0, help="requests a second (default: 60)")
+    loop.add_argument("--calm", type=int, default=2, help="windows without an alarm at each end (default: 2)")
+    loop.add_argument("--patience", type=float, default=120.0, help="seconds for each part of it (default: 120)")
 
 
 def _verb(
@@ -151,6 +177,7 @@ def _image(parser: argparse.ArgumentParser) -> None:
 def _ports(parser: argparse.ArgumentParser) -> None:
     _setting_flag(parser, "--port", "port")
     _setting_flag(parser, "--metrics-port", "metrics_port")
+    _setting_flag(parser, "--detector-port", "detector_port")
 
 
 def _setting_flag(parser: argparse.ArgumentParser, flag: str, name: str) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console
 from components.core.errors import DeployError
 from components.core.settings import Settings
 from components.core.usecase import load_usecase
+from pipelines.detector import find_detector
 from serving.control import find_supervisor
 
 
@@ -21,6 +22,8 @@ def status(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG
     lines = [f"{name:20} {_state(settings.serving_state(name))}" for name in _served(settings)]
     nothing = "Nothing was ever served from here. Start with: lifeboat run"
     console.print("\n".join(lines) or nothing, markup=False, soft_wrap=True)
+    watching = f"at {settings.events_url}" if find_detector(settings).is_running() else "stopped"
+    console.print(f"{'drift detector':20} {watching}", soft_wrap=True)
     console.print(f"state {settings.home_path}\nregistry {settings.shown_tracking}", soft_wrap=True)
     return 0
 
@@ -42,7 +45,7 @@ def _state(folder: Path) -> str:
 
 
 def stop(options: argparse.Namespace, settings: Settings) -> int:
-    """Drains and ends the local model servers."""
+    """Drains and ends the local model servers; without --usecase the drift detector as well, which watches them all."""
     names = [load_usecase(options.usecase).name] if options.usecase else _served(settings)
     ended = 0
     for name in names:
@@ -52,6 +55,9 @@ def stop(options: argparse.Namespace, settings: Settings) -> int:
                 control.stop()
             print(f"stopped {name}")
             ended += 1
+    if not options.usecase and find_detector(settings).stop():
+        print("stopped the drift detector")
+        ended += 1
     if not ended:
         print("nothing to stop")
     return 0
@@ -88,24 +94,30 @@ def ensure_champion_serves(name: str, settings: Settings, console: Console) -> s
     return shipped.url
 
 
-def check_port(name: str, settings: Settings) -> None:
-    """Refuses a port that someone else listens on, unless our own supervisor holds the use case's port already.
+def check_ports(name: str, settings: Settings) -> None:
+    """Refuses a port that someone else listens on, unless our own supervisor or detector holds it already.
 
     Raises:
         DeployError: naming the port and the flag that chooses another.
     """
     control = find_supervisor(settings.serving_state(name))
-    if control is not None:
+    if control is None:
+        _refuse_taken(settings.host, {"--port": settings.port, "--metrics-port": settings.metrics_port})
+    else:
         control.close()
-        return
-    for flag, port in (("--port", settings.port), ("--metrics-port", settings.metrics_port)):
+    if settings.drift_python and not find_detector(settings).is_running():
+        _refuse_taken(settings.host, {"--detector-port": settings.detector_port})
+
+
+def _refuse_taken(host: str, ports: dict[str, int]) -> None:
+    for flag, port in ports.items():
         with socket.socket() as probe:
-            # As the supervisor binds it: a port whose last connections are still closing is free.
+            # As it will be bound: a port whose last connections are still closing is free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((settings.host, port))
+                probe.bind((host, port))
             except OSError as error:
-                reason = f"{settings.host}:{port} cannot be listened on: {error.strerror}"
+                reason = f"{host}:{port} cannot be listened on: {error.strerror}"
                 raise DeployError(f"{reason}; choose another port with {flag}") from error
 
 

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from components.core.settings import PREFIX
+from components.core.settings import NO_DETECTOR, PREFIX
 from pipelines.cli.main import main
 
 
@@ -35,11 +35,12 @@ Lifeboat = Callable[..., Said]
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """The state directory, also in the environment, which is put back afterwards: `main` adds to it."""
+    """The state directory, also in the environment, which is put back afterwards: `main` adds to it; no detector."""
     with patch.dict(os.environ):
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             del os.environ[name]
         os.environ["LIFEBOAT_HOME"] = str(tmp_path / "home")
+        os.environ["LIFEBOAT_DETECTOR_PYTHON"] = NO_DETECTOR
         yield tmp_path / "home"
 
 

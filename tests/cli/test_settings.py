@@ -35,14 +35,17 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert read_settings({variable(spec.name): "" for spec in fields(Settings)}) == Settings()
 
 
-@pytest.mark.parametrize("name", ["LIFEBOAT_HOEM", "LIFEBOAT_", "LIFEBOAT_home", "LIFEBOAT_SERVERPORT"])
+@pytest.mark.parametrize(
+    "name", ["LIFEBOAT_HOEM", "LIFEBOAT_", "LIFEBOAT_home", "LIFEBOAT_SERVERPORT", "LIFEBOAT_TRIGGER"]
+)
 def test_an_unknown_variable_fails_and_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match=f"^{name} is no setting; the settings are LIFEBOAT_CODE_COMMIT, "):
         read_settings({name: "x", "LIFEBOAT_PORT": "9001"})
 
 
-def test_the_model_servers_own_variables_are_left_alone() -> None:
-    assert read_settings({"LIFEBOAT_SERVER_PORT": "no number", "LIFEBOAT_SERVER_ANY": "x"}) == Settings()
+@pytest.mark.parametrize("service", ["SERVER", "DRIFT", "TRIGGER"])
+def test_a_services_own_variables_are_left_alone(service: str) -> None:
+    assert read_settings({f"LIFEBOAT_{service}_PORT": "no number", f"LIFEBOAT_{service}_ANY": "x"}) == Settings()
 
 
 @pytest.mark.parametrize(

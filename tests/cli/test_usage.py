@@ -18,7 +18,8 @@ from pipelines.cli.main import build_parser
 from .conftest import Lifeboat, Said
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("run", "status", "stop", "rollback", "predict", "score", "usecases", "compile", "submit")
+VERBS = ("run", "status", "stop", "rollback", "predict", "score", "usecases", "compile", "submit",
+         "trigger", "retrain", "loop")  # fmt: skip
 
 
 def parser_of(verb: str) -> argparse.ArgumentParser:
@@ -85,6 +86,11 @@ def test_wrong_usage_exits_with_2_and_names_the_fault(lifeboat: Lifeboat, argume
         (("stop", "--usecase", "hindenburg"), "no use case 'hindenburg'"),
         (("predict", "--usecase", "hindenburg", "Age=3"), "no use case 'hindenburg'"),
         (("submit",), "no host: give --host URL or LIFEBOAT_KFP_HOST"),
+        (("submit", "--cron", "0 4 * *"), "the cron expression '0 4 * *' has 4 fields, not the five minute, hour, day"),
+        (("submit", "--name", "weekly"), "--name is of a recurring run: give --cron with it"),
+        (("trigger", "--backend", "argo"), "LIFEBOAT_TRIGGER_BACKEND is 'argo', not local or kubeflow"),
+        (("trigger", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: titanic"),
+        (("retrain",), "no trigger runs in "),
         (("score", "in.csv", "out.csv", "--bundle", "/nonexistent"), "/nonexistent is not a bundle"),
     ],
 )

@@ -1,0 +1,139 @@
+"""Background services of this machine: started once, found again, ended by name.
+
+A daemon holds a lock for as long as it lives, which no process id can tell: an id may be another program's by now.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.core.errors import DeployError
+
+LOG_FILE = "log"
+# Kept, so that Python neither warns of a child that outlives its handle nor leaves its end unnoticed.
+_started: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A service, running or not.
+
+    Args:
+        name: for people.
+        folder: holds its lock, its process id and its log; made when it is started.
+        ready_url: answers 200 once it is ready.
+    """
+
+    name: str
+    folder: Path
+    ready_url: str
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return self.folder / LOG_FILE
+
+    def is_running(self) -> bool:
+        """Whether one holds the lock."""
+        if not self.folder.is_dir():
+            return False
+        with self._lock() as descriptor:
+            return not _take(descriptor)
+
+    def ensure(self, command: Sequence[str], environment: Mapping[str, str], seconds: float = 30.0) -> None:
+        """Starts it unless it runs, and waits until it is ready.
+
+        Args:
+            command, environment: of the process, whole: nothing is inherited.
+            seconds: to become ready in.
+
+        Raises:
+            DeployError: it ended or was not ready in time; with the last line of its log.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        deadline, process = time.monotonic() + seconds, None
+        with self._lock() as descriptor:
+            while process is None or not _answers(self.ready_url):
+                if process is None and _take(descriptor):
+                    process = self._start(command, environment, descriptor)
+                elif process is None and _answers(self.ready_url):
+                    return  # somebody else's, who was first
+                self._check(process, deadline - time.monotonic())
+                time.sleep(0.05)
+
+    def stop(self, seconds: float = 15.0) -> bool:
+        """Asks it to end and waits for that; False if none ran.
+
+        Raises:
+            DeployError: it did not end in time.
+        """
+        if not self.is_running():
+            return False
+        os.kill(int((self.folder / "pid").read_text()), signal.SIGTERM)
+        deadline = time.monotonic() + seconds
+        while self.is_running():
+            if time.monotonic() > deadline:
+                raise DeployError(f"the {self.name} did not end within {seconds:g} s; its log is {self.log}")
+            time.sleep(0.05)
+        return True
+
+    @contextmanager
+    def _lock(self) -> Iterator[int]:
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _start(self, command: Sequence[str], environment: Mapping[str, str], lock: int) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            try:
+                # The child inherits the locked descriptor: the lock is held until the last copy of it is closed.
+                process = subprocess.Popen(
+                    command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL,
+                    stdout=log, stderr=log, start_new_session=True, pass_fds=(lock,),
+                )  # fmt: skip
+            except OSError as error:
+                raise DeployError(f"the {self.name} cannot be started with {command[0]}: {error.strerror}") from error
+        (self.folder / "pid").write_text(str(process.pid))
+        _started.append(process)
+        return process
+
+    def _check(self, process: subprocess.Popen[bytes] | None, left: float) -> None:
+        if process is not None and process.poll() is not None:
+            raise DeployError(f"the {self.name} ended at its start: {self._last_words()}")
+        if left < 0:
+            if process is not None:
+                process.terminate()
+            raise DeployError(f"the {self.name} was not ready in time; its log is {self.log}")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"it said nothing; its log is {self.log}"
+
+
+def _take(descriptor: int) -> bool:
+    """Takes the lock, until the descriptor and all its copies are closed; False if another one holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # our own loopback URL
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

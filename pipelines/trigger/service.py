@@ -1,0 +1,181 @@
+"""The trigger's life: settings and state, the server, and the tasks beside it: watching the run, and the schedule.
+
+SIGTERM and SIGINT end it once the requests at hand are answered. A local run goes on, in its own session: the next
+trigger finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import signal
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from components.core.errors import SettingsError
+from components.core.settings import Settings
+from components.core.usecase import load_usecase
+from pipelines.token import read_token
+from pipelines.trigger.app import App
+from pipelines.trigger.backend import Backend
+from pipelines.trigger.guard import Guard
+from pipelines.trigger.local import Local
+from pipelines.trigger.metrics import Metrics
+from pipelines.trigger.place import Address, Place
+from pipelines.trigger.settings import TriggerSettings
+from pipelines.trigger.state import State, Wish
+from serving.server import log
+
+WATCH_SECONDS = 0.2
+# How often a schedule is looked at, at least.
+SCHEDULE_SECONDS = 300.0
+TROUBLE_SECONDS = 5.0
+GRACE_SECONDS = 30
+HEADER_BYTES, CONNECTIONS = 16 * 1024, 128
+
+
+def serve(settings: Settings, chosen: TriggerSettings) -> None:
+    """Runs the trigger until it is told to end.
+
+    Raises:
+        SettingsError: a setting, the token, the state or the port cannot be used.
+    """
+    name = load_usecase(chosen.usecase).name
+    log.set_up()
+    place = Place(settings)
+    with contextlib.closing(place):
+        token_file = Path(chosen.token_file) if chosen.token_file else place.token_file()
+        token = read_token(token_file)
+        state = State(Path(chosen.state) if chosen.state else place.folder / "trigger.db")
+        with contextlib.closing(state), _listening(chosen) as listener:
+            metrics = Metrics(state)
+            guard = Guard(state, _backends(state, place, settings, chosen), chosen, metrics, name)
+            app = App(guard, state, metrics, chosen, token, chosen.model or name)
+
+            def announce() -> None:
+                address = Address(_url(listener), str(token_file.resolve()))
+                place.announce(address)
+                print(f"the retrain trigger listens at {address.url}, its token is in {address.token_file}", flush=True)
+
+            asyncio.run(_serve(app, guard, state, chosen, listener, announce))
+
+
+def _backends(state: State, place: Place, settings: Settings, chosen: TriggerSettings) -> dict[str, Backend]:
+    """That of new runs, and that of the run that goes, where the setting was changed meanwhile."""
+    going = state.open_run()
+    made: dict[str, Backend] = {"local": Local(place.folder, chosen)}
+    if "kubeflow" in (chosen.backend, going.backend if going else ""):
+        from pipelines.trigger.kubeflow import Kubeflow
+
+        made["kubeflow"] = Kubeflow(settings, chosen)
+    return made
+
+
+@contextlib.contextmanager
+def _listening(chosen: TriggerSettings) -> Iterator[socket.socket]:
+    try:
+        family, *_, address = socket.getaddrinfo(chosen.host, chosen.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise SettingsError(f"{chosen.host}:{chosen.port} cannot be listened on: {error.strerror}") from error
+    with listener:
+        yield listener
+
+
+def _url(listener: socket.socket) -> str:
+    """Where this machine reaches the listener."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # told apart, not listened on
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Protocol(H11Protocol):
+    """Uvicorn's, which alone would wait for ever for a request's headers."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(self.timeout_keep_alive, self._close_unless_asked)
+
+    def _close_unless_asked(self) -> None:
+        if self.conn.their_state is h11.IDLE:
+            self.transport.close()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn's, which alone would end by the signal it was told to end with, and not with 0."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._announce()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def _serve(
+    app: App, guard: Guard, state: State, chosen: TriggerSettings, listener: socket.socket, announce: Callable[[], None]
+) -> None:
+    config = uvicorn.Config(
+        app.starlette, http=_Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
+        server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS,
+        h11_max_incomplete_event_size=HEADER_BYTES, timeout_keep_alive=math.ceil(chosen.request_seconds),
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        # One request a connection, so that the time for its headers bounds every request's.
+        headers=[("connection", "close")],
+    )  # fmt: skip
+    server = _Server(config, announce)
+    tasks = [asyncio.create_task(_repeat(partial(_watch, guard), server))]
+    if chosen.every_seconds:
+        keeping = partial(_keep_schedule, guard, state, chosen.every_seconds)
+        tasks.append(asyncio.create_task(_repeat(keeping, server)))
+    await server.serve(sockets=[listener])
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+async def _repeat(step: Callable[[], float], server: uvicorn.Server) -> None:
+    """Calls again after as many seconds as `step` gives; an error nobody expected ends the trigger."""
+    while True:
+        try:
+            wait = await asyncio.to_thread(step)
+        except (sqlite3.Error, OSError) as error:  # a full disk, say, which someone may clear
+            log.error(f"the state or a run's folder cannot be used: {error}")
+            wait = TROUBLE_SECONDS
+        except Exception:
+            server.should_exit = True
+            raise
+        await asyncio.sleep(wait)
+
+
+def _watch(guard: Guard) -> float:
+    guard.watch()
+    return WATCH_SECONDS
+
+
+def _keep_schedule(guard: Guard, state: State, every: float) -> float:
+    """Asks for a run when none has started for so long; a refusal is asked again after a while."""
+    wait = state.scheduled_since(time.time()) + every - time.time()
+    if wait <= 0:
+        answer = guard.ask(Wish("schedule", f"schedule: no run for {every:g} s"))
+        wait = every if answer.result == "started" else min(every, SCHEDULE_SECONDS)
+    return min(wait, SCHEDULE_SECONDS)
