@@ -38,8 +38,10 @@ class LocalTarget:
 
     def _connect(self, name: str) -> Control:
         chosen = self._settings
-        state = chosen.serving_state(name)
-        return ensure_supervisor(state, chosen.host, chosen.port, chosen.metrics_port, chosen.server_python)
+        # Events for a detector that does not run (yet) cost a prediction nothing: they wait, and at worst are dropped.
+        events = {"events_url": chosen.events_url} if chosen.events_url else {}
+        address = (chosen.host, chosen.port, chosen.metrics_port)
+        return ensure_supervisor(chosen.serving_state(name), *address, chosen.server_python, events)
 
     @staticmethod
     def _bring_up(control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:

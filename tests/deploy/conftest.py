@@ -14,7 +14,7 @@ import pytest
 from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
 from components.core.gates import Criterion, Verdict
 from components.core.registry import CHAMPION, Registry
-from components.core.settings import Settings
+from components.core.settings import NO_DETECTOR, Settings
 from components.deploy.local import LocalTarget
 from components.deploy.probe import ask
 from components.deploy.step import Deployment, deploy
@@ -114,7 +114,8 @@ def world(tmp_path: Path, empty_registry: Path) -> Iterator[World]:
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(empty_registry, home / "mlflow.db")
-    settings = Settings(home=str(home), port=free_port(), metrics_port=free_port())
+    ports = {"port": free_port(), "metrics_port": free_port()}
+    settings = Settings(home=str(home), detector_python=NO_DETECTOR, **ports)
     yield World(tmp_path, settings, Registry(settings), LocalTarget(settings))
     control = find_supervisor(settings.serving_state("tiny"))
     if control is not None:

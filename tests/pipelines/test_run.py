@@ -39,12 +39,12 @@ class Laptop:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.settings = Settings(home=str(home), port=free_port(), metrics_port=free_port())
+        ports = {name: free_port() for name in ("port", "metrics_port", "detector_port")}
+        self.settings = Settings(home=str(home), **ports)
         self.environment = {
             **os.environ,
             "LIFEBOAT_HOME": str(home),
-            "LIFEBOAT_PORT": str(self.settings.port),
-            "LIFEBOAT_METRICS_PORT": str(self.settings.metrics_port),
+            **{f"LIFEBOAT_{name.upper()}": str(port) for name, port in ports.items()},
             "COLUMNS": "200",
         }
 
