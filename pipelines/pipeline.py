@@ -10,6 +10,30 @@ from components.train.component import train
 NAME = "lifeboat"
 
 
+# What a step reads of the cluster: the ConfigMap is in kustomize, docs/kubernetes.md says how the Secret is made.
+# A run without either uses the settings' defaults, as on a laptop, where both mean nothing.
+SETTINGS = {
+    "tracking-uri": "LIFEBOAT_TRACKING_URI",
+    "store": "LIFEBOAT_STORE",
+    "s3-endpoint": "LIFEBOAT_S3_ENDPOINT",
+    "s3-region": "LIFEBOAT_S3_REGION",
+    "predictor-url": "LIFEBOAT_PREDICTOR_URL",
+    "rollout": "LIFEBOAT_ROLLOUT",
+}
+KEYS = {"access-key": "LIFEBOAT_S3_ACCESS_KEY", "secret-key": "LIFEBOAT_S3_SECRET_KEY"}
+# The user of the components' image.
+USER = 10001
+
+
+def _settle(task: dsl.PipelineTask) -> None:
+    """Gives a step its settings, its user and its place in a cluster."""
+    kubernetes.use_config_map_as_env(task, "lifeboat-steps", SETTINGS, optional=True)
+    kubernetes.use_secret_as_env(task, "s3-pipeline", KEYS, optional=True)
+    kubernetes.set_security_context(task, run_as_user=USER, run_as_group=USER, run_as_non_root=True)
+    # Terraform's cheap nodes for pipelines take nothing else; where there are none this means nothing.
+    kubernetes.add_toleration(task, key="lifeboat.dev/pool", operator="Equal", value="pipelines", effect="NoSchedule")
+
+
 def _limit(task: dsl.PipelineTask, *, cpu: str, memory: str, retries: int, minutes: int, cached: bool) -> None:
     """Requests equal limits: the scheduler then never gives a step less than it was measured to need."""
     task.set_cpu_request(cpu).set_cpu_limit(cpu).set_memory_request(memory).set_memory_limit(memory)
@@ -56,3 +80,5 @@ def pipeline(
     _limit(judged, cpu="1", memory="4G", retries=1, minutes=30, cached=False)
     _limit(shipped, cpu="1", memory="1G", retries=0, minutes=60, cached=False)
     _limit(kept, cpu="1", memory="512M", retries=1, minutes=5, cached=False)
+    for task in (prepared, trained, judged, shipped, kept):
+        _settle(task)

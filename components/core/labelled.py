@@ -93,7 +93,9 @@ def write_labelled(storage: Storage, usecase: str, schema: Schema, rows: Sequenc
         path = Path(folder) / "part.parquet"
         pq.write_table(pa.table(arrays), path)
         key = f"{FOLDER}/{usecase}/date={day}/{_digest(path)[:32]}.parquet"
-        storage.upload(path, key)
+        # After a crash the same part comes again: its name is its content's, and a store may allow no second write.
+        if key not in storage.keys(key):
+            storage.upload(path, key)
     return key
 
 

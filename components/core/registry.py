@@ -183,9 +183,12 @@ class Registry:
 
     def _publish(self, bundle: Bundle) -> None:
         prefix = f"bundles/{bundle.usecase}/{bundle.digest}"
+        # The address is the content's: what is there need not be written again, which a store may not even allow.
+        there = set(self._store.keys(f"{prefix}/"))
         # The manifest comes last: a bundle without one is no bundle, so nobody takes half of it.
         for name in (*FILES, MANIFEST):
-            self._store.upload(bundle.directory / name, f"{prefix}/{name}")
+            if f"{prefix}/{name}" not in there:
+                self._store.upload(bundle.directory / name, f"{prefix}/{name}")
 
     def _experiment(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)

@@ -7,6 +7,7 @@ settings of their own, with the prefixes of `SERVICES`.)
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -71,6 +72,26 @@ class Settings:
     kfp_token: str = _secret("bearer token of that API")
     kfp_token_file: str = _setting("", "file that holds the bearer token")
     kfp_namespace: str = _setting("", "namespace of the runs, where Kubeflow has several users")
+    namespace: str = _setting("lifeboat", "Kubernetes namespace of the model servers")
+    deployment: str = _setting("", "name of the SeldonDeployment; the use case's unless set")
+    server_image: str = _setting("", "image of the model server; that of the cluster's template unless set")
+    predictor_url: str = _setting(
+        "http://{deployment}-{predictor}.{namespace}.svc.cluster.local:8000",
+        "URL where the deploy step reaches one predictor, a template",
+    )
+    ingress_url: str = _setting("", "URL of the ingress in front of Seldon, where there is one")
+    prometheus_url: str = _setting(
+        "http://prometheus-operated.monitoring.svc.cluster.local:9090", "URL of the Prometheus that judges a canary"
+    )
+    rollout: str = _setting("canary", "how a version takes over on Kubernetes: canary, shadow, or switch (no Istio)")
+    rollout_steps: str = _setting("10,25,50", "percentages of the traffic that a canary gets, in turn")
+    rollout_window: int = _setting(300, "seconds that each step is watched")
+    rollout_patience: int = _setting(600, "seconds until a version is up, and until a step has enough requests")
+    rollout_requests: int = _setting(200, "requests that a step is judged on at least")
+    rollout_error_ratio: float = _setting(0.01, "how much larger the share of failed requests may be, 0 to 1")
+    rollout_latency_ratio: float = _setting(1.5, "how many times as slow the 99th percentile may be")
+    rollout_latency_seconds: float = _setting(0.05, "a 99th percentile that is no objection however it compares")
+    rollout_score_distance: float = _setting(0.2, "largest Kolmogorov distance of the scores, 0 to 1")
 
     @property
     def home_path(self) -> Path:
@@ -165,15 +186,29 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def _convert(name: str, text: str, default: Any) -> Any:
+    if isinstance(default, float):
+        return _number(name, text)
     if not isinstance(default, int):
         return text
     try:
-        port = int(text)
+        whole = int(text)
     except ValueError:
         raise SettingsError(f"{name} is {text!r}, not a whole number") from None
-    if not 0 < port < 65536:
-        raise SettingsError(f"{name} is {port}, a port is 1 to 65535")
-    return port
+    if name.endswith("PORT") and not 0 < whole < 65536:
+        raise SettingsError(f"{name} is {whole}, a port is 1 to 65535")
+    if whole < 1:
+        raise SettingsError(f"{name} is {whole}, it must be 1 or more")
+    return whole
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise SettingsError(f"{name} is {text!r}, not a number") from None
+    if not 0 <= number < math.inf:
+        raise SettingsError(f"{name} is {text}, it must be 0 or more")
+    return number
 
 
 def _git_commit() -> str:

@@ -11,6 +11,7 @@ def deploy(
     bundle: dsl.Input[dsl.Model],
     verdict: dsl.Input[dsl.Artifact],
     deployment: dsl.Output[dsl.Artifact],
+    timeline: dsl.Output[dsl.HTML],
 ) -> None:
     """Rolls a bundle that passed its gate out and makes it the champion."""
     from components.core.settings import read_settings
@@ -23,10 +24,13 @@ def deploy(
     from components.core.files import write_text
     from components.core.progress import say
     from components.core.registry import Registry
-    from components.deploy import local, step
+    from components.deploy import step
+    from components.deploy.targets import make_target
+    from components.deploy.timeline import Timeline
 
-    place = local.make_target(target, settings)
-    shipped = step.deploy(Path(bundle.path), Path(verdict.path), Registry(settings), place, say)
+    place = make_target(target, settings)
+    with Timeline(Path(timeline.path), f"Rollout on {target}", say) as course:
+        shipped = step.deploy(Path(bundle.path), Path(verdict.path), Registry(settings), place, course.note)
     write_text(Path(deployment.path), shipped.to_json())
 
 

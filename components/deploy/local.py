@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from components.core.bundle import Bundle, open_bundle
-from components.core.errors import DeployError, LifeboatError
+from components.core.errors import LifeboatError
 from components.core.registry import Version
 from components.core.settings import Settings
-from components.deploy.probe import check_golden, replay
+from components.deploy.probe import check_golden, compare
 from components.deploy.step import Say, undo
 from serving.control import Control, Serving, ensure_supervisor
 
@@ -50,7 +50,7 @@ class LocalTarget:
         check_golden(candidate.url, bundle)
         say(f"it answers the {len(bundle.golden)} golden requests as its bundle says")
         if public:
-            _compare(candidate.url, public, bundle, say)
+            compare(candidate.url, public, bundle, say)
         control.promote()
         say("it has taken over the public port, the old one is drained" if public else "it has the public port")
 
@@ -61,22 +61,3 @@ class LocalTarget:
             return
         bundle = open_bundle(old.bundle)
         self._bring_up(control, bundle, Version(old.name, old.version, old.digest, ""), None, say)
-
-
-def _compare(new: str, old: str, bundle: Bundle, say: Say) -> None:
-    """What the switch will change; an old server that cannot answer these rows is no reason to keep it."""
-    try:
-        say(f"on these requests it differs from the running version by {replay(new, old, bundle):.4f} on average")
-    except DeployError as error:
-        say(f"the running version cannot answer these requests: {error}")
-
-
-def make_target(name: str, settings: Settings) -> LocalTarget:
-    """The target of a name.
-
-    Raises:
-        DeployError: there is no such target.
-    """
-    if name != "local":
-        raise DeployError(f"no target {name!r}; there is: local")
-    return LocalTarget(settings)

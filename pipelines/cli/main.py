@@ -89,6 +89,8 @@ def _add_serving(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     stop.add_argument("--usecase", help="only that of this use case (default: all)")
     back = _verb(verbs, "serving", "rollback", "put the previous champion back: traffic first, then the alias")
     _usecase(back)
+    text = "where the model is served: local or kubernetes (default: local)"
+    back.add_argument("--target", choices=("local", "kubernetes"), default="local", help=text)
     _ports(back)
 
 
@@ -98,6 +100,7 @@ def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     predict.add_argument(
         "--json", help="the row as a JSON object instead; - reads it from standard input (default: none)"
     )
+    predict.add_argument("--url", help="of a model server elsewhere (default: the local one)")
     _usecase(predict)
     score = _verb(verbs, "predict", "score", "score a file of rows with the champion, in batches")
     score.add_argument("source", metavar="IN", help="a .csv or .parquet file")

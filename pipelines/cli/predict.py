@@ -21,7 +21,7 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
 
     usecase = load_usecase(options.usecase)
     row = _row(options, usecase.schema)
-    url = _endpoint(usecase.name, settings)
+    url = options.url or _endpoint(usecase.name, settings)
     if url is None:
         raise DeployError(
             f"no model server of {usecase.name} runs; start it with: lifeboat run --usecase {options.usecase}"

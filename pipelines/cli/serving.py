@@ -66,10 +66,11 @@ def stop(options: argparse.Namespace, settings: Settings) -> int:
 def rollback(options: argparse.Namespace, settings: Settings) -> int:
     """Puts the previous champion back."""
     from components.core.registry import Registry
-    from components.deploy import local, step
+    from components.deploy import step
+    from components.deploy.targets import make_target
 
     name = load_usecase(options.usecase).name
-    shipped = step.rollback(name, Registry(settings), local.make_target("local", settings))
+    shipped = step.rollback(name, Registry(settings), make_target(options.target, settings, at_once=True))
     print(f"{name} version {shipped.version} serves at {shipped.url}")
     return 0
 
@@ -84,10 +85,11 @@ def ensure_champion_serves(name: str, settings: Settings, console: Console) -> s
             console.print(f"The champion, {name} version {found.serving.version}, keeps serving.")
             return found.url
     from components.core.registry import Registry
-    from components.deploy import local, step
+    from components.deploy import step
+    from components.deploy.targets import make_target
 
     console.print("Nothing serves yet.")
-    shipped = step.serve_champion(name, Registry(settings), local.make_target("local", settings))
+    shipped = step.serve_champion(name, Registry(settings), make_target("local", settings))
     if shipped is None:
         console.print("There is no champion to serve.")
         return None

@@ -73,6 +73,12 @@ def predict(lifeboat: Lifeboat, *arguments: str) -> dict[str, object]:
     return answer
 
 
+def test_predict_asks_a_server_elsewhere(lifeboat: Lifeboat, served: Control, home: Path) -> None:
+    url = served.status().url
+    said = lifeboat("predict", "--home", str(home / "other"), "--usecase", MODULE, "--url", url, *FLAGS)
+    assert json.loads(said.output)["survived"] == pytest.approx(expected(22.5, port="C"))
+
+
 def test_predict_asks_the_live_server_by_flags_json_and_standard_input(
     lifeboat: Lifeboat, served: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,8 +27,8 @@ def test_nothing_set_gives_the_defaults() -> None:
 @pytest.mark.parametrize("spec", fields(Settings), ids=lambda spec: spec.name)
 def test_each_setting_is_read_from_its_variable(spec: object) -> None:
     name, default = spec.name, spec.default  # type: ignore[attr-defined]
-    given, wanted = ("8123", 8123) if isinstance(default, int) else ("chosen", "chosen")
-    assert read_settings({variable(name): given}) == replace(Settings(), **{name: wanted})
+    wanted = {int: 8123, float: 0.125, str: "chosen"}[type(default)]
+    assert read_settings({variable(name): str(wanted)}) == replace(Settings(), **{name: wanted})
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
@@ -63,6 +63,22 @@ def test_a_port_out_of_range_is_refused(text: str, sentence: str) -> None:
         read_settings({"LIFEBOAT_PORT": text})
     assert str(caught.value) == sentence
     assert read_settings({"LIFEBOAT_PORT": "65535", "LIFEBOAT_METRICS_PORT": "1"}).port == 65535
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "sentence"),
+    [
+        ("LIFEBOAT_ROLLOUT_WINDOW", "0", "LIFEBOAT_ROLLOUT_WINDOW is 0, it must be 1 or more"),
+        ("LIFEBOAT_ROLLOUT_ERROR_RATIO", "few", "LIFEBOAT_ROLLOUT_ERROR_RATIO is 'few', not a number"),
+        ("LIFEBOAT_ROLLOUT_ERROR_RATIO", "-0.1", "LIFEBOAT_ROLLOUT_ERROR_RATIO is -0.1, it must be 0 or more"),
+        ("LIFEBOAT_ROLLOUT_ERROR_RATIO", "nan", "LIFEBOAT_ROLLOUT_ERROR_RATIO is nan, it must be 0 or more"),
+    ],
+)
+def test_a_number_of_a_rollout_out_of_range_is_refused(name: str, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({name: text})
+    assert str(caught.value) == sentence
+    assert read_settings({"LIFEBOAT_ROLLOUT_WINDOW": "90000"}).rollout_window == 90000
 
 
 def test_secrets_are_in_no_repr() -> None:

@@ -1,4 +1,4 @@
-"""A registry, a free port and bundles to deploy."""
+"""Worlds to deploy in: a registry, bundles, and a target. What every target must do is in `contract.py`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from components.core.registry import CHAMPION, Registry
 from components.core.settings import NO_DETECTOR, Settings
 from components.deploy.local import LocalTarget
 from components.deploy.probe import ask
-from components.deploy.step import Deployment, deploy
+from components.deploy.step import Deployment, Target, deploy
 from serving.control import find_supervisor
 from tests.serving.world import ROW, TINY, expected, graph
 
@@ -37,23 +37,23 @@ def free_port() -> int:
 
 @dataclass
 class World:
-    """One laptop: its state, its registry, its target."""
+    """One registry and one target; what serves there is the subclass's to know."""
 
     folder: Path
     settings: Settings
     registry: Registry
-    target: LocalTarget
+    target: Target
 
-    def bundle(self, bias: float, *, golden_off_by: float = 0.0) -> Bundle:
-        """A model that answers 0.01 for each year of age, plus the bias."""
+    def bundle(self, bias: float, *, golden_off_by: float = 0.0, model: bytes | None = None) -> Bundle:
+        """A model that answers 0.01 for each year of age, plus the bias; or another graph that answers ROW the same."""
         survived = expected(22.5, bias, "C") + golden_off_by
         files = {
-            MODEL: graph(bias=bias),
+            MODEL: model or graph(bias=bias),
             SCHEMA: TINY.to_json().encode(),
             REFERENCE: b"",
             GOLDEN: json.dumps([{"row": ROW, "probabilities": [1 - survived, survived]}]).encode(),
         }
-        directory = self.folder / f"bundle-{bias}-{golden_off_by}"
+        directory = self.folder / f"bundle-{bias}-{golden_off_by}{'-other' if model else ''}"
         write_bundle(directory, files, MANIFEST)
         return open_bundle(directory)
 
@@ -83,8 +83,30 @@ class World:
         return version.digest if version else None
 
     @property
+    def url(self) -> str:
+        """Where clients ask."""
+        raise NotImplementedError
+
+    @property
     def serving(self) -> str | None:
-        """Digest that the public port answers with, None if nobody listens."""
+        """Digest that the public port answers with, None if nobody serves."""
+        raise NotImplementedError
+
+    @property
+    def candidates_running(self) -> bool:
+        """Whether anything runs beside what serves."""
+        raise NotImplementedError
+
+
+class LocalWorld(World):
+    """One laptop."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.settings.port}"
+
+    @property
+    def serving(self) -> str | None:
         control = find_supervisor(self.settings.serving_state("tiny"))
         if control is None:
             return None
@@ -110,13 +132,13 @@ def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, empty_registry: Path) -> Iterator[World]:
+def world(tmp_path: Path, empty_registry: Path) -> Iterator[LocalWorld]:
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(empty_registry, home / "mlflow.db")
     ports = {"port": free_port(), "metrics_port": free_port()}
     settings = Settings(home=str(home), detector_python=NO_DETECTOR, **ports)
-    yield World(tmp_path, settings, Registry(settings), LocalTarget(settings))
+    yield LocalWorld(tmp_path, settings, Registry(settings), LocalTarget(settings))
     control = find_supervisor(settings.serving_state("tiny"))
     if control is not None:
         with control:

@@ -1,4 +1,7 @@
-"""Deploying to the local target: real model servers behind a real supervisor, a real registry."""
+"""What holds for every target, with real model servers and a real registry.
+
+`test_local.py` runs these tests on the laptop's target, `tests/cluster` runs them on Kubernetes; each has a `world`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,7 @@ import pytest
 
 from components.core.errors import BundleError, DeployError, GateError, RegistryError
 from components.core.registry import PREVIOUS
-from components.deploy.local import make_target
-from components.deploy.step import rollback, serve_champion
-from serving.control import find_supervisor
+from components.deploy.step import rollback
 from tests.deploy.conftest import World
 from tests.serving.world import ROW, call, ndarray
 
@@ -31,13 +32,12 @@ def test_a_bundle_that_passed_serves_and_is_the_champion(world: World) -> None:
 
 def test_the_next_champion_takes_over_without_a_failed_request(world: World) -> None:
     first = world.ship(0.1)
-    port = world.settings.port
     seen: list[tuple[int, str]] = []
     done = threading.Event()
 
     def ask_all_the_time() -> None:
         while not done.is_set():
-            answer = call(f"http://127.0.0.1:{port}/api/v1.0/predictions", ndarray(list(ROW.values()), names=list(ROW)))
+            answer = call(f"{world.url}/api/v1.0/predictions", ndarray(list(ROW.values()), names=list(ROW)))
             seen.append((answer.status, answer.json["meta"]["tags"]["bundle_digest"]))
 
     client = threading.Thread(target=ask_all_the_time)
@@ -69,18 +69,6 @@ def test_rollback_without_a_previous_champion_says_so(world: World) -> None:
     world.ship(0.1)
     with pytest.raises(RegistryError, match="tiny has no previous champion"):
         rollback("tiny", world.registry, world.target, lambda _: None)
-
-
-def test_the_champion_is_served_again_after_a_stop(world: World) -> None:
-    bundle = world.ship(0.1)
-    control = find_supervisor(world.settings.serving_state("tiny"))
-    assert control is not None
-    with control:
-        control.stop()
-    assert world.serving is None
-    shipped = serve_champion("tiny", world.registry, world.target, lambda _: None)
-    assert shipped is not None
-    assert world.serving == bundle.digest
 
 
 def refused(world: World, bundle_bias: float, verdict: Path, error: type[Exception], words: str) -> None:
@@ -213,8 +201,3 @@ def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(world: World)
     world.deploy(bundle, world.judged(bundle, champion=first.digest), deploy_another_in_the_middle)
     assert "another deployment is in progress" in refusal[0]
     assert world.serving == world.champion == bundle.digest
-
-
-def test_an_unknown_target_is_named(world: World) -> None:
-    with pytest.raises(DeployError, match="no target 'moon'; there is: local"):
-        make_target("moon", world.settings)

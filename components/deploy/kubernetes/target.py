@@ -1,0 +1,55 @@
+"""The target `kubernetes`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kubernetes.client import ApiClient
+
+from components.core.bundle import Bundle
+from components.core.errors import DeployError
+from components.core.registry import Version
+from components.core.settings import Settings
+from components.deploy.kubernetes.cluster import Cluster
+from components.deploy.kubernetes.ending import exit_on_sigterm
+from components.deploy.kubernetes.manifest import TEMPLATE
+from components.deploy.kubernetes.plan import Plan
+from components.deploy.kubernetes.prometheus import Prometheus
+from components.deploy.kubernetes.rollout import Rollout
+from components.deploy.step import Say
+
+
+class KubernetesTarget:
+    """Serves each use case as a SeldonDeployment.
+
+    Args:
+        settings: names, URLs.
+        plan: how a version takes over.
+        api: a client of the cluster.
+    """
+
+    def __init__(self, settings: Settings, plan: Plan, api: ApiClient) -> None:
+        self._settings, self._plan, self._api = settings, plan, api
+
+    def roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
+        """As `components.deploy.step.Target` says."""
+        chosen = self._settings
+        cluster = Cluster(self._api, chosen.namespace, chosen.deployment or version.name)
+        template = cluster.read(TEMPLATE)
+        if template is None:
+            raise DeployError(
+                f"there is no SeldonDeployment {TEMPLATE} in namespace {chosen.namespace}: "
+                "apply kustomize/base/model, or an overlay with it, first"
+            )
+
+        def place(predictor: str) -> str:
+            names = {"deployment": cluster.name, "predictor": predictor, "namespace": cluster.namespace}
+            return chosen.predictor_url.format(**names)
+
+        prometheus = Prometheus(chosen.prometheus_url)
+        serving = Rollout(cluster, template, self._plan, prometheus, place, chosen.server_image)
+        with exit_on_sigterm():
+            name = serving.run(bundle, version, commit, say)
+        if chosen.ingress_url:
+            return f"{chosen.ingress_url.rstrip('/')}/seldon/{cluster.namespace}/{cluster.name}"
+        return place(name)

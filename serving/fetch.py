@@ -1,0 +1,83 @@
+"""`python -m serving.fetch`: bring a bundle from the store to a directory, for the model server that starts after it.
+
+Its settings are variables only, since it runs in a pod: `LIFEBOAT_FETCH_` and a name below in capitals.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from components.core.bundle import FILES, MANIFEST, open_bundle
+from components.core.errors import BundleError, LifeboatError, SettingsError
+from components.core.storage import S3, open_storage
+from serving.server import log
+
+PREFIX = "LIFEBOAT_FETCH_"
+
+
+def _setting(default: str, text: str, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See each field's help."""
+
+    store: str = _setting("", "directory or s3://bucket/prefix of the bundles")
+    usecase: str = _setting("", "use case of the bundle")
+    digest: str = _setting("", "digest of the bundle")
+    target: str = _setting("", "directory to bring it to")
+    s3_endpoint: str = _setting("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
+    s3_access_key: str = _setting("", "access key of the S3 endpoint")
+    s3_secret_key: str = _setting("", "secret key of the S3 endpoint", secret=True)
+    s3_region: str = _setting("", "region of the S3 endpoint, where it asks for one")
+
+    def __post_init__(self) -> None:
+        for name in ("store", "usecase", "digest", "target"):
+            if not getattr(self, name):
+                raise SettingsError(f"no {name}: give {PREFIX}{name.upper()}")
+
+    @property
+    def s3(self) -> S3:
+        return S3(self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_region)
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Makes the settings; raises SettingsError."""
+    known = {PREFIX + spec.name.upper(): spec.name for spec in fields(Settings)}
+    given = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
+    for name in sorted(given):
+        if name not in known:
+            raise SettingsError(f"{name} is no setting; the settings are {', '.join(sorted(known))}")
+    return Settings(**{known[name]: text for name, text in given.items() if text})
+
+
+def fetch(settings: Settings) -> None:
+    """Downloads the bundle and checks that it is the one asked for; raises StorageError, BundleError."""
+    storage, target = open_storage(settings.store, settings.s3), Path(settings.target)
+    for name in (*FILES, MANIFEST):
+        storage.download(f"bundles/{settings.usecase}/{settings.digest}/{name}", target / name)
+    found = open_bundle(str(target))
+    if (found.usecase, found.digest) != (settings.usecase, settings.digest):
+        raise BundleError(f"{settings.store} holds {found.usecase} {found.digest} under the name of another bundle")
+
+
+def main() -> int:
+    """0 once the bundle is there, 1 with a sentence if it cannot be."""
+    log.set_up()
+    try:
+        settings = read_settings(os.environ)
+        fetch(settings)
+    except LifeboatError as error:
+        log.error(str(error))
+        return 1
+    log.info("the bundle is here", usecase=settings.usecase, digest=settings.digest)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,76 @@
+"""Plain JSON requests to an API server, for what a test puts there and looks up."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+Document = dict[str, Any]
+MERGE = "application/merge-patch+json"
+SELDON = "/apis/machinelearning.seldon.io/v1"
+
+
+class Api:
+    """An API server as an administrator sees it.
+
+    Args:
+        api: the client.
+    """
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self.client = api
+
+    def get(self, path: str) -> Document | None:
+        """None where there is none."""
+        try:
+            return self._call("GET", path)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def items(self, path: str) -> list[Document]:
+        found: list[Document] = self._call("GET", path)["items"]
+        return found
+
+    def post(self, path: str, body: Document) -> Document:
+        return self._call("POST", path, body)
+
+    def ensure(self, path: str, body: Document) -> None:
+        """Makes it, or leaves it as it is."""
+        try:
+            self.post(path, body)
+        except ApiException as error:
+            if error.status != 409:
+                raise
+
+    def patch(self, path: str, body: Document) -> Document:
+        return self._call("PATCH", path, body, MERGE)
+
+    def delete(self, path: str) -> None:
+        """At once."""
+        try:
+            self._call("DELETE", path, {"gracePeriodSeconds": 0})
+        except ApiException as error:
+            if error.status != 404:
+                raise
+
+    def _call(self, method: str, path: str, body: Document | None = None, content: str = "application/json") -> Any:
+        return self.client.call_api(
+            path,
+            method,
+            header_params={"Content-Type": content, "Accept": "application/json"},
+            body=body,
+            response_type="object",
+            auth_settings=["BearerToken"],
+            _return_http_data_only=True,
+            _request_timeout=20,
+        )
+
+
+def message(error: ApiException) -> str:
+    """The API server's own words."""
+    return str(json.loads(error.body)["message"])

@@ -1,0 +1,165 @@
+"""A real kube-apiserver on this machine: built from the Go module k8s.io/kubernetes, on Debian's etcd.
+
+The build takes minutes once; its result is kept in $XDG_CACHE_HOME/lifeboat (or ~/.cache/lifeboat).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+VERSION = "1.33.13"
+ADMIN, DEPLOYER = "admin-token", "deploy-step-token"
+SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running API server: its URL and the file of its certificate."""
+
+    url: str
+    certificate: Path
+
+
+def missing() -> list[str]:
+    """The programs that are needed and not here."""
+    needed = ["etcd"] if binary().exists() else ["etcd", "go"]
+    return [name for name in needed if not shutil.which(name, path=_path())]
+
+
+def binary() -> Path:
+    """Where the built server is kept."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "lifeboat" / f"kube-apiserver-{VERSION}"
+
+
+def build() -> Path:
+    """Builds the server if it is not there yet: its module's own dependencies, at the versions it asks for."""
+    target = binary()
+    if target.exists():
+        return target
+    folder = target.parent / f"build-{VERSION}"
+    folder.mkdir(parents=True, exist_ok=True)
+    environment = {**os.environ, "PATH": _path(), "GOFLAGS": "-mod=mod"}
+    (folder / "go.mod").write_text(_go_mod(_staged(folder, environment)))
+    name = "k8s.io/component-base/version.git"
+    stamp = f"-X {name}Version=v{VERSION} -X {name}Major={VERSION.split('.')[0]} -X {name}Minor={VERSION.split('.')[1]}"
+    command = ["go", "build", "-trimpath", "-ldflags", f"-s -w {stamp}", "-o", f"{target}.new"]
+    subprocess.run([*command, "k8s.io/kubernetes/cmd/kube-apiserver"], cwd=folder, env=environment, check=True)
+    Path(f"{target}.new").replace(target)
+    return target
+
+
+def _staged(folder: Path, environment: dict[str, str]) -> list[str]:
+    """The modules that Kubernetes publishes from its own tree: it names them by folders that its module lacks."""
+    (folder / "go.mod").write_text("module lifeboat/kube-apiserver\n")
+    command = ["go", "mod", "download", "-json", f"k8s.io/kubernetes@v{VERSION}"]
+    answer = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
+    line = next(line for line in answer.splitlines() if '"GoMod"' in line)
+    lines = Path(line.split('"')[3]).read_text().splitlines()
+    return [line.split()[0] for line in lines if "=> ./staging/" in line]
+
+
+def _go_mod(staged: list[str]) -> str:
+    replaced = "".join(f"\t{name} => {name} v0.{VERSION.partition('.')[2]}\n" for name in staged)
+    required = f"require k8s.io/kubernetes v{VERSION}\n"
+    return f"module lifeboat/kube-apiserver\n\ngo 1.24.0\n\n{required}\nreplace (\n{replaced})\n"
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Server]:
+    """A server with an empty etcd below a folder, ready."""
+    port, store, peer = free_port(), free_port(), free_port()
+    (folder / "tokens.csv").write_text(
+        f'{ADMIN},admin,1,"system:masters"\n'
+        f"{DEPLOYER},system:serviceaccount:kubeflow:deploy,2,"
+        '"system:serviceaccounts,system:serviceaccounts:kubeflow,system:authenticated"\n'
+    )
+    _write_key(folder / "accounts.key")
+    server = Server(f"https://127.0.0.1:{port}", folder / "apiserver.crt")
+    etcd = [
+        "etcd", f"--data-dir={folder / 'etcd'}", f"--listen-client-urls=http://127.0.0.1:{store}",
+        f"--advertise-client-urls=http://127.0.0.1:{store}", f"--listen-peer-urls=http://127.0.0.1:{peer}",
+        "--unsafe-no-fsync",
+    ]  # fmt: skip
+    apiserver = [
+        str(build()), f"--etcd-servers=http://127.0.0.1:{store}", "--bind-address=127.0.0.1", f"--secure-port={port}",
+        f"--cert-dir={folder}", f"--token-auth-file={folder / 'tokens.csv'}", "--authorization-mode=RBAC",
+        "--service-account-issuer=https://lifeboat.test", f"--service-account-key-file={folder / 'accounts.key'}",
+        f"--service-account-signing-key-file={folder / 'accounts.key'}", "--service-cluster-ip-range=10.0.0.0/24",
+        "--disable-admission-plugins=ServiceAccount", "--kubelet-preferred-address-types=InternalIP",
+        "--endpoint-reconciler-type=none",
+    ]  # fmt: skip
+    with ExitStack() as stack:
+        stack.enter_context(process(etcd, folder / "etcd.log"))
+        one = stack.enter_context(process(apiserver, folder / "apiserver.log"))
+        _wait(server, one, folder / "apiserver.log")
+        yield server
+
+
+@contextmanager
+def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program for the block, its output in a file."""
+    with log.open("wb") as stream:
+        child = subprocess.Popen(command, stdout=stream, stderr=stream, env={**os.environ, "PATH": _path()})
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(server: Server, child: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline and child.poll() is None:
+        try:
+            context = ssl.create_default_context(cafile=str(server.certificate))
+            request = urllib.request.Request(f"{server.url}/readyz", headers={"Authorization": f"Bearer {ADMIN}"})
+            with urllib.request.urlopen(request, timeout=5, context=context):
+                return
+        except OSError:  # not yet
+            time.sleep(0.2)
+    raise AssertionError(f"kube-apiserver is not ready: {log.read_text()[-3000:]}")
+
+
+def self_signed(folder: Path) -> tuple[Path, Path]:
+    """A certificate nobody has to trust, and its key: the API server does not check a kubelet's unless told to."""
+    key = _write_key(folder / "kubelet.key")
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+    certificate = folder / "kubelet.crt"
+    certificate.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    return certificate, folder / "kubelet.key"
+
+
+def _write_key(path: Path) -> rsa.RSAPrivateKey:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
+    return key
+
+
+def _path() -> str:
+    """PATH, and where Go's own installer puts it."""
+    return f"{os.environ['PATH']}:/usr/local/go/bin"
