@@ -225,15 +225,15 @@ class Driver:
 
 @contextmanager
 def _child(command: list[str], environment: dict[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that ends with the block at the latest."""
+    """A process that ends with the block at the latest, and with it those that it started."""
     with log.open("wb") as file:
         try:
-            process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT, process_group=0)
         except OSError as error:
             raise LifeboatError(f"{command[0]} cannot be started: {error.strerror}") from error
     try:
         yield process
     finally:
         if process.poll() is None:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGINT)
         process.wait(30)

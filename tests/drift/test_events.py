@@ -196,11 +196,13 @@ def test_halves_survive_a_restart_and_are_dropped_after_a_time(shop: Shop, tmp_p
         first.post([one, lone, alone])
         first.settled()
         first.kill()
-    with detector(shop.store, tmp_path / "drift.db", "--join-seconds", "1.5") as second:
+    with detector(shop.store, tmp_path / "drift.db") as second:
         second.post([answer])
+        assert second.until(lambda report: report["models"])["models"][0]["rows"] == 3
+        assert second.report()["events"]["refused"] == {}
+    with detector(shop.store, tmp_path / "drift.db", "--join-seconds", "0.5") as third:
         lost = {"no response": 1, "no request": 1}
-        found = second.until(lambda report: report["events"]["refused"] == lost)
-        assert found["models"][0]["rows"] == 3
+        assert third.until(lambda report: report["events"]["refused"] == lost)["models"][0]["rows"] == 3
 
 
 def test_more_than_may_wait_is_answered_503_and_comes_in_later(tmp_path: Path, shop: Shop) -> None:

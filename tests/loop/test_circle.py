@@ -49,8 +49,8 @@ def living_in(folder: Path) -> list[str]:
 
 
 def test_the_circle_closes_by_itself(home: Path, environment: dict[str, str]) -> None:
-    command = [*COMMAND, str(home), "--patience", "240"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=590)
+    command = [*COMMAND, str(home), "--patience", "400"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)
     said = done.stdout
     assert done.returncode == 0, said + done.stderr
     watched = "watched by prometheus and prometheus-alertmanager" if INSTALLED else "watched by an embedded evaluator"
