@@ -144,7 +144,7 @@ def _add_loop(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     text = "drift, alert, retraining, gate and rollout in front of one's eyes, in a home of its own"
     loop = _verb(verbs, "loop", "loop", text)
     _usecase(loop)
-    loop.add_argument("--rate", type=float, default=60.0, help="requests a second (default: 60)")
+    loop.add_argument("--rate", type=float, default=100.0, help="requests a second (default: 100)")
     loop.add_argument("--calm", type=int, default=2, help="windows without an alarm at each end (default: 2)")
     loop.add_argument("--patience", type=float, default=120.0, help="seconds for each part of it (default: 120)")
 

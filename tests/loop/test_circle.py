@@ -62,7 +62,6 @@ def test_the_circle_closes_by_itself(home: Path, environment: dict[str, str]) ->
         place = said.find(words, place)
         assert place >= 0, (words, said)
     assert re.search(r"^ +0  of them failed$", said, re.MULTILINE)
-    assert "alarm for version 2" not in said
     old, new = (int(found) for found in re.findall(r"(\d+)%  after it, the (?:old|new) model", said))
     assert new > old + 10
     [circle] = (home / "loops").iterdir()
