@@ -40,9 +40,10 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
         return control
 
     yield open_control
+    # Before the others leave: a supervisor with nothing to serve ends with its last connection.
+    last = find_supervisor(tmp_path)
     for control in opened:
         control.close()
-    last = find_supervisor(tmp_path)
     if last is not None:
         with last:
             last.stop()
