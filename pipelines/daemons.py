@@ -5,7 +5,6 @@ A daemon holds a lock for as long as it lives, which no process id can tell: an 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.core.errors import DeployError
+from components.core.files import take_lock
 
 LOG_FILE = "log"
 # Kept, so that Python neither warns of a child that outlives its handle nor leaves its end unnoticed.
@@ -48,7 +48,7 @@ class Daemon:
         if not self.folder.is_dir():
             return False
         with self._lock() as descriptor:
-            return not _take(descriptor)
+            return not take_lock(descriptor)
 
     def ensure(self, command: Sequence[str], environment: Mapping[str, str], seconds: float = 30.0) -> None:
         """Starts it unless it runs, and waits until it is ready.
@@ -64,7 +64,7 @@ class Daemon:
         deadline, process = time.monotonic() + seconds, None
         with self._lock() as descriptor:
             while process is None or not _answers(self.ready_url):
-                if process is None and _take(descriptor):
+                if process is None and take_lock(descriptor):
                     process = self._start(command, environment, descriptor)
                 elif process is None and _answers(self.ready_url):
                     return  # somebody else's, who was first
@@ -120,15 +120,6 @@ class Daemon:
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"it said nothing; its log is {self.log}"
-
-
-def _take(descriptor: int) -> bool:
-    """Takes the lock, until the descriptor and all its copies are closed; False if another one holds it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _answers(url: str) -> bool:

@@ -207,6 +207,18 @@ def _number(value: float) -> str:
     return f"{value:.0f}" if float(value).is_integer() and abs(value) <= LARGEST_KEY else f"{value:g}"
 
 
+def is_null(value: object) -> bool:
+    """Whether a table's cell is missing: None, the empty string or NaN."""
+    return value is None or value == "" or value != value  # only NaN differs from itself
+
+
+def json_value(value: Any) -> Any:
+    """A table's cell as JSON says it: null for a missing one, whole numbers without a point."""
+    if is_null(value):
+        return None
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _encodable(text: str) -> bool:
     """Whether it has a UTF-8 form, as a lone surrogate has not: JSON can write one, the model cannot take it."""
     try:

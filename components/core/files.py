@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
@@ -42,3 +43,12 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Writes a UTF-8 file atomically; raises StorageError."""
     write_bytes(path, content.encode())
+
+
+def take_lock(descriptor: int) -> bool:
+    """Takes an open file's lock, until the descriptor and all its copies are closed; False if another one holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from components.core.column import is_null
 from components.core.schema import Schema
 
 _SCALE = 2.0**-64
@@ -59,8 +60,7 @@ def group_names(rows: pa.Table, schema: Schema) -> list[str]:
 
 
 def _group_name(role: str, cell: object) -> str:
-    missing = cell is None or cell == "" or cell != cell  # only NaN differs from itself
-    return "" if missing else f"{role} {cell}"
+    return "" if is_null(cell) else f"{role} {cell}"
 
 
 def positions(groups: list[str], salt: str) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from components.core.bundle import Bundle
+from components.core.column import is_null
 from components.core.errors import BundleError, DataError
 from components.core.schema import Column, Schema
 from components.core.scoring import accepts
@@ -151,6 +152,6 @@ def baseline_probabilities(table: pa.Table, manifest: dict[str, Any]) -> Floats:
 
 def _plain(value: object) -> object:
     """One form for each value: None for any null, float for any number (2 in JSON is 2.0 in the table)."""
-    if value is None or value == "" or value != value:  # only NaN differs from itself
+    if is_null(value):
         return None
     return float(value) if isinstance(value, int | float) else value

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from components.core.column import is_null
 from components.core.labelled import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, load_labelled, no_rows, without_keys
 from components.core.schema import Schema
 from components.core.split import Holdout
@@ -152,7 +153,7 @@ class _Seen:
         self._common: set[int] = set()
 
     def note(self, keys: dict[str, Any], cells: int) -> None:
-        if self._id and _given(keys[self._id]):
+        if self._id and not is_null(keys[self._id]):
             self._by_id.setdefault(keys[self._id], keys)
         first = self._by_cells.setdefault(cells, keys)
         if self._id and keys[self._id] != first[self._id]:
@@ -167,15 +168,11 @@ class _Seen:
         if name in self._by_id:
             return self._by_id[name]
         alike = self._by_cells.get(cells, keys)
-        if self._group and _given(keys[self._group]) and keys[self._group] != alike[self._group]:
+        if self._group and not is_null(keys[self._group]) and keys[self._group] != alike[self._group]:
             return keys
-        if not _given(name) and cells not in self._common:
+        if is_null(name) and cells not in self._common:
             return alike
         return keys if self._group is None else keys | {self._group: alike[self._group]}
-
-
-def _given(key: object) -> bool:
-    return not (key is None or key == "" or key != key)  # only NaN differs from itself
 
 
 def _codes(rows: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
@@ -195,7 +192,7 @@ def _entities(rows: pa.Table, schema: Schema) -> NDArray[np.int64]:
     if schema.id is None:
         return alike
     cells = rows.column(schema.id)
-    given = np.array([_given(cell) for cell in cells.to_pylist()], dtype=bool)
+    given = np.array([not is_null(cell) for cell in cells.to_pylist()], dtype=bool)
     return np.where(given, _codes(rows, [schema.id]), rows.num_rows + alike)
 
 

@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 
 from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
 from components.core.calibration import Calibrated
+from components.core.column import json_value
 from components.core.errors import BundleError
 from components.core.export import export_onnx
 from components.core.schema import Schema
@@ -135,16 +136,10 @@ def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
         nullable = ", ".join(column.name for column in schema.columns if column.nullable)
         raise BundleError(f"the model must answer a row without the nullable columns {nullable}: {error}") from error
     golden = [
-        {"row": {name: _json_value(value) for name, value in row.items()}, "probabilities": answer}
+        {"row": {name: json_value(value) for name, value in row.items()}, "probabilities": answer}
         for row, answer in zip(rows, answers, strict=True)
     ]
     return (json.dumps(golden, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _json_value(value: Any) -> Any:
-    if value == "" or value != value:  # only NaN differs from itself
-        return None
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _manifest(
@@ -197,7 +192,7 @@ def _baseline(usecase: UseCase, table: pa.Table) -> dict[str, Any]:
     label = usecase.schema.label.name
     columns = list(usecase.baseline)
     means = table.group_by(columns, use_threads=False).aggregate([(label, "mean")]).to_pylist()
-    groups = [{"values": [_json_value(row[name]) for name in columns], "rate": row[f"{label}_mean"]} for row in means]
+    groups = [{"values": [json_value(row[name]) for name in columns], "rate": row[f"{label}_mean"]} for row in means]
     overall = float(np.mean(table.column(label).to_numpy()))
     return {
         "columns": columns,

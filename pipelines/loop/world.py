@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.core.column import Column
+from components.core.column import Column, is_null, json_value
 from components.core.files import replacing
 from components.core.reading import read_table
 from components.core.schema import Schema
@@ -108,13 +108,13 @@ class World:
 
     def _case(self, row: dict[str, Any]) -> Case:
         names = [*self._schema.names, *(key.name for key in self._schema.keys)]
-        values = [_plain(row[name]) for name in names]
+        values = [json_value(row[name]) for name in names]
         return Case(names, values, int(row[self._schema.label.name]))
 
 
 def shift(column: Column, value: Any, random: np.random.Generator) -> Any:
     """The value in the other world; null stays null, and every limit of the column holds."""
-    if _plain(value) is None:
+    if is_null(value):
         return None
     if column.categories:
         kind = type(column.categories[0])
@@ -123,9 +123,3 @@ def shift(column: Column, value: Any, random: np.random.Generator) -> Any:
         return value
     moved = float(value) * FACTOR * (1 + SCATTER * random.standard_normal())
     return round(min(max(moved, column.lower), column.upper), 4)
-
-
-def _plain(value: Any) -> Any:
-    if value is None or value == "" or value != value:  # only NaN differs from itself
-        return None
-    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -6,7 +6,6 @@ run goes, whatever became of the trigger that started it; and no process id, whi
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import selectors
@@ -17,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from components.core.files import take_lock
 from pipelines.trigger.alerts import one_line
 from pipelines.trigger.backend import CannotStart, Ended, Going
 from pipelines.trigger.settings import TriggerSettings
@@ -52,7 +52,7 @@ class Local:
         try:
             folder.mkdir(parents=True)
             with (self._folder / LOCK).open("a") as lock, (folder / LOG).open("ab") as log:
-                if not _take(lock.fileno()):
+                if not take_lock(lock.fileno()):
                     raise CannotStart("a run goes that this state knows nothing of")
                 return self._spawn(run, folder, lock.fileno(), log)
         except OSError as error:
@@ -63,7 +63,7 @@ class Local:
             self._child.poll()  # else it stays as a zombie
         folder = self._folder / "runs" / run.id
         with (self._folder / LOCK).open("a") as lock:
-            if not _take(lock.fileno()):
+            if not take_lock(lock.fileno()):
                 return Going(run.handle, str(folder / LOG))
         try:
             return _outcome(json.loads((folder / RESULT).read_text()), folder / LOG)
@@ -86,15 +86,6 @@ class Local:
             self._child.wait()
             raise CannotStart(problem)
         return Going(str(self._child.pid), str(folder / LOG))
-
-
-def _take(lock: int) -> bool:
-    """Locks an open file; False where a living process holds the lock."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _first_words(descriptor: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.core.errors import SettingsError
-from components.core.files import write_text
+from components.core.files import take_lock, write_text
 from components.core.settings import Settings
 
 LOCK, TOKEN, ADDRESS = "trigger.lock", "token", "trigger.json"
@@ -38,11 +37,9 @@ class Place:
         self.folder = trigger_folder(settings)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = (self.folder / LOCK).open("a")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take_lock(self._lock.fileno()):
             self._lock.close()
-            raise SettingsError(f"another trigger is already running for {self.folder}") from None
+            raise SettingsError(f"another trigger is already running for {self.folder}")
 
     def token_file(self) -> Path:
         """The file of a token that only this user can read; made once."""

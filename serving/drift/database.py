@@ -7,7 +7,6 @@ it in the same transaction.
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 import threading
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from components.core.errors import SettingsError
+from components.core.files import take_lock
 
 FORMAT = 1
 LOCK_SECONDS = 5.0
@@ -135,13 +135,9 @@ def _locked(path: Path) -> TextIO:
     except OSError as error:
         raise SettingsError(f"database {path} cannot be written: {error.strerror}") from error
     deadline = time.monotonic() + LOCK_SECONDS
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                file.close()
-                raise SettingsError(f"database {path} is in use by another detector") from None
-            time.sleep(0.1)
-        else:
-            return file
+    while not take_lock(file.fileno()):
+        if time.monotonic() > deadline:
+            file.close()
+            raise SettingsError(f"database {path} is in use by another detector")
+        time.sleep(0.1)
+    return file

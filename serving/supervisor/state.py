@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import SettingsError
+from components.core.files import take_lock
 
 STATE_FILE = "supervisor.json"
 LOCK_FILE = "supervisor.lock"
@@ -30,11 +30,9 @@ class State:
         directory.mkdir(parents=True, exist_ok=True)
         self._file = directory / STATE_FILE
         self._lock = (directory / LOCK_FILE).open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not take_lock(self._lock.fileno()):
             self._lock.close()
-            raise SettingsError(f"another supervisor is already running for {directory}") from None
+            raise SettingsError(f"another supervisor is already running for {directory}")
         self.crashed = self._file.exists()
         self._remove_remains()
         # In a short directory of its own: the path of a socket has at most about a hundred characters.
