@@ -96,19 +96,24 @@ TOOLS_zizmor := zizmor==$(ZIZMOR_VERSION)
 
 REGISTRY ?= lifeboat
 TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 COMPONENT_IMAGES := components preprocess train evaluate deploy tracking
 SERVING_IMAGES := model-server drift-detector retrain-trigger
 
 .PHONY: images
 images: $(COMPONENT_IMAGES:%=image-%) $(SERVING_IMAGES:%=image-%) ## build every image (REGISTRY=, TAG=); PUSH=1 pushes them and prints their digests
 
-# BUILD_ARGS: for a network or a base image of your own.
+# BUILD_ARGS: for a network or a base image of your own. ATTESTED=FILE pushes by digest alone, with a bill of materials and
+# the provenance, and writes what BuildKit says of it to FILE (needs buildx); CI does (.github/tools/images.py).
+OUTPUT = $(if $(ATTESTED),--platform linux/amd64 --sbom=true --provenance=mode=max --metadata-file $(ATTESTED) \
+	--output type=image$(COMMA)name=$(REGISTRY)/$*$(COMMA)push=true$(COMMA)push-by-digest=true$(COMMA)oci-mediatypes=true,--tag $(REGISTRY)/$*:$(TAG))
+COMMA := ,
 image-%:
-	@DOCKER_BUILDKIT=1 docker build --quiet --target $* --tag $(REGISTRY)/$*:$(TAG) $(BUILD_ARGS) \
+	@DOCKER_BUILDKIT=1 docker build --quiet --target $* $(BUILD_ARGS) \
 		--file $(if $(filter $*,$(SERVING_IMAGES)),serving,components)/Dockerfile \
-		--build-arg REVISION=$(shell git rev-parse HEAD) --build-arg VERSION=$(TAG) . >/dev/null
+		--build-arg REVISION=$(REVISION) --build-arg VERSION=$(TAG) $(OUTPUT) . >/dev/null
 	@$(if $(PUSH),docker push --quiet $(REGISTRY)/$*:$(TAG) >/dev/null)
-	@docker image inspect --format '$(REGISTRY)/$*:$(TAG)  {{.Size}} bytes  {{range .RepoDigests}}{{.}}{{else}}not pushed: {{.Id}}{{end}}' $(REGISTRY)/$*:$(TAG)
+	@$(if $(ATTESTED),,docker image inspect --format '$(REGISTRY)/$*:$(TAG)  {{.Size}} bytes  {{range .RepoDigests}}{{.}}{{else}}not pushed: {{.Id}}{{end}}' $(REGISTRY)/$*:$(TAG))
 
 .PHONY: platform
 platform: ## install everything on top of a cluster (ENV=staging; ARGS=--dry-run shows the commands)
