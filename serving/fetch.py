@@ -7,34 +7,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from components.core.bundle import FILES, MANIFEST, open_bundle
 from components.core.errors import BundleError, LifeboatError, SettingsError
+from components.core.options import from_environment, option, parse_texts
 from components.core.storage import S3, open_storage
 from serving.server import log
 
 PREFIX = "LIFEBOAT_FETCH_"
 
 
-def _setting(default: str, text: str, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class Settings:
     """See each field's help."""
 
-    store: str = _setting("", "directory or s3://bucket/prefix of the bundles")
-    usecase: str = _setting("", "use case of the bundle")
-    digest: str = _setting("", "digest of the bundle")
-    target: str = _setting("", "directory to bring it to")
-    s3_endpoint: str = _setting("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
-    s3_access_key: str = _setting("", "access key of the S3 endpoint")
-    s3_secret_key: str = _setting("", "secret key of the S3 endpoint", secret=True)
-    s3_region: str = _setting("", "region of the S3 endpoint, where it asks for one")
+    store: str = option("", "directory or s3://bucket/prefix of the bundles")
+    usecase: str = option("", "use case of the bundle")
+    digest: str = option("", "digest of the bundle")
+    target: str = option("", "directory to bring it to")
+    s3_endpoint: str = option("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
+    s3_access_key: str = option("", "access key of the S3 endpoint")
+    s3_secret_key: str = option("", "secret key of the S3 endpoint", secret=True)
+    s3_region: str = option("", "region of the S3 endpoint, where it asks for one")
 
     def __post_init__(self) -> None:
         for name in ("store", "usecase", "digest", "target"):
@@ -48,12 +44,7 @@ class Settings:
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """Makes the settings; raises SettingsError."""
-    known = {PREFIX + spec.name.upper(): spec.name for spec in fields(Settings)}
-    given = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
-    for name in sorted(given):
-        if name not in known:
-            raise SettingsError(f"{name} is no setting; the settings are {', '.join(sorted(known))}")
-    return Settings(**{known[name]: text for name, text in given.items() if text})
+    return Settings(**parse_texts(Settings, PREFIX, from_environment(Settings, PREFIX, environment)))
 
 
 def fetch(settings: Settings) -> None:

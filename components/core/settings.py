@@ -1,8 +1,7 @@
 """Settings of the steps and the command line: one frozen object, read once by each program's main.
 
-Each has a name, a default and a help text below; the variable is `LIFEBOAT_` and the name in capitals. A variable with
-that prefix that is no setting is an error, since it is a mistyped one; an empty one counts as unset. (The services have
-settings of their own, with the prefixes of `SERVICES`.)
+They have no flags, only variables (`core.options`). The services have settings of their own, with the prefixes of
+`SERVICES`.
 """
 
 from __future__ import annotations
@@ -13,11 +12,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from components.core import options
 from components.core.errors import SettingsError
+from components.core.options import option
 from components.core.storage import S3
 
 PREFIX = "LIFEBOAT_"
@@ -39,59 +40,50 @@ LIBRARIES = {
 }
 
 
-def _setting(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
-
-
-def _secret(text: str) -> Any:
-    """A setting that is, or may hold, a password: it stands in no repr."""
-    return field(default="", repr=False, metadata={"help": text})
-
-
 @dataclass(frozen=True)
 class Settings:
     """See each field's help."""
 
-    home: str = _setting(".lifeboat", "directory of all local state: runs, registry, bundles, logs")
-    tracking_uri: str = _secret("MLflow tracking server or database; SQLite under home unless set")
-    store: str = _setting("", "directory or s3://bucket/prefix of the bundles; under home unless set")
-    s3_endpoint: str = _setting("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
-    s3_access_key: str = _setting("", "access key of the S3 endpoint")
-    s3_secret_key: str = _secret("secret key of the S3 endpoint")
-    s3_region: str = _setting("", "region of the S3 endpoint, where it asks for one")
-    host: str = _setting("127.0.0.1", "address the local model server listens on")
-    port: int = _setting(9000, "port of the local model server")
-    metrics_port: int = _setting(6000, "port of its metrics")
-    serving_python: str = _setting("", "Python of the serving environment; the one in .venvs/serving unless set")
-    detector_port: int = _setting(9010, "port of the local drift detector")
-    detector_python: str = _setting(
+    home: str = option(".lifeboat", "directory of all local state: runs, registry, bundles, logs")
+    tracking_uri: str = option("", "MLflow tracking server or database; SQLite under home unless set", secret=True)
+    store: str = option("", "directory or s3://bucket/prefix of the bundles; under home unless set")
+    s3_endpoint: str = option("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
+    s3_access_key: str = option("", "access key of the S3 endpoint")
+    s3_secret_key: str = option("", "secret key of the S3 endpoint", secret=True)
+    s3_region: str = option("", "region of the S3 endpoint, where it asks for one")
+    host: str = option("127.0.0.1", "address the local model server listens on")
+    port: int = option(9000, "port of the local model server")
+    metrics_port: int = option(6000, "port of its metrics")
+    serving_python: str = option("", "Python of the serving environment; the one in .venvs/serving unless set")
+    detector_port: int = option(9010, "port of the local drift detector")
+    detector_python: str = option(
         "", f"Python of the detector's environment, or {NO_DETECTOR}; the one in .venvs/drift unless set"
     )
-    code_commit: str = _setting("", "commit of the code, for the lineage; asked of git unless set")
-    kfp_host: str = _setting("", "URL of the Kubeflow Pipelines API")
-    kfp_token: str = _secret("bearer token of that API")
-    kfp_token_file: str = _setting("", "file that holds the bearer token")
-    kfp_namespace: str = _setting("", "namespace of the runs, where Kubeflow has several users")
-    namespace: str = _setting("lifeboat", "Kubernetes namespace of the model servers")
-    deployment: str = _setting("", "name of the SeldonDeployment; the use case's unless set")
-    server_image: str = _setting("", "image of the model server; that of the cluster's template unless set")
-    predictor_url: str = _setting(
+    code_commit: str = option("", "commit of the code, for the lineage; asked of git unless set")
+    kfp_host: str = option("", "URL of the Kubeflow Pipelines API")
+    kfp_token: str = option("", "bearer token of that API", secret=True)
+    kfp_token_file: str = option("", "file that holds the bearer token")
+    kfp_namespace: str = option("", "namespace of the runs, where Kubeflow has several users")
+    namespace: str = option("lifeboat", "Kubernetes namespace of the model servers")
+    deployment: str = option("", "name of the SeldonDeployment; the use case's unless set")
+    server_image: str = option("", "image of the model server; that of the cluster's template unless set")
+    predictor_url: str = option(
         "http://{deployment}-{predictor}.{namespace}.svc.cluster.local:8000",
         "URL where the deploy step reaches one predictor, a template",
     )
-    ingress_url: str = _setting("", "URL of the ingress in front of Seldon, where there is one")
-    prometheus_url: str = _setting(
+    ingress_url: str = option("", "URL of the ingress in front of Seldon, where there is one")
+    prometheus_url: str = option(
         "http://prometheus-operated.monitoring.svc.cluster.local:9090", "URL of the Prometheus that judges a canary"
     )
-    rollout: str = _setting("canary", "how a version takes over on Kubernetes: canary, shadow, or switch (no Istio)")
-    rollout_steps: str = _setting("10,25,50", "percentages of the traffic that a canary gets, in turn")
-    rollout_window: int = _setting(300, "seconds that each step is watched")
-    rollout_patience: int = _setting(600, "seconds until a version is up, and until a step has enough requests")
-    rollout_requests: int = _setting(200, "requests that a step is judged on at least")
-    rollout_error_ratio: float = _setting(0.01, "how much larger the share of failed requests may be, 0 to 1")
-    rollout_latency_ratio: float = _setting(1.5, "how many times as slow the 99th percentile may be")
-    rollout_latency_seconds: float = _setting(0.05, "a 99th percentile that is no objection however it compares")
-    rollout_score_distance: float = _setting(0.2, "largest Kolmogorov distance of the scores, 0 to 1")
+    rollout: str = option("canary", "how a version takes over on Kubernetes: canary, shadow, or switch (no Istio)")
+    rollout_steps: str = option("10,25,50", "percentages of the traffic that a canary gets, in turn")
+    rollout_window: int = option(300, "seconds that each step is watched")
+    rollout_patience: int = option(600, "seconds until a version is up, and until a step has enough requests")
+    rollout_requests: int = option(200, "requests that a step is judged on at least")
+    rollout_error_ratio: float = option(0.01, "how much larger the share of failed requests may be, 0 to 1")
+    rollout_latency_ratio: float = option(1.5, "how many times as slow the 99th percentile may be")
+    rollout_latency_seconds: float = option(0.05, "a 99th percentile that is no objection however it compares")
+    rollout_score_distance: float = option(0.2, "largest Kolmogorov distance of the scores, 0 to 1")
 
     @property
     def home_path(self) -> Path:
@@ -159,7 +151,7 @@ def _made(environment: str) -> str:
 
 def variable(name: str) -> str:
     """The environment variable of a setting."""
-    return PREFIX + name.upper()
+    return options.variable(PREFIX, name)
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
@@ -175,40 +167,20 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         for name, value in LIBRARIES.items():
             os.environ.setdefault(name, value)
         environment = os.environ
-    known = {variable(spec.name): spec for spec in fields(Settings)}
-    given = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
-    unknown = sorted(name for name in given if name not in known and not name.startswith(SERVICES))
-    if unknown:
-        raise SettingsError(f"{unknown[0]} is no setting; the settings are {', '.join(sorted(known))}")
-    return Settings(
-        **{spec.name: _convert(name, given[name], spec.default) for name, spec in known.items() if given.get(name)}
-    )
+    texts = options.from_environment(Settings, PREFIX, environment, SERVICES)
+    values = options.parse_texts(Settings, PREFIX, texts)
+    for name, value in values.items():
+        _check(name, value, texts[name])
+    return Settings(**values)
 
 
-def _convert(name: str, text: str, default: Any) -> Any:
-    if isinstance(default, float):
-        return _number(name, text)
-    if not isinstance(default, int):
-        return text
-    try:
-        whole = int(text)
-    except ValueError:
-        raise SettingsError(f"{name} is {text!r}, not a whole number") from None
-    if name.endswith("PORT") and not 0 < whole < 65536:
-        raise SettingsError(f"{name} is {whole}, a port is 1 to 65535")
-    if whole < 1:
-        raise SettingsError(f"{name} is {whole}, it must be 1 or more")
-    return whole
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise SettingsError(f"{name} is {text!r}, not a number") from None
-    if not 0 <= number < math.inf:
-        raise SettingsError(f"{name} is {text}, it must be 0 or more")
-    return number
+def _check(name: str, value: Any, text: str) -> None:
+    if isinstance(value, float) and not 0 <= value < math.inf:
+        raise SettingsError(f"{variable(name)} is {text}, it must be 0 or more")
+    if isinstance(value, int) and name.endswith("port") and not 0 < value < 65536:
+        raise SettingsError(f"{variable(name)} is {value}, a port is 1 to 65535")
+    if isinstance(value, int) and value < 1:
+        raise SettingsError(f"{variable(name)} is {value}, it must be 1 or more")
 
 
 def _git_commit() -> str:

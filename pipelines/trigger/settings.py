@@ -1,8 +1,7 @@
 """The trigger's settings: one frozen object, read once from flags, the environment and defaults.
 
-A flag wins over the environment, where a setting is `LIFEBOAT_TRIGGER_` and its name in capitals; another variable with
-that prefix is an error, since it is a mistyped one. What the trigger shares with the rest (home, the Kubeflow host, the
-ports of the model server) are settings of `components.core.settings`.
+`core.options` says how. What the trigger shares with the rest (home, the Kubeflow host, the ports of the model server)
+are settings of `components.core.settings`.
 """
 
 from __future__ import annotations
@@ -12,45 +11,45 @@ import ipaddress
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Any
 
+from components.core import options
 from components.core.errors import SettingsError
 from components.core.images import COMPONENTS_IMAGE
+from components.core.options import option
 from pipelines.cli.arguments import add_pipeline_arguments, pipeline_arguments
 
 PREFIX = "LIFEBOAT_TRIGGER_"
+# Before the names in what is parsed: the command line puts names of its own there.
+_GROUP = "trigger_"
 BACKENDS = ("local", "kubeflow")
 MINIMUM = {"max_body": 1, "request_seconds": 0.1, "timeout_seconds": 1, "poll_seconds": 0.1, "cooldown_seconds": 0,
            "daily_limit": 1, "every_seconds": 0}  # fmt: skip
-
-
-def _setting(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
 class TriggerSettings:
     """See each field's help."""
 
-    host: str = _setting("127.0.0.1", "address to listen on")
-    port: int = _setting(9020, "port to listen on; 0 lets the system choose")
-    token_file: str = _setting("", "file of the bearer token; one is made under home if the host is a loopback address")
-    state: str = _setting("", "SQLite file of requests and runs; under home unless set")
-    cooldown_seconds: float = _setting(3600.0, "shortest time between the starts of two runs")
-    daily_limit: int = _setting(4, "runs started within 24 hours at most")
-    every_seconds: float = _setting(0.0, "longest time without a run before one is started; 0 for no schedule")
-    timeout_seconds: float = _setting(7200.0, "time after which a run is ended")
-    backend: str = _setting("local", "where runs go: local or kubeflow")
-    usecase: str = _setting("titanic", "use case to retrain: its name, or dotted module")
-    model: str = _setting("", "label `model` of the alerts that mean this use case; its name unless set")
-    arguments: str = _setting("", "further flags of `lifeboat run` or `submit`: --data, --seed, --require")
-    command: str = _setting("", "command line of lifeboat for local runs; this installation's unless set")
-    image: str = _setting(COMPONENTS_IMAGE, "the components' image for Kubeflow, by digest for a cluster")
-    target: str = _setting("kubernetes", "where a Kubeflow run's deploy step ships to")
-    max_body: int = _setting(1024 * 1024, "largest request body in bytes")
-    request_seconds: float = _setting(10.0, "time for a request to arrive whole")
-    poll_seconds: float = _setting(15.0, "time between two looks at a Kubeflow run")
+    host: str = option("127.0.0.1", "address to listen on")
+    port: int = option(9020, "port to listen on; 0 lets the system choose")
+    token_file: str = option("", "file of the bearer token; one is made under home if the host is a loopback address")
+    state: str = option("", "SQLite file of requests and runs; under home unless set")
+    cooldown_seconds: float = option(3600.0, "shortest time between the starts of two runs")
+    daily_limit: int = option(4, "runs started within 24 hours at most")
+    every_seconds: float = option(0.0, "longest time without a run before one is started; 0 for no schedule")
+    timeout_seconds: float = option(7200.0, "time after which a run is ended")
+    backend: str = option("local", "where runs go: local or kubeflow")
+    usecase: str = option("titanic", "use case to retrain: its name, or dotted module")
+    model: str = option("", "label `model` of the alerts that mean this use case; its name unless set")
+    arguments: str = option("", "further flags of `lifeboat run` or `submit`: --data, --seed, --require")
+    command: str = option("", "command line of lifeboat for local runs; this installation's unless set")
+    image: str = option(COMPONENTS_IMAGE, "the components' image for Kubeflow, by digest for a cluster")
+    target: str = option("kubernetes", "where a Kubeflow run's deploy step ships to")
+    max_body: int = option(1024 * 1024, "largest request body in bytes")
+    request_seconds: float = option(10.0, "time for a request to arrive whole")
+    poll_seconds: float = option(15.0, "time between two looks at a Kubeflow run")
 
     def __post_init__(self) -> None:
         for name, least in MINIMUM.items():
@@ -118,17 +117,12 @@ def _split(name: str, text: str) -> list[str]:
 
 def variable(name: str) -> str:
     """The environment variable of a setting."""
-    return PREFIX + name.upper()
+    return options.variable(PREFIX, name)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds a flag for each setting; `read_settings` reads them."""
-    for spec in fields(TriggerSettings):
-        default = "none" if spec.default == "" else spec.default
-        text = f"{spec.metadata['help']} (default: {default}; or {variable(spec.name)})"
-        parser.add_argument(
-            f"--{spec.name.replace('_', '-')}", dest=f"trigger_{spec.name}", metavar=spec.name.upper(), help=text
-        )
+    options.add_flags(parser, TriggerSettings, PREFIX, _GROUP)
 
 
 def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> TriggerSettings:
@@ -141,21 +135,6 @@ def read_settings(flags: Mapping[str, Any], environment: Mapping[str, str]) -> T
     Raises:
         SettingsError: a variable is unknown or a value is not valid.
     """
-    known = {variable(spec.name): spec for spec in fields(TriggerSettings)}
-    unknown = sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
-    if unknown:
-        raise SettingsError(f"{unknown[0]} is no setting; the settings are {', '.join(sorted(known))}")
-    chosen: dict[str, Any] = {}
-    for name, spec in known.items():
-        flag = flags.get(f"trigger_{spec.name}")
-        text = environment.get(name) if flag is None else flag
-        if text:
-            chosen[spec.name] = _convert(name, text, type(spec.default))
-    return TriggerSettings(**chosen)
-
-
-def _convert(name: str, text: str, kind: type) -> Any:
-    try:
-        return kind(text)
-    except ValueError:
-        raise SettingsError(f"{name} is {text!r}, not a {'whole ' if kind is int else ''}number") from None
+    texts = options.from_environment(TriggerSettings, PREFIX, environment)
+    texts |= options.given_flags(TriggerSettings, flags, _GROUP)
+    return TriggerSettings(**options.parse_texts(TriggerSettings, PREFIX, texts))

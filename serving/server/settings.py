@@ -1,24 +1,24 @@
 """The model server's settings: one frozen object, read once from flags, the environment and defaults.
 
-A flag wins over the environment. A field's metadata holds its help and, where Seldon sets one, the name of
-Seldon's variable. Any setting can also come from `LIFEBOAT_` and its name in capitals; another variable
-with that prefix is an error, since it is a mistyped one.
+`core.options` says how. A field's metadata holds its help and, where Seldon sets one, the name of Seldon's variable,
+which gives way to ours.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from components.core.errors import SettingsError
+from components.core.options import add_flags, from_environment, given_flags, option, parse_texts
 
 PREFIX = "LIFEBOAT_SERVER_"
 
 
-def _setting(default: Any, text: str, seldon: str | None = None) -> Any:
-    return field(default=default, metadata={"help": text, "seldon": seldon})
+def _setting(default: Any, text: str, seldon: str = "") -> Any:
+    return option(default, text, seldon=seldon)
 
 
 @dataclass(frozen=True)
@@ -76,28 +76,19 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         SettingsError: a variable is unknown or a value is not of its type.
         SystemExit: a flag is unknown (2) or help was asked for (0).
     """
-    chosen = from_environment(environment)
-    for name, text in vars(_parser().parse_args(arguments)).items():
-        if text is not None:
-            chosen[name] = text
+    parser = argparse.ArgumentParser(prog="python -m serving.server", description="Serve one bundle over HTTP.")
+    add_flags(parser, Settings, PREFIX)
+    flags = given_flags(Settings, vars(parser.parse_args(arguments)))
+    chosen = _seldons(environment) | from_environment(Settings, PREFIX, environment) | flags
     if not chosen.get("bundle"):
         raise SettingsError("no bundle: give --bundle DIR or LIFEBOAT_SERVER_BUNDLE")
     return from_texts(chosen)
 
 
-def from_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings that the environment names, Seldon's variables giving way to ours."""
-    known = {PREFIX + spec.name.upper(): spec.name for spec in fields(Settings)}
-    ours = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
-    unknown = sorted(set(ours) - set(known))
-    if unknown:
-        raise SettingsError(f"{unknown[0]} is no setting; the settings are {', '.join(sorted(known))}")
-    seldon = {
-        spec.name: environment[spec.metadata["seldon"]]
-        for spec in fields(Settings)
-        if environment.get(spec.metadata["seldon"] or "")
-    }
-    return {**seldon, **{known[name]: text for name, text in ours.items()}}
+def _seldons(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings that Seldon's variables give."""
+    found = {spec.name: environment.get(spec.metadata["seldon"]) for spec in fields(Settings)}
+    return {name: text for name, text in found.items() if text}
 
 
 def from_texts(texts: Mapping[str, str]) -> Settings:
@@ -106,27 +97,4 @@ def from_texts(texts: Mapping[str, str]) -> Settings:
     Raises:
         SettingsError: a name is unknown or a text does not convert.
     """
-    specs = {spec.name: spec for spec in fields(Settings)}
-    unknown = sorted(set(texts) - set(specs))
-    if unknown:
-        raise SettingsError(f"{unknown[0]} is no setting; the settings are {', '.join(specs)}")
-    return Settings(**{name: _convert(name, text, type(specs[name].default)) for name, text in texts.items()})
-
-
-def _convert(name: str, text: str, kind: type) -> Any:
-    if kind is bool:
-        if text.lower() not in ("true", "false", "1", "0"):
-            raise SettingsError(f"{name} is {text!r}, not true or false")
-        return text.lower() in ("true", "1")
-    try:
-        return kind(text)
-    except ValueError:
-        raise SettingsError(f"{name} is {text!r}, not a {kind.__name__}") from None
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m serving.server", description="Serve one bundle over HTTP.")
-    for spec in fields(Settings):
-        text = f"{spec.metadata['help']} (default: {spec.default!r})".replace("%", "%%")
-        parser.add_argument(f"--{spec.name.replace('_', '-')}", metavar=type(spec.default).__name__, help=text)
-    return parser
+    return Settings(**parse_texts(Settings, PREFIX, texts))

@@ -32,12 +32,12 @@ def test_a_flag_wins_over_the_environment() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "sentence"),
     [
-        ("PORT", "x", "port is 'x', not a whole number"),
+        ("PORT", "x", "LIFEBOAT_DRIFT_PORT is 'x', not a whole number"),
         ("PORT", "70000", "port is 70000, a port is 0 to 65535"),
         ("WINDOW", "3", "LIFEBOAT_DRIFT_WINDOW is no setting"),
         ("LIVE_ROWS", "0", "live_rows is 0, it must be above 0"),
         ("EXPORT_SECONDS", "nan", "export_seconds is nan, it must be above 0"),
-        ("LOG_REQUESTS", "maybe", "log_requests is 'maybe', not true or false"),
+        ("LOG_REQUESTS", "maybe", "LIFEBOAT_DRIFT_LOG_REQUESTS is 'maybe', not true or false"),
         ("STORE", "", "no store: give --store or LIFEBOAT_DRIFT_STORE"),
         ("STORE", "ftp://x", "only a path, file:// and s3:// are known"),
         ("REPLY_URL", "ftp://x", "reply_url is 'ftp://x': not an http or https URL"),

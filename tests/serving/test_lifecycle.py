@@ -82,7 +82,7 @@ def test_settings_come_from_flags_then_the_environment_then_seldon(bundle: Path)
     assert settings == Settings(bundle="b", max_rows=7, port=9100, metrics_port=6100)
     with pytest.raises(SettingsError, match="LIFEBOAT_SERVER_MAX_ROW is no setting"):
         read_settings(["--bundle", "b"], {"LIFEBOAT_SERVER_MAX_ROW": "5"})
-    with pytest.raises(SettingsError, match="port is 'many', not a int"):
+    with pytest.raises(SettingsError, match="LIFEBOAT_SERVER_PORT is 'many', not a whole number"):
         read_settings(["--bundle", "b", "--port", "many"], {})
     with pytest.raises(SettingsError, match="workers is 0, the least is 1"):
         read_settings(["--bundle", "b", "--workers", "0"], {})
