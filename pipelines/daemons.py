@@ -20,8 +20,8 @@ from components.core.errors import DeployError
 from components.core.files import take_lock
 
 LOG_FILE = "log"
-# Kept, so that Python neither warns of a child that outlives its handle nor leaves its end unnoticed.
-_started: list[subprocess.Popen[bytes]] = []
+# Kept: Python warns of a child that outlives its handle.
+started: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Daemon:
             except OSError as error:
                 raise DeployError(f"the {self.name} cannot be started with {command[0]}: {error.strerror}") from error
         (self.folder / "pid").write_text(str(process.pid))
-        _started.append(process)
+        started.append(process)
         return process
 
     def _check(self, process: subprocess.Popen[bytes] | None, left: float) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 STARTUP_SECONDS = 20.0
 
-# Kept, so that Python neither warns of a child that outlives its handle nor leaves its end unnoticed.
-_daemons: list[subprocess.Popen[bytes]] = []
+# Kept: Python warns of a child that outlives its handle.
+started: list[subprocess.Popen[bytes]] = []
 
 
 def launch(command: list[str], log: Path) -> str | None:
@@ -26,7 +26,7 @@ def launch(command: list[str], log: Path) -> str | None:
             )  # fmt: skip
         except OSError as error:
             return f"the supervisor cannot be started with {command[0]}: {error.strerror}"
-        _daemons.append(daemon)
+        started.append(daemon)
         theirs.close()
         line = _first_line(ours.fileno(), STARTUP_SECONDS)
     return _reason(line, log)

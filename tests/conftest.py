@@ -7,6 +7,8 @@ import os
 import pytest
 
 from components.core.settings import LIBRARIES
+from pipelines import daemons
+from serving import launch
 
 for _name, _value in LIBRARIES.items():
     os.environ.setdefault(_name, _value)
@@ -22,3 +24,9 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+
+
+def pytest_sessionfinish() -> None:
+    """Collects the daemons that tests started and ended, of which Python would otherwise warn as still running."""
+    for process in (*launch.started, *daemons.started):
+        process.poll()
