@@ -4,8 +4,9 @@
 #   terraform/platform.sh staging             install or upgrade
 #   terraform/platform.sh staging --dry-run   print the commands; needs no tool, no account and no cluster
 #
-# Istio, Seldon Core's operator, kube-prometheus-stack, Kubeflow Pipelines, the databases' grants, the keys to the buckets,
-# every Secret that docs/kubernetes.md lists for GKE, and Lifeboat's own overlay. Versions are pinned here and in platform/.
+# Istio, Seldon Core's operator, kube-prometheus-stack and prometheus-adapter, Kubeflow Pipelines, the databases' grants, the
+# keys to the buckets, every Secret that docs/kubernetes.md lists for GKE, and Lifeboat's own overlay. Versions are pinned here
+# and in platform/.
 set -euo pipefail
 
 readonly ISTIO_VERSION=1.30.5
@@ -13,6 +14,7 @@ readonly ISTIO_CHARTS=https://blob.istio.io/istio-release/charts
 readonly SELDON_VERSION=1.17.1 # the last one under Apache-2.0
 readonly SELDON_CHARTS=https://storage.googleapis.com/seldon-charts
 readonly PROMETHEUS_VERSION=87.17.0
+readonly ADAPTER_VERSION=5.3.0
 readonly PROMETHEUS_CHARTS=https://prometheus-community.github.io/helm-charts
 readonly KFP_VERSION=2.17.0 # platform/kfp/kustomization.yaml says the same
 
@@ -47,6 +49,7 @@ main() {
   step "Secrets" secrets
   step "Istio ${ISTIO_VERSION}" istio
   step "kube-prometheus-stack ${PROMETHEUS_VERSION}" prometheus
+  step "prometheus-adapter ${ADAPTER_VERSION}" adapter
   step "Seldon Core ${SELDON_VERSION}" seldon
   step "grants in the database" database_grants
   step "Kubeflow Pipelines ${KFP_VERSION}" kubeflow
@@ -209,6 +212,12 @@ prometheus() {
   chart monitoring kube-prometheus-stack "$PROMETHEUS_VERSION" "$PROMETHEUS_CHARTS" monitoring \
     --values "$here/platform/prometheus.yaml" \
     --set-string "prometheus.prometheusSpec.externalLabels.runbooks=https://github.com/${repository}/blob/main/docs/runbooks"
+}
+
+# For the component `autoscaling`. Custom metrics have one source in a cluster: another adapter would have to give ours, too.
+adapter() {
+  chart prometheus-adapter prometheus-adapter "$ADAPTER_VERSION" "$PROMETHEUS_CHARTS" monitoring \
+    --values "$here/platform/prometheus-adapter.yaml"
 }
 
 seldon() {

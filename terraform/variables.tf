@@ -53,6 +53,7 @@ variable "binary_authorization" {
       "quay.io/prometheus/*",
       "registry.k8s.io/ingress-nginx/*",
       "registry.k8s.io/kube-state-metrics/*",
+      "registry.k8s.io/prometheus-adapter/*",
     ])
   })
   default  = {}

@@ -122,7 +122,8 @@ def test_the_platforms_dry_run_shows_each_part_with_its_version() -> None:
     parts = [
         "== kubectl's way in", "== storage class", "gcloud storage hmac create", "secret generic s3-model-server",
         "secret generic mlflow-database", "secret generic lifeboat-trigger", "istiod --install --version 1.30.5",
-        "kube-prometheus-stack --install --version 87.17.0", "seldon-core-operator --install --version 1.17.1",
+        "kube-prometheus-stack --install --version 87.17.0", "prometheus-adapter --install --version 5.3.0",
+        "seldon-core-operator --install --version 1.17.1",
         "job/database-grants", "cluster-scoped-resources\\?ref=2.17.0",
         "kustomize terraform/platform/kfp", "kustomize/overlays/staging",
     ]  # fmt: skip
@@ -156,7 +157,8 @@ def test_the_platform_is_installed_with_every_placeholder_filled_in(installed: t
     calls = Path(stand_ins["CALLS"]).read_text()
     assert "externalLabels.runbooks=https://github.com/the-github_repository/blob/main/docs/runbooks\n" in calls
     releases = re.findall(r"^helm upgrade (\S+)", calls, re.MULTILINE)
-    assert releases == ["istio-base", "istio-cni", "istiod", "istio-ingressgateway", "monitoring", "seldon-core"]
+    charts = ["monitoring", "prometheus-adapter", "seldon-core"]
+    assert releases == ["istio-base", "istio-cni", "istiod", "istio-ingressgateway", *charts]
 
 
 def test_a_key_is_made_once_and_is_never_shown(installed: tuple[str, dict[str, str]]) -> None:
