@@ -14,6 +14,7 @@ from tests.infra.kustomize.build import (
     KUSTOMIZE,
     OVERLAYS,
     containers,
+    model,
     one,
     overlay,
     pods,
@@ -129,7 +130,7 @@ def test_checkov_finds_nothing_that_is_not_excused_in_place_with_a_reason(name, 
     """The model's pod as well, in the Deployment that Seldon's operator makes of it."""
     resources = [resource for resource in overlay(name) if resource["kind"] != "SeldonDeployment"]
     ((_, where, labels, pod),) = [found for found in pods(overlay(name)) if found[0] == "model-template"]
-    own = predictor(overlay(name))["componentSpecs"][0]["metadata"]["annotations"]
+    own = model(overlay(name))["metadata"]["annotations"]
     meta = {"name": "model", "namespace": where, "labels": labels, "annotations": own}
     template = {"metadata": {"labels": labels}, "spec": pod}
     spec = {"selector": {"matchLabels": labels}, "template": template}
