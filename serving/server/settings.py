@@ -41,7 +41,9 @@ class Settings:
     max_connections: int = _setting(1024, "open connections of a process; one more is answered 503")
     max_pending: int = _setting(256, "requests of a process that wait at a time; one more is answered 503")
     request_seconds: float = _setting(10.0, "time for a request to arrive whole")
-    keep_alive_seconds: float = _setting(75.0, "time an idle connection is kept")
+    # Longer than the 90 s of Go's clients, such as Seldon's executor: who closes first may close on a request, and
+    # a POST is not sent again.
+    keep_alive_seconds: float = _setting(120.0, "time an idle connection is kept")
     drain_idle_seconds: float = _setting(2.0, "time an idle connection is kept while the server drains")
     drain_seconds: float = _setting(20.0, "time after which a draining server ends whatever is unanswered")
     spin_us: int = _setting(
