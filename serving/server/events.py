@@ -107,14 +107,16 @@ class Events:
 
     def predicted(self, request: Request, response: Response, puid: str) -> None:
         """Takes a prediction, unless its client asked not to."""
-        if request.headers.get(b"seldon-skip-logging", b"").lower() == b"true":
+        if _unlogged(request):
             return
         now = time.time()
         self._put(Event(REQUEST, puid, now, *_as_sent(request)))
         self._put(Event(RESPONSE, puid, now, response.content_type, response.body))
 
     def judged(self, request: Request, puid: str) -> None:
-        """Takes a feedback."""
+        """Takes a feedback, unless its client asked not to."""
+        if _unlogged(request):
+            return
         self._put(Event(FEEDBACK, puid, time.time(), *_as_sent(request)))
 
     def begin(self) -> None:
@@ -184,6 +186,11 @@ class Events:
             # Checked when it was read or written, so it goes in as it is.
             return {**document, "data": orjson.Fragment(event.body)}
         return {**document, "data_base64": b64encode(event.body).decode()}
+
+
+def _unlogged(request: Request) -> bool:
+    """Whether the client asked not to be logged, in one of the words that Seldon's executor knows."""
+    return request.headers.get(b"seldon-skip-logging", b"").lower() in (b"true", b"on", b"1")
 
 
 def _as_sent(request: Request) -> tuple[bytes, bytes]:

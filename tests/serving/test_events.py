@@ -97,6 +97,18 @@ def test_request_response_and_feedback_arrive_with_the_attributes_of_seldons_log
         assert counted(running.url, "sent") == 3
 
 
+@pytest.mark.parametrize("word", ["true", "On", "1"])
+def test_what_a_client_wants_unlogged_is_not_sent_in_any_word_of_seldons(
+    bundle: Path, receiver: Receiver, word: str
+) -> None:
+    with server(bundle, "--events-url", receiver.url) as running:
+        feedback = {"truth": {"data": {"ndarray": [1]}}}
+        for puid, said in (("p1", word), ("p2", "false")):
+            call(running.url + "/predict", ndarray(ROW_VALUES), seldon_puid=puid, seldon_skip_logging=said)
+            call(running.url + "/send-feedback", feedback, seldon_puid=puid, seldon_skip_logging=said)
+        assert [event["requestid"] for event in wait_for(receiver, 3)] == ["p2"] * 3
+
+
 def test_events_are_sent_again_until_they_are_taken_and_keep_their_id(bundle: Path, receiver: Receiver) -> None:
     receiver.refusals = [503, 429]
     with server(bundle, "--events-url", receiver.url) as running:
