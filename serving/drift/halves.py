@@ -29,6 +29,9 @@ class _Half:
 class Halves:
     """Joins the two events of a prediction by request id, model and version, whichever comes first.
 
+    Of several that wait the newest is meant: Seldon's executor logs a request that is refused, too, and its client may
+    send a better one under the same id.
+
     Args:
         counters: count what never finds its other half.
         seconds: that a half waits.
@@ -54,8 +57,8 @@ class Halves:
         """Gives request and response if the other half was there, else keeps this one."""
         key = event.puid, event.model, event.version
         halves = self._by_key.get(key)
-        if halves and halves[0].side != side:
-            other = self._take(halves[0])
+        if halves and halves[-1].side != side:
+            other = self._take(halves[-1])
             return (event, other) if side == "request" else (other, event)
         self._add(_Half(self._next, side, received, key, event))
         self._next += 1
@@ -95,10 +98,10 @@ class Halves:
         return event
 
     def _remove(self, half: _Half) -> None:
-        """The oldest of its key."""
+        """The oldest or the newest of its key."""
         del self._waiting[half.id]
         halves = self._by_key[half.key]
-        halves.popleft()
+        (halves.pop if halves[-1] is half else halves.popleft)()
         if not halves:
             del self._by_key[half.key]
         if half.event is None:
