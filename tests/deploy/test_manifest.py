@@ -104,6 +104,32 @@ def test_a_predictor_asleep_has_no_pods_and_nothing_that_wakes_it() -> None:
     assert "hpaSpec" not in asleep["componentSpecs"][0]
 
 
+def test_a_version_comes_up_with_its_replicas_and_no_autoscaler() -> None:
+    blue, _ = both()
+    scaled = copy.deepcopy(blue.document)
+    scaled["componentSpecs"][0]["hpaSpec"] = {"maxReplicas": 3}
+    steady = manifest.Predictor(scaled).steady()
+    assert steady.document == blue.document
+    assert steady.is_awake
+    assert not steady.asleep().is_awake
+
+
+def test_a_challenger_has_no_disruption_budget_until_it_is_the_champion() -> None:
+    blue, _ = both()
+    challenger = blue.unguarded()
+    assert "pdbSpec" not in challenger.document["componentSpecs"][0]
+    assert challenger.guarded(TEMPLATE).document == blue.document
+
+
+def test_what_was_left_without_traffic_is_made_anew() -> None:
+    document = live()
+    green = document["spec"]["predictors"][1]
+    green["traffic"] = 0
+    assert manifest.left_behind(document, SECOND.digest) is None
+    document["spec"]["predictors"][1] = manifest.Predictor(green).with_traffic(0, shadow=True).document
+    assert manifest.left_behind(document, SECOND.digest) is not None
+
+
 def deployment(**status: int) -> dict[str, Any]:
     return {"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": status}
 

@@ -16,6 +16,8 @@ from components.core.errors import DeployError
 Document = dict[str, Any]
 MANAGER = "lifeboat"
 SELDON = "/apis/machinelearning.seldon.io/v1"
+# The version that Seldon's operator 1.17.1 writes, and that Istio serves to this day.
+ISTIO = "/apis/networking.istio.io/v1alpha3"
 TIMEOUTS = (5, 20)
 TRIES, PAUSE, TROUBLE = 5, 2.0, (429, 500, 502, 503, 504)
 APPLY, MERGE, JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
@@ -41,12 +43,12 @@ class Cluster:
 
     def read(self, name: str = "") -> Document | None:
         """The SeldonDeployment, or another of that name; None where there is none."""
-        try:
-            return self._ask("GET", f"{self._objects}/{name or self.name}")
-        except ApiException as error:
-            if error.status == 404:
-                return None
-            raise self._refused("show it", error) from error
+        return self._find(f"{self._objects}/{name or self.name}", "show it")
+
+    def virtual_service(self) -> Document | None:
+        """What Istio splits its traffic by, as the operator wrote it; None where there is none."""
+        path = f"{ISTIO}/namespaces/{self.namespace}/virtualservices/{self.name}"
+        return self._find(path, "show its VirtualService")
 
     def create(self, document: Document) -> Document:
         """Makes the SeldonDeployment; ConflictError if it exists."""
@@ -85,6 +87,14 @@ class Cluster:
         except (ApiException, HTTPError) as error:
             return f"its log cannot be read: {_reason(error)}"
         return f"its last words: {' | '.join(text.strip().splitlines()) or 'none'}"
+
+    def _find(self, path: str, what: str) -> Document | None:
+        try:
+            return self._ask("GET", path)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise self._refused(what, error) from error
 
     def _list(self, group: str, kind: str) -> list[Document]:
         path = f"{group}/namespaces/{self.namespace}/{kind}"

@@ -59,13 +59,47 @@ class Predictor:
         rest = {key: value for key, value in self.document.items() if key not in ("traffic", "shadow")}
         return Predictor({**rest, **({"shadow": True} if shadow else {"traffic": percent})})
 
-    def asleep(self) -> Predictor:
-        """The same predictor without a pod."""
+    @property
+    def is_shadow(self) -> bool:
+        return bool(self.document.get("shadow", False))
+
+    def steady(self) -> Predictor:
+        """The same predictor with `replicas` in force, and no autoscaler.
+
+        A version comes up like this. With an autoscaler Seldon's operator leaves a Deployment's number of pods alone: a
+        new one starts with a single pod, and one that is asleep would never wake, since no autoscaler counts from 0.
+        """
         document = copy.deepcopy(self.document)
         for component in document["componentSpecs"]:
             for scaler in ("hpaSpec", "kedaSpec"):
                 component.pop(scaler, None)
-        return Predictor({**document, "replicas": 0})
+        return Predictor(document)
+
+    def unguarded(self) -> Predictor:
+        """The same predictor without a disruption budget.
+
+        That of one predictor selects the pods of all, and Kubernetes evicts no pod that two of them select: with one
+        for each, no node could be drained as long as a rollout lasts.
+        """
+        document = copy.deepcopy(self.document)
+        for component in document["componentSpecs"]:
+            component.pop("pdbSpec", None)
+        return Predictor(document)
+
+    def guarded(self, template: Document) -> Predictor:
+        """The same predictor with the template's disruption budget."""
+        document = copy.deepcopy(self.document)
+        for component, model in zip(document["componentSpecs"], _components(template), strict=False):
+            component |= {key: model[key] for key in ("pdbSpec",) if key in model}
+        return Predictor(document)
+
+    @property
+    def is_awake(self) -> bool:
+        return int(self.document.get("replicas", 1)) > 0
+
+    def asleep(self) -> Predictor:
+        """The same predictor without a pod."""
+        return Predictor({**self.steady().document, "replicas": 0})
 
 
 def predictors(live: Document | None) -> list[Predictor]:
@@ -85,10 +119,12 @@ def champion(live: Document | None) -> Predictor | None:
 
 
 def left_behind(live: Document | None, digest: str) -> Predictor | None:
-    """The challenger of that digest that a rollout which ended in the middle left."""
+    """The challenger of that digest that a rollout which ended in the middle left with a share of the traffic."""
     if annotation(live, CHALLENGER) != digest:
         return None
-    return next((found for found in predictors(live) if found.digest == digest), None)
+    return next(
+        (found for found in predictors(live) if found.digest == digest and (found.traffic or found.is_shadow)), None
+    )
 
 
 def other_name(name: str) -> str:
@@ -120,14 +156,18 @@ def predictor(template: Document, name: str, version: Version, image: str = "") 
     return Predictor({**made, "name": name})
 
 
+def _components(template: Document) -> list[Document]:
+    found: list[Document] = template["spec"]["predictors"][0].get("componentSpecs", [])
+    return found
+
+
 def _containers(component: Document) -> list[Document]:
     return [*component["spec"].get("initContainers", []), *component["spec"]["containers"]]
 
 
 def _image(template: Document, model: str) -> str:
     """The model server's image: the bundle is fetched by a container of the same one."""
-    components = template["spec"]["predictors"][0]["componentSpecs"]
-    every = [container for component in components for container in component["spec"]["containers"]]
+    every = [container for component in _components(template) for container in component["spec"]["containers"]]
     return next(str(container["image"]) for container in every if container["name"] == model)
 
 
@@ -164,8 +204,13 @@ def compose(template: Document, name: str, parts: list[Predictor], notes: dict[s
 
 def carries(deployment: Document, predictor_name: str, digest: str) -> bool:
     """Whether a Deployment is the predictor's, and the operator has brought that digest into it."""
-    template = deployment["spec"]["template"]
-    if template["metadata"].get("labels", {}).get(PREDICTOR) != predictor_name:
+    if not belongs_to(deployment, predictor_name):
         return False
-    entries = [entry for box in _containers({"spec": template["spec"]}) for entry in box.get("env", [])]
+    entries = [entry for box in _containers(deployment["spec"]["template"]) for entry in box.get("env", [])]
     return any(entry["name"] == "LIFEBOAT_FETCH_DIGEST" and entry.get("value") == digest for entry in entries)
+
+
+def belongs_to(deployment: Document, predictor_name: str) -> bool:
+    """Whether a Deployment is the predictor's, of whatever version."""
+    labels = deployment["spec"]["template"]["metadata"].get("labels", {})
+    return bool(labels.get(PREDICTOR) == predictor_name)

@@ -39,11 +39,13 @@ class Pace:
         poll: between two looks at the cluster.
         grace: for which a cause must stand before it ends the rollout; pulls and quotas may still come right.
         lease: without a sign of life after which the holder of a rollout counts as dead.
+        spread: from a change of the VirtualService until the last proxy of the mesh goes by it.
     """
 
     poll: float = 1.0
     grace: float = 20.0
     lease: float = 30.0
+    spread: float = 5.0
 
 
 @dataclass(frozen=True)

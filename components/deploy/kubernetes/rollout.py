@@ -13,7 +13,13 @@ from components.deploy.kubernetes.hold import Hold
 from components.deploy.kubernetes.manifest import Predictor
 from components.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, Plan
 from components.deploy.kubernetes.prometheus import Prometheus
-from components.deploy.kubernetes.waiting import wait_until_alone, wait_until_ready
+from components.deploy.kubernetes.routing import wait_until_split
+from components.deploy.kubernetes.waiting import (
+    is_unnoticed,
+    wait_until_alone,
+    wait_until_asleep,
+    wait_until_ready,
+)
 from components.deploy.kubernetes.watching import watch
 from components.deploy.probe import check_golden, compare
 from components.deploy.step import Say, undo
@@ -60,9 +66,9 @@ class Rollout:
     def _first(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
         new = self._make(self._template["spec"]["predictors"][0]["name"], version).with_traffic(100)
         try:
-            self._put([new], "", version.digest)
+            self._put([new.steady()], "", version.digest)
             self._try(new, bundle, say)
-            self._put([new], version.digest)
+            self._split([new], version.digest)
             say(f"version {version.version} has the public port")
             commit()
         except BaseException as error:
@@ -72,8 +78,10 @@ class Rollout:
 
     def _again(self, old: Predictor, bundle: Bundle, commit: Callable[[], None], say: Say) -> str:
         """The version serves already: what a rollout before left beside it goes, and the alias is brought up to it."""
-        self._put([old.with_traffic(100)], old.digest)
+        parts = [old.with_traffic(100)]
+        self._put(parts, old.digest)
         self._try(old, bundle, say)
+        self._await_split(parts)
         commit()
         return old.name
 
@@ -87,12 +95,12 @@ class Rollout:
         say: Say,
     ) -> str:
         left = manifest.left_behind(live, version.digest)
-        new = left or self._make(manifest.other_name(old.name), version).with_traffic(0)
+        new = left or self._make(manifest.other_name(old.name), version).with_traffic(0).unguarded()
         try:
             if left:
                 say(f"version {version.version} stands there already, with {new.traffic} % of the traffic: resumed")
             else:
-                self._put([old.with_traffic(100), new], old.digest, version.digest)
+                self._put([old.with_traffic(100), new.steady()], old.digest, version.digest)
             self._try(new, bundle, say)
             compare(self._place(new.name), self._place(old.name), bundle, say)
             self._judge(old, new, say)
@@ -101,7 +109,7 @@ class Rollout:
         except BaseException as error:
             self._put_back(lambda: self._leave_alone(old.with_traffic(100), old.digest), error, say)
             raise
-        self._leave_alone(last.with_traffic(100), version.digest)
+        self._leave_alone(last.with_traffic(100).guarded(self._template), version.digest)
         say(f"version {old.version} is removed")
         return last.name
 
@@ -113,13 +121,13 @@ class Rollout:
         say(f"it answers the {len(bundle.golden)} golden requests as its bundle says")
 
     def _judge(self, old: Predictor, new: Predictor, say: Say) -> None:
-        if self._plan.mode == SHADOW:
-            self._put([old.with_traffic(100), new.with_traffic(0, shadow=True)], old.digest, new.digest)
+        if self._plan.mode == SHADOW:  # the operator labels a shadow's pods: they are made anew, and again at the end
+            self._split([old.with_traffic(100), new.with_traffic(0, shadow=True)], old.digest, new.digest)
             self._watch("as a shadow, with a copy of the traffic,", old, new, say)
         if self._plan.mode == CANARY:
             for percent in (step for step in self._plan.steps if step >= new.traffic):
                 shares = [old.with_traffic(100 - percent), new.with_traffic(percent)]
-                self._put(shares, old.digest, new.digest)
+                self._split(shares, old.digest, new.digest)
                 self._watch(f"at {percent} %", old, new, say)
 
     def _watch(self, where: str, old: Predictor, new: Predictor, say: Say) -> None:
@@ -142,16 +150,33 @@ class Rollout:
             wait_until_ready(self._cluster, last, self._plan)
         else:
             last = new
-            self._put([new.with_traffic(100), old.with_traffic(0)], version.digest)
+            self._split([new.with_traffic(100), old.with_traffic(0)], version.digest)
         say(f"version {version.version} has taken over the traffic")
         return last
 
     def _leave_alone(self, last: Predictor, champion: str) -> None:
+        """Only this predictor is left, with all of the traffic."""
+        others = [found for found in manifest.predictors(self._cluster.read()) if found.name != last.name]
+        for other in others:
+            if is_unnoticed(self._cluster, other):
+                self._put([last, other.with_traffic(0).asleep()], champion)
+                wait_until_asleep(self._cluster, other, self._plan)
         self._put([last], champion)
+        if last.is_awake:
+            self._await_split([last])
         wait_until_alone(self._cluster, last, self._plan)
 
     def _make(self, name: str, version: Version) -> Predictor:
         return manifest.predictor(self._template, name, version, self._image)
+
+    def _split(self, parts: list[Predictor], champion: str, challenger: str = "") -> None:
+        """Applies predictors that are up, and returns when the traffic is split among them."""
+        self._put(parts, champion, challenger)
+        self._await_split(parts)
+
+    def _await_split(self, parts: list[Predictor]) -> None:
+        if self._plan.mode != SWITCH:
+            wait_until_split(self._cluster, parts, self._plan)
 
     def _put(self, parts: list[Predictor], champion: str, challenger: str = "") -> None:
         """Applies the SeldonDeployment with these predictors, as long as the rollout is ours.

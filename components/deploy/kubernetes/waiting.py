@@ -1,18 +1,24 @@
 """Waiting until a predictor serves.
 
-A SeldonDeployment's own status has no observedGeneration and stays Available during a rolling update, so its
+A SeldonDeployment's own status has no observedGeneration and is Available for moments during a rolling update, so its
 Deployments are asked as well: each must carry the wanted digest and have rolled out all of it.
 """
 
 from __future__ import annotations
 
+import re
 import time
 
 from components.core.errors import DeployError
 from components.deploy.kubernetes.cluster import Cluster, Document
-from components.deploy.kubernetes.manifest import Predictor, carries
+from components.deploy.kubernetes.manifest import Predictor, belongs_to, carries, other_name
 from components.deploy.kubernetes.plan import Plan
 from components.deploy.kubernetes.reasons import Reason, reason
+
+# Operator 1.17.1 deletes the Services of a predictor that is gone and then writes its status. If anybody wrote to the
+# SeldonDeployment in between, that fails, and it looks for those Services at each turn from then on: the state is
+# Failed, for this reason, until a predictor of that name comes again. All the rest of its work is done.
+FORGOTTEN = re.compile(r'Service "[^"]+" not found')
 
 
 def wait_until_ready(cluster: Cluster, predictor: Predictor, plan: Plan) -> None:
@@ -32,13 +38,13 @@ def wait_until_ready(cluster: Cluster, predictor: Predictor, plan: Plan) -> None
         if why and (why.final or now - since >= plan.pace.grace):
             raise _failure(cluster, predictor, why)
         if now - start > plan.patience:
-            detail = why or Reason(progress(deployments, predictor))
+            detail = why or Reason(progress(deployments, predictor) + operators_words(cluster.read()))
             raise _failure(cluster, predictor, detail, f"is not up after {plan.patience} s")
         time.sleep(plan.pace.poll)
 
 
 def wait_until_alone(cluster: Cluster, predictor: Predictor, plan: Plan) -> None:
-    """Returns when the operator has removed every other predictor's Deployment, and with it its share of the traffic.
+    """Returns when the operator has removed every other predictor's Deployment, but one without a pod.
 
     Raises:
         DeployError: it has not within the plan's patience.
@@ -47,15 +53,59 @@ def wait_until_alone(cluster: Cluster, predictor: Predictor, plan: Plan) -> None
     while others := [found for found in cluster.deployments() if not _is_settled(found, predictor)]:
         if time.monotonic() - start > plan.patience:
             names = ", ".join(str(found["metadata"]["name"]) for found in others)
-            raise DeployError(f"Seldon's operator has not settled {names} within {plan.patience} s")
+            words = operators_words(cluster.read())
+            raise DeployError(f"Seldon's operator has not settled {names} within {plan.patience} s{words}")
+        time.sleep(plan.pace.poll)
+    _wait_until_forgotten(cluster, predictor, plan)
+
+
+def is_unnoticed(cluster: Cluster, predictor: Predictor) -> bool:
+    """Whether a predictor has a Deployment that is to have pods and has none.
+
+    Operator 1.17.1 removes only Deployments of which it has seen a pod: this one would stay, and make its pods as soon
+    as a quota lets it.
+    """
+    own = [found for found in cluster.deployments() if carries(found, predictor.name, predictor.digest)]
+    return any(found["spec"].get("replicas", 1) and not found.get("status", {}).get("replicas") for found in own)
+
+
+def wait_until_asleep(cluster: Cluster, predictor: Predictor, plan: Plan) -> None:
+    """Returns when the predictor's Deployment is told to have no pod, or after the plan's grace."""
+    deadline = time.monotonic() + plan.pace.grace
+    while is_unnoticed(cluster, predictor) and time.monotonic() < deadline:
+        time.sleep(plan.pace.poll)
+
+
+def operators_words(live: Document | None) -> str:
+    """What the operator says of a SeldonDeployment that it cannot make, for the end of a sentence."""
+    status = (live or {}).get("status", {})
+    words = " ".join(str(status.get("description", "")).split())
+    return f"; the operator says: {words}" if words and status.get("state") == "Failed" else ""
+
+
+def _wait_until_forgotten(cluster: Cluster, predictor: Predictor, plan: Plan) -> None:
+    """Returns when the operator's status names no Service of the other predictor: nobody should write before that.
+
+    It is a matter of moments, and no harm where it never comes (see FORGOTTEN).
+    """
+    gone, deadline = f"{cluster.name}-{other_name(predictor.name)}", time.monotonic() + plan.pace.grace
+    while time.monotonic() < deadline:
+        status = (cluster.read() or {}).get("status", {})
+        if _is_lost(status) or not any(name.startswith(gone) for name in status.get("serviceStatus", {})):
+            return
         time.sleep(plan.pace.poll)
 
 
 def _is_settled(deployment: Document, predictor: Predictor) -> bool:
-    """Whether a Deployment is the predictor's own, with its digest, rolled out, and asleep if the predictor is."""
-    awake = predictor.document.get("replicas", 1) > 0
+    """Whether a Deployment is the predictor's own, with its digest, rolled out, and asleep if the predictor is.
+
+    Another's is settled when it has no pod and is to have none.
+    """
+    replicas = deployment["spec"].get("replicas", 1)
+    if not belongs_to(deployment, predictor.name):
+        return not replicas and not deployment.get("status", {}).get("replicas")
     own = carries(deployment, predictor.name, predictor.digest) and is_rolled_out(deployment)
-    return own and (awake or not deployment["spec"]["replicas"])
+    return own and (predictor.is_awake or not replicas)
 
 
 def is_rolled_out(deployment: Document) -> bool:
@@ -76,7 +126,13 @@ def progress(deployments: list[Document], predictor: Predictor) -> str:
 
 
 def _is_available(live: Document | None) -> bool:
-    return bool(live) and (live or {}).get("status", {}).get("state") == "Available"
+    status = (live or {}).get("status", {})
+    return status.get("state") == "Available" or _is_lost(status)
+
+
+def _is_lost(status: Document) -> bool:
+    """Whether the operator looks for a Service that it has deleted itself."""
+    return bool(FORGOTTEN.fullmatch(status.get("description", "")))
 
 
 def _are_rolled_out(deployments: list[Document], predictor: Predictor) -> bool:

@@ -109,7 +109,7 @@ def test_the_deploy_step_may_do_what_it_does_and_no_more():
         "pods": read,
         "events": read,
         "pods/log": {"get"},
-        "virtualservices": read,
+        "virtualservices": {"get"},
     }
 
 
