@@ -11,6 +11,7 @@ from kubernetes.client.exceptions import ApiException
 Document = dict[str, Any]
 MERGE = "application/merge-patch+json"
 SELDON = "/apis/machinelearning.seldon.io/v1"
+ISTIO = "/apis/networking.istio.io/v1alpha3"
 
 
 class Api:
@@ -50,10 +51,14 @@ class Api:
     def patch(self, path: str, body: Document) -> Document:
         return self._call("PATCH", path, body, MERGE)
 
-    def delete(self, path: str) -> None:
-        """At once."""
+    def replace(self, path: str, body: Document) -> Document:
+        """If nobody changed it since it was read."""
+        return self._call("PUT", path, body)
+
+    def delete(self, path: str, propagation: str = "Background") -> None:
+        """At once, or for Foreground when what belongs to it is gone."""
         try:
-            self._call("DELETE", path, {"gracePeriodSeconds": 0})
+            self._call("DELETE", path, {"gracePeriodSeconds": 0, "propagationPolicy": propagation})
         except ApiException as error:
             if error.status != 404:
                 raise

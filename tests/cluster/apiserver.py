@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from cryptography import x509
@@ -112,10 +113,13 @@ def running(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: list[str], log: Path, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A program for the block, its output in a file."""
+    used = {**os.environ, "PATH": _path(), **(environment or {})}
     with log.open("wb") as stream:
-        child = subprocess.Popen(command, stdout=stream, stderr=stream, env={**os.environ, "PATH": _path()})
+        child = subprocess.Popen(command, stdout=stream, stderr=stream, env=used)
     try:
         yield child
     finally:
@@ -143,14 +147,16 @@ def _wait(server: Server, child: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate nobody has to trust, and its key: the API server does not check a kubelet's unless told to."""
-    key = _write_key(folder / "kubelet.key")
+    """A certificate for a server on 127.0.0.1, and its key."""
+    key = _write_key(folder / "server.key")
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
     made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
-    certificate = folder / "kubelet.crt"
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    certificate = folder / "server.crt"
     certificate.write_bytes(made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-    return certificate, folder / "kubelet.key"
+    return certificate, folder / "server.key"
 
 
 def _write_key(path: Path) -> rsa.RSAPrivateKey:

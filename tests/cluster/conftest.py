@@ -1,6 +1,7 @@
-"""A real API server, a real Prometheus, and the stand-ins for Seldon's operator and the kubelet.
+"""A real API server, a real Prometheus, and stand-ins for the kubelet, the network and Seldon's operator.
 
 `make test-cluster` runs these tests; `make test` leaves them out, since the first run builds kube-apiserver. With
+$TEST_CLUSTER_OPERATOR, a file, that program is Seldon's operator in place of the stand-in: `seldon.py` says more. With
 $KUBECONFIG set, that API server is used. It must be without controllers and nodes of its own, as one of envtest's is:
 real ones would work against the stand-ins.
 """
@@ -27,9 +28,10 @@ from components.deploy.kubernetes.manifest import annotation
 from components.deploy.kubernetes.plan import Pace, Plan
 from components.deploy.kubernetes.target import KubernetesTarget
 from components.deploy.probe import ask
-from tests.cluster import apiserver
-from tests.cluster.api import SELDON, Api, Document
+from tests.cluster import apiserver, istio, seldon
+from tests.cluster.api import ISTIO, SELDON, Api, Document
 from tests.cluster.kubelet import NODE, Kubelet, log_server
+from tests.cluster.nodes import Nodes
 from tests.cluster.operator import Operator
 from tests.cluster.router import Router
 from tests.deploy.conftest import World, empty_registry  # noqa: F401  # a fixture
@@ -37,7 +39,7 @@ from tests.serving.world import ROW, call, ndarray
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = "TEST_CLUSTER"
-PACE = Pace(poll=0.1, grace=1.0, lease=3.0)
+PACE = Pace(poll=0.1, grace=1.0, lease=3.0, spread=0.5)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -74,14 +76,17 @@ class ClusterWorld(World):
 
     @property
     def url(self) -> str:
-        return f"{self.router.url}/seldon/{self.settings.namespace}/tiny"
+        """Where clients ask: at the mesh, or where there is none at the first predictor's own Service."""
+        if self.settings.ingress_url:
+            return f"{self.settings.ingress_url}/seldon/{self.settings.namespace}/tiny"
+        return self.settings.predictor_url.format(deployment="tiny", predictor="blue")
 
     @property
     def serving(self) -> str | None:
         try:
             return str(ask(self.url, [ROW])[1]["bundle_digest"])
         except DeployError:
-            if not self.router.routes.get(f"{self.settings.namespace}/tiny"):
+            if not self.router.leads_somewhere(self.url):
                 return None
             raise
 
@@ -93,6 +98,13 @@ class ClusterWorld(World):
     def live(self) -> Document | None:
         """The SeldonDeployment."""
         return self.machine.api.get(f"{SELDON}/namespaces/{self.settings.namespace}/seldondeployments/tiny")
+
+    @property
+    def pods_wanted(self) -> dict[str, int]:
+        """By Deployment, those without any left out."""
+        found = self.machine.api.items(f"/apis/apps/v1/namespaces/{self.settings.namespace}/deployments")
+        wanted = {str(item["metadata"]["name"]): int(item["spec"]["replicas"]) for item in found}
+        return {name: count for name, count in wanted.items() if count}
 
     def note(self, key: str) -> str:
         """An annotation of it."""
@@ -142,7 +154,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with _prometheus(folder) as (prometheus, targets), _clients(folder) as (admin, deployer):
         api = Api(admin)
         _install(api, kubelet.server_port)
-        yield Machine(api, deployer, prometheus, targets, logs)
+        with seldon.running(folder, admin):
+            yield Machine(api, deployer, prometheus, targets, logs)
     kubelet.shutdown()
     kubelet.server_close()
 
@@ -177,18 +190,20 @@ def _prometheus(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _install(api: Api, kubelet: int) -> None:
-    """The CRD, and the node that pods are said to run on."""
+    """The CRDs, and the node that pods are said to run on."""
     crd = yaml.safe_load(next((ROOT / "tests/infra/crds").glob("*.yaml")).read_text())
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    api.ensure(path, crd)
+    for document in (crd, *istio.definitions()):
+        api.ensure(path, document)
     api.ensure("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
     address = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}]}
     status = {**address, "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet}}}
     api.patch(f"/api/v1/nodes/{NODE}/status", {"status": status})
     deadline = time.monotonic() + 30
-    while api.get(f"{SELDON}/seldondeployments") is None:
-        assert time.monotonic() < deadline, "the CRD is not served"
-        time.sleep(0.1)
+    for kind in (f"{SELDON}/seldondeployments", f"{ISTIO}/virtualservices", f"{ISTIO}/destinationrules"):
+        while api.get(kind) is None:
+            assert time.monotonic() < deadline, f"{kind} is not served"
+            time.sleep(0.1)
 
 
 @pytest.fixture
@@ -204,22 +219,30 @@ def world(tmp_path: Path, empty_registry: Path, machine: Machine) -> Iterator[Cl
         home=str(home),
         detector_python=NO_DETECTOR,
         namespace=namespace,
-        predictor_url=router.url + "/svc/{deployment}-{predictor}",
+        predictor_url=router.url + "/svc/{deployment}-{predictor}:8000",
         ingress_url=router.url,
         prometheus_url=machine.prometheus,
         rollout_window=4,
         rollout_patience=40,
         rollout_requests=20,
-        rollout_latency_seconds=0.02,
     )
     kubelet = Kubelet(machine.api, machine.logs, home / "store" / "bundles", faults)
-    operator = Operator(machine.api, namespace, kubelet, router, machine.targets)
+    operator = Operator(machine.api, namespace) if seldon.program() is None else lambda: None
+    nodes = Nodes(machine.api, namespace, kubelet, router, machine.targets, operator)
     target = KubernetesTarget(settings, Plan.from_settings(settings, PACE).at_once(), machine.deployer)
     try:
         yield ClusterWorld(tmp_path, settings, Registry(settings), target, machine, router, faults)
     finally:
         router.close()
-        operator.close()
+        nodes.close()
+
+
+def _with_istio() -> Document:
+    """The rule that kustomize/components/canary-istio adds to the Role."""
+    component = yaml.safe_load((ROOT / "kustomize/components/canary-istio/kustomization.yaml").read_text())
+    patch = next(found["patch"] for found in component["patches"] if found["target"]["kind"] == "Role")
+    rule: Document = yaml.safe_load(patch)[0]["value"]
+    return rule
 
 
 def _furnish(api: Api, namespace: str) -> None:
@@ -230,6 +253,8 @@ def _furnish(api: Api, namespace: str) -> None:
     api.post(f"{SELDON}/namespaces/{namespace}/seldondeployments", template)
     for document in yaml.safe_load_all((ROOT / "kustomize/base/deploy-step/role.yaml").read_text()):
         document["metadata"]["namespace"] = namespace
+        if document["kind"] == "Role":
+            document["rules"].append(_with_istio())
         kinds = {"Role": "roles", "RoleBinding": "rolebindings"}
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{kinds[document['kind']]}"
         api.post(path, document)

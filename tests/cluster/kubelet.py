@@ -35,6 +35,7 @@ SLOW_SECONDS = 2.0
 class Unit:
     """One revision of a Deployment: its pods, and the process that stands for them."""
 
+    revision: str
     digest: str
     log: Path
     pods: list[str] = field(default_factory=list)
@@ -67,23 +68,24 @@ class Kubelet:
 
     def sync(self, namespace: str, deployment: Document) -> tuple[int, int] | None:
         """Brings a Deployment on by one look; gives the ports of its server once it is up."""
-        name, wanted = deployment["metadata"]["name"], _digest(deployment)
-        unit = self.units.get(name)
-        replicas = deployment["spec"]["replicas"]
-        if unit and (not replicas or unit.digest != wanted):
-            return self._leave(namespace, deployment, unit) if not replicas else self._roll(namespace, deployment, unit)
-        if unit is None and replicas:
-            unit = self.units[name] = self._begin(namespace, deployment)
-        if unit:
-            self.remove(namespace, f"{name}/new")
-            self._advance(namespace, deployment, unit)
+        name, unit = deployment["metadata"]["name"], self.units.get(deployment["metadata"]["name"])
+        if not deployment["spec"]["replicas"]:
+            self.remove(namespace, name)
+            self._report(namespace, deployment)
+            return None
+        if unit and unit.revision != _revision(deployment):
+            return self._roll(namespace, deployment, unit)
+        self._stop(namespace, f"{name}/new")
+        unit = unit or self._begin(namespace, deployment)
+        self.units[name] = unit
+        self._advance(namespace, deployment, unit)
         self._report(namespace, deployment, unit)
-        return unit.ports if unit else None
+        return unit.ports
 
     def remove(self, namespace: str, name: str) -> None:
-        """A Deployment is gone."""
-        if unit := self.units.pop(name, None):
-            self._end(namespace, unit)
+        """A Deployment is gone, or has no pods."""
+        self._stop(namespace, name)
+        self._stop(namespace, f"{name}/new")
 
     def close(self) -> None:
         for unit in (*self.units.values(), *self._old):
@@ -91,15 +93,12 @@ class Kubelet:
                 unit.process.kill()
                 unit.process.wait()
 
-    def _leave(self, namespace: str, deployment: Document, unit: Unit) -> None:
-        self.remove(namespace, deployment["metadata"]["name"])
-        self._report(namespace, deployment, None)
-
     def _roll(self, namespace: str, deployment: Document, old: Unit) -> tuple[int, int] | None:
         """A rolling update: the new revision beside the old one until it is up."""
         key = f"{deployment['metadata']['name']}/new"
         new = self.units.get(key)
-        if new is None or new.digest != _digest(deployment):
+        if new is None or new.revision != _revision(deployment):
+            self._stop(namespace, key)
             new = self.units[key] = self._begin(namespace, deployment)
         self._advance(namespace, deployment, new)
         if new.ports:
@@ -107,8 +106,12 @@ class Kubelet:
             self._end(namespace, old)
             self._report(namespace, deployment, new)
             return new.ports
-        self._report(namespace, deployment, new)
+        self._report(namespace, deployment, new, old)
         return old.ports
+
+    def _stop(self, namespace: str, key: str) -> None:
+        if unit := self.units.pop(key, None):
+            self._end(namespace, unit)
 
     def _end(self, namespace: str, unit: Unit) -> None:
         for pod in unit.pods:
@@ -119,7 +122,7 @@ class Kubelet:
     def _begin(self, namespace: str, deployment: Document) -> Unit:
         self._number += 1
         name = f"{deployment['metadata']['name']}-{self._number}"
-        unit = Unit(_digest(deployment), self._folder / f"{name}.log")
+        unit = Unit(_revision(deployment), _digest(deployment), self._folder / f"{name}.log")
         unit.log.write_bytes(b"")
         template = deployment["spec"]["template"]
         for index in range(deployment["spec"]["replicas"]):
@@ -188,19 +191,20 @@ class Kubelet:
         unit.ports = _ports(unit.log)
         return _running(deployment) if unit.ports else None
 
-    def _report(self, namespace: str, deployment: Document, unit: Unit | None) -> None:
+    def _report(self, namespace: str, deployment: Document, unit: Unit | None = None, old: Unit | None = None) -> None:
+        """As the Deployment controller sums its ReplicaSets up."""
         metadata, replicas = deployment["metadata"], deployment["spec"]["replicas"]
-        up = replicas if unit and unit.ports else 0
-        made = len(unit.pods) if unit else 0
+        made, up = (len(unit.pods), bool(unit.ports) * replicas) if unit else (0, 0)
+        before, served = (len(old.pods), bool(old.ports) * len(old.pods)) if old else (0, 0)
         status: Document = {
-            "observedGeneration": metadata["generation"], "replicas": made, "updatedReplicas": made,
-            "readyReplicas": up, "availableReplicas": up, "conditions": _refused(unit),
+            "observedGeneration": metadata["generation"], "replicas": made + before, "updatedReplicas": made,
+            "readyReplicas": up + served, "availableReplicas": up + served,
+            "unavailableReplicas": max(made + before, replicas) - up - served,
+            "conditions": _conditions(unit, up + served >= replicas),
         }  # fmt: skip
-        path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{metadata['name']}/status"
-        known = {key: deployment.get("status", {}).get(key, 0) for key in status if key != "conditions"}
-        if known != {key: status[key] for key in known} or len(_refused(unit)) != len(
-            deployment.get("status", {}).get("conditions", [])
-        ):
+        known = {key: deployment.get("status", {}).get(key, type(value)()) for key, value in status.items()}
+        if known != status:
+            path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{metadata['name']}/status"
             self._api.patch(path, {"status": status})
 
 
@@ -234,6 +238,11 @@ def _environment(deployment: Document) -> dict[str, str]:
     spec = deployment["spec"]["template"]["spec"]
     boxes = [*spec.get("initContainers", []), *spec["containers"]]
     return {entry["name"]: entry["value"] for box in boxes for entry in box.get("env", []) if "value" in entry}
+
+
+def _revision(deployment: Document) -> str:
+    """A Deployment has a new revision, and new pods, where anything in its template differs."""
+    return json.dumps(deployment["spec"]["template"], sort_keys=True)
 
 
 def _digest(deployment: Document) -> str:
@@ -274,8 +283,17 @@ def _stuck(fault: str, deployment: Document) -> Document:
     return {"phase": "Pending", "conditions": [condition]}
 
 
-def _refused(unit: Unit | None) -> list[Document]:
-    """As the Deployment controller takes it from its ReplicaSet."""
-    if unit is None or not unit.refused:
-        return []
-    return [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": unit.refused}]
+def _conditions(unit: Unit | None, available: bool) -> list[Document]:
+    """As the Deployment controller writes them; it takes a refusal from its ReplicaSet."""
+    found = [
+        {
+            "type": "Available",
+            "status": str(available),
+            "reason": f"MinimumReplicas{'A' if available else 'Una'}vailable",
+        },
+        {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"},
+    ]
+    if unit and unit.refused:
+        refusal = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": unit.refused}
+        found.append(refusal)
+    return found

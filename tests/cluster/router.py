@@ -1,6 +1,7 @@
 """A stand-in for the service network and Istio's gateway: one port in front of every model server.
 
-`/svc/DEPLOYMENT-PREDICTOR/…` is a predictor's own service, `/seldon/NAMESPACE/DEPLOYMENT/…` the weighted route to all.
+`/svc/SERVICE:PORT/…` is a Service, `/seldon/NAMESPACE/DEPLOYMENT/…` what a VirtualService leads to. Both are taken from
+the objects that Seldon's operator, or its stand-in, writes into the API server.
 """
 
 from __future__ import annotations
@@ -12,16 +13,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.cluster.api import Document
+
 PREDICTIONS = "/api/v1.0/predictions"
 
 
 @dataclass(frozen=True)
 class Route:
-    """A predictor that is up: its server's port and its share."""
+    """Where a VirtualService leads: weights by service, and the service that gets a copy. `NAME:PORT` each."""
 
-    port: int
-    weight: int
-    shadow: bool
+    weights: dict[str, int]
+    mirror: str | None
+
+    @classmethod
+    def of(cls, virtual_service: Document) -> tuple[str, Route]:
+        """The prefix and the route of its first rule, which is the one for HTTP."""
+        rule = virtual_service["spec"]["http"][0]
+        assert rule["rewrite"] == {"uri": "/"}
+        # A weight of 0 is not written; a lone destination gets all, whatever its weight.
+        parts = {_service(part["destination"]): part.get("weight", 0) for part in rule["route"]}
+        weights = parts if len(parts) > 1 else dict.fromkeys(parts, 100)
+        return rule["match"][0]["uri"]["prefix"], cls(weights, _service(rule["mirror"]) if "mirror" in rule else None)
 
 
 class Router:
@@ -29,7 +41,7 @@ class Router:
 
     def __init__(self) -> None:
         self.services: dict[str, int] = {}
-        self.routes: dict[str, list[Route]] = {}
+        self.routes: dict[str, Route] = {}
         self._choice = random.Random(0)  # noqa: S311  # shares of traffic
         self._pool = ThreadPoolExecutor(4)
         router = self
@@ -68,21 +80,34 @@ class Router:
                 continue
         return 502, b'{"error": "no server"}'
 
+    def leads_somewhere(self, url: str) -> bool:
+        """Whether a server is behind a URL of ours, if only for some of the requests."""
+        path = url.removeprefix(self.url)
+        route = self.routes.get(f"{path}/", Route({}, None))
+        shares = [name for name, share in route.weights.items() if share]
+        return any(name in self.services for name in (path.removeprefix("/svc/"), *shares))
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._pool.shutdown()
 
     def _choose(self, path: str) -> tuple[int | None, int | None]:
-        _, kind, rest = path.removesuffix(PREDICTIONS).split("/", 2)
-        if kind == "svc":
-            return self.services.get(rest), None
-        routes = self.routes.get(rest, [])
-        shadow = next((route.port for route in routes if route.shadow), None)
-        open_ = [route for route in routes if route.weight and not route.shadow]
-        if not open_:
+        """The ports of the server for a path and of its shadow."""
+        rest = path.removesuffix(PREDICTIONS)
+        if rest.startswith("/svc/"):
+            return self.services.get(rest.removeprefix("/svc/")), None
+        route = self.routes.get(f"{rest}/")
+        if route is None or not any(route.weights.values()):
             return None, None
-        return self._choice.choices(open_, [route.weight for route in open_])[0].port, shadow
+        chosen = self._choice.choices(list(route.weights), list(route.weights.values()))[0]
+        return self.services.get(chosen), self.services.get(route.mirror) if route.mirror else None
+
+
+def _service(destination: Document) -> str:
+    name, _, domain = destination["host"].partition(".")
+    assert domain.endswith(".svc.cluster.local")
+    return f"{name}:{destination['port']['number']}"
 
 
 def _post(port: int, body: bytes) -> tuple[int, bytes]:

@@ -27,7 +27,7 @@ def refused(world: ClusterWorld, challenger: Bundle, words: str) -> list[str]:
 
 
 def test_a_canary_that_keeps_to_the_limits_is_promoted_step_by_step(world: ClusterWorld) -> None:
-    world = world.judged_by(rollout_steps="25,50")
+    world = world.judged_by(rollout_steps="10,25,50")
     world.ship(0.1)
     second = world.bundle(0.12)
     said: list[str] = []
@@ -38,7 +38,8 @@ def test_a_canary_that_keeps_to_the_limits_is_promoted_step_by_step(world: Clust
     assert world.serving == world.champion == second.digest
     assert not world.candidates_running
     passed = [line for line in said if "passed" in line]
-    assert [line.partition(" passed")[0] for line in passed] == ["version 2 at 25 %", "version 2 at 50 %"]
+    shares = ("10 %", "25 %", "50 %")
+    assert [line.partition(" passed")[0] for line in passed] == [f"version 2 at {share}" for share in shares]
     assert all("0.0% failed" in line for line in passed)
 
 

@@ -10,4 +10,5 @@ from tests.deploy.contract import *  # noqa: F403  # every test of the contract
 
 @pytest.fixture(params=["canary", "switch"])
 def world(request: pytest.FixtureRequest, world: ClusterWorld) -> ClusterWorld:
-    return world.judged_by(at_once=True, rollout=request.param)
+    mesh = {"ingress_url": ""} if request.param == "switch" else {}
+    return world.judged_by(at_once=True, rollout=request.param, **mesh)

@@ -22,10 +22,12 @@ def stopped(world: ClusterWorld, words: str, before: Callable[[str], None] = lam
     second = world.bundle(0.2)
     before(second.digest)
     verdict = world.judged(second, champion=first.digest)
-    with pytest.raises(DeployError, match=words):
+    with pytest.raises(DeployError, match=words) as caught:
         world.deploy(second, verdict)
+    assert "bringing the old version back failed" not in str(caught.value)
     assert world.serving == world.champion == first.digest
     assert not world.candidates_running
+    assert world.pods_wanted == {"tiny-blue-0-tiny": 2}
 
 
 @pytest.mark.parametrize(
