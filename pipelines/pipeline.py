@@ -52,12 +52,14 @@ def pipeline(
     target: str = "local",
     reason: str = "manual",
     labelled: bool = True,
+    as_of: str = "",
 ) -> None:
     """The DAG; empty `data` means the use case's own table, `reason` is why the run was started.
 
-    With `labelled` the rows that came back from serving with their truth are trained and judged on as well.
+    With `labelled` the rows that came back from serving with their truth are trained and judged on as well, as they
+    were known at the moment `as_of`; empty means now.
     """
-    prepared = preprocess(usecase=usecase, data=data, labelled=labelled)
+    prepared = preprocess(usecase=usecase, data=data, labelled=labelled, as_of=as_of)
     trained = train(usecase=usecase, seed=seed, rows=prepared.outputs["train_rows"])
     judged = evaluate(
         usecase=usecase,

@@ -16,6 +16,7 @@ for _name, _value in LIBRARIES.items():
 # Files that train models for minutes. Begun last, one of them would keep one process busy while the other had nothing.
 LONGEST = (
     "tests/pipelines/test_run.py",
+    "tests/pipelines/test_as_of.py",
     "tests/loop/test_circle.py",
     "tests/notebooks/",
     "tests/evaluate/test_feedback.py",

@@ -1,16 +1,18 @@
-"""Labelled rows from feedback: predictions whose truth came later, a dated Parquet dataset in the store.
+"""The feature store: labelled rows from feedback, predictions whose truth came later, a dated Parquet dataset.
 
 A part is STORE/labelled/USECASE/date=YYYY-MM-DD/PART.parquet. It is named after its content, so writing the same rows
 twice changes nothing. It holds the raw values as they were asked (numbers as float64: a limit is checked on what was
 said, not on its nearest float32), the keys where the client gave them, the label, and the hidden columns below.
 
 Nothing is ever changed in place: a truth that is corrected becomes a new row of the same prediction with a later
-`__labelled_at`, and readers take the latest.
+`__labelled_at`, and readers take the latest; or the latest that was known by a moment in the past. Known means that the
+truth had come, which is `__labelled_at`; the part that holds it may have been written a little later.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +25,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
+from components.core.fingerprint import table_digest
+from components.core.latest import latest_rows
 from components.core.reading import first_line
 from components.core.schema import Column, Schema
 from components.core.storage import Storage
@@ -50,15 +54,24 @@ class Labelled:
     Args:
         table: raw columns as the parts hold them (numbers float64, a null is Arrow's null or ""), one row for each
             prediction, ordered by request and row; hidden columns included.
-        digest: sha256 over the sorted sha256 of the parts used: the same parts under any name give the same.
-        parts: how many were used.
+        digest: sha256 over the table, "" without rows: the same rows in any parts give the same, and so does the same
+            moment, whatever came since.
+        parts: how many of them hold a truth that was known.
+        corrected: truths that a later one of the same prediction contradicts.
         refused: key to reason of the parts that cannot be used.
     """
 
     table: pa.Table
     digest: str
     parts: int
+    corrected: int
     refused: dict[str, str]
+
+    @property
+    def latest(self) -> float | None:
+        """When the last of these truths came, in seconds since 1970: as of then, or any time until the next one."""
+        found: float | None = pc.max(self.table.column(LABELLED_AT)).as_py()
+        return found
 
 
 def without_keys(schema: Schema) -> Schema:
@@ -135,14 +148,17 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_labelled(storage: Storage, usecase: str, schema: Schema) -> pa.Table:
+def read_labelled(storage: Storage, usecase: str, schema: Schema, *, until: datetime | float | None = None) -> pa.Table:
     """The labelled rows, typed as `core.table` types them, the latest truth of each prediction, hidden columns last.
+
+    Args:
+        storage, usecase, schema, until: see `load_labelled`.
 
     Raises:
         DataError: a part cannot be used, or a row breaks the schema; names the key, or row and column.
         StorageError: the store cannot be read.
     """
-    found = load_labelled(storage, usecase, schema)
+    found = load_labelled(storage, usecase, schema, until=until)
     for key, reason in found.refused.items():
         raise DataError(reason, file=key)
     hidden = [column.name for column in HIDDEN]
@@ -155,7 +171,7 @@ def read_labelled(storage: Storage, usecase: str, schema: Schema) -> pa.Table:
     return checked.table
 
 
-def load_labelled(storage: Storage, usecase: str, schema: Schema) -> Labelled:
+def load_labelled(storage: Storage, usecase: str, schema: Schema, *, until: datetime | float | None = None) -> Labelled:
     """Reads all parts of a use case; their rows are not yet held against the schema.
 
     A part that is damaged or was written under a schema that does not fit is left out and named with the reason: one
@@ -163,30 +179,53 @@ def load_labelled(storage: Storage, usecase: str, schema: Schema) -> Labelled:
     has is dropped; a nullable one the part did not know is null. A store that cannot be read is an error: training
     on whatever happened to be readable would give another model for no reason in the data.
 
+    Args:
+        storage: the store.
+        usecase: its name.
+        schema: of the rows.
+        until: the store as it was known then, in seconds since 1970 or with a time zone; now unless given. A truth that
+            came later is not seen, so that one it corrected holds. Every part is read: the date of its folder is that
+            of one of its rows.
+
     Raises:
         StorageError: the store cannot be read.
     """
-    columns = _columns(schema)
-    parts: dict[str, pa.Table] = {}
+    columns, moment = _columns(schema), _seconds(until)
+    tables: list[pa.Table] = [_no_rows(schema)]
     refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
         path = Path(folder) / "part.parquet"
         for key in _keys(storage, usecase):
             storage.download(key, path)
             try:
-                parts[_digest(path)] = _read_part(path, columns)
+                part = _read_part(path, columns)
             except DataError as error:
                 refused[key] = str(error)
-    digests = sorted(parts)
-    table = pa.concat_tables([no_rows(schema).table, *(parts[digest] for digest in digests)])
-    digest = hashlib.sha256("\n".join(digests).encode()).hexdigest()
-    return Labelled(_latest(table, schema.label.name), digest, len(parts), refused)
+                continue
+            known = part.filter(pc.less_equal(part.column(LABELLED_AT), moment))
+            tables += [known] if known.num_rows else []
+    table, corrected = latest_rows(pa.concat_tables(tables), (PUID, ROW), LABELLED_AT, schema.label.name)
+    digest = table_digest(table) if table.num_rows else ""
+    return Labelled(table, digest, len(tables) - 1, corrected, refused)
 
 
 def no_rows(schema: Schema) -> Labelled:
     """What `load_labelled` gives of an empty store."""
-    empty = pa.schema([(column.name, kind) for column, kind in _columns(schema).items()]).empty_table()
-    return Labelled(empty, hashlib.sha256().hexdigest(), 0, {})
+    return Labelled(_no_rows(schema), "", 0, 0, {})
+
+
+def _no_rows(schema: Schema) -> pa.Table:
+    return pa.schema([(column.name, kind) for column, kind in _columns(schema).items()]).empty_table()
+
+
+def _seconds(until: datetime | float | None) -> float:
+    if until is None:
+        return math.inf
+    if not isinstance(until, datetime):
+        return float(until)
+    if until.tzinfo is None:
+        raise ValueError(f"{until} has no time zone")
+    return until.timestamp()
 
 
 def _keys(storage: Storage, usecase: str) -> Iterator[str]:
@@ -218,15 +257,13 @@ def _cells(table: pa.Table, column: Column, kind: pa.DataType) -> Any:
         raise DataError(f"has type {values.type}, asked: {column.kind}", column=column.name) from error
     if column in HIDDEN and not column.nullable and values.null_count:
         raise DataError(column.problem("null"), column=column.name)
+    if column in HIDDEN and column.is_number:
+        outside = values.filter(pc.invert(_within(values, column)))
+        if len(outside):
+            raise DataError(column.problem("range", outside[0].as_py()), column=column.name)
     return values
 
 
-def _latest(table: pa.Table, label: str) -> pa.Table:
-    """The row of the latest truth of each prediction; of two at the same moment, always the same one."""
-    order = [(name, "ascending") for name in (PUID, ROW, LABELLED_AT, label)]
-    table = table.take(pc.sort_indices(table, sort_keys=order)).combine_chunks()
-    if table.num_rows < 2:
-        return table
-    pairs = [(table.column(name).slice(0, table.num_rows - 1), table.column(name).slice(1)) for name in (PUID, ROW)]
-    differs = pc.or_(*(pc.not_equal(one, other) for one, other in pairs))
-    return table.filter(pa.chunked_array([*differs.chunks, pa.array([True])]))
+def _within(values: pa.ChunkedArray, column: Column) -> pa.ChunkedArray:
+    """Where a number keeps its limits, which a NaN does not."""
+    return pc.and_(pc.greater_equal(values, column.lower), pc.less_equal(values, column.upper))

@@ -14,10 +14,12 @@ def preprocess(
     test_rows: dsl.Output[dsl.Dataset],
     quarantine: dsl.Output[dsl.Dataset],
     profile: dsl.Output[dsl.HTML],
+    as_of: str = "",
 ) -> None:
     """Reads, checks, deduplicates and splits the labelled table; empty `data` means the use case's own.
 
-    With `labelled` the rows that came back from serving with their truth are taken as well.
+    With `labelled` the rows that came back from serving with their truth are taken as well, as they were known at the
+    moment `as_of`; empty means now.
     """
     from components.core.settings import read_settings
 
@@ -27,6 +29,7 @@ def preprocess(
     from dataclasses import asdict
     from pathlib import Path
 
+    from components.core.moment import read_moment
     from components.core.progress import say
     from components.core.storage import open_storage
     from components.core.usecase import load_usecase
@@ -35,5 +38,7 @@ def preprocess(
     case = load_usecase(usecase)
     paths = step.Outputs(*(Path(item.path) for item in (train_rows, test_rows, quarantine, profile)))
     store = open_storage(settings.bundle_store, settings.s3) if labelled else None
-    summary = step.preprocess(case, data or str(case.data), paths, labelled=store, s3=settings.s3, say=say)
+    moment = read_moment(as_of, "as_of")
+    table = data or str(case.data)
+    summary = step.preprocess(case, table, paths, labelled=store, as_of=moment, s3=settings.s3, say=say)
     train_rows.metadata.update(asdict(summary))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from components.core.column import is_null
 from components.core.labelled import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, load_labelled, no_rows, without_keys
+from components.core.moment import show_moment, show_seconds
 from components.core.schema import Schema
 from components.core.split import Holdout
 from components.core.storage import Storage
@@ -40,14 +42,16 @@ class Feedback:
     Args:
         raw: as they were asked, with the hidden columns.
         checked: the same rows; keys may be null.
-        digest: of the parts they come from, empty without any.
+        digest: of them, empty without any.
         refused: key to reason of the parts that cannot be used.
+        until: when the last of their truths came; the store as of then gives the same rows. Empty without any.
     """
 
     raw: pa.Table
     checked: Checked
     digest: str
     refused: dict[str, str]
+    until: str = ""
 
     @property
     def good(self) -> pa.Table:
@@ -59,20 +63,33 @@ class Feedback:
         return good.sort_by([(name, "ascending") for name in (LABELLED_AT, PUID, ROW)]).drop_columns([PUID, ROW])
 
 
-def read_feedback(store: Storage | None, usecase: UseCase, say: Callable[[str], None]) -> Feedback:
+def read_feedback(
+    store: Storage | None, usecase: UseCase, say: Callable[[str], None], *, as_of: datetime | None = None
+) -> Feedback:
     """Reads the labelled rows of a use case; none at all are no error, and without a store there are none.
+
+    Args:
+        store: the feature store.
+        usecase: whose rows.
+        say: told what was read.
+        as_of: read as it was known then; now unless given.
 
     Raises:
         StorageError: the store cannot be read.
     """
-    found = load_labelled(store, usecase.name, usecase.schema) if store else no_rows(usecase.schema)
+    found = load_labelled(store, usecase.name, usecase.schema, until=as_of) if store else no_rows(usecase.schema)
     cells = found.table.drop_columns([column.name for column in HIDDEN])
     checked = check_table(cells, without_keys(usecase.schema), labelled=True, name="labelled rows")
     for key, reason in found.refused.items():
         say(f"left out {key}: {reason}")
-    if found.parts:
-        say(f"read {found.table.num_rows:,} labelled rows from feedback, {len(checked.problems):,} break the schema")
-    return Feedback(found.table, checked, found.digest if found.parts else "", found.refused)
+    if found.parts or as_of:
+        known = f" as of {show_moment(as_of)}" if as_of else ""
+        rows, broken = found.table.num_rows, len(checked.problems)
+        say(f"read {rows:,} labelled rows from feedback{known}, {broken:,} break the schema")
+    until = "" if found.latest is None else show_seconds(found.latest)
+    if until:
+        say(f"the last of their truths came at {until}: a run as of then takes the same rows")
+    return Feedback(found.table, checked, found.digest, found.refused, until)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.core.errors import DataError
+from components.core.errors import DataError, SettingsError
 from components.core.files import replacing
+from components.core.moment import show_moment
 from components.core.reading import read_table
 from components.core.schema import Schema
 from components.core.split import Holdout
@@ -50,6 +52,10 @@ class Summary:
         positives: share of class 1 among the rows left.
         split: see `divide.Parts`.
         refused: key to reason of the parts of feedback that cannot be used.
+        labelled_digest: of the rows from feedback alone; empty without any.
+        labelled_until: when the last of their truths came, which is an `as_of` that gives the same rows again; empty
+            without any.
+        as_of: the moment that was asked for; empty for now.
     """
 
     source: str
@@ -65,6 +71,9 @@ class Summary:
     replaced: int
     withheld: int
     refused: dict[str, str]
+    labelled_digest: str = ""
+    labelled_until: str = ""
+    as_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,7 @@ def preprocess(
     outputs: Outputs,
     *,
     labelled: Storage | None = None,
+    as_of: datetime | None = None,
     s3: S3 | None = None,
     say: Callable[[str], None] = print,
 ) -> Summary:
@@ -92,21 +102,25 @@ def preprocess(
         usecase: schema, split and limits.
         source: path or s3:// URL of a CSV or Parquet file.
         outputs: written whole or not at all; the quarantine is written even when it is too large to go on.
-        labelled: the store whose labelled rows are taken as well.
+        labelled: the feature store, whose labelled rows are taken as well.
+        as_of: take them as they were known then; as they are now unless given. The table is taken as it is.
         s3: endpoint and keys for an s3:// URL.
         say: told of each stage.
 
     Raises:
         DataError: the table cannot be used; names file, row, column and limit.
         StorageError: a file cannot be read or written.
+        SettingsError: a moment, but no feature store that it could be of.
     """
+    if as_of and not labelled:
+        raise SettingsError(f"as of {show_moment(as_of)}: no labelled rows are taken, and the table has no history")
     with local_copy(source, s3 or S3(), outputs.train.parent) as path:
         name = source if "://" in source else str(path)
         raw = read_table(path, name=name)
         digest = _file_digest(path)
     checked = check_table(raw, usecase.schema, labelled=True, name=name)
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
-    feedback = read_feedback(labelled, usecase, say)
+    feedback = read_feedback(labelled, usecase, say, as_of=as_of)
     quarantine.write(outputs.quarantine, raw, checked, feedback)
     quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
     base, duplicates = _deduplicate(checked.good, usecase.schema, name)
@@ -128,6 +142,9 @@ def preprocess(
         replaced=parts.replaced,
         withheld=parts.withheld,
         refused=feedback.refused,
+        labelled_digest=feedback.digest,
+        labelled_until=feedback.until,
+        as_of=show_moment(as_of) if as_of else "",
     )
     _write_parts(parts, summary, outputs, render_profile(parts.rows, usecase, asdict(summary)))
     if summary.labelled:

@@ -145,7 +145,7 @@ def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
 def _manifest(
     usecase: UseCase, summary: Summary, found: Search, table: pa.Table, seed: int, code: str
 ) -> dict[str, Any]:
-    """No time, path or host stands here: the same data, code and seed give the same digest."""
+    """No path, host or time of the run stands here: the same data, code and seed give the same digest."""
     return {
         "usecase": usecase.name,
         "title": usecase.title,
@@ -155,6 +155,8 @@ def _manifest(
                 "digest": summary.digest,
                 "rows": summary.rows,
                 "labelled": summary.labelled,
+                "labelled_digest": summary.labelled_digest,
+                "labelled_until": summary.labelled_until,
                 "train": summary.train,
                 "test": summary.test,
             },

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from typing import Any
 
+from components.core.errors import SettingsError
 from components.core.gates import parse_bounds
+from components.core.moment import FORMS, parse_moment, show_moment
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,12 +20,26 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="leave out the labelled rows that came back from serving (default: they are taken as well)",
     )
+    add_as_of(parser, "--as-of")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
     bounds = "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: none)"
     parser.add_argument("--require", default="", metavar="BOUNDS", help=bounds)
     parser.add_argument(
         "--reason", default="manual", help="why this run is started; kept in the registry (default: manual)"
     )
+
+
+def add_as_of(parser: argparse.ArgumentParser, *flags: str, default: str | None = None) -> None:
+    """Adds the flag of a moment in the past, a `datetime` in the options; None means now."""
+    text = f"the feature store's labelled rows as they were known then: {FORMS} (default: now)"
+    parser.add_argument(*flags, dest="as_of", metavar="MOMENT", type=_moment, default=default, help=text)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, Any]:
@@ -34,8 +51,11 @@ def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, An
 
     Raises:
         GateError: a bound is mistyped, which should not cost a training first.
+        SettingsError: a moment, but of labelled rows that are left out.
     """
     parse_bounds(options.require)
+    if options.as_of and not options.labelled:
+        raise SettingsError("--as-of is of the labelled rows, which --no-labelled leaves out: give one of the two")
     return {
         "usecase": options.usecase,
         "data": options.data,
@@ -44,4 +64,5 @@ def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, An
         "target": target,
         "reason": options.reason,
         "labelled": options.labelled,
+        "as_of": show_moment(options.as_of) if options.as_of else "",
     }

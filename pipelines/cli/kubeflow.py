@@ -38,6 +38,8 @@ def submit(options: argparse.Namespace, settings: Settings) -> int:
 
         print(send(settings, options.image, arguments))
         return 0
+    if options.as_of is not None:
+        raise SettingsError("--as-of would keep every run from what came since: leave it out with --cron")
     from pipelines.recurring import repeat
 
     arguments["reason"] = f"schedule: {options.cron}" if options.reason == "manual" else options.reason

@@ -97,6 +97,8 @@ class TriggerSettings:
         options = parser.parse_args(self.words)
         if options.reason != parser.get_default("reason"):
             parser.error("--reason is the trigger's own to give")
+        if options.as_of is not None:
+            parser.error("--as-of would keep every run from what came since")
         options.usecase, options.reason = self.usecase, reason
         return pipeline_arguments(options, self.target)
 

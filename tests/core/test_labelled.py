@@ -1,5 +1,4 @@
 import math
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,53 +6,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minio import Minio
-from moto.server import ThreadedMotoServer
 
 from components.core.errors import DataError, StorageError
 from components.core.labelled import load_labelled, read_labelled, write_labelled
-from components.core.schema import Column, Label, Schema
+from components.core.schema import Column, Schema
 from components.core.storage import S3, open_storage
 
-SCHEMA = Schema(
-    columns=(
-        Column("dose", "float", nullable=True, minimum=0, maximum=0.1),
-        Column("visits", "integer", minimum=0),
-        Column("smoker", "boolean"),
-        Column("sex", "string", nullable=True, categories=("f", "m")),
-    ),
-    label=Label("cured", ("ill", "well")),
-    keys=(Column("id", "integer", minimum=1), Column("family", "string")),
-    id="id",
-    group="family",
-)
-NOON = datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp()
-
-
-def row(**change):
-    return {
-        "dose": 0.1, "visits": 3, "smoker": True, "sex": "f", "id": 7, "family": "F", "cured": 1,
-        "__puid": "p", "__row": 0, "__version": "1", "__score": 0.25, "__predicted_at": NOON - 9, "__labelled_at": NOON,
-    } | change  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    """Moto's S3 over HTTP stands in for a real endpoint."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield "{}:{}".format(*server.get_host_and_port())
-    server.stop()
-
-
-@pytest.fixture(params=["directory", "s3"])
-def storage(request, tmp_path):
-    if request.param == "directory":
-        return open_storage(str(tmp_path / "store"), S3())
-    endpoint = request.getfixturevalue("endpoint")
-    bucket = f"b{abs(hash(request.node.nodeid)):x}"
-    Minio(endpoint, access_key="a", secret_key="b", secure=False, region="us-east-1").make_bucket(bucket)
-    return open_storage(f"s3://{bucket}/prefix", S3(f"http://{endpoint}", "a", "b", "us-east-1"))
+from .cure import NOON, SCHEMA, row
 
 
 def test_what_was_written_is_read_as_the_model_takes_it(storage):

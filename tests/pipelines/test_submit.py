@@ -291,9 +291,20 @@ def test_the_command_prints_the_url_and_nothing_else(
         "target": "kubernetes",
         "reason": "manual",
         "labelled": True,
+        "as_of": "",
     }
     assert api.requests[0][2]["authorization"] == f"Bearer {TOKEN}"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("command")
+def test_a_moment_is_submitted_in_its_one_form(api: StandIn, tmp_path: Path) -> None:
+    flags = ["--host", api.url, "--home", str(tmp_path / "state"), "--as-of"]
+    assert main(["submit", *flags, "2025-11-20T13:00:00+01:00"]) == 0
+    assert api.run["runtime_config"]["parameters"]["as_of"] == "2025-11-20T12:00:00Z"
+    before = len(api.requests)
+    assert main(["submit", *flags, "2025-11-20", "--cron", "0 4 * * 1"]) == 1
+    assert len(api.requests) == before
 
 
 @pytest.mark.usefixtures("command")
