@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 
 from components.core.errors import LifeboatError
 from components.core.settings import Settings, read_settings, variable
-from pipelines.cli.arguments import add_pipeline_arguments
+from pipelines.cli.arguments import add_as_of, add_pipeline_arguments
 from pipelines.trigger.settings import add_flags as add_trigger_flags
 
 DESCRIPTION = """\
@@ -21,6 +21,7 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat status                    what serves, and where the state is
   lifeboat predict Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat score passengers.csv scored.parquet
+  lifeboat features                  what the feature store holds
   lifeboat rollback                  put the previous champion back
   lifeboat stop                      end the model server
 """
@@ -64,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(verbs)
     _add_serving(verbs)
     _add_scoring(verbs)
+    _add_features(verbs)
     _add_kubeflow(verbs)
     _add_retraining(verbs)
     _add_loop(verbs)
@@ -109,6 +111,19 @@ def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     score.add_argument("--on-error", choices=("fail", "skip"), default="fail", help=text)
     score.add_argument("--bundle", help="a bundle's directory (default: the champion's)")
     _usecase(score)
+
+
+def _add_features(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    shown = _verb(verbs, "features", "features", "say what the feature store holds: rows whose truth is known")
+    _usecase(shown)
+    add_as_of(shown, "--as-of", "--until")
+    shown.add_argument("--json", action="store_true", help="as JSON, with every day (default: for people)")
+    parts = shown.add_subparsers(title="more", metavar="[export]", help="the same rows as a file")
+    file = _verb(parts, "features", "export", "write the feature store's rows to a file")
+    file.add_argument("target", metavar="FILE", help="a .csv or .parquet file; written whole or not at all")
+    # Without a default of their own: theirs would take the place of what stands before the word export.
+    _usecase(file, argparse.SUPPRESS)
+    add_as_of(file, "--as-of", "--until", default=argparse.SUPPRESS)
 
 
 def _add_kubeflow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -166,8 +181,8 @@ def _verb(
     return parser
 
 
-def _usecase(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--usecase", default="titanic", help="name, or dotted module (default: titanic)")
+def _usecase(parser: argparse.ArgumentParser, default: str = "titanic") -> None:
+    parser.add_argument("--usecase", default=default, help="name, or dotted module (default: titanic)")
 
 
 def _image(parser: argparse.ArgumentParser) -> None:
@@ -186,7 +201,8 @@ def _ports(parser: argparse.ArgumentParser) -> None:
 def _setting_flag(parser: argparse.ArgumentParser, flag: str, name: str) -> None:
     spec = next(spec for spec in fields(Settings) if spec.name == name)
     text = f"{spec.metadata['help']} (default: {spec.default or 'none'}; or {variable(name)})"
-    parser.add_argument(flag, dest=f"setting_{name}", help=text, type=_port if isinstance(spec.default, int) else str)
+    kind = _port if isinstance(spec.default, int) else str
+    parser.add_argument(flag, dest=f"setting_{name}", default=argparse.SUPPRESS, help=text, type=kind)
 
 
 def _port(text: str) -> int:
@@ -197,7 +213,7 @@ def _port(text: str) -> int:
 
 def _with_flags(settings: Settings, options: argparse.Namespace) -> Settings:
     flags = {name.removeprefix("setting_"): value for name, value in vars(options).items()
-             if name.startswith("setting_") and value is not None}  # fmt: skip
+             if name.startswith("setting_")}  # fmt: skip
     return replace(settings, **flags).resolved()
 
 

@@ -18,7 +18,7 @@ from pipelines.cli.main import build_parser
 from .conftest import Lifeboat, Said
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("run", "status", "stop", "rollback", "predict", "score", "usecases", "compile", "submit",
+VERBS = ("run", "status", "stop", "rollback", "predict", "score", "features", "usecases", "compile", "submit",
          "trigger", "retrain", "loop")  # fmt: skip
 
 
@@ -68,6 +68,12 @@ def test_a_verbs_help_names_every_flag_with_its_default(lifeboat: Lifeboat, verb
         ("score", "only-one.csv"),
         ("score", "a.csv", "b.csv", "--on-error", "ignore"),
         ("status", "titanic"),
+        ("run", "--as-of", "yesterday"),
+        ("run", "--as-of", "9999-01-01"),
+        ("submit", "--as-of", "2025-11-20T12:00:00"),
+        ("features", "--until", ""),
+        ("features", "export"),
+        ("features", "export", "rows.csv", "--as-of", "9999-01-01"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_names_the_fault(lifeboat: Lifeboat, arguments: tuple[str, ...]) -> None:
@@ -88,6 +94,16 @@ def test_wrong_usage_exits_with_2_and_names_the_fault(lifeboat: Lifeboat, argume
         (("submit",), "no host: give --host URL or LIFEBOAT_KFP_HOST"),
         (("submit", "--cron", "0 4 * *"), "the cron expression '0 4 * *' has 4 fields, not the five minute, hour, day"),
         (("submit", "--name", "weekly"), "--name is of a recurring run: give --cron with it"),
+        (
+            ("submit", "--cron", "0 4 * * 1", "--as-of", "2025-11-20"),
+            "--as-of would keep every run from what came since",
+        ),
+        (
+            ("run", "--no-labelled", "--as-of", "2025-11-20"),
+            "--as-of is of the labelled rows, which --no-labelled leaves",
+        ),
+        (("features", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: titanic"),
+        (("features", "export", "rows.json"), "rows.json ends in neither .csv nor .parquet"),
         (("trigger", "--backend", "argo"), "LIFEBOAT_TRIGGER_BACKEND is 'argo', not local or kubeflow"),
         (("trigger", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: titanic"),
         (("retrain",), "no trigger runs in "),

@@ -1,0 +1,111 @@
+"""`lifeboat features` and `lifeboat features export`: what the feature store holds, and its rows as a file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from components.core.errors import DataError
+from components.core.feature_store import Contents, check_target, describe, write_rows
+from components.core.labelled import FOLDER, Labelled, load_labelled
+from components.core.moment import show_moment
+from components.core.settings import Settings
+from components.core.storage import open_storage
+from components.core.usecase import UseCase, load_usecase
+
+# What is shown to a person of each; --json shows all.
+MOST_DAYS, MOST_VERSIONS, MOST_REFUSED = 14, 6, 10
+HOW_IT_FILLS = """\
+It fills when truth comes back: send it to /api/v1.0/feedback of the model server, and the drift detector writes each
+prediction here with its truth."""
+
+
+def features(options: argparse.Namespace, settings: Settings) -> int:
+    """Prints what the store holds for a use case."""
+    usecase, moment = load_usecase(options.usecase), options.as_of
+    place, found = _read(usecase, moment, settings)
+    contents = describe(found, usecase.schema)
+    if options.json:
+        facts = {"usecase": usecase.name, "store": place, "as_of": show_moment(moment) if moment else None}
+        print(json.dumps({**facts, **asdict(contents)}, indent=1, ensure_ascii=False))
+        return 0
+    print("\n".join(_lines(usecase, place, moment, contents)))
+    return 0
+
+
+def export(options: argparse.Namespace, settings: Settings) -> int:
+    """Writes the rows of a use case to a file."""
+    target, usecase, moment = Path(options.target), load_usecase(options.usecase), options.as_of
+    check_target(target)
+    place, found = _read(usecase, moment, settings)
+    if not found.table.num_rows:
+        raise DataError(f"{_nothing(moment)}; {target} is not written", file=place)
+    contents = describe(found, usecase.schema)
+    facts = {"usecase": usecase.name, "until": contents.until, "digest": contents.digest}
+    write_rows(target, found, facts)
+    print(f"wrote {contents.rows:,} rows, the last truth of {contents.until}, digest {contents.digest[:12]}: {target}")
+    for line in _refused(contents):
+        print(line)
+    return 0
+
+
+def _read(usecase: UseCase, moment: datetime | None, settings: Settings) -> tuple[str, Labelled]:
+    """The address of a use case's rows, and the rows."""
+    storage = open_storage(settings.bundle_store, settings.s3)
+    found = load_labelled(storage, usecase.name, usecase.schema, until=moment)
+    return f"{storage.url}/{FOLDER}/{usecase.name}", found
+
+
+def _nothing(moment: datetime | None) -> str:
+    return f"no truth was known as of {show_moment(moment)}" if moment else "no truth has come yet"
+
+
+def _lines(usecase: UseCase, place: str, moment: datetime | None, contents: Contents) -> Iterator[str]:
+    known = f", as of {show_moment(moment)}" if moment else ""
+    yield f"Feature store of {usecase.name}: {contents.rows:,} labelled rows{known}"
+    yield _line("store", place)
+    if contents.rows:
+        yield from _figures(contents)
+    else:
+        yield f"It is empty: {_nothing(moment)}.\n{HOW_IT_FILLS}"
+    yield from _refused(contents)
+
+
+def _figures(contents: Contents) -> Iterator[str]:
+    yield _line("truth came", " to ".join(dict.fromkeys([min(contents.days), max(contents.days)])))
+    hidden = len(contents.days) - MOST_DAYS
+    if hidden > 0:
+        yield _line("", f"... {hidden:,} days before")
+    for day, rows in list(contents.days.items())[-MOST_DAYS:]:
+        yield _line("", f"{day} {rows:>9,}")
+    yield _line("classes", _listed(contents.classes))
+    older = len(contents.versions) - MOST_VERSIONS
+    versions = {f"version {name}": rows for name, rows in list(contents.versions.items())[-MOST_VERSIONS:]}
+    yield _line("answered by", _listed(versions) + (f", and {older:,} older ones" if older > 0 else ""))
+    nulls = {name: share for name, share in contents.nulls.items() if share}
+    yield _line("nulls", ", ".join(f"{name} {share:.1%}" for name, share in nulls.items()) or "none")
+    yield _line("corrected", f"{contents.corrected:,} by a later truth")
+    yield _line("broken", f"{contents.broken:,} rows break the schema of today")
+    yield _line("digest", contents.digest)
+    yield _line("again", f"--as-of {contents.until} gives the same rows")
+
+
+def _refused(contents: Contents) -> Iterator[str]:
+    for key, reason in list(contents.refused.items())[:MOST_REFUSED]:
+        yield _line("left out", f"{key}: {reason}")
+    others = len(contents.refused) - MOST_REFUSED
+    if others > 0:
+        yield _line("left out", f"... {others:,} more files")
+
+
+def _listed(counts: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {rows:,}" for name, rows in counts.items())
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:13} {text}"
