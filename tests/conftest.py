@@ -1,14 +1,22 @@
-"""What holds for every test: no library reports to its makers, whatever is imported first; the longest come first."""
+"""What holds for every test: no library reports to its makers, whatever is imported first; the longest come first.
+
+And S3, which tests of several folders ask: a stand-in, and a real server where there is one.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from components.core.settings import LIBRARIES
 from pipelines import daemons
 from serving import launch
+
+if TYPE_CHECKING:
+    from tests.stores.endpoint import Endpoint
 
 for _name, _value in LIBRARIES.items():
     os.environ.setdefault(_name, _value)
@@ -31,3 +39,30 @@ def pytest_sessionfinish() -> None:
     """Collects the daemons that tests started and ended, of which Python would otherwise warn as still running."""
     for process in (*launch.started, *daemons.started):
         process.poll()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Endpoint]:
+    """Moto's S3 over HTTP, a stand-in that every machine has."""
+    from tests.stores import endpoint
+
+    with endpoint.moto() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """The S3 server of our clusters, where it is installed."""
+    from tests.stores import weed
+
+    if weed.binary() is None:
+        pytest.skip(weed.MISSING)
+    with weed.running(tmp_path_factory.mktemp("weed")) as server:
+        yield server.endpoint()
+
+
+@pytest.fixture(params=["moto", "seaweedfs"])
+def s3(request: pytest.FixtureRequest) -> Endpoint:
+    """One S3 endpoint after the other."""
+    found: Endpoint = request.getfixturevalue(request.param)
+    return found

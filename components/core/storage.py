@@ -167,8 +167,8 @@ def _minio_client(s3: S3) -> Any:
     parts = urlsplit(s3.endpoint)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise StorageError(f"the S3 endpoint {s3.endpoint!r} is no http or https URL")
-    # Bounded: 3 tries with back-off, and no wait without end on a dead endpoint.
-    retries = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504))
+    # Bounded: 3 tries with back-off, and no wait without end on a dead endpoint. The last answer is kept: it says why.
+    retries = urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False)
     pool = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=60), retries=retries)
     return Minio(
         parts.netloc,
@@ -193,7 +193,8 @@ def _as_storage_error(place: str, endpoint: str = "", *, verb: str = "read") -> 
         module = type(error).__module__
         if module.startswith("minio."):
             code, message = getattr(error, "code", ""), getattr(error, "message", None) or str(error)
-            raise StorageError(f"{place}: {message.rstrip('.')} ({code or type(error).__name__})") from error
+            said = message.partition("\n")[0][:150].rstrip(".")  # a proxy's whole page, where one answers
+            raise StorageError(f"{place}: {endpoint} says: {said} ({code or type(error).__name__})") from error
         if module.startswith("urllib3."):
             reason = getattr(error, "reason", None) or error
             raise StorageError(f"{place}: {endpoint} does not answer: {_innermost(reason)}") from error

@@ -11,6 +11,7 @@ from components.core.errors import DataError, StorageError
 from components.core.labelled import load_labelled, read_labelled, write_labelled
 from components.core.schema import Column, Schema
 from components.core.storage import S3, open_storage
+from tests.stores.relay import relaying
 
 from .cure import NOON, SCHEMA, row
 
@@ -32,6 +33,16 @@ def test_what_was_written_is_read_as_the_model_takes_it(storage):
     assert first == row(dose=pytest.approx(0.1), smoker=1.0)
     assert math.isnan(second.pop("dose"))
     assert second == {name: cell for name, cell in (nulls | {"sex": ""}).items() if name != "dose"}
+
+
+def test_a_part_that_is_there_is_not_written_again(s3):
+    """A store may allow an object to be written once only."""
+    with s3.bucket() as bucket, relaying(s3.url) as relay:
+        keys = [write_labelled(s3.behind(relay.url).storage(bucket), "cure", SCHEMA, [row()]) for _ in range(3)]
+        assert len(set(keys)) == 1
+        assert len(relay.written()) == 1
+        write_labelled(s3.behind(relay.url).storage(bucket), "cure", SCHEMA, [row(cured=0)])
+        assert len(relay.written()) == 2
 
 
 def test_a_value_at_its_limit_stays_within_it(storage):

@@ -3,12 +3,11 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from minio import Minio
 from moto import settings
 from moto.core.responses import ActionAuthenticatorMixin
-from moto.server import ThreadedMotoServer
 
 from components.core.errors import StorageError
 from components.core.storage import S3, local_copy, open_storage
@@ -16,28 +15,17 @@ from components.core.storage import S3, local_copy, open_storage
 KEYS = {"access_key": "somebody", "secret_key": "not-so-secret", "region": "us-east-1"}
 
 
-@pytest.fixture(scope="module")
-def endpoint():
-    """Moto's S3 over HTTP, a stand-in: no S3 server of the kind that runs in a cluster comes from the package index."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    Minio(f"{host}:{port}", access_key="a", secret_key="b", secure=False, region="us-east-1").make_bucket("bucket")
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture(params=["path", "file", "s3", "s3 with prefix"])
+@pytest.fixture(params=["path", "file", "moto", "moto with prefix", "seaweedfs", "seaweedfs with prefix"])
 def storage(request, tmp_path):
     """One kind of storage after another; every test has a place of its own."""
-    if not request.param.startswith("s3"):
+    kind, _, prefix = request.param.partition(" ")
+    if kind in ("path", "file"):
         place = tmp_path / "a place"
-        return open_storage(str(place) if request.param == "path" else place.as_uri(), S3())
-    endpoint = request.getfixturevalue("endpoint")
-    client = Minio(endpoint.removeprefix("http://"), access_key="a", secret_key="b", secure=False, region="us-east-1")
-    bucket = f"b{abs(hash(request.node.nodeid)):x}"
-    client.make_bucket(bucket)
-    return open_storage(f"s3://{bucket}{'/some/prefix' if 'prefix' in request.param else ''}", S3(endpoint, **KEYS))
+        yield open_storage(str(place) if kind == "path" else place.as_uri(), S3())
+        return
+    s3 = request.getfixturevalue(kind)
+    with s3.bucket() as bucket:
+        yield open_storage(f"s3://{bucket}{'/some/prefix' if prefix else ''}", s3.s3)
 
 
 def put(storage, tmp_path, key, content=b"content"):
@@ -123,18 +111,49 @@ def test_a_dead_endpoint_is_one_sentence_in_bounded_time(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+class Failing(BaseHTTPRequestHandler):
+    """Answers every request with the server's status and body, as S3 does or as a proxy before it would."""
+
+    def do_GET(self):
+        body = b"<Error><Code>InternalError</Code><Message>No free volumes.</Message></Error>"
+        if self.path.startswith("/page"):
+            body = b"<html>\n" + b"Bad gateway. " * 1000
+        self.send_response(500)
+        self.send_header("Content-Type", "text/html" if self.path.startswith("/page") else "application/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Nothing on standard error."""
+
+
+@pytest.mark.parametrize(("bucket", "said"), [("bucket", "No free volumes (InternalError)"), ("page", "500")])
+def test_a_server_that_keeps_failing_is_cited(bucket, said):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(StorageError) as error:
+            open_storage(f"s3://{bucket}", S3(address, **KEYS)).keys()
+        server.shutdown()
+    one_sentence(error, f"s3://{bucket}: {address} says: ", said)
+
+
 def test_an_unknown_host_is_one_sentence():
     with pytest.raises(StorageError) as error:
         open_storage("s3://bucket", S3("http://no-such-host.invalid", **KEYS)).keys()
     one_sentence(error, "s3://bucket", "http://no-such-host.invalid")
 
 
-def test_a_missing_bucket_is_one_sentence(endpoint, tmp_path):
-    place = open_storage("s3://no-such-bucket", S3(endpoint, **KEYS))
-    for attempt in (place.keys, lambda: place.download("k", tmp_path / "got"), lambda: put(place, tmp_path, "k")):
+def attempts(place, tmp_path):
+    return (place.keys, lambda: place.download("k", tmp_path / "got"), lambda: put(place, tmp_path, "k"))
+
+
+def test_a_missing_bucket_is_one_sentence(s3, tmp_path):
+    for attempt in attempts(open_storage("s3://no-such-bucket", s3.s3), tmp_path):
         with pytest.raises(StorageError) as error:
             attempt()
-        one_sentence(error, "s3://no-such-bucket", "NoSuchBucket")
+        one_sentence(error, "s3://no-such-bucket", s3.url, "NoSuchBucket")
 
 
 @contextmanager
@@ -149,13 +168,13 @@ def keys_checked():
         ActionAuthenticatorMixin.request_count = counted
 
 
-def test_a_wrong_key_is_one_sentence(endpoint, tmp_path):
-    place = open_storage("s3://bucket", S3(endpoint, **KEYS))
-    with keys_checked():
-        for attempt in (place.keys, lambda: place.download("k", tmp_path / "got"), lambda: put(place, tmp_path, "k")):
+def test_a_wrong_key_is_one_sentence(s3, tmp_path):
+    with s3.bucket() as bucket, keys_checked():
+        place = open_storage(f"s3://{bucket}", S3(s3.url, "nobody", KEYS["secret_key"], s3.region))
+        for attempt in attempts(place, tmp_path):
             with pytest.raises(StorageError) as error:
                 attempt()
-            one_sentence(error, "s3://bucket", "InvalidAccessKeyId")
+            one_sentence(error, f"s3://{bucket}", s3.url, "InvalidAccessKeyId")
 
 
 def test_a_torn_download_leaves_nothing(tmp_path):
@@ -212,15 +231,15 @@ def test_a_local_file_is_used_where_it_is(tmp_path):
     assert path.exists()
 
 
-def test_a_remote_file_is_copied_and_the_copy_removed(endpoint, tmp_path):
-    place = open_storage("s3://bucket/data", S3(endpoint, **KEYS))
-    put(place, tmp_path, "train.parquet", b"remote")
+def test_a_remote_file_is_copied_and_the_copy_removed(s3, tmp_path):
     folder = tmp_path / "outputs"
     folder.mkdir()
     (folder / "train.parquet").write_bytes(b"an output of the same name")
-    with local_copy("s3://bucket/data/train.parquet", S3(endpoint, **KEYS), folder) as found:
-        assert found.read_bytes() == b"remote"
-        assert found.suffix == ".parquet"
+    with s3.bucket() as bucket:
+        put(open_storage(f"s3://{bucket}/data", s3.s3), tmp_path, "train.parquet", b"remote")
+        with local_copy(f"s3://{bucket}/data/train.parquet", s3.s3, folder) as found:
+            assert found.read_bytes() == b"remote"
+            assert found.suffix == ".parquet"
     assert [path.name for path in folder.iterdir()] == ["train.parquet"]
     assert (folder / "train.parquet").read_bytes() == b"an output of the same name"
 

@@ -6,13 +6,10 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from minio import Minio
-from moto.server import ThreadedMotoServer
 
 from components.core.errors import DataError, StorageError
 from components.core.schema import Column
 from components.core.split import positions
-from components.core.storage import S3
 from components.core.usecase import load_usecase
 from components.preprocess import step
 from components.preprocess.step import HOLDOUT, METADATA, preprocess, read_summary
@@ -195,25 +192,16 @@ def test_a_failed_run_leaves_the_outputs_of_the_last_one(tmp_path, monkeypatch):
     assert {path.name: path.read_bytes() for path in out.train.parent.iterdir()} == before
 
 
-def test_a_table_is_read_from_object_storage(tmp_path):
-    """Moto's S3 over HTTP stands in for a real endpoint."""
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        client = Minio(f"{host}:{port}", access_key="a", secret_key="b", secure=False, region="us-east-1")
-        client.make_bucket("tables")
-        client.fput_object("tables", "deep/rows.csv", write(tmp_path / "rows.csv", rows()))
-        s3 = S3(f"http://{host}:{port}", "a", "b", "us-east-1")
+def test_a_table_is_read_from_object_storage(tmp_path, s3):
+    with s3.bucket() as bucket:
+        s3.client.fput_object(bucket, "deep/rows.csv", write(tmp_path / "rows.csv", rows()))
         out = outputs(tmp_path / "out")
-        summary = preprocess(make_usecase(), "s3://tables/deep/rows.csv", out, s3=s3, say=quiet)
-        assert summary.source == "s3://tables/deep/rows.csv"
+        summary = preprocess(make_usecase(), f"s3://{bucket}/deep/rows.csv", out, s3=s3.s3, say=quiet)
+        assert summary.source == f"s3://{bucket}/deep/rows.csv"
         assert summary.rows == 60
         assert len(list(out.train.parent.iterdir())) == 4
-        with pytest.raises(StorageError, match="s3://tables/none.csv"):
-            preprocess(make_usecase(), "s3://tables/none.csv", out, s3=s3, say=quiet)
-    finally:
-        server.stop()
+        with pytest.raises(StorageError, match=f"s3://{bucket}/none.csv"):
+            preprocess(make_usecase(), f"s3://{bucket}/none.csv", out, s3=s3.s3, say=quiet)
 
 
 def test_parquet_with_odd_types_reaches_the_quarantine(tmp_path):

@@ -1,7 +1,4 @@
-"""The bundles behind the versions: from a directory, and from S3 with this machine's copies.
-
-The S3 endpoint is moto's server over HTTP, a stand-in: the real ones need a network.
-"""
+"""The bundles behind the versions: from a directory, and from S3 with this machine's copies."""
 
 from __future__ import annotations
 
@@ -10,36 +7,28 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 
-from components.core.bundle import MODEL, open_bundle
+from components.core.bundle import FILES, MANIFEST, MODEL, open_bundle
 from components.core.errors import BundleError, RegistryError, StorageError
 from components.core.registry import Registry, Version
 from components.core.settings import Settings
-from components.core.storage import S3Storage
+from tests.stores.endpoint import Endpoint
+from tests.stores.relay import relaying
 
 from .world import make_bundle, register
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def stored_at(settings: Settings, endpoint: Endpoint, store: str) -> Settings:
+    """Settings whose bundles are at an endpoint."""
+    keys = {"s3_access_key": endpoint.access_key, "s3_secret_key": endpoint.secret_key}
+    return replace(settings, store=store, s3_endpoint=endpoint.url, **keys)
 
 
 @pytest.fixture
-def on_s3(settings: Settings, endpoint: str, tmp_path: Path) -> Settings:
+def on_s3(settings: Settings, s3: Endpoint) -> Iterator[Settings]:
     """Settings whose bundles are in a bucket of this test's own."""
-    bucket = f"b-{abs(hash(tmp_path))}"
-    chosen = replace(
-        settings, store=f"s3://{bucket}/models", s3_endpoint=endpoint, s3_access_key="key",
-        s3_secret_key="secret",
-    )  # fmt: skip
-    S3Storage(bucket, "", chosen.s3)._client.make_bucket(bucket)
-    return chosen
+    with s3.bucket() as bucket:
+        yield stored_at(settings, s3, f"s3://{bucket}/models")
 
 
 def cache_of(settings: Settings, version: Version) -> Path:
@@ -150,3 +139,26 @@ def test_a_bundle_missing_on_s3_is_one_sentence(on_s3: Settings, tmp_path: Path)
     register(registry, make_bundle(tmp_path / "bundle"))
     with pytest.raises(StorageError, match=r"^s3://.*model\.onnx: .* \(NoSuchKey\)$"):
         registry.bundle(Version("tiny", "9", "f" * 64, ""))
+
+
+def test_a_bundle_that_is_there_is_not_written_again(on_s3: Settings, s3: Endpoint, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    with relaying(s3.url) as relay:
+        settings = stored_at(on_s3, s3.behind(relay.url), on_s3.store)
+        register(Registry(settings), bundle)
+        written = [path.rpartition("/")[2] for path in relay.written()]
+        assert written == [*FILES, MANIFEST]
+        register(Registry(settings), bundle)
+        assert len(relay.written()) == len(written)
+
+
+def test_of_a_bundle_that_is_half_there_only_the_rest_is_written(on_s3: Settings, s3: Endpoint, tmp_path: Path) -> None:
+    """As a run leaves it that was killed on the way."""
+    bundle = make_bundle(tmp_path / "bundle")
+    store = Registry(on_s3)._store
+    for name in FILES[:2]:
+        store.upload(bundle.directory / name, f"bundles/tiny/{bundle.digest}/{name}")
+    with relaying(s3.url) as relay:
+        version = register(Registry(stored_at(on_s3, s3.behind(relay.url), on_s3.store)), bundle)
+        assert [path.rpartition("/")[2] for path in relay.written()] == [*FILES[2:], MANIFEST]
+    assert Registry(on_s3).bundle(version).digest == bundle.digest
