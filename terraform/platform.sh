@@ -256,7 +256,7 @@ secrets() {
   done
   # Without a password: Cloud SQL's proxy, beside MLflow, says who asks.
   user=$(output database_users.mlflow)
-  echo "uri=postgresql://${user/@/%40}@127.0.0.1:5432/mlflow" |
+  echo "uri=postgresql+psycopg2://${user/@/%40}@127.0.0.1:5432/mlflow" |
     secret "$(output workload_service_accounts.mlflow.namespace)" mlflow-database
   trigger_token "$(output workload_service_accounts.retrain-trigger.namespace)" monitoring
 }

@@ -182,7 +182,7 @@ def test_the_secrets_have_the_shape_that_the_pods_read(installed: tuple[str, dic
     assert tokens[0] == tokens[1]
     assert re.fullmatch("token=[0-9a-f]{64}", tokens[0][0])
     assert tokens[0][0].removeprefix("token=") not in printed + Path(stand_ins["CALLS"]).read_text()
-    assert secrets.pop("ns-mlflow/mlflow-database") == ["uri=postgresql://mlflow%40db@127.0.0.1:5432/mlflow"]
+    assert secrets.pop("ns-mlflow/mlflow-database") == ["uri=postgresql+psycopg2://mlflow%40db@127.0.0.1:5432/mlflow"]
     key = ["access-key=GOOG1", "secret-key=made-up-key"]
     assert secrets == {f"ns-{name}/s3-{name}": key for name in ("deploy", "drift-detector", "model-server", "pipeline")}
 

@@ -1,0 +1,87 @@
+"""MLflow's server, started with the words and the variables of its manifest, from the environment of its image."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.apiserver import free_port, process
+from tests.serving.world import call
+from tests.stores.endpoint import Endpoint
+from tests.stores.weed import ROOT
+
+PROGRAM = ROOT / ".venvs" / "tracking" / "bin" / "mlflow"
+MISSING = f"not made: {PROGRAM.relative_to(ROOT).parents[1]} (dependency group tracking)"
+# Many times what an idle machine takes: its import alone is ten seconds of one core.
+READY = 300.0
+
+
+def replicas() -> int:
+    """How many servers share the database."""
+    return int(yaml.safe_load((ROOT / "kustomize/base/mlflow/deployment.yaml").read_text())["spec"]["replicas"])
+
+
+def container() -> dict[str, Any]:
+    """The container of the manifest, with what in-cluster-stores adds to it."""
+    places = ("base/mlflow/deployment.yaml", "components/in-cluster-stores/mlflow.yaml")
+    found = [yaml.safe_load((ROOT / "kustomize" / place).read_text()) for place in places]
+    base, added = (document["spec"]["template"]["spec"]["containers"][0] for document in found)
+    return {**base, "env": base["env"] + added["env"]}
+
+
+def variables(database: str, endpoint: Endpoint, bucket: str) -> dict[str, str]:
+    """The manifest's variables, with what its ConfigMap and its Secrets would hold."""
+    values = {
+        "artifacts": f"s3://{bucket}", "s3-endpoint": endpoint.url, "access-key": endpoint.access_key,
+        "secret-key": endpoint.secret_key, "uri": database,
+    }  # fmt: skip
+    found = {}
+    for entry in container()["env"]:
+        source = entry.get("valueFrom", {})
+        reference = source.get("configMapKeyRef") or source.get("secretKeyRef")
+        found[entry["name"]] = values[reference["key"]] if reference else entry["value"]
+    return found
+
+
+@contextmanager
+def running(folder: Path, variables: dict[str, str]) -> Iterator[str]:
+    """A server on a free port; its URL, as soon as its manifest's startup probe answers."""
+    folder.mkdir(parents=True)
+    asked, port = container(), free_port()
+    words = [word.replace("$(ARTIFACTS)", variables["ARTIFACTS"]) for word in asked["args"]]
+    words += ["--host=127.0.0.1", f"--port={port}"]  # of two the last one counts
+    # PATH: it starts its workers by name. HOME: the only folder that the image may write to.
+    clean = {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "HOME": str(folder), "TMPDIR": str(folder), **variables}
+    command = ["env", "-i", *(f"{name}={text}" for name, text in clean.items()), str(PROGRAM), *words]
+    probe = asked["startupProbe"]["httpGet"]
+    headers = {header["name"]: header["value"] for header in probe["httpHeaders"]}
+    url = f"http://127.0.0.1:{port}"
+    with process(command, folder / "log") as first:
+        if _answers(first, url + probe["path"], headers, folder / "log"):
+            yield url
+            return
+    # Of two that make an empty database's tables at once, one ends; its kubelet starts it again.
+    assert "already exists" in (folder / "log").read_text(), (folder / "log").read_text()[-3000:]
+    with process(command, folder / "log-2") as second:
+        assert _answers(second, url + probe["path"], headers, folder / "log-2"), (folder / "log-2").read_text()[-3000:]
+        yield url
+
+
+def _answers(child: subprocess.Popen[bytes], url: str, headers: dict[str, str], log: Path) -> bool:
+    """Whether a probe is answered with success before the program ends by itself."""
+    deadline = time.monotonic() + READY
+    while child.poll() is None:
+        assert time.monotonic() < deadline, log.read_text()[-3000:]
+        try:
+            if call(url, **headers).status == 200:
+                return True
+        except OSError:  # not yet
+            time.sleep(0.5)
+    return False
