@@ -30,8 +30,12 @@ BUSY, IDLE = "tiny-blue-0", "tiny-blue-1"
 CLIENTS = 4
 # Seconds that the mean is over; a minute on a cluster.
 WINDOW = 10
-METRIC = signs(overlay("production"))["Pods"]["pods"]["metric"]["name"]
 SELECTOR = "labelSelector=seldon-app%3Dtiny-blue"
+
+
+def metric() -> str:
+    """What the autoscaler asks for."""
+    return str(signs(overlay("production"))["Pods"]["pods"]["metric"]["name"])
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Adapter:
 
     def in_flight(self) -> dict[str, float]:
         """The metric that the autoscaler asks for, of each pod, as it asks; empty where there is none yet."""
-        status, found = self.ask(f"/namespaces/lifeboat/pods/*/{METRIC}?{SELECTOR}")
+        status, found = self.ask(f"/namespaces/lifeboat/pods/*/{metric()}?{SELECTOR}")
         assert status in (0, 200, 404), (status, found)
         items = found["items"] if status == 200 else []
         return {one["describedObject"]["name"]: quantity(one["value"]) for one in items}
@@ -134,6 +138,6 @@ def test_the_adapter_tells_nobody_whom_the_api_server_does_not_let(
     with adapter(cluster, world, tmp_path) as found:
         until(lambda: found.ask("")[0] == 200, tmp_path / "adapter.log")
         _, listed = found.ask("")
-        assert [one["name"] for one in listed["resources"]] == ["namespaces/" + METRIC, "pods/" + METRIC]
-        assert found.ask(f"/namespaces/lifeboat/pods/*/{METRIC}", apiserver.DEPLOYER)[0] == 403
-        assert found.ask(f"/namespaces/lifeboat/pods/*/{METRIC}", "nobody's")[0] == 401
+        assert [one["name"] for one in listed["resources"]] == [f"{kind}/{metric()}" for kind in ("namespaces", "pods")]
+        assert found.ask(f"/namespaces/lifeboat/pods/*/{metric()}", apiserver.DEPLOYER)[0] == 403
+        assert found.ask(f"/namespaces/lifeboat/pods/*/{metric()}", "nobody's")[0] == 401
