@@ -59,6 +59,11 @@ class Adapter:
         except OSError:  # not yet
             return 0, None
 
+    def listed(self) -> set[str]:
+        """Every metric that it has; none before its first look at Prometheus."""
+        status, found = self.ask("")
+        return {one["name"] for one in found["resources"]} if status == 200 else set()
+
     def in_flight(self) -> dict[str, float]:
         """The metric that the autoscaler asks for, of each pod, as it asks; empty where there is none yet."""
         status, found = self.ask(f"/namespaces/lifeboat/pods/*/{metric()}?{SELECTOR}")
@@ -136,8 +141,7 @@ def test_the_adapter_tells_nobody_whom_the_api_server_does_not_let(
     cluster: Cluster, world: Monitored, tmp_path: Path
 ) -> None:
     with adapter(cluster, world, tmp_path) as found:
-        until(lambda: found.ask("")[0] == 200, tmp_path / "adapter.log")
-        _, listed = found.ask("")
-        assert [one["name"] for one in listed["resources"]] == [f"{kind}/{metric()}" for kind in ("namespaces", "pods")]
+        listed = until(found.listed, tmp_path / "adapter.log")
+        assert listed == {f"{kind}/{metric()}" for kind in ("namespaces", "pods")}
         assert found.ask(f"/namespaces/lifeboat/pods/*/{metric()}", apiserver.DEPLOYER)[0] == 403
         assert found.ask(f"/namespaces/lifeboat/pods/*/{metric()}", "nobody's")[0] == 401
