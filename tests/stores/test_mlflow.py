@@ -124,6 +124,16 @@ def test_of_two_processes_that_promote_at_once_one_wins_or_is_told(settings: Set
     assert loser == "won" or "by now, this model" in loser or "at once replaced" in loser, said
 
 
+def test_a_server_keeps_to_the_memory_it_asks_for(platform: Platform) -> None:
+    """With the processes that wait for jobs, seven of which come half a minute later, it was beyond its limit."""
+    asked = tracking.container()["resources"]["requests"]["memory"]
+    assert asked.endswith("Mi")
+    for url in platform.urls:
+        found = tracking.processes(url)
+        assert not [line for line in found if "mlflow.server.jobs" in line], found
+        assert 100 < sum(found.values()) / 2**20 < int(asked[:-2]), found
+
+
 def test_a_name_the_server_is_not_called_by_is_refused(platform: Platform) -> None:
     assert (
         call(f"{platform.urls[0]}/api/2.0/mlflow/experiments/search?max_results=1", Host="evil.example").status == 403

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ PROGRAM = ROOT / ".venvs" / "tracking" / "bin" / "mlflow"
 MISSING = f"not made: {PROGRAM.relative_to(ROOT).parents[1]} (dependency group tracking)"
 # Many times what an idle machine takes: its import alone is ten seconds of one core.
 READY = 300.0
+# The first process of each running server.
+_STARTED = set[int]()
 
 
 def replicas() -> int:
@@ -50,6 +53,15 @@ def variables(database: str, endpoint: Endpoint, bucket: str) -> dict[str, str]:
     return found
 
 
+def processes(url: str) -> dict[str, int]:
+    """Command line and bytes of a running server and of all that it started; what they share counted once."""
+    port = f"--port={url.rpartition(':')[2]}".encode()
+    [leader] = [found for found in _STARTED if port in _read(found, "cmdline")]
+    everybody = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    group = [pid for pid in everybody if _session(pid) == leader]
+    return {f"{pid} {_read(pid, 'cmdline').replace(bytes(1), b' ').decode()}": _memory(pid) for pid in group}
+
+
 @contextmanager
 def running(folder: Path, variables: dict[str, str]) -> Iterator[str]:
     """A server on a free port; its URL, as soon as its manifest's startup probe answers."""
@@ -63,15 +75,47 @@ def running(folder: Path, variables: dict[str, str]) -> Iterator[str]:
     probe = asked["startupProbe"]["httpGet"]
     headers = {header["name"]: header["value"] for header in probe["httpHeaders"]}
     url = f"http://127.0.0.1:{port}"
-    with process(command, folder / "log") as first:
+    with _whole(command, folder / "log") as first:
         if _answers(first, url + probe["path"], headers, folder / "log"):
             yield url
             return
     # Of two that make an empty database's tables at once, one ends; its kubelet starts it again.
     assert "already exists" in (folder / "log").read_text(), (folder / "log").read_text()[-3000:]
-    with process(command, folder / "log-2") as second:
+    with _whole(command, folder / "log-2") as second:
         assert _answers(second, url + probe["path"], headers, folder / "log-2"), (folder / "log-2").read_text()[-3000:]
         yield url
+
+
+def _memory(pid: int) -> int:
+    lines = [line.split() for line in _read(pid, "smaps_rollup").splitlines()]
+    return 1024 * sum(int(words[1]) for words in lines if words[0] == b"Pss:")
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+        return b""
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:  # it ended meanwhile
+        return 0
+
+
+@contextmanager
+def _whole(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A program in a session of its own, which ends with all that it started."""
+    with process(["setsid", *command], log) as child:
+        _STARTED.add(child.pid)
+        try:
+            yield child
+        finally:
+            _STARTED.discard(child.pid)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(child.pid, signal.SIGKILL)
 
 
 def _answers(child: subprocess.Popen[bytes], url: str, headers: dict[str, str], log: Path) -> bool:
