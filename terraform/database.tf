@@ -1,12 +1,12 @@
-# One instance for MLflow and Kubeflow Pipelines. Workloads sign in as their own service account through Cloud SQL's proxy: there is no
-# password to make, keep in the state, or rotate.
+# MLflow's database: the registry. MLflow signs in as its own service account through Cloud SQL's proxy: there is no password to
+# make, keep in the state, or rotate. Kubeflow's history of runs is in the cluster (platform/kfp says why).
 
 locals {
-  databases = ["metadb", "mlflow", "mlpipeline"] # all but mlflow are Kubeflow's
+  databases = ["mlflow"]
 
   # Cloud SQL names the user of a service account without the domain's end.
   database_users = {
-    for name in ["database-admin", "kfp", "mlflow"] :
+    for name in ["database-admin", "mlflow"] :
     name => trimsuffix(google_service_account.workload[name].email, ".gserviceaccount.com")
   }
 
@@ -29,7 +29,6 @@ locals {
 }
 
 resource "google_sql_database_instance" "this" {
-  # checkov:skip=CKV_GCP_79:15 is supported until November 2027, and the last in which database-grants.sql can surely give Kubeflow CREATEDB, which its server insists on. variables.tf takes any later one.
   name             = local.generation_name
   database_version = var.database.version
   region           = var.region

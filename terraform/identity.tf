@@ -6,7 +6,7 @@ locals {
   workloads = {
     database-admin = {
       namespace = var.namespaces.platform, accounts = ["database-admin"], database = true, s3_key = false, buckets = []
-      purpose   = "grants the databases to their workloads, once (platform.sh)"
+      purpose   = "grants the database to its workload, once (platform.sh)"
     }
     deploy = {
       namespace = var.namespaces.pipelines, accounts = ["deploy"], database = false, s3_key = true
@@ -24,11 +24,10 @@ locals {
       ]
     }
     kfp = {
-      namespace = var.namespaces.pipelines, database = true, s3_key = false
+      namespace = var.namespaces.pipelines, database = false, s3_key = false
       purpose   = "Kubeflow Pipelines' own servers"
-      # The API, the user interface (which reads artifacts) and the metadata store.
-      accounts = ["ml-pipeline", "ml-pipeline-ui", "metadata-grpc-server"]
-      buckets  = [{ name = "pipelines", role = "write", prefix = "" }]
+      accounts  = ["ml-pipeline", "ml-pipeline-ui"] # the API, and the user interface, which reads artifacts
+      buckets   = [{ name = "pipelines", role = "write", prefix = "" }]
     }
     mlflow = {
       namespace = var.namespaces.tracking, accounts = ["mlflow"], database = true, s3_key = false

@@ -4,7 +4,7 @@
 #   terraform/platform.sh staging             install or upgrade
 #   terraform/platform.sh staging --dry-run   print the commands; needs no tool, no account and no cluster
 #
-# Istio, Seldon Core's operator, kube-prometheus-stack and prometheus-adapter, Kubeflow Pipelines, the databases' grants, the
+# Istio, Seldon Core's operator, kube-prometheus-stack and prometheus-adapter, Kubeflow Pipelines, the database's grants, the
 # keys to the buckets, every Secret that docs/kubernetes.md lists for GKE, and Lifeboat's own overlay. Versions are pinned here
 # and in platform/.
 set -euo pipefail
@@ -258,7 +258,8 @@ secrets() {
   user=$(output database_users.mlflow)
   echo "uri=postgresql+psycopg2://${user/@/%40}@127.0.0.1:5432/mlflow" |
     secret "$(output workload_service_accounts.mlflow.namespace)" mlflow-database
-  trigger_token "$(output workload_service_accounts.retrain-trigger.namespace)" monitoring
+  made_once lifeboat-trigger token= "$(output workload_service_accounts.retrain-trigger.namespace)" monitoring
+  made_once mysql-secret $'username=root\npassword=' "$(output workload_service_accounts.kfp.namespace)"
 }
 
 # What Cloud Storage answered when the key was made, as the lines of a Secret.
@@ -270,16 +271,19 @@ key = json.load(sys.stdin)
 print("access-key=" + key["metadata"]["accessId"], "secret-key=" + key["secret"], sep="\n")'
 }
 
-# The trigger and Alertmanager hold the same token, made here once. To change it: delete both Secrets and run this again.
-trigger_token() {
-  local where token="" both=true
+# name, what stands before the value, namespaces. A Secret with one random value, the same in each namespace, made where
+# one of them has none. To change it: delete all of them and run this again (Kubeflow's MySQL keeps the password that its
+# disk was made with: ALTER USER first).
+made_once() {
+  local name=$1 before=$2 where value="" all=true
+  shift 2
   for where in "$@"; do
-    ! $dry_run && kubectl --namespace "$where" get secret lifeboat-trigger >/dev/null 2>&1 || both=false
+    ! $dry_run && kubectl --namespace "$where" get secret "$name" >/dev/null 2>&1 || all=false
   done
-  ! $both || return 0
-  $dry_run || token=$(python3 -c 'import secrets; print(secrets.token_hex(32))')
+  ! $all || return 0
+  $dry_run || value=$(python3 -c 'import secrets; print(secrets.token_hex(32))')
   for where in "$@"; do
-    echo "token=${token}" | secret "$where" lifeboat-trigger
+    echo "${before}${value}" | secret "$where" "$name"
   done
 }
 
@@ -299,7 +303,6 @@ database_grants() {
     "PLATFORM_NAMESPACE=$in_namespace" \
     "ADMIN_ACCOUNT=$(output workload_service_accounts.database-admin.email)" \
     "ADMIN_DATABASE_USER=$(output database_users.database-admin)" \
-    "KFP_DATABASE_USER=$(output database_users.kfp)" \
     "MLFLOW_DATABASE_USER=$(output database_users.mlflow)" \
     "DATABASE_CONNECTION=$(output database_connection)" \
     <"$here/platform/grants-job.yaml"
@@ -314,9 +317,7 @@ kubeflow() {
     echo "+ kubectl kustomize terraform/platform/kfp | kubectl apply --server-side --force-conflicts -f -   # with the outputs filled in"
   else
     kubectl kustomize "$here/platform/kfp" | apply \
-      "DATABASE_CONNECTION=$(output database_connection)" \
       "KFP_ACCOUNT=$(output workload_service_accounts.kfp.email)" \
-      "KFP_DATABASE_USER=$(output database_users.kfp)" \
       "PIPELINE_ACCOUNT=$(output workload_service_accounts.pipeline.email)" \
       "PIPELINES_BUCKET=$(output buckets.pipelines)"
   fi

@@ -39,6 +39,7 @@ variable "binary_authorization" {
       "docker.io/alpine:*",
       "docker.io/grafana/*",
       "docker.io/istio/*",
+      "docker.io/mysql:*",
       "docker.io/postgres:*",
       "docker.io/seldonio/*",
       "gcr.io/cloud-sql-connectors/cloud-sql-proxy:*",
@@ -153,7 +154,7 @@ variable "database" {
     log_days          = optional(number, 7)
     retained_backups  = optional(number, 14)
     tier              = optional(string, "db-custom-1-3840")
-    version           = optional(string, "POSTGRES_15")
+    version           = optional(string, "POSTGRES_17")
   })
   default  = {}
   nullable = false

@@ -18,12 +18,10 @@ Query = Callable[..., subprocess.CompletedProcess[str]]
 CLOUD_SQL = """
 CREATE ROLE cloudsqlsuperuser CREATEDB CREATEROLE;
 CREATE ROLE "admin@project.iam" LOGIN;
-CREATE ROLE "kfp@project.iam" LOGIN;
+CREATE ROLE "other@project.iam" LOGIN;
 CREATE ROLE "mlflow@project.iam" LOGIN;
 GRANT cloudsqlsuperuser TO "admin@project.iam";
-CREATE DATABASE metadb OWNER cloudsqlsuperuser;
 CREATE DATABASE mlflow OWNER cloudsqlsuperuser;
-CREATE DATABASE mlpipeline OWNER cloudsqlsuperuser;
 """
 
 
@@ -59,7 +57,7 @@ def query() -> Iterator[Query]:
             assert run("cloudsqladmin", "postgres", "--command", statement).returncode == 0
         for _ in range(2):
             done = run(
-                "admin@project.iam", "postgres", "--set=kfp=kfp@project.iam", "--set=mlflow=mlflow@project.iam",
+                "admin@project.iam", "postgres", "--set=mlflow=mlflow@project.iam",
                 f"--file={SOURCE / 'platform/database-grants.sql'}",
             )  # fmt: skip
             assert done.returncode == 0, done.stderr
@@ -70,21 +68,14 @@ def query() -> Iterator[Query]:
         shutil.rmtree(directory)
 
 
-@pytest.mark.parametrize(("user", "database"), [("kfp", "metadb"), ("kfp", "mlpipeline"), ("mlflow", "mlflow")])
-def test_a_workload_makes_its_tables_in_its_own_database(query: Query, user: str, database: str) -> None:
-    done = query(f"{user}@project.iam", database, "--command", "CREATE TABLE made (one int)")
+def test_mlflow_makes_its_tables_in_its_own_database(query: Query) -> None:
+    done = query("mlflow@project.iam", "mlflow", "--command", "CREATE TABLE made (one int)")
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("user", "database"), [("mlflow", "metadb"), ("mlflow", "mlpipeline"), ("kfp", "mlflow")])
-def test_a_workload_cannot_connect_to_anothers_database(query: Query, user: str, database: str) -> None:
-    done = query(f"{user}@project.iam", database, "--command", "SELECT 1")
+def test_nobody_else_connects_to_it(query: Query) -> None:
+    done = query("other@project.iam", "mlflow", "--command", "SELECT 1")
     assert "User does not have CONNECT privilege" in done.stderr
-
-
-def test_kubeflow_is_told_that_its_database_exists_which_is_all_it_wants(query: Query) -> None:
-    done = query("kfp@project.iam", "postgres", "--command", "CREATE DATABASE mlpipeline")
-    assert 'database "mlpipeline" already exists' in done.stderr
 
 
 def test_mlflow_makes_no_databases(query: Query) -> None:

@@ -78,7 +78,7 @@ def test_the_proxy_is_the_same_everywhere() -> None:
     folders = (SOURCE, ROOT / "kustomize")
     texts = [path.read_text() for folder in folders for path in folder.rglob("*.yaml")]
     found = [image for text in texts for image in re.findall(rf"image: ({PROXY}\S+)", text)]
-    assert len(found) == 3
+    assert len(found) == 2
     assert len(set(found)) == 1
 
 
@@ -93,6 +93,21 @@ def test_every_volume_is_of_the_storage_class_that_is_made(name: str) -> None:
     assert claims
     assert {claim["spec"]["storageClassName"] for claim in claims} == {made}
     assert set(re.findall(r"storageClassName: ([\w-]+)", (PLATFORM / "prometheus.yaml").read_text())) == {made}
+    assert re.findall(r"storageClassName, value: ([\w-]+)", (PLATFORM / "kfp/kustomization.yaml").read_text()) == [made]
+
+
+def test_kubeflows_database_takes_the_password_that_is_made_and_no_other() -> None:
+    overlay_text = (PLATFORM / "kfp/kustomization.yaml").read_text()
+    assert "env/platform-agnostic?" in overlay_text  # 2.17.0 does not start on PostgreSQL
+    (secret,) = [patch for patch in yaml.safe_load(overlay_text)["patches"]
+                 if patch.get("target", {}).get("kind") == "Secret"]  # fmt: skip
+    assert secret["target"]["name"] == "mysql-secret"
+    assert "$patch: delete" in secret["patch"]
+    (mysql,) = documents("kfp/mysql.yaml")
+    (server,) = mysql["spec"]["template"]["spec"]["containers"]
+    given = {entry["name"]: entry for entry in server["env"]}
+    assert given["MYSQL_ALLOW_EMPTY_PASSWORD"]["$patch"] == "delete"
+    assert given["MYSQL_ROOT_PASSWORD"]["valueFrom"]["secretKeyRef"] == {"name": "mysql-secret", "key": "password"}
 
 
 @EACH

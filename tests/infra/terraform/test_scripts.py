@@ -45,7 +45,7 @@ esac
 WORKLOADS = "database-admin deploy drift-detector kfp mlflow model-server pipeline retrain-trigger"
 OUTPUTS = {
     "buckets": '{"bundles": "the-bundles", "mlflow": "the-runs", "pipelines": "the-bucket"}',
-    "database_users": '{"database-admin": "admin@db", "kfp": "kfp@db", "mlflow": "mlflow@db"}',
+    "database_users": '{"database-admin": "admin@db", "mlflow": "mlflow@db"}',
     "s3_secrets": '{"deploy": "s3-deploy", "drift-detector": "s3-drift", "model-server": "s3-s", "pipeline": "s3-p"}',
     "workload_service_accounts": "{"
     + ", ".join(
@@ -121,7 +121,8 @@ def test_the_platforms_dry_run_shows_each_part_with_its_version() -> None:
     assert done.returncode == 0, done.stderr
     parts = [
         "== kubectl's way in", "== storage class", "gcloud storage hmac create", "secret generic s3-model-server",
-        "secret generic mlflow-database", "secret generic lifeboat-trigger", "istiod --install --version 1.30.5",
+        "secret generic mlflow-database", "secret generic lifeboat-trigger", "secret generic mysql-secret",
+        "istiod --install --version 1.30.5",
         "kube-prometheus-stack --install --version 87.17.0", "prometheus-adapter --install --version 5.3.0",
         "seldon-core-operator --install --version 1.17.1",
         "job/database-grants", "cluster-scoped-resources\\?ref=2.17.0",
@@ -148,7 +149,13 @@ def test_the_platform_is_installed_with_every_placeholder_filled_in(installed: t
         if not line.lstrip().startswith(("#", "-- "))
     )
     assert not PLACEHOLDER.findall(applied)
-    for value in ("the-disk_key", "gs://the-bucket/runs", "--set=kfp=kfp@db", "pipeline@example.com", "the-registry/"):
+    for value in (
+        "the-disk_key",
+        "gs://the-bucket/runs",
+        "--set=mlflow=mlflow@db",
+        "pipeline@example.com",
+        "the-registry/",
+    ):
         assert value in applied
     if stand_ins["KUBECTL"]:
         for value in ("s3://the-bundles", "gs://the-runs", "cidr: the-google_services_cidr", "the-database_connection"):
@@ -183,15 +190,18 @@ def test_the_secrets_have_the_shape_that_the_pods_read(installed: tuple[str, dic
     assert re.fullmatch("token=[0-9a-f]{64}", tokens[0][0])
     assert tokens[0][0].removeprefix("token=") not in printed + Path(stand_ins["CALLS"]).read_text()
     assert secrets.pop("ns-mlflow/mlflow-database") == ["uri=postgresql+psycopg2://mlflow%40db@127.0.0.1:5432/mlflow"]
+    account, password = secrets.pop("ns-kfp/mysql-secret")
+    assert account == "username=root"
+    assert re.fullmatch("password=[0-9a-f]{64}", password)
     key = ["access-key=GOOG1", "secret-key=made-up-key"]
     assert secrets == {f"ns-{name}/s3-{name}": key for name in ("deploy", "drift-detector", "model-server", "pipeline")}
 
 
 def test_what_is_there_is_left_as_it_is(stand_ins: dict[str, str]) -> None:
-    """A new token for the trigger would be unknown to the pods that run."""
+    """A new token would be unknown to the trigger that runs, a new password to the disk that has the old one."""
     done = call("platform.sh", "staging", environment={**stand_ins, "THERE": "1"})
     assert done.returncode == 0, done.stderr
-    assert not [name for name in made_secrets(stand_ins) if name.endswith("/lifeboat-trigger")]
+    assert not [name for name in made_secrets(stand_ins) if name.endswith(("/lifeboat-trigger", "/mysql-secret"))]
     assert "create namespace" not in Path(stand_ins["CALLS"]).read_text()
 
 
