@@ -20,6 +20,7 @@ SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 PROTOCOLS = ("seldon", "v2", "other")
 # These series are there before their first request: from nothing to one is no increase that a rate sees.
 FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldon", "v2") for status in (200, 500)}
+FROM_START |= {""}  # the scores have no label
 STATUSES = (200, 400, 404, 405, 408, 413, 415, 431, 500, 503)
 REASONS = ("bad", "large", "slow", "overload")
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"

@@ -26,6 +26,8 @@ def test_a_command_of_the_readme_does_what_it_says(command: list[str], served: L
     if command[0] == "predict":
         answer = json.loads(said)
         assert answer["died"] + answer["survived"] == pytest.approx(1)
+    elif command[0] == "features":
+        assert said.startswith("Feature store of titanic: 0 labelled rows\n")
     elif command[0] == "status":
         assert "titanic" in said
     else:
@@ -34,4 +36,4 @@ def test_a_command_of_the_readme_does_what_it_says(command: list[str], served: L
 
 
 def test_some_are_run() -> None:
-    assert {command[0] for command in HERE} == {"compile", "predict", "score", "status"}
+    assert {command[0] for command in HERE} == {"compile", "features", "predict", "score", "status"}

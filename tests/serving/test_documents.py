@@ -72,6 +72,15 @@ def test_metrics_can_be_parsed_and_count_what_happened(bundle: Path, workers: st
                 assert samples["lifeboat_process_cpu_seconds_total", str(worker)] > 0
 
 
+def test_what_a_rate_is_taken_of_is_there_before_the_first_request(bundle: Path) -> None:
+    """A canary is judged on the increase of these: one that begins at 20 has increased by nothing."""
+    with server(bundle) as running:
+        lines = call(running.url + "/metrics").body.decode().splitlines()
+    assert "lifeboat_score_count 0" in lines
+    assert 'lifeboat_score_bucket{le="0.5"} 0' in lines
+    assert 'lifeboat_request_seconds_count{protocol="seldon",status="200"} 0' in lines
+
+
 def test_logs_are_json_and_hold_no_row_unless_a_setting_says_so(bundle: Path) -> None:
     for flags in ([], ["--log-requests", "true"], ["--log-requests", "true", "--log-payloads", "true"]):
         with server(bundle, *flags) as running:
