@@ -13,33 +13,25 @@ from pathlib import Path
 from components.core.bundle import FILES, MANIFEST, open_bundle
 from components.core.errors import BundleError, LifeboatError, SettingsError
 from components.core.options import from_environment, option, parse_texts
-from components.core.storage import S3, open_storage
+from components.core.storage import S3Settings, open_storage
 from serving.server import log
 
 PREFIX = "LIFEBOAT_FETCH_"
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(S3Settings):
     """See each field's help."""
 
     store: str = option("", "directory or s3://bucket/prefix of the bundles")
     usecase: str = option("", "use case of the bundle")
     digest: str = option("", "digest of the bundle")
     target: str = option("", "directory to bring it to")
-    s3_endpoint: str = option("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
-    s3_access_key: str = option("", "access key of the S3 endpoint")
-    s3_secret_key: str = option("", "secret key of the S3 endpoint", secret=True)
-    s3_region: str = option("", "region of the S3 endpoint, where it asks for one")
 
     def __post_init__(self) -> None:
         for name in ("store", "usecase", "digest", "target"):
             if not getattr(self, name):
                 raise SettingsError(f"no {name}: give {PREFIX}{name.upper()}")
-
-    @property
-    def s3(self) -> S3:
-        return S3(self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_region)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:

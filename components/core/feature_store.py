@@ -20,7 +20,6 @@ import pyarrow.parquet as pq
 from components.core.errors import StorageError
 from components.core.files import replacing
 from components.core.labelled import HIDDEN, LABELLED_AT, VERSION, Labelled, without_keys
-from components.core.moment import show_seconds
 from components.core.schema import Schema
 from components.core.table import check_table
 
@@ -85,7 +84,7 @@ def describe(found: Labelled, schema: Schema) -> Contents:
         parts=found.parts,
         refused=found.refused,
         digest=found.digest,
-        until="" if found.latest is None else show_seconds(found.latest),
+        until=found.until,
     )
 
 

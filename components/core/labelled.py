@@ -11,7 +11,6 @@ truth had come, which is `__labelled_at`; the part that holds it may have been w
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,8 +24,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError
+from components.core.files import file_digest
 from components.core.fingerprint import table_digest
 from components.core.latest import latest_rows
+from components.core.moment import show_seconds
 from components.core.reading import first_line
 from components.core.schema import Column, Schema
 from components.core.storage import Storage
@@ -73,6 +74,11 @@ class Labelled:
         found: float | None = pc.max(self.table.column(LABELLED_AT)).as_py()
         return found
 
+    @property
+    def until(self) -> str:
+        """`latest` as people write it: the store as of then gives the same rows. Empty without any."""
+        return "" if self.latest is None else show_seconds(self.latest)
+
 
 def without_keys(schema: Schema) -> Schema:
     """The schema with keys that may be null: a request need not say them."""
@@ -105,7 +111,7 @@ def write_labelled(storage: Storage, usecase: str, schema: Schema, rows: Sequenc
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
         path = Path(folder) / "part.parquet"
         pq.write_table(pa.table(arrays), path)
-        key = f"{FOLDER}/{usecase}/date={day}/{_digest(path)[:32]}.parquet"
+        key = f"{FOLDER}/{usecase}/date={day}/{file_digest(path)[:32]}.parquet"
         # After a crash the same part comes again: its name is its content's, and a store may allow no second write.
         if key not in storage.keys(key):
             storage.upload(path, key)
@@ -141,11 +147,6 @@ def _stored(value: Any, kind: pa.DataType) -> Any:
     if value is None or value == "" or kind == pa.string():
         return value or None
     return int(value) if kind == pa.int64() else float(value)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_labelled(storage: Storage, usecase: str, schema: Schema, *, until: datetime | float | None = None) -> pa.Table:

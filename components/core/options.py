@@ -89,7 +89,8 @@ def add_flags(parser: argparse.ArgumentParser, kind: type, prefix: str, group: s
         prefix: of its variables.
         group: stands before each name in what is parsed, where other flags of the parser share names with the settings.
     """
-    for spec in fields(kind):
+    # A program's own settings stand before those it shares with others.
+    for spec in sorted(fields(kind), key=lambda spec: spec.name not in kind.__annotations__):
         default = "none" if spec.default == "" else spec.default
         text = f"{spec.metadata['help']} (default: {default}; or {variable(prefix, spec.name)})".replace("%", "%%")
         metavar = _METAVAR[type(spec.default)]

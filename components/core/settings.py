@@ -19,7 +19,7 @@ from typing import Any
 from components.core import options
 from components.core.errors import SettingsError
 from components.core.options import option
-from components.core.storage import S3
+from components.core.storage import S3Settings
 
 PREFIX = "LIFEBOAT_"
 # As `detector_python`: what serves here is not watched.
@@ -41,16 +41,12 @@ LIBRARIES = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(S3Settings):
     """See each field's help."""
 
     home: str = option(".lifeboat", "directory of all local state: runs, registry, bundles, logs")
     tracking_uri: str = option("", "MLflow tracking server or database; SQLite under home unless set", secret=True)
     store: str = option("", "directory or s3://bucket/prefix of the bundles; under home unless set")
-    s3_endpoint: str = option("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
-    s3_access_key: str = option("", "access key of the S3 endpoint")
-    s3_secret_key: str = option("", "secret key of the S3 endpoint", secret=True)
-    s3_region: str = option("", "region of the S3 endpoint, where it asks for one")
     host: str = option("127.0.0.1", "address the local model server listens on")
     port: int = option(9000, "port of the local model server")
     metrics_port: int = option(6000, "port of its metrics")
@@ -103,10 +99,6 @@ class Settings:
     def bundle_store(self) -> str:
         """The address of the bundles in force."""
         return self.store or str(self.home_path / "store")
-
-    @property
-    def s3(self) -> S3:
-        return S3(self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_region)
 
     @property
     def server_python(self) -> str:

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from components.core.errors import StorageError
 from components.core.files import replacing
+from components.core.options import option
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,20 @@ class S3:
 
     def __repr__(self) -> str:
         return f"S3({self.endpoint})"  # no key in a log or traceback
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """The settings by which every program of ours is told of its S3 endpoint."""
+
+    s3_endpoint: str = option("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
+    s3_access_key: str = option("", "access key of the S3 endpoint")
+    s3_secret_key: str = option("", "secret key of the S3 endpoint", secret=True)
+    s3_region: str = option("", "region of the S3 endpoint, where it asks for one")
+
+    @property
+    def s3(self) -> S3:
+        return S3(self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_region)
 
 
 class Storage(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from components.core.bundle import Bundle
 from components.core.column import is_null
 from components.core.errors import BundleError, DataError
+from components.core.files import file_digest
 from components.core.schema import Column, Schema
 from components.core.scoring import accepts
 from components.evaluate.evaluation import Data
@@ -108,12 +108,10 @@ def _labels(column: pa.ChunkedArray, name: str, path: Path) -> NDArray[np.int8]:
 
 
 def _facts(table: pa.Table, schema: Schema, path: Path, feedback: NDArray[np.bool_]) -> Data:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     grouped = schema.group is not None and schema.group in table.column_names
     groups = int(pc.count_distinct(table.column(schema.group)).as_py()) if grouped else None
     nulls = {column.name: _null_share(table.column(column.name)) for column in schema.columns}
-    return Data(path.name, digest, groups, nulls, int(feedback.sum()))
+    return Data(path.name, file_digest(path), groups, nulls, int(feedback.sum()))
 
 
 def _null_share(values: pa.ChunkedArray) -> float:

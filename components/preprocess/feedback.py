@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from components.core.column import is_null
 from components.core.labelled import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, load_labelled, no_rows, without_keys
-from components.core.moment import show_moment, show_seconds
+from components.core.moment import show_moment
 from components.core.schema import Schema
 from components.core.split import Holdout
 from components.core.storage import Storage
@@ -86,10 +86,9 @@ def read_feedback(
         known = f" as of {show_moment(as_of)}" if as_of else ""
         rows, broken = found.table.num_rows, len(checked.problems)
         say(f"read {rows:,} labelled rows from feedback{known}, {broken:,} break the schema")
-    until = "" if found.latest is None else show_seconds(found.latest)
-    if until:
-        say(f"the last of their truths came at {until}: a run as of then takes the same rows")
-    return Feedback(found.table, checked, found.digest, found.refused, until)
+    if found.until:
+        say(f"the last of their truths came at {found.until}: a run as of then takes the same rows")
+    return Feedback(found.table, checked, found.digest, found.refused, found.until)
 
 
 @dataclass(frozen=True)

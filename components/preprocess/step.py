@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError, SettingsError
-from components.core.files import replacing
+from components.core.files import file_digest, replacing
 from components.core.moment import show_moment
 from components.core.reading import read_table
 from components.core.schema import Schema
@@ -117,7 +117,7 @@ def preprocess(
     with local_copy(source, s3 or S3(), outputs.train.parent) as path:
         name = source if "://" in source else str(path)
         raw = read_table(path, name=name)
-        digest = _file_digest(path)
+        digest = file_digest(path)
     checked = check_table(raw, usecase.schema, labelled=True, name=name)
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
     feedback = read_feedback(labelled, usecase, say, as_of=as_of)
@@ -168,11 +168,6 @@ def read_summary(path: Path) -> Summary:
         return Summary(**json.loads(metadata[METADATA]))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError("was not written by the preprocess step", file=str(path)) from error
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _deduplicate(rows: pa.Table, schema: Schema, name: str) -> tuple[pa.Table, int]:

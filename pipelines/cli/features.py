@@ -45,11 +45,10 @@ def export(options: argparse.Namespace, settings: Settings) -> int:
     place, found = _read(usecase, moment, settings)
     if not found.table.num_rows:
         raise DataError(f"{_nothing(moment)}; {target} is not written", file=place)
-    contents = describe(found, usecase.schema)
-    facts = {"usecase": usecase.name, "until": contents.until, "digest": contents.digest}
-    write_rows(target, found, facts)
-    print(f"wrote {contents.rows:,} rows, the last truth of {contents.until}, digest {contents.digest[:12]}: {target}")
-    for line in _refused(contents):
+    write_rows(target, found, {"usecase": usecase.name, "until": found.until, "digest": found.digest})
+    rows, until, digest = found.table.num_rows, found.until, found.digest[:12]
+    print(f"wrote {rows:,} rows, the last truth of {until}, digest {digest}: {target}")
+    for line in _refused(found.refused):
         print(line)
     return 0
 
@@ -73,7 +72,7 @@ def _lines(usecase: UseCase, place: str, moment: datetime | None, contents: Cont
         yield from _figures(contents)
     else:
         yield f"It is empty: {_nothing(moment)}.\n{HOW_IT_FILLS}"
-    yield from _refused(contents)
+    yield from _refused(contents.refused)
 
 
 def _figures(contents: Contents) -> Iterator[str]:
@@ -95,10 +94,10 @@ def _figures(contents: Contents) -> Iterator[str]:
     yield _line("again", f"--as-of {contents.until} gives the same rows")
 
 
-def _refused(contents: Contents) -> Iterator[str]:
-    for key, reason in list(contents.refused.items())[:MOST_REFUSED]:
+def _refused(refused: dict[str, str]) -> Iterator[str]:
+    for key, reason in list(refused.items())[:MOST_REFUSED]:
         yield _line("left out", f"{key}: {reason}")
-    others = len(contents.refused) - MOST_REFUSED
+    others = len(refused) - MOST_REFUSED
     if others > 0:
         yield _line("left out", f"... {others:,} more files")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 
 from components.core.errors import SettingsError
 from components.core.options import add_flags, from_environment, given_flags, option, parse_texts
-from components.core.storage import S3
+from components.core.storage import S3Settings
 from serving.server.settings import Settings as Http
 
 PREFIX = "LIFEBOAT_DRIFT_"
@@ -19,14 +19,10 @@ _MAY_BE_ZERO = ("port", "join_seconds", "late_seconds")
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(S3Settings):
     """See each field's help."""
 
     store: str = option("", "directory or s3://bucket/prefix of the bundles and the labelled rows")
-    s3_endpoint: str = option("https://s3.amazonaws.com", "URL of the S3 endpoint for s3:// addresses")
-    s3_access_key: str = option("", "access key of the S3 endpoint")
-    s3_secret_key: str = option("", "secret key of the S3 endpoint", secret=True)
-    s3_region: str = option("", "region of the S3 endpoint, where it asks for one")
     database: str = option("drift.db", "path of the SQLite file; fetched bundles are kept beside it")
     host: str = option("127.0.0.1", "address to listen on")
     port: int = option(9010, "port to listen on")
@@ -74,10 +70,6 @@ class Settings:
             raise SettingsError(f"port is {self.port}, a port is 0 to 65535")
         if not self.store:
             raise SettingsError(f"no store: give --store or {PREFIX}STORE")
-
-    @property
-    def s3(self) -> S3:
-        return S3(self.s3_endpoint, self.s3_access_key, self.s3_secret_key, self.s3_region)
 
     @property
     def http(self) -> Http:

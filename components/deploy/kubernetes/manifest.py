@@ -69,11 +69,7 @@ class Predictor:
         A version comes up like this. With an autoscaler Seldon's operator leaves a Deployment's number of pods alone: a
         new one starts with a single pod, and one that is asleep would never wake, since no autoscaler counts from 0.
         """
-        document = copy.deepcopy(self.document)
-        for component in document["componentSpecs"]:
-            for scaler in ("hpaSpec", "kedaSpec"):
-                component.pop(scaler, None)
-        return Predictor(document)
+        return self._without("hpaSpec", "kedaSpec")
 
     def unguarded(self) -> Predictor:
         """The same predictor without a disruption budget.
@@ -81,16 +77,14 @@ class Predictor:
         That of one predictor selects the pods of all, and Kubernetes evicts no pod that two of them select: with one
         for each, no node could be drained as long as a rollout lasts.
         """
-        document = copy.deepcopy(self.document)
-        for component in document["componentSpecs"]:
-            component.pop("pdbSpec", None)
-        return Predictor(document)
+        return self._without("pdbSpec")
 
     def guarded(self, template: Document) -> Predictor:
         """The same predictor with the template's disruption budget."""
         document = copy.deepcopy(self.document)
         for component, model in zip(document["componentSpecs"], _components(template), strict=False):
-            component |= {key: model[key] for key in ("pdbSpec",) if key in model}
+            if "pdbSpec" in model:
+                component["pdbSpec"] = model["pdbSpec"]
         return Predictor(document)
 
     @property
@@ -100,6 +94,13 @@ class Predictor:
     def asleep(self) -> Predictor:
         """The same predictor without a pod."""
         return Predictor({**self.steady().document, "replicas": 0})
+
+    def _without(self, *keys: str) -> Predictor:
+        """The same predictor, none of its componentSpecs with these."""
+        parts = [
+            {key: value for key, value in part.items() if key not in keys} for part in self.document["componentSpecs"]
+        ]
+        return Predictor({**self.document, "componentSpecs": parts})
 
 
 def predictors(live: Document | None) -> list[Predictor]:

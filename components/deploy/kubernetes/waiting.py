@@ -65,7 +65,7 @@ def is_unnoticed(cluster: Cluster, predictor: Predictor) -> bool:
     Operator 1.17.1 removes only Deployments of which it has seen a pod: this one would stay, and make its pods as soon
     as a quota lets it.
     """
-    own = [found for found in cluster.deployments() if carries(found, predictor.name, predictor.digest)]
+    own = _own(cluster.deployments(), predictor)
     return any(found["spec"].get("replicas", 1) and not found.get("status", {}).get("replicas") for found in own)
 
 
@@ -118,7 +118,7 @@ def is_rolled_out(deployment: Document) -> bool:
 
 def progress(deployments: list[Document], predictor: Predictor) -> str:
     """How far it came."""
-    own = [found for found in deployments if carries(found, predictor.name, predictor.digest)]
+    own = _own(deployments, predictor)
     if not own:
         return "Seldon's operator has made no Deployment of it: does the operator run?"
     ready = sum(found.get("status", {}).get("availableReplicas", 0) for found in own)
@@ -136,20 +136,19 @@ def _is_lost(status: Document) -> bool:
 
 
 def _are_rolled_out(deployments: list[Document], predictor: Predictor) -> bool:
-    own = [found for found in deployments if carries(found, predictor.name, predictor.digest)]
+    own = _own(deployments, predictor)
     return bool(own) and all(is_rolled_out(found) for found in own)
 
 
 def _reason(cluster: Cluster, predictor: Predictor, deployments: list[Document]) -> Reason | None:
-    own = [found for found in deployments if carries(found, predictor.name, predictor.digest)]
-    sets = [found for found in cluster.replica_sets() if carries(found, predictor.name, predictor.digest)]
     # A pod carries its environment as a Deployment's template does.
-    pods = [found for found in cluster.pods() if carries(_as_template(found), predictor.name, predictor.digest)]
-    return reason(own, sets, pods)
+    pods = [found for found in cluster.pods() if _own([{"spec": {"template": found}}], predictor)]
+    return reason(_own(deployments, predictor), _own(cluster.replica_sets(), predictor), pods)
 
 
-def _as_template(pod: Document) -> Document:
-    return {"spec": {"template": pod}}
+def _own(found: list[Document], predictor: Predictor) -> list[Document]:
+    """Those of the predictor's that the operator has brought its digest into."""
+    return [document for document in found if carries(document, predictor.name, predictor.digest)]
 
 
 def _failure(cluster: Cluster, predictor: Predictor, why: Reason, what: str = "does not come up") -> DeployError:
