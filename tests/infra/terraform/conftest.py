@@ -47,6 +47,9 @@ def with_provider(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform"))
     plugins = os.environ.get("TERRAFORM_PLUGINS")
     arguments = ["-plugin-dir", plugins] if plugins else []
+    if plugins:
+        # The lock file knows what the registry gives; a provider built by hand has another checksum.
+        (copy / ".terraform.lock.hcl").unlink()
     done = terraform(copy, "init", "-backend=false", *arguments)
     if done.returncode and "Failed to query available provider packages" in done.stderr:
         pytest.skip("Google's provider cannot be had: no way to Terraform's registry, and TERRAFORM_PLUGINS is not set")

@@ -47,12 +47,15 @@ def test_an_environment_is_only_data(environment: str) -> None:
     assert f'bucket = "{project[1]}-tfstate"' in backend, "bootstrap.sh names the bucket after the project"
 
 
-def test_the_lock_file_names_the_public_registry_and_the_version_of_versions_tf() -> None:
+def test_the_lock_file_holds_the_version_of_versions_tf_and_its_checksums_at_the_public_registry() -> None:
     lock = (SOURCE / ".terraform.lock.hcl").read_text()
     assert re.findall(r'^provider "([^/]+)/', lock, re.MULTILINE) == ["registry.terraform.io"]
     constraint = re.search(r'version = "(~> [\d.]+)"', (SOURCE / "versions.tf").read_text())
     assert constraint
     assert f'constraints = "{constraint[1]}"' in lock
+    assert f'version     = "{constraint[1].removeprefix("~> ")}"' in lock
+    # The registry's checksums, one for each platform: without them the first download would be believed.
+    assert len(set(re.findall(r'"zh:[0-9a-f]{64}"', lock))) > 10
 
 
 def test_every_excuse_to_checkov_says_why() -> None:
