@@ -18,6 +18,9 @@ ALPHA = 0.01
 # sup |F - G| exceeds this times sqrt(1/n + 1/m) by chance in one case in a hundred (Kolmogorov-Smirnov, asymptotic);
 # on grouped scores in fewer.
 CHANCE = 1.63
+# So many answers lie above the percentile that is compared: of 100 the 99th is but the slowest one, which one hiccup of
+# the machine decides, on either side.
+SLOWER = 5
 
 
 def too_few(champion: Sample, challenger: Sample, limits: Limits) -> str | None:
@@ -50,16 +53,42 @@ def errors(champion: Sample, challenger: Sample, limits: Limits) -> str | None:
 
 
 def latency(champion: Sample, challenger: Sample, limits: Limits) -> str | None:
-    """Too slow: the 99th percentile as `histogram_quantile` estimates it from the buckets."""
-    if champion.p99 is None or challenger.p99 is None or challenger.p99 <= limits.latency_seconds:
+    """Too slow: the 99th percentile, or with fewer than 500 answers of either the highest that five of them exceed."""
+    share = _compared(champion, challenger)
+    old, new = quantile(champion.latency, share), quantile(challenger.latency, share)
+    if old is None or new is None or new <= limits.latency_seconds:
         return None
-    allowed = limits.latency_ratio * champion.p99
-    if challenger.p99 <= allowed:
+    allowed = limits.latency_ratio * old
+    if new <= allowed:
         return None
     return (
-        f"its 99th percentile is {1000 * challenger.p99:.1f} ms; the champion's is {1000 * champion.p99:.1f} ms, "
+        f"its p{100 * share:.3g} is {1000 * new:.1f} ms; the champion's is {1000 * old:.1f} ms, "
         f"and {1000 * max(allowed, limits.latency_seconds):.1f} ms are allowed"
     )
+
+
+def quantile(latency: tuple[tuple[float, float], ...], share: float) -> float | None:
+    """Seconds that a share of the answers took at most, None without answers.
+
+    As `histogram_quantile` of Prometheus estimates it: evenly spread within a bucket, and the last finite bound for the
+    bucket without one.
+    """
+    rank, lower, below = share * _answered(latency), 0.0, 0.0
+    for bound, count in latency:
+        if count and below + count >= rank:
+            return lower + (bound - lower) * (rank - below) / count if math.isfinite(bound) else lower
+        lower, below = bound, below + count
+    return None
+
+
+def _compared(champion: Sample, challenger: Sample) -> float:
+    """The share of answers whose time is compared, 0.5 to 0.99."""
+    fewest = min(_answered(champion.latency), _answered(challenger.latency))
+    return min(0.99, max(0.5, 1 - SLOWER / fewest)) if fewest else 0.5
+
+
+def _answered(latency: tuple[tuple[float, float], ...]) -> float:
+    return sum(count for _, count in latency)
 
 
 def scores(champion: Sample, challenger: Sample, limits: Limits) -> str | None:
@@ -86,14 +115,18 @@ def distance(first: tuple[float, ...], second: tuple[float, ...]) -> float:
 
 def summary(champion: Sample, challenger: Sample) -> str:
     """The figures of a step that passed."""
-    p99 = "unknown" if challenger.p99 is None else f"{1000 * challenger.p99:.1f} ms"
-    old = "unknown" if champion.p99 is None else f"{1000 * champion.p99:.1f} ms"
+    share = _compared(champion, challenger)
+    new, old = (_milliseconds(quantile(found.latency, share)) for found in (challenger, champion))
     both = sum(champion.scores) and sum(challenger.scores)
     far = f"{distance(champion.scores, challenger.scores):.2f}" if both else "unknown"
     return (
         f"{challenger.requests:.0f} requests, {_share(challenger):.1%} failed (champion {_share(champion):.1%}), "
-        f"99th percentile {p99} (champion {old}), distance of the scores {far}"
+        f"p{100 * share:.3g} {new} (champion {old}), distance of the scores {far}"
     )
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{1000 * seconds:.1f} ms"
 
 
 def _share(sample: Sample) -> float:

@@ -19,8 +19,8 @@ class Limits:
     Args:
         requests: that it, and the champion, answered at least.
         error_ratio: how much larger its share of failed requests may be, 0 to 1.
-        latency_ratio: how many times the champion's its 99th percentile may be.
-        latency_seconds: a 99th percentile that is no objection.
+        latency_ratio: how many times the champion's its 99th percentile may be, or the highest that the answers tell.
+        latency_seconds: such a percentile that is no objection.
         score_distance: largest Kolmogorov distance of its scores to the champion's, 0 to 1.
     """
 

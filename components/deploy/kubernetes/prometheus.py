@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,8 +17,7 @@ _OF = "* on (instance) group_left () " + _INFO
 _PREDICTIONS = 'protocol=~"seldon|v2"'
 REQUESTS = f"sum by (status) (increase(lifeboat_request_seconds_count{{{{{_PREDICTIONS}}}}}[{{seconds}}s]) {_OF})"
 LATENCY = (
-    "histogram_quantile(0.99, sum by (le) (increase(lifeboat_request_seconds_bucket"
-    f'{{{{{_PREDICTIONS},status="200"}}}}[{{seconds}}s]) {_OF}))'
+    f'sum by (le) (increase(lifeboat_request_seconds_bucket{{{{{_PREDICTIONS},status="200"}}}}[{{seconds}}s]) {_OF})'
 )
 SCORES = f"sum by (le) (increase(lifeboat_score_bucket[{{seconds}}s]) {_OF})"
 
@@ -31,13 +29,14 @@ class Sample:
     Args:
         requests: predictions it was asked for.
         failed: those not answered with 200.
-        p99: seconds, of those answered with 200; None where there are none.
+        latency: those answered with 200, per bucket of the time they took: its upper bound in seconds, and how many.
+            The last bucket has no bound.
         scores: rows per bucket of the score, from the lowest bucket to the highest.
     """
 
     requests: float
     failed: float
-    p99: float | None
+    latency: tuple[tuple[float, float], ...]
     scores: tuple[float, ...]
 
 
@@ -59,10 +58,9 @@ class Prometheus:
         """
         asked = {"digest": digest, "seconds": seconds}
         counts = dict(_pairs(self.ask(REQUESTS.format(**asked)), "status"))
-        latency = [value for _, value in _pairs(self.ask(LATENCY.format(**asked)), "") if math.isfinite(value)]
         total = sum(counts.values())
-        buckets = _pairs(self.ask(SCORES.format(**asked)), "le")
-        return Sample(total, total - counts.get("200", 0.0), latency[0] if latency else None, _unpiled(buckets))
+        latency, scores = (_unpiled(_pairs(self.ask(query.format(**asked)), "le")) for query in (LATENCY, SCORES))
+        return Sample(total, total - counts.get("200", 0.0), latency, tuple(count for _, count in scores))
 
     def ask(self, query: str) -> list[dict[str, Any]]:
         """The instant vector of a query; raises as `sample`."""
@@ -83,7 +81,8 @@ def _pairs(vector: list[dict[str, Any]], label: str) -> list[tuple[str, float]]:
     return [(str(series["metric"].get(label, "")), float(series["value"][1])) for series in vector]
 
 
-def _unpiled(buckets: list[tuple[str, float]]) -> tuple[float, ...]:
-    """Counts per bucket from cumulative ones."""
-    piled = [count for _, count in sorted((float(bound), count) for bound, count in buckets)]
-    return tuple(max(0.0, upper - lower) for lower, upper in zip([0.0, *piled], piled, strict=False))
+def _unpiled(buckets: list[tuple[str, float]]) -> tuple[tuple[float, float], ...]:
+    """Each bucket's upper bound and count, from cumulative counts."""
+    piled = sorted((float(bound), count) for bound, count in buckets)
+    below = [0.0, *(count for _, count in piled)]
+    return tuple((bound, max(0.0, upper - lower)) for (bound, upper), lower in zip(piled, below, strict=False))
