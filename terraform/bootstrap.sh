@@ -13,21 +13,10 @@ readonly project=$1 region=$2 bucket="gs://$1-tfstate"
 dry_run=false
 [[ $# -eq 2 ]] || dry_run=true
 readonly dry_run
+# shellcheck source=dry_run.sh
+source "$(dirname "${BASH_SOURCE[0]}")/dry_run.sh"
 
-run() {
-  if $dry_run; then
-    printf '+'
-    printf ' %q' "$@"
-    printf '\n'
-  else
-    "$@"
-  fi
-}
-
-if ! $dry_run && ! command -v gcloud >/dev/null; then
-  echo "bootstrap.sh needs gcloud, not found on PATH" >&2
-  exit 1
-fi
+$dry_run || needs gcloud
 
 # The APIs that Terraform needs to turn on the others, and those whose service agents are made below.
 run gcloud services enable --project "$project" \

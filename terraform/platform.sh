@@ -21,7 +21,6 @@ readonly KFP_VERSION=2.17.0 # platform/kfp/kustomization.yaml says the same
 # Those that identity.tf gives a key to the buckets.
 readonly S3_WORKLOADS=(deploy drift-detector model-server pipeline)
 
-readonly TOOLS=(gcloud helm kubectl python3 terraform)
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly here
 
@@ -39,9 +38,11 @@ if [[ $# -eq 2 ]]; then
   dry_run=true
 fi
 readonly dry_run
+# shellcheck source=dry_run.sh
+source "$here/dry_run.sh"
 
 main() {
-  check_tools
+  needs gcloud helm kubectl python3 terraform
   read_outputs
   step "kubectl's way in" get_credentials
   step "storage class" storage_class
@@ -58,20 +59,6 @@ main() {
 }
 
 # How a step is run.
-
-check_tools() {
-  local tool missing=()
-  for tool in "${TOOLS[@]}"; do
-    command -v "$tool" >/dev/null || missing+=("$tool")
-  done
-  [[ ${#missing[@]} -gt 0 ]] || return 0
-  if $dry_run; then
-    echo "missing here, needed for real: ${missing[*]}" >&2
-  else
-    echo "platform.sh needs ${missing[*]}, not found on PATH" >&2
-    exit 1
-  fi
-}
 
 # Output of Terraform, NAME or NAME.KEY. A dry run shows its name instead.
 output() {
@@ -105,16 +92,6 @@ read_outputs() {
 step() {
   echo "== $1"
   "$2"
-}
-
-run() {
-  if $dry_run; then
-    printf '+'
-    printf ' %q' "$@"
-    printf '\n'
-  else
-    "$@"
-  fi
 }
 
 # Standard input, with each CAPITALS=value of the arguments filled in.

@@ -17,6 +17,8 @@ readonly here variables="$here/environments/$environment.tfvars"
 dry_run=false
 [[ $# -eq 1 ]] || dry_run=true
 readonly dry_run
+# shellcheck source=dry_run.sh
+source "$here/dry_run.sh"
 
 if [[ ! -f $variables ]]; then
   echo "no environment ${environment}: ${variables} does not exist" >&2
@@ -27,20 +29,8 @@ if ! grep -Eq '^deletion_protection *= *false$' "$variables"; then
   exit 1
 fi
 
-run() {
-  if $dry_run; then
-    printf '+'
-    printf ' %q' "$@"
-    printf '\n'
-  else
-    "$@"
-  fi
-}
-
 if ! $dry_run; then
-  for tool in gcloud kubectl terraform; do
-    command -v "$tool" >/dev/null || { echo "teardown.sh needs ${tool}, not found on PATH" >&2; exit 1; }
-  done
+  needs gcloud kubectl terraform
   cluster=$(terraform -chdir="$here" output -raw cluster_name)
   if [[ $cluster != "lifeboat-${environment}" ]]; then
     echo "terraform is initialised for the cluster ${cluster}, not for ${environment}" >&2
