@@ -12,13 +12,12 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from components.core.bundle import open_bundle
-from tests.bench.load import LOAD_CORE, Contender, Result, measure, wait_for
+from tests.bench.load import LOAD_CORE, Contender, Result, rounds, wait_for
 from tests.bench.peers import train_peer
 from tests.bench.serving import SERVER_CORE
 from tests.bench.soak import message
@@ -79,11 +78,7 @@ def main() -> int:
         for contender in contenders:
             wait_for(contender)
         for connections in (1, 16):
-            results: dict[str, list[Result]] = defaultdict(list)
-            for _ in range(arguments.rounds):
-                for contender in contenders:
-                    results[contender.name].append(measure(contender, connections, arguments.seconds))
-            failed += _print(connections, results)
+            failed += _print(connections, rounds(contenders, connections, arguments.seconds, arguments.rounds))
     return 1 if failed else 0
 
 

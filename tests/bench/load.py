@@ -108,6 +108,15 @@ def measure(contender: Contender, connections: int, seconds: int) -> Result:
     return _parse(output.stdout)
 
 
+def rounds(contenders: Sequence[Contender], connections: int, seconds: int, count: int) -> dict[str, list[Result]]:
+    """Each contender's results by its name. All are measured in every round, since a machine drifts meanwhile."""
+    results: dict[str, list[Result]] = {contender.name: [] for contender in contenders}
+    for _ in range(count):
+        for contender in contenders:
+            results[contender.name].append(measure(contender, connections, seconds))
+    return results
+
+
 def pace(contender: Contender, connections: int, seconds: float, rate: float | None = None) -> Result:
     """Load of our own; at a rate, times count from when a request was due, not from when it could be sent."""
     load = Load(contender.port, connections, cycle([(contender.message, 200)]), rate)

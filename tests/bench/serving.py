@@ -12,13 +12,11 @@ import json
 import os
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
@@ -26,9 +24,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from components.core.bundle import open_bundle
-from tests.bench.load import LOAD_CORE, Contender, Result, measure, on_core, pace, wait_for
+from tests.bench.load import LOAD_CORE, Contender, Result, on_core, pace, rounds, wait_for
 from tests.bench.peers import train_peer
 from tests.bench.soak import message, print_mixed, soak
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_CORE = "0"
@@ -83,10 +82,7 @@ def _race(bundle: Path, pipeline: Path, row: dict[str, Any], arguments: argparse
         for contender in contenders:
             wait_for(contender)
         for connections in (1, 16):
-            results: dict[str, list[Result]] = defaultdict(list)
-            for _ in range(arguments.rounds):
-                for contender in contenders:
-                    results[contender.name].append(measure(contender, connections, arguments.seconds))
+            results = rounds(contenders, connections, arguments.seconds, arguments.rounds)
             failed += sum(result.failures for runs in results.values() for result in runs)
             top = _print_table(connections, results)
     return failed, top
@@ -106,7 +102,7 @@ def _peers(bundle: Path, pipeline: Path, row: dict[str, Any], wrapper: str) -> I
 
     @contextmanager
     def peer(name: str, command: Callable[[int], Sequence[str]], body: str = one) -> Iterator[list[Contender]]:
-        port = _free_port()
+        port = free_port()
         with _running(command(port), environment):
             yield [Contender(name, port, "/predict", body)]
 
@@ -143,15 +139,15 @@ def _installed(module: str, name: str) -> bool:
 
 def _wrapper(python: str, port: int, model: str, **texts: str) -> list[str]:
     program = str(Path(python).with_name("seldon-core-microservice"))
-    ports = ["--http-port", str(port), "--grpc-port", str(_free_port()), "--metrics-port", str(_free_port())]
+    ports = ["--http-port", str(port), "--grpc-port", str(free_port()), "--metrics-port", str(free_port())]
     parameters = [{"name": name, "type": "STRING", "value": value} for name, value in texts.items()]
     return [program, model, *ports, "--parameters", json.dumps(parameters)]
 
 
 @contextmanager
 def _ours(bundle: Path, *flags: str) -> Iterator[Server]:
-    port = _free_port()
-    words = ["--bundle", str(bundle), "--host", "127.0.0.1", "--port", str(port), "--metrics-port", str(_free_port())]
+    port = free_port()
+    words = ["--bundle", str(bundle), "--host", "127.0.0.1", "--port", str(port), "--metrics-port", str(free_port())]
     with _running([sys.executable, "-m", "serving.server", *words, *flags], dict(os.environ)) as process:
         yield Server(port, process)
 
@@ -171,11 +167,6 @@ def _running(command: Sequence[str], environment: dict[str, str]) -> Iterator[in
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _print_table(connections: int, results: dict[str, list[Result]]) -> float:

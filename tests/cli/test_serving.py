@@ -15,7 +15,7 @@ import pytest
 
 from components.core.settings import Settings
 from serving.control import STATE_FILE, Control, ensure_supervisor
-from tests.serving.test_supervisor import free_port
+from tests.ports import free_port
 from tests.serving.world import ROW, expected, make_bundle
 
 from .conftest import Lifeboat

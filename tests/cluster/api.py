@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from kubernetes import client
@@ -74,6 +75,24 @@ class Api:
             _return_http_data_only=True,
             _request_timeout=20,
         )
+
+
+def kubeconfig(path: Path, used: client.ApiClient) -> Path:
+    """Writes what a client of ours uses to a file, for another program."""
+    given: client.Configuration = used.configuration
+    files = {"client-certificate": given.cert_file, "client-key": given.key_file}
+    user = {"token": given.api_key.get("authorization", "").removeprefix("Bearer "), **files}
+    cluster = {"server": given.host, "certificate-authority": given.ssl_ca_cert}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "tests", "cluster": {key: value for key, value in cluster.items() if value}}],
+        "users": [{"name": "tests", "user": {key: value for key, value in user.items() if value}}],
+        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
+        "current-context": "tests",
+    }
+    path.write_text(json.dumps(document))
+    return path
 
 
 def message(error: ApiException) -> str:

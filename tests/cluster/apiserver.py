@@ -1,13 +1,8 @@
-"""A real kube-apiserver on this machine: built from the Go module k8s.io/kubernetes, on Debian's etcd.
-
-The build takes minutes once; its result is kept in $XDG_CACHE_HOME/lifeboat (or ~/.cache/lifeboat).
-"""
+"""A real kube-apiserver on this machine: built from the Go module k8s.io/kubernetes, on Debian's etcd."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -23,9 +18,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.cluster import go
+from tests.ports import free_port
+
 VERSION = "1.33.13"
 ADMIN, DEPLOYER = "admin-token", "deploy-step-token"
 SECONDS = 90.0
+_GIT = "k8s.io/component-base/version.git"
+_MAJOR, _MINOR, _ = VERSION.split(".")
+PROGRAM = go.Program(
+    "kube-apiserver", "k8s.io/kubernetes", VERSION, "cmd/kube-apiserver",
+    f"-X {_GIT}Version=v{VERSION} -X {_GIT}Major={_MAJOR} -X {_GIT}Minor={_MINOR}",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,52 +42,21 @@ class Server:
 
 def missing() -> list[str]:
     """The programs that are needed and not here."""
-    needed = ["etcd"] if binary().exists() else ["etcd", "go"]
-    return [name for name in needed if not shutil.which(name, path=_path())]
+    return go.lacking(["etcd"] if PROGRAM.binary.exists() else ["etcd", "go"])
 
 
-def binary() -> Path:
-    """Where the built server is kept."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "lifeboat" / f"kube-apiserver-{VERSION}"
-
-
-def build() -> Path:
-    """Builds the server if it is not there yet: its module's own dependencies, at the versions it asks for."""
-    target = binary()
-    if target.exists():
-        return target
-    folder = target.parent / f"build-{VERSION}"
-    folder.mkdir(parents=True, exist_ok=True)
-    environment = {**os.environ, "PATH": _path(), "GOFLAGS": "-mod=mod"}
-    (folder / "go.mod").write_text(_go_mod(_staged(folder, environment)))
-    name = "k8s.io/component-base/version.git"
-    stamp = f"-X {name}Version=v{VERSION} -X {name}Major={VERSION.split('.')[0]} -X {name}Minor={VERSION.split('.')[1]}"
-    command = ["go", "build", "-trimpath", "-ldflags", f"-s -w {stamp}", "-o", f"{target}.new"]
-    subprocess.run([*command, "k8s.io/kubernetes/cmd/kube-apiserver"], cwd=folder, env=environment, check=True)
-    Path(f"{target}.new").replace(target)
-    return target
-
-
-def _staged(folder: Path, environment: dict[str, str]) -> list[str]:
-    """The modules that Kubernetes publishes from its own tree: it names them by folders that its module lacks."""
-    (folder / "go.mod").write_text("module lifeboat/kube-apiserver\n")
-    command = ["go", "mod", "download", "-json", f"k8s.io/kubernetes@v{VERSION}"]
-    answer = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True).stdout
-    line = next(line for line in answer.splitlines() if '"GoMod"' in line)
-    lines = Path(line.split('"')[3]).read_text().splitlines()
-    return [line.split()[0] for line in lines if "=> ./staging/" in line]
-
-
-def _go_mod(staged: list[str]) -> str:
-    replaced = "".join(f"\t{name} => {name} v0.{VERSION.partition('.')[2]}\n" for name in staged)
-    required = f"require k8s.io/kubernetes v{VERSION}\n"
-    return f"module lifeboat/kube-apiserver\n\ngo 1.24.0\n\n{required}\nreplace (\n{replaced})\n"
+def _staged() -> str:
+    """Of go.mod: the modules that Kubernetes publishes from its own tree, named by folders that its module lacks."""
+    lines = PROGRAM.downloaded("GoMod").read_text().splitlines()
+    names = [line.split()[0] for line in lines if "=> ./staging/" in line]
+    replaced = "".join(f"\t{name} => {name} v0.{VERSION.partition('.')[2]}\n" for name in names)
+    return f"\ngo 1.24.0\n\nreplace (\n{replaced})\n"
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Server]:
     """A server with an empty etcd below a folder, ready."""
+    program = PROGRAM.binary if PROGRAM.binary.exists() else PROGRAM.build(_staged())
     port, store, peer = free_port(), free_port(), free_port()
     (folder / "tokens.csv").write_text(
         f'{ADMIN},admin,1,"system:masters"\n'
@@ -98,7 +71,7 @@ def running(folder: Path) -> Iterator[Server]:
         "--unsafe-no-fsync",
     ]  # fmt: skip
     apiserver = [
-        str(build()), f"--etcd-servers=http://127.0.0.1:{store}", "--bind-address=127.0.0.1", f"--secure-port={port}",
+        str(program), f"--etcd-servers=http://127.0.0.1:{store}", "--bind-address=127.0.0.1", f"--secure-port={port}",
         f"--cert-dir={folder}", f"--token-auth-file={folder / 'tokens.csv'}", "--authorization-mode=RBAC",
         "--service-account-issuer=https://lifeboat.test", f"--service-account-key-file={folder / 'accounts.key'}",
         f"--service-account-signing-key-file={folder / 'accounts.key'}", "--service-cluster-ip-range=10.0.0.0/24",
@@ -117,7 +90,7 @@ def process(
     command: list[str], log: Path, environment: dict[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program for the block, its output in a file."""
-    used = {**os.environ, "PATH": _path(), **(environment or {})}
+    used = {**os.environ, "PATH": go.path(), **(environment or {})}
     with log.open("wb") as stream:
         child = subprocess.Popen(command, stdout=stream, stderr=stream, env=used)
     try:
@@ -125,12 +98,6 @@ def process(
     finally:
         child.kill()
         child.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(server: Server, child: subprocess.Popen[bytes], log: Path) -> None:
@@ -164,8 +131,3 @@ def _write_key(path: Path) -> rsa.RSAPrivateKey:
     form = serialization.PrivateFormat.TraditionalOpenSSL
     path.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()))
     return key
-
-
-def _path() -> str:
-    """PATH, and where Go's own installer puts it."""
-    return f"{os.environ['PATH']}:/usr/local/go/bin"

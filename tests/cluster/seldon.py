@@ -9,7 +9,6 @@ folder `operator` of Seldon Core's source. Without it the stand-in of `operator.
 from __future__ import annotations
 
 import base64
-import json
 import os
 import shutil
 import ssl
@@ -23,7 +22,8 @@ from pathlib import Path
 from kubernetes import client
 
 from tests.cluster import apiserver
-from tests.cluster.api import Api, Document
+from tests.cluster.api import Api, kubeconfig
+from tests.ports import free_port
 
 PROGRAM = "TEST_CLUSTER_OPERATOR"
 SECONDS = 60.0
@@ -87,10 +87,10 @@ def running(folder: Path, admin: client.ApiClient) -> Iterator[None]:
     certificate, key = apiserver.self_signed(certificates)
     certificate.rename(certificates / "tls.crt")
     key.rename(certificates / "tls.key")
-    (folder / "operator.kubeconfig").write_text(json.dumps(_kubeconfig(admin.configuration)))
-    port = apiserver.free_port()
+    config = kubeconfig(folder / "operator.kubeconfig", admin)
+    port = free_port()
     command = [
-        str(chosen), f"--kubeconfig={folder / 'operator.kubeconfig'}", f"--webhook-port={port}", "--metrics-addr=0",
+        str(chosen), f"--kubeconfig={config}", f"--webhook-port={port}", "--metrics-addr=0",
         "--log-level=INFO",
     ]  # fmt: skip
     # TMPDIR is where it looks for its certificate.
@@ -98,22 +98,6 @@ def running(folder: Path, admin: client.ApiClient) -> Iterator[None]:
         _wait(f"https://127.0.0.1:{port}{WEBHOOK}", certificates / "tls.crt")
         with _asked(Api(admin), port, certificates / "tls.crt"):
             yield
-
-
-def _kubeconfig(used: client.Configuration) -> Document:
-    """What a client of ours uses, as a file for another program."""
-    cluster = {"server": used.host, "certificate-authority": used.ssl_ca_cert}
-    cluster = {key: value for key, value in cluster.items() if value}
-    files = {"client-certificate": used.cert_file, "client-key": used.key_file}
-    user = {"token": used.api_key.get("authorization", "").removeprefix("Bearer "), **files}
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "tests", "cluster": cluster}],
-        "users": [{"name": "tests", "user": {key: value for key, value in user.items() if value}}],
-        "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": "tests"}}],
-        "current-context": "tests",
-    }
 
 
 @contextmanager

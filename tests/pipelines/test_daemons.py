@@ -14,7 +14,7 @@ import pytest
 
 from components.core.errors import DeployError
 from pipelines.daemons import Daemon
-from tests.deploy.conftest import free_port
+from tests.ports import free_port
 
 SERVER = """
 import http.server, sys, time

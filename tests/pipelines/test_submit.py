@@ -23,6 +23,7 @@ from components.core.settings import Settings
 from pipelines.cli.main import main
 from pipelines.compile import compile_pipeline
 from pipelines.submit import submit
+from tests.ports import free_port
 
 TOKEN = "eyJ.a-token.that-nobody-may-see"  # the point of these tests
 ARGUMENTS = {"usecase": "titanic", "data": "s3://rows/train.csv", "seed": 3}
@@ -154,12 +155,6 @@ def silent_port() -> Iterator[int]:
         yield int(listening.getsockname()[1])
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_the_run_carries_arguments_and_the_compiled_pipeline(api: StandIn, tmp_path: Path) -> None:
     assert submit(api.settings(), "registry/image@sha256:1", ARGUMENTS) == f"{api.url}/#/runs/details/r-1"
     compile_pipeline(tmp_path / "pipeline.yaml", "registry/image@sha256:1")
@@ -226,7 +221,7 @@ def test_a_wrong_path_is_named_as_such(api: StandIn) -> None:
 
 
 def test_an_unreachable_host_is_reported_at_once() -> None:
-    url, start = f"http://127.0.0.1:{closed_port()}", time.monotonic()
+    url, start = f"http://127.0.0.1:{free_port()}", time.monotonic()
     with pytest.raises(PipelineError) as caught:
         submit(Settings(kfp_host=url), "image", ARGUMENTS)
     assert str(caught.value) == f"{url} did not take the run: it does not answer: [Errno 111] Connection refused"

@@ -14,16 +14,10 @@ import pytest
 
 from components.core.errors import DeployError
 from serving.control import LOG_FILE, STATE_FILE, Control, ensure_supervisor, find_supervisor
+from tests.ports import free_port
 
 from .load import Load
 from .world import ROW_VALUES, call, make_bundle, ndarray
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
 
 Connect = Callable[[], Control]
 

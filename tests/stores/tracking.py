@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.apiserver import free_port, process
+from tests.cluster.apiserver import process
+from tests.ports import free_port
 from tests.serving.world import call
 from tests.stores.endpoint import Endpoint
 from tests.stores.weed import ROOT

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from tests.cluster.apiserver import free_port
+from tests.ports import free_port
 from tests.serving.world import Answer, call
 from tests.stores.endpoint import Endpoint
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from tests.ports import free_port
 
 from .world import MODEL, Trigger, World, wait_for
 
@@ -45,9 +46,7 @@ def alertmanager(world: World, trigger: Trigger) -> Iterator[Callable[..., None]
     """Gives a function that posts a firing alert with these labels."""
     configuration = world.folder / "alertmanager.yaml"
     configuration.write_text(CONFIGURATION.format(url=trigger.url, token_file=trigger.token_file))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        place = f"127.0.0.1:{probe.getsockname()[1]}"
+    place = f"127.0.0.1:{free_port()}"
     flags = [f"--config.file={configuration}", f"--storage.path={world.folder / 'am'}", f"--web.listen-address={place}"]
     with (world.folder / "alertmanager.log").open("wb") as log:
         process = subprocess.Popen([str(ALERTMANAGER), *flags, "--cluster.listen-address="], stderr=log, stdout=log)

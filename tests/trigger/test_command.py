@@ -11,7 +11,7 @@ import pytest
 
 from components.core.settings import PREFIX
 from pipelines.cli.main import main
-from tests.pipelines.test_submit import closed_port
+from tests.ports import free_port
 
 from .world import World
 
@@ -59,7 +59,7 @@ def test_without_a_trigger_the_sentence_says_what_to_do(retrain: Retrain, tmp_pa
     assert "start it with `lifeboat trigger`" in errors
     token = tmp_path / "token"
     token.write_text("t")
-    url = f"http://127.0.0.1:{closed_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     gone = f"lifeboat: no trigger answers at {url}: Connection refused\n"
     assert retrain("--url", url, "--token-file", str(token)) == (1, "", gone)
     assert "is no http or https URL" in retrain("--url", "trigger:9020", "--token-file", str(token))[2]

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.server.metrics import Metrics
+from tests.infra.tools import ROOT, tool
 
-ROOT = Path(__file__).resolve().parents[3]
 MONITORING = ROOT / "kustomize" / "base" / "monitoring"
 RULES, ALERTMANAGER = MONITORING / "rules.yaml", MONITORING / "alertmanager.yaml"
 DASHBOARDS = sorted((MONITORING / "dashboards").glob("*.json"))
 RUNBOOKS = ROOT / "docs" / "runbooks"
-# The Debian package of each tool.
-PACKAGES = {
-    "promtool": "prometheus",
-    "amtool": "prometheus-alertmanager",
-    "prometheus-alertmanager": "prometheus-alertmanager",
-}
 
 MODEL = {"model", "version"}
 FEATURE = MODEL | {"feature"}
@@ -142,14 +134,6 @@ def unknown(expressions: Iterable[str]) -> list[str]:
             wrong += [name] if name not in known else [f"{name}{{{label}}}" for label in sorted(extra)]
         wrong += sorted(groupings(expression) - labels)
     return wrong
-
-
-def tool(name: str) -> str:
-    """Path of a tool; skips the test where it is not installed."""
-    path = shutil.which(name)
-    if path is None:
-        pytest.skip(f"{name} is not installed: apt-get install {PACKAGES[name]}")
-    return path
 
 
 def passes(name: str, *arguments: str | Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import threading
 import time
@@ -17,7 +16,9 @@ from typing import Any
 import pytest
 
 from pipelines.loop.rules import alertmanager_config
-from tests.infra.alerts.monitoring import ALERTMANAGER, alerts, load, passes, tool
+from tests.infra.alerts.monitoring import ALERTMANAGER, alerts, load, passes
+from tests.infra.tools import tool
+from tests.ports import free_port
 
 # What is not told while the first fires; in each case beside alerts of every other kind.
 INHIBITED = {
@@ -122,12 +123,6 @@ def until(true: Callable[[], bool]) -> bool:
     while not (done := true()) and time.monotonic() < end:
         time.sleep(0.05)
     return done
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_ready(url: str) -> bool:

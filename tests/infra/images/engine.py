@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -114,13 +113,6 @@ def container(target: str, *words: str, options: tuple[str, ...] = ()) -> Iterat
         raise
     finally:
         docker("rm", "--force", name, check=False)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def ask(url: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:

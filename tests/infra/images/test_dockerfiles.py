@@ -10,7 +10,7 @@ import pytest
 
 from tests.architecture.test_imports import closure, module_path, short, sources
 from tests.infra.images.engine import DOCKERFILES, FOLDER, ROOT, arguments_of
-from tests.infra.terraform.conftest import tool
+from tests.infra.tools import tool
 
 BOTH = pytest.mark.parametrize("folder", DOCKERFILES)
 EACH = pytest.mark.parametrize("target", FOLDER)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.infra.images.engine import FOLDER, ask, container, docker, free_port, image, inspect, shell_in, wait_for
+from tests.infra.images.engine import FOLDER, ask, container, docker, image, inspect, shell_in, wait_for
 from tests.infra.images.steps import Steps
+from tests.ports import free_port
 
 EACH = pytest.mark.parametrize("target", FOLDER)
 # Kubeflow starts a step with a shell, and Seldon ends a model with one.

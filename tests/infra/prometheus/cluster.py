@@ -17,11 +17,12 @@ import pytest
 import yaml
 
 from tests.cluster import apiserver
-from tests.cluster.api import Api
+from tests.cluster.api import Api, kubeconfig
 from tests.cluster.conftest import configured
 from tests.infra.kustomize.build import overlay
 from tests.infra.prometheus import programs
 from tests.infra.prometheus.platform import ALERTMANAGER, MONITORING, PROMETHEUS, create, installed
+from tests.ports import free_port
 
 T = TypeVar("T")
 SECONDS = 60.0
@@ -95,24 +96,10 @@ def _address() -> str:
         return str(probe.getsockname()[0])
 
 
-def _kubeconfig(server: apiserver.Server, folder: Path) -> Path:
-    cluster = {"server": server.url, "certificate-authority": str(server.certificate)}
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "admin", "user": {"token": apiserver.ADMIN}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "admin"}}],
-        "current-context": "test",
-    }
-    (folder / "kubeconfig").write_text(yaml.safe_dump(document))
-    return folder / "kubeconfig"
-
-
 def _define(api: Api, log: Path) -> None:
     """The operator's kinds, from its own module."""
     kinds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    files = (programs.source(programs.OPERATOR) / "jsonnet" / "prometheus-operator").glob("*-crd.json")
+    files = (programs.OPERATOR.downloaded("Dir") / "jsonnet" / "prometheus-operator").glob("*-crd.json")
     documents = [json.loads(file.read_text()) for file in files]
     names = [document["metadata"]["name"] for document in documents]
     assert f"prometheuses.{MONITORING.split('/')[2]}" in names
@@ -130,11 +117,12 @@ def _define(api: Api, log: Path) -> None:
 @contextmanager
 def running(folder: Path) -> Iterator[Cluster]:
     """A cluster whose files are below a folder, made as platform.sh does: the chart first, then our overlay."""
-    address, operator = _address(), programs.build(programs.OPERATOR)
+    address, operator = _address(), programs.OPERATOR.build()
     with ExitStack() as stack:
         server = stack.enter_context(apiserver.running(folder))
-        api = Api(configured(server, apiserver.ADMIN))
-        made = Cluster(api, _kubeconfig(server, folder), folder, server.url, server.certificate, address)
+        admin = configured(server, apiserver.ADMIN)
+        api, config = Api(admin), kubeconfig(folder / "kubeconfig", admin)
+        made = Cluster(api, config, folder, server.url, server.certificate, address)
         _define(api, folder / "apiserver.log")
         ours = overlay("production")
         create(api, [one for one in ours if one["kind"] == "Namespace"])
@@ -143,7 +131,7 @@ def running(folder: Path) -> Iterator[Cluster]:
         credentials = {"authorization": {"credentialsFile": str(_token(folder))}}
         create(api, installed(VERSION, apiserverConfig={**way_in, **credentials}))
         environment = ["env", f"KUBECONFIG={made.kubeconfig}"]
-        command = [*environment, str(operator), f"--web.listen-address=127.0.0.1:{apiserver.free_port()}"]
+        command = [*environment, str(operator), f"--web.listen-address=127.0.0.1:{free_port()}"]
         log = folder / "operator.log"
         stack.enter_context(apiserver.process(command, log))
         until(lambda: made.prometheus and made.alertmanager, log)

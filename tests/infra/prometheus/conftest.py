@@ -6,15 +6,13 @@ Run with TEST_CLUSTER=1, as tests/cluster; the first run builds three programs f
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import apiserver
+from tests.cluster import apiserver, go
 from tests.cluster.conftest import ASKED
-from tests.infra.prometheus import programs
 from tests.infra.prometheus.cluster import Cluster, running, until
 from tests.infra.prometheus.world import Monitored, monitored
 
@@ -22,8 +20,8 @@ from tests.infra.prometheus.world import Monitored, monitored
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skips, naming what is missing."""
     why = "" if os.environ.get(ASKED) else f"asked for with {ASKED}=1"
-    tools = ("prometheus-alertmanager", "amtool")
-    lacking = [*(name for name in tools if not shutil.which(name)), *apiserver.missing(), *programs.missing()]
+    # Go in any case: the modules' own files are needed as well as the programs.
+    lacking = [*apiserver.missing(), *go.lacking(["go", "prometheus-alertmanager", "amtool"])]
     if lacking:
         why = why or f"not installed: {', '.join(lacking)} (Debian: etcd-server, prometheus-alertmanager)"
     for item in items:

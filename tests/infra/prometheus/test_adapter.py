@@ -24,6 +24,7 @@ from tests.infra.kustomize.test_autoscaling import signs, values
 from tests.infra.prometheus import programs
 from tests.infra.prometheus.cluster import Cluster, until
 from tests.infra.prometheus.world import Monitored
+from tests.ports import free_port
 from tests.serving.world import ROW, ROW_VALUES, Running, ndarray
 
 BUSY, IDLE = "tiny-blue-0", "tiny-blue-1"
@@ -80,11 +81,11 @@ def quantity(text: str) -> float:
 @contextmanager
 def adapter(cluster: Cluster, world: Monitored, folder: Path) -> Iterator[Adapter]:
     """The adapter with our rules, asking a Prometheus and an API server."""
-    config, port = folder / "adapter.yaml", apiserver.free_port()
+    config, port = folder / "adapter.yaml", free_port()
     config.write_text(yaml.safe_dump({"rules": values()["rules"]["custom"]}).replace("[1m]", f"[{WINDOW}s]"))
     ways = ("lister", "authentication", "authorization")
     command = [
-        str(programs.build(programs.ADAPTER)), f"--secure-port={port}", f"--cert-dir={folder / 'certificates'}",
+        str(programs.ADAPTER.build()), f"--secure-port={port}", f"--cert-dir={folder / 'certificates'}",
         f"--prometheus-url={world.url}", f"--config={config}", "--metrics-relist-interval=1s", "--v=4",
         *(f"--{way}-kubeconfig={cluster.kubeconfig}" for way in ways),
     ]  # fmt: skip

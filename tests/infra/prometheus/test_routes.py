@@ -16,6 +16,7 @@ from tests.infra.alerts.test_alertmanager import World as Alertmanager
 from tests.infra.alerts.test_alertmanager import is_ready
 from tests.infra.prometheus import platform
 from tests.infra.prometheus.cluster import Cluster, until
+from tests.ports import free_port
 from tests.trigger.world import MODEL, World
 
 DRIFT = {"alertname": "LifeboatDrift", "model": MODEL, "version": "3", "severity": "ticket", "action": "retrain"}
@@ -43,7 +44,7 @@ def test_the_token_is_mounted_where_the_configuration_reads_it(cluster: Cluster)
 def alertmanager(config: str, folder: Path) -> Iterator[Alertmanager]:
     """An Alertmanager on a configuration, ready."""
     (folder / "alertmanager.yaml").write_text(config)
-    place = f"127.0.0.1:{apiserver.free_port()}"
+    place = f"127.0.0.1:{free_port()}"
     command = [
         str(shutil.which("prometheus-alertmanager")), f"--config.file={folder / 'alertmanager.yaml'}",
         f"--storage.path={folder / 'data'}", f"--web.listen-address={place}", "--cluster.listen-address=",

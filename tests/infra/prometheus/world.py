@@ -19,6 +19,7 @@ from tests.infra.kustomize.build import overlay
 from tests.infra.prometheus import programs
 from tests.infra.prometheus.cluster import Cluster, until
 from tests.infra.prometheus.pods import place, serve, with_engine
+from tests.ports import free_port
 from tests.serving.world import Running, server
 from tests.trigger.world import Trigger, World
 
@@ -102,9 +103,9 @@ def configuration(cluster: Cluster, folder: Path) -> Path:
 @contextmanager
 def prometheus(config: Path, folder: Path) -> Iterator[str]:
     """A Prometheus on a configuration; gives its URL once it answers."""
-    port = apiserver.free_port()
+    port = free_port()
     command = [
-        str(programs.build(programs.PROMETHEUS)), f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
+        str(programs.PROMETHEUS.build()), f"--config.file={config}", f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address=127.0.0.1:{port}",
     ]  # fmt: skip
     with apiserver.process(command, folder / "prometheus.log"):

@@ -1,4 +1,4 @@
-"""Terraform's files copied to where a test may write, and the tools that are there."""
+"""Terraform's files copied to where a test may write, and Terraform to run on them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.infra.tools import ROOT, tool
+
 SOURCE = ROOT / "terraform"
 
 Terraform = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def tool(name: str) -> str:
-    """The tool's path: in an environment of ours, or on PATH. Skips where it is nowhere."""
-    found = shutil.which(name, path=f"{ROOT / '.venvs' / name / 'bin'}:{ROOT / '.venv/bin'}:{os.environ['PATH']}")
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 @pytest.fixture(scope="session")

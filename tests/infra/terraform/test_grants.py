@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.infra.terraform.conftest import SOURCE, tool
+from tests.infra.terraform.conftest import SOURCE
+from tests.stores import postgres
 
 Query = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -28,44 +25,21 @@ CREATE DATABASE mlflow OWNER cloudsqlsuperuser;
 @pytest.fixture(scope="module")
 def query() -> Iterator[Query]:
     """Runs psql as a user on a database, over a socket; the grants have been made twice."""
-    psql, server = tool("psql"), Path(tool("postgres")).resolve().parent
-    if not (server / "initdb").exists():
-        pytest.skip("initdb is not installed")
-    directory = Path(tempfile.mkdtemp(prefix="grants-"))
-    # PostgreSQL refuses to run as root.
-    owner: dict[str, str] = {"user": "nobody"} if os.geteuid() == 0 else {}
-    if owner:
-        shutil.chown(directory, "nobody")
+    if lacking := postgres.missing():
+        pytest.skip(f"not installed: {', '.join(lacking)}")
+    with postgres.server("cloudsqladmin") as server:
 
-    def serve(*command: str) -> None:
-        subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=directory, **owner)  # type: ignore[call-overload]
+        def run(user: str, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+            place = f"host={server.folder} port={server.port} user={user} dbname={database}"
+            return postgres.psql(place, *arguments)
 
-    def run(user: str, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [psql, "--no-psqlrc", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", f"--host={directory}",
-             f"--username={user}", f"--dbname={database}", *arguments],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-
-    try:
-        serve(f"{server}/initdb", "-D", f"{directory}/data", "-A", "trust", "-U", "cloudsqladmin", "--no-sync")
-        serve(
-            f"{server}/pg_ctl", "-D", f"{directory}/data", "-l", f"{directory}/log", "-w",
-            "-o", f"-k {directory} -c listen_addresses=", "start",
-        )  # fmt: skip
         for statement in filter(None, CLOUD_SQL.strip().splitlines()):
             assert run("cloudsqladmin", "postgres", "--command", statement).returncode == 0
+        grants = ("--set=mlflow=mlflow@project.iam", f"--file={SOURCE / 'platform/database-grants.sql'}")
         for _ in range(2):
-            done = run(
-                "admin@project.iam", "postgres", "--set=mlflow=mlflow@project.iam",
-                f"--file={SOURCE / 'platform/database-grants.sql'}",
-            )  # fmt: skip
+            done = run("admin@project.iam", "postgres", *grants)
             assert done.returncode == 0, done.stderr
         yield run
-    finally:
-        if (directory / "data/postmaster.pid").exists():
-            serve(f"{server}/pg_ctl", "-D", f"{directory}/data", "-m", "immediate", "stop")
-        shutil.rmtree(directory)
 
 
 def test_mlflow_makes_its_tables_in_its_own_database(query: Query) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.infra.tools import ROOT, tool
+
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.y*ml"))
 # What somebody may write who only opens a pull request or names a branch.
@@ -34,15 +34,6 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
 
 def makefile_verbs() -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
-
-
-def tool(name: str) -> str:
-    """Its path, in an environment of ours or on PATH; skips where it is nowhere."""
-    places = [ROOT / ".venv" / "bin", *sorted((ROOT / ".venvs").glob("*/bin")), Path.home() / "go" / "bin"]
-    found = shutil.which(name, path=os.pathsep.join([*map(str, places), os.environ["PATH"]]))
-    if found is None:
-        pytest.skip(f"{name} is not installed")
-    return found
 
 
 def test_there_is_a_workflow_for_every_way_a_change_goes() -> None:

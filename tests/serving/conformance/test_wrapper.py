@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.ports import free_port
 
 from ..world import ROOT, Running, call, make_bundle, server
 from .table import CASES, NAMES, OBJECT, ROW, Case
@@ -42,7 +43,7 @@ def ours(tiny: Path) -> Iterator[Running]:
 @pytest.fixture(scope="module")
 def wrapper(tiny: Path) -> Iterator[str]:
     """URL of the wrapper."""
-    port, metrics_port, grpc_port = _free_port(), _free_port(), _free_port()
+    port, metrics_port, grpc_port = free_port(), free_port(), free_port()
     texts = {"bundle": str(tiny), "model_version": "3"}
     parameters = [{"name": name, "type": "STRING", "value": value} for name, value in texts.items()]
     program = Path(sys.executable).with_name("seldon-core-microservice")
@@ -71,11 +72,6 @@ def wrapper(tiny: Path) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(url: str) -> None:

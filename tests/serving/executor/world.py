@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -23,6 +22,7 @@ import yaml
 
 from components.core.registry import Version
 from components.deploy.kubernetes import manifest
+from tests.ports import free_port
 from tests.serving.world import ROOT, call
 
 BINARY = os.environ.get("TEST_SELDON_EXECUTOR", "")
@@ -81,7 +81,7 @@ def executor(port: int, url: str = "", protocol: str = "seldon", full: bool = Fa
         full: whether its /ready asks the model server's own.
     """
     with tempfile.TemporaryDirectory() as folder:
-        log, own = Path(folder) / "log", _free_port()
+        log, own = Path(folder) / "log", free_port()
         environment = {"ENGINE_PREDICTOR": b64encode(json.dumps(predictor(port, url)).encode()).decode()}
         with log.open("wb") as stream:
             process = subprocess.Popen(
@@ -99,17 +99,11 @@ def flags(port: int, protocol: str, full: bool) -> list[str]:
     """What the operator writes into the container's `args`."""
     queue = template()["spec"]["annotations"]["seldon.io/executor-logger-queue-size"]
     named = {
-        "sdep": "tiny", "namespace": "lifeboat", "predictor": "blue", "http_port": port, "grpc_port": _free_port(),
+        "sdep": "tiny", "namespace": "lifeboat", "predictor": "blue", "http_port": port, "grpc_port": free_port(),
         "protocol": protocol, "transport": "rest", "prometheus_path": "/prometheus", "server_type": "rpc",
         "log_work_buffer_size": queue, "log_write_timeout_ms": 2000, "full_health_checks": str(full).lower(),
     }  # fmt: skip
     return [f"--{name}={value}" for name, value in named.items()]
-
-
-def _free_port() -> int:
-    with socket.socket() as bound:
-        bound.bind(("127.0.0.1", 0))
-        return int(bound.getsockname()[1])
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
