@@ -1,17 +1,18 @@
 """What holds for every test: no library reports to its makers, whatever is imported first; the longest come first.
 
-And S3, which tests of several folders ask: a stand-in, and a real server where there is one.
+And what tests of several folders ask for: a registry, and S3 as a stand-in and as a real server where there is one.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from components.core.settings import LIBRARIES
+from components.core.settings import LIBRARIES, Settings
 from pipelines import daemons
 from serving import launch
 
@@ -21,24 +22,41 @@ if TYPE_CHECKING:
 for _name, _value in LIBRARIES.items():
     os.environ.setdefault(_name, _value)
 
-# Files that train models for minutes. Begun last, one of them would keep one process busy while the other had nothing.
+# Each worker of `make test` has a core. OpenMP's threads, which spin while they wait for their like, would take the
+# other's. The bundles are the same to the byte.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+# Files that train models for minutes, the longest first. Begun last, one of them would keep one process busy while the
+# other had nothing.
 LONGEST = (
+    "tests/pipelines/test_titanic.py",
+    "tests/loop/test_circle.py",
     "tests/pipelines/test_run.py",
     "tests/pipelines/test_as_of.py",
-    "tests/loop/test_circle.py",
-    "tests/notebooks/",
-    "tests/evaluate/test_feedback.py",
+    "tests/notebooks/test_notebooks.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(LONGEST)))
 
 
 def pytest_sessionfinish() -> None:
     """Collects the daemons that tests started and ended, of which Python would otherwise warn as still running."""
     for process in (*launch.started, *daemons.started):
         process.poll()
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without a model, to be copied: making one takes seconds."""
+    from components.core.registry import Registry
+
+    home = tmp_path_factory.mktemp("registry")
+    assert Registry(Settings(home=str(home))).aliased("none", "champion") is None
+    return home / "mlflow.db"
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,8 @@ from tests.cluster.kubelet import NODE, Kubelet, log_server
 from tests.cluster.nodes import Nodes
 from tests.cluster.operator import Operator
 from tests.cluster.router import Router
-from tests.deploy.conftest import World, empty_registry  # noqa: F401  # a fixture
+from tests.deploy.conftest import World
+from tests.ports import free_port
 from tests.serving.world import ROW, call, ndarray
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,7 +177,7 @@ def _clients(folder: Path) -> Iterator[tuple[client.ApiClient, client.ApiClient]
 
 @contextmanager
 def _prometheus(folder: Path) -> Iterator[tuple[str, Path]]:
-    targets, port = folder / "targets.json", apiserver.free_port()
+    targets, port = folder / "targets.json", free_port()
     targets.write_text("[]")
     scraped = {"job_name": "pods", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": "1s"}]}
     document = {"global": {"scrape_interval": "1s"}, "scrape_configs": [scraped]}
@@ -207,7 +208,7 @@ def _install(api: Api, kubelet: int) -> None:
 
 
 @pytest.fixture
-def world(tmp_path: Path, empty_registry: Path, machine: Machine) -> Iterator[ClusterWorld]:  # noqa: F811
+def world(tmp_path: Path, empty_registry: Path, machine: Machine) -> Iterator[ClusterWorld]:
     """A namespace of its own, with the template and the deploy step's Role that stand in kustomize/base."""
     home = tmp_path / "home"
     home.mkdir()

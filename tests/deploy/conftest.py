@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from components.deploy.local import LocalTarget
 from components.deploy.probe import ask
 from components.deploy.step import Deployment, Target, deploy
 from serving.control import find_supervisor
+from tests.ports import free_port
 from tests.serving.world import ROW, TINY, expected, graph
 
 MANIFEST = {
@@ -27,12 +27,6 @@ MANIFEST = {
     "lineage": {"data": {"digest": "d"}, "code": "c", "seed": 0},
     "training": {"candidate": "made by hand", "parameters": {}, "calibration": None},
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -121,14 +115,6 @@ class LocalWorld(World):
             return False
         with control:
             return control.status().candidate is not None
-
-
-@pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MLflow's tables, made once: that takes seconds."""
-    home = tmp_path_factory.mktemp("registry")
-    assert Registry(Settings(home=str(home))).aliased("tiny", CHAMPION) is None
-    return home / "mlflow.db"
 
 
 @pytest.fixture

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from components.core.errors import BundleError, DeployError, GateError, RegistryError
 from components.core.registry import PREVIOUS
@@ -147,6 +151,19 @@ def test_a_server_that_breaks_its_golden_answers_never_serves(world: World) -> N
     assert not world.candidates_running
 
 
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """MLflow waits 20 s for a locked SQLite file, as its code says and no setting does; here not so long."""
+
+    def sooner(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> tuple[str, Any]:
+        return statement.replace("busy_timeout = 20000", "busy_timeout = 500"), parameters
+
+    event.listen(Engine, "before_cursor_execute", sooner, retval=True)
+    yield
+    event.remove(Engine, "before_cursor_execute", sooner)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_a_registry_that_fails_at_the_end_brings_the_old_version_back(world: World) -> None:
     first = world.ship(0.1)
     bundle = world.bundle(0.2)

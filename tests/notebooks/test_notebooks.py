@@ -1,4 +1,7 @@
-"""The notebooks: clean in the repository, and green from the first cell to the last."""
+"""The notebooks: clean in the repository, and green from the first cell to the last.
+
+Those that need a champion run in its home, in tests/pipelines/test_titanic.py.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from components.core.registry import CHALLENGER, CHAMPION, Registry
-from tests.notebooks.conftest import NOTEBOOKS, Executed
-from tests.pipelines.test_run import Laptop
+from tests.notebooks.kernel import NOTEBOOKS, execute
+from tests.pipelines.laptop import Laptop
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -62,36 +64,11 @@ def test_it_names_no_place_of_one_machine(path: Path) -> None:
     assert [text for text in texts if re.match(r"[/~]\w|[A-Za-z]:\\", text) and not text.startswith("/api/")] == []
 
 
-def test_explore_needs_no_run_and_leaves_no_trace(tmp_path: Path, execute: Executed) -> None:
+def test_explore_needs_no_run_and_leaves_no_trace(tmp_path: Path) -> None:
     fresh = Laptop(tmp_path / "home")
-    shown = execute("1-explore.ipynb", fresh)
+    shown = execute("1-explore.ipynb", fresh, tmp_path)
     assert shown.plots == 3
     assert "bytes of ONNX" in shown.text
     assert len(re.findall(r"trial \d/3: logistic regression", shown.text)) == 6
     assert shown.warnings == ""
     assert not fresh.home.exists()
-
-
-def test_train_judges_a_challenger_and_leaves_the_champion(served: Laptop, execute: Executed) -> None:
-    registry = Registry(served.settings)
-    before = registry.aliased("titanic", CHAMPION)
-    shown = execute("2-train.ipynb", served)
-    after, challenger = (registry.aliased("titanic", alias) for alias in (CHAMPION, CHALLENGER))
-    assert before == after != challenger
-    assert shown.plots == 2
-    assert re.search(r"log_loss beats the champion +│ (yes|no) ", shown.text)
-    assert len(shown.pages) == 1
-    assert challenger
-    assert challenger.digest in shown.pages[0]
-    assert "Warning" not in shown.warnings
-
-
-def test_live_sees_the_world_change_and_no_sooner(served: Laptop, execute: Executed) -> None:
-    shown = execute("3-live.ipynb", served)
-    assert shown.plots == 3
-    said = re.search(r"Accuracy (\d+)% on ([\d,]+) answers whose truth is known; the alarm (\w+)", shown.text)
-    assert said
-    assert 70 < int(said[1]) <= 100
-    assert int(said[2].replace(",", "")) > 400
-    assert said[3] == "rings"
-    assert shown.warnings == ""

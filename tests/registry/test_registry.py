@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -19,12 +18,10 @@ from components.core.errors import RegistryError
 from components.core.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry, Version
 from components.core.settings import Settings
 from components.deploy import step
-from tests.serving.test_supervisor import free_port
+from tests.ports import free_port
 from tests.serving.world import TINY
 
 from .world import METRICS, make_bundle, race, register
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -36,11 +33,11 @@ def registry(settings: Settings, request: pytest.FixtureRequest) -> Registry:
 
 
 @pytest.fixture(scope="module")
-def three(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Version]]:
+def three(empty_registry: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Version]]:
     """A home with three versions of three bundles, to be copied."""
     folder = tmp_path_factory.mktemp("three")
     (folder / "home").mkdir()
-    shutil.copy(template, folder / "home" / "mlflow.db")
+    shutil.copy(empty_registry, folder / "home" / "mlflow.db")
     registry = Registry(Settings(home=str(folder / "home")))
     return folder / "home", [register(registry, make_bundle(folder / f"{bias}", bias / 100)) for bias in range(3)]
 
@@ -188,31 +185,10 @@ def test_a_rollback_ships_the_previous_version_and_then_moves_the_alias(
     assert aliases(registry) == ("2", "1")
 
 
-RACER = """
-import sys
-from components.core.registry import Registry, Version
-from components.core.settings import read_settings
-from tests.registry.world import race
-registry = Registry(read_settings())
-print("ready", flush=True)
-sys.stdin.readline()
-print(race(registry, Version("tiny", "2", sys.argv[1], "")))
-"""
-
-
 def test_of_two_processes_that_promote_at_once_exactly_one_wins(
     registry: Registry, versions: list[Version], settings: Settings
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", RACER, versions[1].digest], cwd=ROOT, env={**os.environ, **settings.environment()},
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    ) as other:  # fmt: skip
-        assert other.stdin
-        assert other.stdout
-        assert other.stdout.readline() == "ready\n"
-        other.stdin.write("go\n")
-        other.stdin.flush()
-        said = [race(registry, versions[0]), other.communicate(timeout=30)[0].strip()]
+    said = race(settings, *versions[:2])
     assert said.count("won") == 1, said
     winner = said.index("won")
     assert said[1 - winner].startswith(f"the champion of tiny is {versions[winner].digest[:12]} by now")

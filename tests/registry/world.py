@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,8 +15,10 @@ from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, ope
 from components.core.errors import RegistryError
 from components.core.gates import Criterion, Verdict
 from components.core.registry import Registry, Version
+from components.core.settings import Settings
 from tests.serving.world import ROW, TINY, expected, graph
 
+ROOT = Path(__file__).resolve().parents[2]
 METRICS = {"roc_auc": 0.9, "log_loss": 0.4}
 
 
@@ -51,7 +56,34 @@ def register(registry: Registry, bundle: Bundle, *, passed: bool = True, reason:
     return registry.register(bundle, verdict(bundle, passed=passed), METRICS, reports, reason=reason)
 
 
-def race(registry: Registry, version: Version) -> str:
+RACER = """
+import sys
+from components.core.registry import Registry, Version
+from components.core.settings import read_settings
+from tests.registry.world import promote_slowly
+registry = Registry(read_settings())
+print("ready", flush=True)
+sys.stdin.readline()
+print(promote_slowly(registry, Version("tiny", sys.argv[1], sys.argv[2], "")))
+"""
+
+
+def race(settings: Settings, ours: Version, theirs: Version) -> list[str]:
+    """Two processes promote the first champion at once; what either says: 'won', or why not."""
+    registry = Registry(settings)
+    with subprocess.Popen(
+        [sys.executable, "-c", RACER, theirs.version, theirs.digest], cwd=ROOT,
+        env={**os.environ, **settings.environment()}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as other:  # fmt: skip
+        assert other.stdin
+        assert other.stdout
+        assert other.stdout.readline() == "ready\n"
+        other.stdin.write("go\n")
+        other.stdin.flush()
+        return [promote_slowly(registry, ours), other.communicate(timeout=60)[0].strip()]
+
+
+def promote_slowly(registry: Registry, version: Version) -> str:
     """Promotes the first champion, with half a second between reading an alias and acting on it: 'won', or why not."""
     read = registry.aliased
 

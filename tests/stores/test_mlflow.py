@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,8 +16,8 @@ from components.core.errors import RegistryError
 from components.core.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from components.core.settings import NO_DETECTOR, Settings
 from components.deploy import step
-from tests.pipelines.test_run import Laptop
-from tests.registry.test_registry import RACER, Target, aliases
+from tests.pipelines.laptop import Laptop
+from tests.registry.test_registry import Target, aliases
 from tests.registry.world import make_bundle, race, register
 from tests.serving.world import call
 from tests.stores import postgres, tracking
@@ -40,7 +37,7 @@ class Platform:
 
 @pytest.fixture(scope="module")
 def platform(server: Weed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    lacking = [f"{name} (Debian: postgresql)" for name in postgres.missing()]
+    lacking = postgres.missing()
     lacking += [] if tracking.PROGRAM.exists() else [tracking.MISSING]
     if lacking:
         pytest.skip(f"not installed: {', '.join(lacking)}")
@@ -106,17 +103,7 @@ def test_of_two_processes_that_promote_at_once_one_wins_or_is_told(settings: Set
     champion = registry.aliased("tiny", CHAMPION)
     if champion:
         registry._client.delete_registered_model_alias("tiny", CHAMPION)
-    words = [sys.executable, "-c", RACER.replace('"2"', "sys.argv[2]"), versions[1].digest, versions[1].version]
-    with subprocess.Popen(
-        words, cwd=ROOT, env={**os.environ, **settings.environment()}, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True,
-    ) as other:  # fmt: skip
-        assert other.stdin
-        assert other.stdout
-        assert other.stdout.readline() == "ready\n"
-        other.stdin.write("go\n")
-        other.stdin.flush()
-        said = [race(registry, versions[0]), other.communicate(timeout=60)[0].strip()]
+    said = race(settings, *versions)
     now = registry.aliased("tiny", CHAMPION)
     assert now in versions
     assert said[versions.index(now)] == "won", said
