@@ -89,5 +89,6 @@ def test_the_deploy_step_reads_what_a_version_did(world: Monitored) -> None:
     # At least the scores of the second turn: a histogram of scores is there from its first row on.
     assert sum(sample.scores) > REQUESTS
     assert sample.failed == 0.0
-    assert sum(count for _, count in sample.latency) == pytest.approx(sample.requests)
+    # Asked one after the other while time goes on.
+    assert sum(count for _, count in sample.latency) == pytest.approx(sample.requests, rel=0.05)
     assert Prometheus(world.url).sample("0" * 64, 60).requests == 0.0
