@@ -40,7 +40,7 @@ from tests.serving.world import ROW, call, ndarray
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = "TEST_CLUSTER"
-PACE = Pace(poll=0.1, grace=1.0, lease=3.0, spread=0.5)
+PACE = Pace(poll=0.1, grace=1.0, room=4.0, lease=3.0, spread=0.5)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ from kubernetes.client.exceptions import ApiException
 from components.core.errors import DeployError
 from components.deploy.kubernetes.manifest import CHALLENGER, TEMPLATE
 from tests.cluster.api import SELDON, Api, message
-from tests.cluster.conftest import ClusterWorld
+from tests.cluster.conftest import PACE, ClusterWorld
 from tests.cluster.kubelet import CRASH, NEVER, PULL, SLOW, UNSCHEDULABLE
 
 
@@ -50,6 +51,17 @@ def test_a_version_that_never_comes_up_is_given_up(world: ClusterWorld) -> None:
     with pytest.raises(DeployError, match="version 2 is not up after 3 s: 0 of 2 pods are available"):
         world.judged_by(at_once=True, rollout_patience=3).deploy(second, verdict)
     assert world.serving == world.champion == first.digest
+
+
+def test_a_node_that_comes_later_is_waited_for(world: ClusterWorld) -> None:
+    """As from an autoscaler of nodes, or when the steps that fill one end."""
+    bundle = world.bundle(0.1)
+    world.faults[bundle.digest] = UNSCHEDULABLE
+    coming = threading.Timer(2 * PACE.grace, world.faults.pop, (bundle.digest,))
+    coming.start()
+    world.deploy(bundle, world.judged(bundle))
+    coming.join()
+    assert world.serving == world.champion == bundle.digest
 
 
 def test_a_slow_start_is_waited_for(world: ClusterWorld) -> None:

@@ -53,6 +53,18 @@ def test_want_of_memory_is_named() -> None:
     assert found.text == "its container tiny ended 2 times, killed for want of memory"
 
 
+def test_a_container_that_never_began_is_told_of_by_the_runtime() -> None:
+    """As the kubelet writes it for an image that lacks the program: there is no log to read last words from."""
+    message = 'failed to create containerd task:\n exec: "python3": executable file not found in $PATH: unknown'
+    last = {"terminated": {"exitCode": 128, "reason": "StartError", "message": message}}
+    found = why(pod(containerStatuses=[waiting("CrashLoopBackOff", restartCount=2, lastState=last)]))
+    assert found is not None
+    assert found.text == (
+        "its container tiny ended 2 times, the last time with exit code 128: "
+        'failed to create containerd task: exec: "python3": executable file not found in $PATH: unknown'
+    )
+
+
 def test_the_container_that_fetches_the_bundle_counts_as_well() -> None:
     found = why(pod(initContainerStatuses=[{**waiting("CrashLoopBackOff", restartCount=1), "name": "bundle"}]))
     assert found is not None
@@ -68,7 +80,7 @@ def test_a_missing_secret() -> None:
 def test_no_node_takes_the_pod() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
     found = why(pod(conditions=[condition]))
-    assert found == Reason("no node takes its pod: 0/3 nodes")
+    assert found == Reason("no node takes its pod: 0/3 nodes", wants_room=True)
 
 
 def failure(message: str) -> dict[str, Any]:

@@ -38,12 +38,15 @@ class Pace:
     Args:
         poll: between two looks at the cluster.
         grace: for which a cause must stand before it ends the rollout; pulls and quotas may still come right.
+        room: the same where no node takes a pod: an autoscaler makes one in minutes, and what fills the others,
+            such as a run's steps, ends.
         lease: without a sign of life after which the holder of a rollout counts as dead.
         spread: from a change of the VirtualService until the last proxy of the mesh goes by it.
     """
 
     poll: float = 1.0
     grace: float = 20.0
+    room: float = 300.0
     lease: float = 30.0
     spread: float = 5.0
 

@@ -21,12 +21,14 @@ class Reason:
         text: for the user.
         pod, container: whose last words tell more, if they do.
         final: whether it was given time already, so that waiting longer is of no use.
+        wants_room: whether a node that comes, or one that is less full, mends it.
     """
 
     text: str
     pod: str = ""
     container: str = ""
     final: bool = False
+    wants_room: bool = False
 
 
 def reason(deployments: list[Document], replica_sets: list[Document], pods: list[Document]) -> Reason | None:
@@ -53,7 +55,8 @@ def _pod_reasons(pod: Document) -> Iterator[Reason]:
     status = pod.get("status", {})
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            yield Reason(f"no node takes its pod: {condition.get('message', 'unschedulable')}")
+            text = f"no node takes its pod: {condition.get('message', 'unschedulable')}"
+            yield Reason(text, wants_room=True)
     for container in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
         if why := _container_reason(pod["metadata"]["name"], container):
             yield why
@@ -78,4 +81,6 @@ def _ending(container: Document) -> str:
     times = f"ended {container.get('restartCount', 0)} times"
     if last.get("reason") == "OOMKilled":
         return f"{times}, killed for want of memory"
-    return f"{times}, the last time with exit code {last.get('exitCode', 'unknown')}"
+    # Where it never began, as without the program it is to run, there is no log: the runtime's words are here.
+    why = " ".join(last.get("message", "").split())
+    return f"{times}, the last time with exit code {last.get('exitCode', 'unknown')}{why and f': {why}'}"

@@ -25,7 +25,8 @@ def wait_until_ready(cluster: Cluster, predictor: Predictor, plan: Plan) -> None
     """Returns when every replica is up.
 
     Raises:
-        DeployError: something stands in the way for the plan's grace, or it is not up within the plan's patience.
+        DeployError: something stands in the way for the plan's grace, or a want of room for its room, or it is not up
+            within the plan's patience.
     """
     start, standing, since = time.monotonic(), None, 0.0
     while True:
@@ -35,7 +36,7 @@ def wait_until_ready(cluster: Cluster, predictor: Predictor, plan: Plan) -> None
         why, now = _reason(cluster, predictor, deployments), time.monotonic()
         if why is None or why != standing:
             standing, since = why, now
-        if why and (why.final or now - since >= plan.pace.grace):
+        if why and (why.final or now - since >= (plan.pace.room if why.wants_room else plan.pace.grace)):
             raise _failure(cluster, predictor, why)
         if now - start > plan.patience:
             detail = why or Reason(progress(deployments, predictor) + operators_words(cluster.read()))
