@@ -62,7 +62,7 @@ def serve(settings: Settings, chosen: TriggerSettings) -> None:
             app = App(guard, state, metrics, chosen, token, chosen.model or name)
 
             def announce() -> None:
-                address = Address(_url(listener), str(token_file.resolve()))
+                address = Address(_url(listener), str(token_file.absolute()))
                 place.announce(address)
                 print(f"the retrain trigger listens at {address.url}, its token is in {address.token_file}", flush=True)
 
