@@ -34,13 +34,36 @@ def _settle(task: dsl.PipelineTask) -> None:
     kubernetes.add_toleration(task, key="lifeboat.dev/pool", operator="Equal", value="pipelines", effect="NoSchedule")
 
 
-def _limit(task: dsl.PipelineTask, *, cpu: str, memory: str, retries: int, minutes: int, cached: bool) -> None:
+# Between two tries of a step.
+BACKOFF_SECONDS, BACKOFF_FACTOR = 30, 2
+# Until a try starts: a node has to come, and the image has to reach it.
+START_SECONDS = 900
+
+
+def _limit(task: dsl.PipelineTask, *, cpu: str, memory: str, retries: int, minutes: int) -> None:
     """Requests equal limits: the scheduler then never gives a step less than it was measured to need."""
     task.set_cpu_request(cpu).set_cpu_limit(cpu).set_memory_request(memory).set_memory_limit(memory)
-    task.set_caching_options(cached)
+    # Nothing is taken from the cache. Its key holds the id of each input artifact, and not what is in it: that is new
+    # whenever preprocess ran, so training would never be found; and the other steps have effects.
+    task.set_caching_options(False)
     kubernetes.set_timeout(task, seconds=60 * minutes)
-    if retries:
-        task.set_retry(retries, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="300s")
+    # Without retries as well: a step that says nothing gets the retries of Argo's defaults.
+    task.set_retry(
+        retries,
+        backoff_duration=f"{BACKOFF_SECONDS}s",
+        backoff_factor=float(BACKOFF_FACTOR),
+        backoff_max_duration=f"{_span(retries, minutes)}s",
+    )
+
+
+def _span(retries: int, minutes: int) -> int:
+    """The seconds that all tries of a step may take.
+
+    Kubeflow's `backoff_max_duration` is no bound on a pause. Argo counts it from the start of the first try: after it
+    there is no other try, and one that runs then is ended.
+    """
+    pauses: int = sum(BACKOFF_SECONDS * BACKOFF_FACTOR**past for past in range(retries))
+    return (retries + 1) * (START_SECONDS + 60 * minutes) + pauses
 
 
 @dsl.pipeline(name=NAME, description="Prepares, trains, judges and ships one use case's model.")
@@ -74,13 +97,13 @@ def pipeline(
     with dsl.Else(name="gate failed"):
         kept = keep(verdict=judged.outputs["verdict"])
 
-    # What a step needs at a million rows, measured by `make bench`, with room to spare. Only training is cached: a
-    # table may change behind its URL, which is all that the cache's key knows of it, and the other steps have effects.
-    # Deploying is tried once: a second try is a decision.
-    _limit(prepared, cpu="1", memory="4G", retries=2, minutes=30, cached=False)
-    _limit(trained, cpu="2", memory="6G", retries=2, minutes=120, cached=True)
-    _limit(judged, cpu="1", memory="4G", retries=1, minutes=30, cached=False)
-    _limit(shipped, cpu="1", memory="1G", retries=0, minutes=60, cached=False)
-    _limit(kept, cpu="1", memory="512M", retries=1, minutes=5, cached=False)
+    # What a step needs at a million rows, measured by `make bench`, with room to spare. A step is tried again where its
+    # pod was lost, and not where it failed: kustomize/kubeflow-pipelines/retries.yaml says so to Argo. Deploying is
+    # tried once: a second try is a decision.
+    _limit(prepared, cpu="1", memory="4G", retries=2, minutes=30)
+    _limit(trained, cpu="2", memory="6G", retries=2, minutes=120)
+    _limit(judged, cpu="1", memory="4G", retries=1, minutes=30)
+    _limit(shipped, cpu="1", memory="1G", retries=0, minutes=60)
+    _limit(kept, cpu="1", memory="512M", retries=1, minutes=5)
     for task in (prepared, trained, judged, shipped, kept):
         _settle(task)

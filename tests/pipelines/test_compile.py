@@ -63,8 +63,8 @@ def test_every_step_is_a_task_and_an_executor(tasks: dict[str, Any], executors: 
     assert set(tasks) == set(executors) == STEPS
 
 
-def test_only_training_is_cached(tasks: dict[str, Any]) -> None:
-    assert {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")} == {"train"}
+def test_no_step_is_taken_from_the_cache(tasks: dict[str, Any]) -> None:
+    assert not [name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")]
 
 
 def test_requests_equal_limits_on_each_task(executors: dict[str, Any]) -> None:
@@ -74,13 +74,30 @@ def test_requests_equal_limits_on_each_task(executors: dict[str, Any]) -> None:
         assert asked["resourceMemoryRequest"] == asked["resourceMemoryLimit"], name
 
 
-def test_every_task_has_a_timeout_and_only_deploying_is_tried_once(documents: list[Any], tasks: dict[str, Any]) -> None:
+@pytest.fixture(scope="module")
+def seconds(documents: list[Any]) -> dict[str, int]:
+    """The time-out of one try of each step."""
     platform = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-    seconds = {name.removeprefix("exec-"): executor["activeDeadlineSeconds"] for name, executor in platform.items()}
+    return {name.removeprefix("exec-"): int(executor["activeDeadlineSeconds"]) for name, executor in platform.items()}
+
+
+def test_every_task_has_a_timeout_and_only_deploying_is_tried_once(
+    seconds: dict[str, int], tasks: dict[str, Any]
+) -> None:
     assert set(seconds) == STEPS
-    assert all(300 <= int(limit) <= 7200 for limit in seconds.values())
-    tries = {name: task.get("retryPolicy", {}).get("maxRetryCount", 0) for name, task in tasks.items()}
+    assert all(300 <= limit <= 7200 for limit in seconds.values())
+    # A task without a policy would be tried again by the defaults of Kubeflow's Argo.
+    tries = {name: task["retryPolicy"].get("maxRetryCount", 0) for name, task in tasks.items()}
     assert {name for name, count in tries.items() if count == 0} == {"deploy"}
+
+
+def test_each_try_of_a_task_may_last_until_its_timeout(seconds: dict[str, int], tasks: dict[str, Any]) -> None:
+    """Argo counts `backoffMaxDuration` from the first start: then no other try begins, and one that runs is ended."""
+    for name, task in tasks.items():
+        policy = task["retryPolicy"]
+        count, pause = policy.get("maxRetryCount", 0), int(policy["backoffDuration"].rstrip("s"))
+        pauses = sum(pause * policy["backoffFactor"] ** past for past in range(count))
+        assert int(policy["backoffMaxDuration"].rstrip("s")) > (count + 1) * seconds[name] + pauses, name
 
 
 def test_deploy_hangs_on_the_gate_and_keep_on_its_opposite(documents: list[Any]) -> None:
