@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import kfp_server_api as api
 
@@ -14,10 +15,22 @@ from pipelines import submit
 FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 6))
 _PART = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", re.ASCII)
 PAGE = 100
+GOING = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
 
 
-def repeat(settings: Settings, image: str, arguments: dict[str, Any], cron: str, name: str) -> tuple[str, int]:
+class Repeated(NamedTuple):
+    """A recurring run that was made: its URL, how many it replaced, and how many of those are still there."""
+
+    url: str
+    replaced: int
+    left: int
+
+
+def repeat(settings: Settings, image: str, arguments: dict[str, Any], cron: str, name: str) -> Repeated:
     """Makes a recurring run, in the place of those of the same name.
+
+    Those start no further run. One whose run goes on is left there until the next call, switched off: the cluster would
+    delete the run with it, in the middle of a step.
 
     Args:
         settings: host, token and namespace.
@@ -25,9 +38,6 @@ def repeat(settings: Settings, image: str, arguments: dict[str, Any], cron: str,
         arguments: of the pipeline.
         cron: minute, hour, day of the month, month and day of the week, in UTC.
         name: of the recurring run.
-
-    Returns:
-        Its URL and the number of those it replaced.
 
     Raises:
         SettingsError: the cron expression, host or token is not valid.
@@ -44,11 +54,21 @@ def repeat(settings: Settings, image: str, arguments: dict[str, Any], cron: str,
         url = f"{submit.host_of(settings)}/#/recurringrun/details/{submit.identified(made)}"
     # The new one first: a failure in between leaves one too many, which the next call puts right, and not none.
     with submit.connected(settings, "made the recurring run, but did not remove the one before it") as client:
-        for before in old:
-            api.RecurringRunServiceApi(client).recurring_run_service_delete_recurring_run(
-                before.recurring_run_id, **submit.limits()
-            )
-    return url, len(old)
+        left = sum(not _removed(client, settings, before.recurring_run_id) for before in old)
+    return Repeated(url, len(old), left)
+
+
+def _removed(client: api.ApiClient, settings: Settings, recurring: str) -> bool:
+    """Switches a recurring run off, and removes it unless a run of it goes on."""
+    service = api.RecurringRunServiceApi(client)
+    service.recurring_run_service_disable_recurring_run(recurring, **submit.limits())
+    of_it = {"operation": "EQUALS", "key": "recurring_run_id", "stringValue": recurring}
+    going = {"operation": "IN", "key": "state", "stringValues": {"values": GOING}}
+    wanted = {"filter": json.dumps({"predicates": [of_it, going]}), "page_size": 1, **submit.place(settings)}
+    if api.RunServiceApi(client).run_service_list_runs(**wanted, **submit.limits()).runs:
+        return False
+    service.recurring_run_service_delete_recurring_run(recurring, **submit.limits())
+    return True
 
 
 def _recurring(

@@ -43,10 +43,10 @@ def submit(options: argparse.Namespace, settings: Settings) -> int:
     from pipelines.recurring import repeat
 
     arguments["reason"] = f"schedule: {options.cron}" if options.reason == "manual" else options.reason
-    url, replaced = repeat(
-        settings, options.image, arguments, options.cron, options.name or f"lifeboat {options.usecase}"
-    )
-    print(url)
-    if replaced:
-        print(f"in the place of {replaced} of the same name", file=sys.stderr)
+    made = repeat(settings, options.image, arguments, options.cron, options.name or f"lifeboat {options.usecase}")
+    print(made.url)
+    if made.replaced:
+        print(f"in the place of {made.replaced} of the same name", file=sys.stderr)
+    if made.left:
+        print(f"{made.left} of them switched off and left there, for a run of it goes on", file=sys.stderr)
     return 0

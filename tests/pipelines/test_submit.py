@@ -68,7 +68,7 @@ class Handler(BaseHTTPRequestHandler):
         lists[RECURRING] = ("recurringRuns", server.recurring)
         if self._path in lists:
             name, every = lists[self._path]
-            self._answer({name: [item for item in every if item["display_name"] == self._wanted]})
+            self._answer({name: [item for item in every if self._is_wanted(item)]})
         else:
             self._answer(next((run for run in server.runs if self._path == f"{RUNS}/{run['run_id']}"), None))
 
@@ -84,10 +84,16 @@ class Handler(BaseHTTPRequestHandler):
             if server.failure is None and not self._is_refused:
                 server.runs.append(created)
         elif self._path == RECURRING:
-            created = {"recurring_run_id": f"s-{len(server.recurring) + 1}", **body}
+            number = sum((method, path) == ("POST", RECURRING) for method, path, _, _ in server.requests)
+            created = {"recurring_run_id": f"s-{number}", **body}
             server.recurring.append(created)
         elif self._path.endswith(":terminate"):
             created = {}
+        elif self._path.endswith(":disable"):
+            for item in server.recurring:
+                if self._path == f"{RECURRING}/{item['recurring_run_id']}:disable":
+                    created = {}
+                    item["mode"] = "DISABLE"
         if not (self._path == RUNS and server.loses_answers):
             self._answer(created)
 
@@ -103,13 +109,18 @@ class Handler(BaseHTTPRequestHandler):
         method, path = self.server.refused
         return method == self.command and self._path.startswith(path)
 
-    @property
-    def _wanted(self) -> str:
-        """The name of the filter that every one of our lists has."""
+    def _is_wanted(self, item: dict[str, Any]) -> bool:
+        """By the filter that every one of our lists has."""
         [text] = parse_qs(urlsplit(self.path).query)["filter"]
-        [predicate] = json.loads(text)["predicates"]
-        assert (predicate["operation"], predicate["key"]) == ("EQUALS", "display_name")
-        return str(predicate["stringValue"])
+        predicates = json.loads(text)["predicates"]
+        assert {predicate["key"] for predicate in predicates} in ({"display_name"}, {"recurring_run_id", "state"})
+        values = {
+            predicate["key"]: [predicate["stringValue"]]
+            if predicate["operation"] == "EQUALS"
+            else predicate["stringValues"]["values"]
+            for predicate in predicates
+        }
+        return all(item.get(key) in allowed for key, allowed in values.items())
 
     @property
     def _path(self) -> str:
