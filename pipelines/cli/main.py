@@ -138,7 +138,8 @@ def _add_kubeflow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _setting_flag(submit, "--host", "kfp_host")
     _setting_flag(submit, "--token-file", "kfp_token_file")
     _setting_flag(submit, "--namespace", "kfp_namespace")
-    submit.add_argument("--target", default="kubernetes", help="where the deploy step ships to (default: kubernetes)")
+    text = "where the deploy step ships to (default: kubernetes)"
+    submit.add_argument("--target", choices=("local", "kubernetes"), default="kubernetes", help=text)
     cron = (
         "start it again and again: minute, hour, day, month, weekday in UTC, such as '0 4 * * 1' (default: once, now)"
     )

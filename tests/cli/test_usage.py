@@ -71,6 +71,7 @@ def test_a_verbs_help_names_every_flag_with_its_default(lifeboat: Lifeboat, verb
         ("run", "--as-of", "yesterday"),
         ("run", "--as-of", "9999-01-01"),
         ("submit", "--as-of", "2025-11-20T12:00:00"),
+        ("submit", "--target", "moon"),
         ("features", "--until", ""),
         ("features", "export"),
         ("features", "export", "rows.csv", "--as-of", "9999-01-01"),
