@@ -98,7 +98,7 @@ def pipeline(
         kept = keep(verdict=judged.outputs["verdict"])
 
     # What a step needs at a million rows, measured by `make bench`, with room to spare. A step is tried again where its
-    # pod was lost, and not where it failed: kustomize/kubeflow-pipelines/retries.yaml says so to Argo. Deploying is
+    # pod was lost, and not where it failed: kustomize/kubeflow-pipelines/runs.yaml says so to Argo. Deploying is
     # tried once: a second try is a decision.
     _limit(prepared, cpu="1", memory="4G", retries=2, minutes=30)
     _limit(trained, cpu="2", memory="6G", retries=2, minutes=120)
