@@ -1,4 +1,9 @@
-"""A deploy step that Kubernetes ends, as at a time-out of its task, cleans up before it goes."""
+"""A deploy step that Kubernetes ends, as at a time-out of its task, cleans up before it goes.
+
+On Kubeflow it has about a second for that, whatever the pod's grace: Kubeflow's launcher, which started it, gets the
+signal too and ends at once, and with it the container, so that its last words reach no log. Hence the order of a
+rollback: the traffic first. The next rollout clears what is left.
+"""
 
 from __future__ import annotations
 
