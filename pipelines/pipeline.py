@@ -40,9 +40,13 @@ BACKOFF_SECONDS, BACKOFF_FACTOR = 30, 2
 START_SECONDS = 900
 
 
-def _limit(task: dsl.PipelineTask, *, cpu: str, memory: str, retries: int, minutes: int) -> None:
-    """Requests equal limits: the scheduler then never gives a step less than it was measured to need."""
-    task.set_cpu_request(cpu).set_cpu_limit(cpu).set_memory_request(memory).set_memory_limit(memory)
+def _limit(task: dsl.PipelineTask, *, cpu: tuple[str, str], memory: str, retries: int, minutes: int) -> None:
+    """Gives a step at least and at most so much CPU, and so much memory.
+
+    With less CPU than it could use a step is slower. With less memory it is killed: the scheduler sets all of it aside.
+    """
+    least, most = cpu
+    task.set_cpu_request(least).set_cpu_limit(most).set_memory_request(memory).set_memory_limit(memory)
     # Nothing is taken from the cache. Its key holds the id of each input artifact, and not what is in it: that is new
     # whenever preprocess ran, so training would never be found; and the other steps have effects.
     task.set_caching_options(False)
@@ -97,13 +101,14 @@ def pipeline(
     with dsl.Else(name="gate failed"):
         kept = keep(verdict=judged.outputs["verdict"])
 
-    # What a step needs at a million rows, measured by `make bench`, with room to spare. A step is tried again where its
-    # pod was lost, and not where it failed: kustomize/kubeflow-pipelines/runs.yaml says so to Argo. Deploying is
-    # tried once: a second try is a decision.
-    _limit(prepared, cpu="1", memory="4G", retries=2, minutes=30)
-    _limit(trained, cpu="2", memory="6G", retries=2, minutes=120)
-    _limit(judged, cpu="1", memory="4G", retries=1, minutes=30)
-    _limit(shipped, cpu="1", memory="1G", retries=0, minutes=60)
-    _limit(kept, cpu="1", memory="512M", retries=1, minutes=5)
+    # What a step needs at a million rows, measured by `make bench`, with room to spare; deploying mostly waits. Four
+    # cores are enough for them and the rest of a laptop's cluster: tests/infra/kustomize/test_room.py adds it up.
+    # A step is tried again where its pod was lost, and not where it failed: kustomize/kubeflow-pipelines/runs.yaml says
+    # so to Argo. Deploying is tried once: a second try is a decision.
+    _limit(prepared, cpu=("500m", "1"), memory="4G", retries=2, minutes=30)
+    _limit(trained, cpu=("1", "2"), memory="6G", retries=2, minutes=120)
+    _limit(judged, cpu=("500m", "1"), memory="4G", retries=1, minutes=30)
+    _limit(shipped, cpu=("100m", "1"), memory="1G", retries=0, minutes=60)
+    _limit(kept, cpu=("100m", "1"), memory="512M", retries=1, minutes=5)
     for task in (prepared, trained, judged, shipped, kept):
         _settle(task)

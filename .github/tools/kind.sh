@@ -23,6 +23,7 @@ chart() {
 }
 
 chart istio-base base --set defaultRevision=default
-chart istiod istiod
-chart istio-ingressgateway gateway --set service.type=ClusterIP
+# Beside all the rest on four cores; by default they ask for more than half a core and 2 GB.
+chart istiod istiod --set pilot.resources.requests.cpu=100m --set pilot.resources.requests.memory=256Mi
+chart istio-ingressgateway gateway --set service.type=ClusterIP --set resources.requests.cpu=50m
 kubectl apply --server-side -f "$root/terraform/platform/gateway.yaml"
