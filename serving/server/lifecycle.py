@@ -53,7 +53,7 @@ class Server:
         self._metrics = Metrics(info, model.schema.label.classes, place.memory, place.worker)
         self.service = Service(model, settings, self._metrics, loop)
         self.service.warm()
-        self._listener = Listener(loop, settings, self.service.app.handle, self.service.app.refusal)
+        self._listener = Listener(loop, settings, self.service.turns, self.service.app.refusal)
         self.stopping = asyncio.Event()
         self._sending = False
 

@@ -23,6 +23,7 @@ from serving.server.page import render_page
 from serving.server.payload import read_document
 from serving.server.seldon import SeldonCodec
 from serving.server.settings import Settings
+from serving.server.turns import Turns
 from serving.server.v2 import V2Codec, describe
 
 
@@ -61,6 +62,7 @@ class Service:
         self.ready = False
         self.identity = Identity.of(model, settings)
         self.app = App(metrics, settings.log_requests, settings.log_payloads)
+        self.turns = Turns(loop, self.app.handle, settings.max_pending)
         self.events = _events(settings, self.identity, metrics)
         self._model, self._settings, self._metrics = model, settings, metrics
         self._classes = model.schema.label.classes
@@ -130,7 +132,7 @@ class Service:
 
     def _check_load(self) -> None:
         """Before any work on the request: an overload is answered quickly, or it would be none."""
-        waiting = len(self._batcher)
+        waiting = max(len(self._batcher), len(self.turns))
         if waiting >= self._settings.max_pending:
             raise RequestError(503, f"{waiting} requests are waiting, which is the limit", b"retry-after: 1\r\n")
 

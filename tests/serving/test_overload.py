@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
+from statistics import median
 
 from .test_http import REQUEST
 from .world import ROW_VALUES, Running, call, ndarray, server
 
 
-async def client(port: int, end: float, latencies: list[float], refused: list[bytes]) -> None:
+async def client(port: int, end: float, latencies: list[float], refused: list[bytes], request: bytes = REQUEST) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.monotonic() < end:
         start = time.monotonic()
-        writer.write(REQUEST)
+        writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         await reader.readexactly(length)
@@ -43,6 +45,40 @@ def test_surplus_requests_are_answered_503_and_the_others_are_not_slower(bundle:
         lines = call(running.url + "/metrics").body.decode().splitlines()
         assert f'lifeboat_rejected_total{{reason="overload"}} {len(refused)}' in lines
         assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
+
+
+def test_a_probe_is_answered_soon_while_large_requests_wait(bundle: Path) -> None:
+    """Kubernetes asks on a new connection each time, and ends a server that does not answer within seconds."""
+    with server(bundle) as running:
+        probes, latencies = asyncio.run(probed(running, 64))
+        assert median(latencies) > 0.1, "the server was not busy"
+        assert median(probes) < median(latencies) / 2, probes
+
+
+async def probed(running: Running, clients: int) -> tuple[list[float], list[float]]:
+    """Seconds of probes, and of the requests of a thousand rows beside them."""
+    body = json.dumps(ndarray(*[ROW_VALUES] * 1000)).encode()
+    request = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+    probes: list[float] = []
+    latencies: list[float] = []
+    refused: list[bytes] = []
+    end = time.monotonic() + 3.0
+
+    async def ask() -> None:
+        await asyncio.sleep(1.0)
+        while time.monotonic() < end:
+            start = time.monotonic()
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            writer.write(b"GET /live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+            writer.close()
+            probes.append(time.monotonic() - start)
+            await asyncio.sleep(0.05)
+
+    crowd = (client(running.port, end, latencies, refused, request) for _ in range(clients))
+    await asyncio.gather(ask(), *crowd)
+    assert refused == []
+    return probes, sorted(latencies)[clients:]
 
 
 def test_memory_and_descriptors_stay_flat_under_mixed_load(bundle: Path) -> None:
