@@ -83,8 +83,8 @@ def end_run(settings: Settings, run: str) -> None:
 
 
 def run_url(settings: Settings, run: str) -> str:
-    """The page of a run."""
-    return f"{host_of(settings)}/#/runs/details/{run}"
+    """The page of a run: where Kubeflow's pages are, which within a cluster is not where its API is."""
+    return f"{settings.kfp_pages.rstrip('/') or host_of(settings)}/#/runs/details/{run}"
 
 
 @contextmanager

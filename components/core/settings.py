@@ -57,6 +57,7 @@ class Settings(S3Settings):
     )
     code_commit: str = option("", "commit of the code, for the lineage; asked of git unless set")
     kfp_host: str = option("", "URL of the Kubeflow Pipelines API")
+    kfp_pages: str = option("", "URL of Kubeflow's pages as people open them; the API's own unless set")
     kfp_token: str = option("", "bearer token of that API", secret=True)
     kfp_token_file: str = option("", "file that holds the bearer token")
     kfp_namespace: str = option("", "namespace of the runs, where Kubeflow has several users")

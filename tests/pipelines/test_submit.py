@@ -166,6 +166,13 @@ def silent_port() -> Iterator[int]:
         yield int(listening.getsockname()[1])
 
 
+@pytest.mark.parametrize("pages", ["https://pipelines.example.org", "https://pipelines.example.org/"])
+def test_the_page_of_a_run_is_where_people_open_it(api: StandIn, pages: str) -> None:
+    """A program in the cluster reaches the API by a name that no browser knows."""
+    found = submit(api.settings(kfp_pages=pages), "registry/image@sha256:1", ARGUMENTS)
+    assert found == "https://pipelines.example.org/#/runs/details/r-1"
+
+
 def test_the_run_carries_arguments_and_the_compiled_pipeline(api: StandIn, tmp_path: Path) -> None:
     assert submit(api.settings(), "registry/image@sha256:1", ARGUMENTS) == f"{api.url}/#/runs/details/r-1"
     compile_pipeline(tmp_path / "pipeline.yaml", "registry/image@sha256:1")
