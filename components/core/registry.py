@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ from components.core.storage import DirectoryStorage, open_storage
 
 SQLITE = "sqlite:///"
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+# Characters of a tag at most; of a run's tag MLflow takes 8,000.
+TAG = 4000
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,18 @@ class Registry:
                 f"version {version.version} of {version.name} was promoted, and at once replaced by "
                 f"{f'version {now.version}' if now else 'none'}: run the pipeline again"
             )
+
+    def keep_rollout(self, version: Version, outcome: str, page: str) -> None:
+        """Keeps how a rollout of a version went.
+
+        Args:
+            version: has the last rollout's outcome as its tag `rollout`.
+            outcome: `passed`, or `failed: ` and why.
+            page: its course as HTML; an artifact of the version's run, `rollouts/` and the moment in UTC.
+        """
+        with self._errors():
+            self._client.set_model_version_tag(version.name, version.version, "rollout", outcome[:TAG])
+            self._client.log_text(version.run_id, page, f"rollouts/{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z.html")
 
     def bundle(self, version: Version) -> Bundle:
         """The verified bundle of a version, from the store (or this machine's copy of it).
@@ -273,7 +288,7 @@ def _parameters(bundle: Bundle) -> dict[str, Any]:
 
 
 def _outcome(verdict: Verdict) -> str:
-    return "passed" if verdict.passed else "failed: " + "; ".join(verdict.reasons)[:4000]
+    return "passed" if verdict.passed else f"failed: {'; '.join(verdict.reasons)}"[:TAG]
 
 
 def _short(digest: str | None) -> str:

@@ -29,7 +29,7 @@ def deploy(
     from components.deploy.timeline import Timeline
 
     place = make_target(target, settings)
-    with Timeline(Path(timeline.path), f"Rollout on {target}", say) as course:
+    with Timeline(f"Rollout on {target}", say, lambda page, _: write_text(Path(timeline.path), page)) as course:
         shipped = step.deploy(Path(bundle.path), Path(verdict.path), Registry(settings), place, course.note)
     write_text(Path(deployment.path), shipped.to_json())
 

@@ -9,7 +9,8 @@ from components.core.errors import LifeboatError
 from components.core.registry import Version
 from components.core.settings import Settings
 from components.deploy.probe import check_golden, compare
-from components.deploy.step import Say, undo
+from components.deploy.step import undo
+from components.deploy.timeline import Say
 from serving.control import Control, Serving, ensure_supervisor
 
 

@@ -12,8 +12,7 @@ from components.core.bundle import Bundle, open_bundle
 from components.core.errors import GateError, LifeboatError, RegistryError
 from components.core.gates import Verdict
 from components.core.registry import CHAMPION, PREVIOUS, Registry, Version
-
-Say = Callable[[str], None]
+from components.deploy.timeline import Say, Timeline
 
 
 class Target(Protocol):
@@ -68,13 +67,7 @@ def deploy(bundle_dir: Path, verdict_file: Path, registry: Registry, target: Tar
         raise RegistryError(f"bundle {bundle.digest[:12]} of {bundle.usecase} is not registered: evaluate it first")
     _check_champion(registry, version, verdict)
     stored = registry.bundle(version)
-
-    def commit() -> None:
-        registry.promote(version, expected=verdict.champion)
-        say(f"{version.name} version {version.version} is the champion")
-
-    url = target.roll_out(stored, version, commit, say)
-    return Deployment(version.name, version.version, version.digest, url)
+    return _roll_out(stored, version, registry, target, verdict.champion, "is the champion", say)
 
 
 def check_verdict(bundle: Bundle, verdict_file: Path) -> Verdict:
@@ -105,13 +98,7 @@ def rollback(name: str, registry: Registry, target: Target, say: Say = print) ->
     if previous is None or champion is None:
         raise RegistryError(f"{name} has no previous champion to go back to")
     bundle = registry.bundle(previous)
-
-    def commit() -> None:
-        registry.promote(previous, expected=champion.digest)
-        say(f"{name} version {previous.version} is the champion again")
-
-    url = target.roll_out(bundle, previous, commit, say)
-    return Deployment(name, previous.version, previous.digest, url)
+    return _roll_out(bundle, previous, registry, target, champion.digest, "is the champion again", say)
 
 
 def serve_champion(name: str, registry: Registry, target: Target, say: Say = print) -> Deployment | None:
@@ -121,6 +108,30 @@ def serve_champion(name: str, registry: Registry, target: Target, say: Say = pri
         return None
     url = target.roll_out(registry.bundle(champion), champion, lambda: None, say)
     return Deployment(name, champion.version, champion.digest, url)
+
+
+def _roll_out(
+    bundle: Bundle, version: Version, registry: Registry, target: Target, expected: str | None, done: str, say: Say
+) -> Deployment:
+    """Rolls a version out in place of the expected champion.
+
+    How that went is kept with the version in the registry: Kubeflow drops what a failed step made.
+    """
+
+    def keep(page: str, outcome: str) -> None:
+        try:
+            registry.keep_rollout(version, outcome, page)
+        except LifeboatError as error:  # told, but what the rollout itself came to is what counts
+            say(f"the course of this rollout is not in the registry: {error}")
+
+    with Timeline(f"Rollout of {version.name} version {version.version}", say, keep) as course:
+
+        def commit() -> None:
+            registry.promote(version, expected=expected)
+            course.note(f"{version.name} version {version.version} {done}")
+
+        url = target.roll_out(bundle, version, commit, course.note)
+    return Deployment(version.name, version.version, version.digest, url)
 
 
 def _check_champion(registry: Registry, version: Version, verdict: Verdict) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import html
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 
-from components.core.files import write_text
-from components.deploy.step import Say
+Say = Callable[[str], None]
 
 STYLE = (
     "body{font:14px system-ui,sans-serif;margin:2em;color:#222}td{padding:.3em 1em .3em 0;border-bottom:1px solid #ddd}"
@@ -18,16 +17,16 @@ STYLE = (
 
 
 class Timeline:
-    """Passes each note on, and writes all of them as HTML when the block ends, however it ends.
+    """Passes each note on, and hands all of them over when the block ends, however it ends.
 
     Args:
-        file: the page.
-        title: of it.
-        say: is told as well.
+        title: of the page.
+        say: is told each note as well.
+        keep: takes the page, HTML, and how it ended: `passed` or `failed: ` and why.
     """
 
-    def __init__(self, file: Path, title: str, say: Say) -> None:
-        self._file, self._title, self._say = file, title, say
+    def __init__(self, title: str, say: Say, keep: Callable[[str, str], None]) -> None:
+        self._title, self._say, self._keep = title, say, keep
         self._start = time.monotonic()
         self._rows: list[tuple[str, float, str, bool]] = []
 
@@ -42,11 +41,15 @@ class Timeline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        outcome = "passed"
         if error is not None:
-            self._add(f"failed: {error or type(error).__name__}", failed=True)
-        write_text(self._file, self.page())
+            # An exit's text is its code, an interruption has none.
+            why = str(error) if isinstance(error, Exception) else "it was ended"
+            outcome = f"failed: {why or type(error).__name__}"
+            self._add(outcome, failed=True)
+        self._keep(self._page(), outcome)
 
-    def page(self) -> str:
+    def _page(self) -> str:
         """The notes so far."""
         head = f"<!doctype html><meta charset=utf-8><title>{html.escape(self._title)}</title><style>{STYLE}</style>"
         return f"{head}<h1>{html.escape(self._title)}</h1><table>{''.join(map(_row, self._rows))}</table>\n"

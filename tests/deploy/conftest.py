@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
@@ -75,6 +78,18 @@ class World:
     def champion(self) -> str | None:
         version = self.registry.aliased("tiny", CHAMPION)
         return version.digest if version else None
+
+    def rollouts(self, version: str) -> tuple[str, list[list[str]]]:
+        """What the registry knows of a version's rollouts: how the last one ended, and the notes of each."""
+        client = mlflow.MlflowClient(self.registry.tracking)
+        found = client.get_model_version("tiny", version)
+        pages = [
+            mlflow.artifacts.load_text(f"runs:/{found.run_id}/{file.path}")
+            for file in client.list_artifacts(found.run_id, "rollouts")
+        ]
+        return found.tags["rollout"], [
+            [html.unescape(note) for note in re.findall("<td>([^<]*)</td></tr>", page)] for page in pages
+        ]
 
     @property
     def url(self) -> str:

@@ -32,6 +32,7 @@ def test_a_bundle_that_passed_serves_and_is_the_champion(world: World) -> None:
     assert answer.survived[0] == pytest.approx(0.335, abs=1e-6)
     assert world.champion == world.serving == bundle.digest
     assert any("golden" in line for line in said)
+    assert world.rollouts("1") == ("passed", [said])
 
 
 def test_the_next_champion_takes_over_without_a_failed_request(world: World) -> None:
@@ -67,6 +68,7 @@ def test_rollback_brings_the_previous_champion_back_and_forth(world: World) -> N
     assert world.champion == world.serving == first.digest
     rollback("tiny", world.registry, world.target, lambda _: None)
     assert world.champion == world.serving == second.digest
+    assert [len(world.rollouts(version)[1]) for version in "12"] == [2, 2]
 
 
 def test_rollback_without_a_previous_champion_says_so(world: World) -> None:
@@ -145,10 +147,13 @@ def test_a_server_that_breaks_its_golden_answers_never_serves(world: World) -> N
     first = world.ship(0.1)
     bundle = world.bundle(0.2, golden_off_by=0.2)
     verdict = world.judged(bundle, champion=first.digest)
-    with pytest.raises(DeployError, match="golden"):
-        world.deploy(bundle, verdict)
+    said: list[str] = []
+    with pytest.raises(DeployError, match="golden") as caught:
+        world.deploy(bundle, verdict, said.append)
     assert world.serving == world.champion == first.digest
     assert not world.candidates_running
+    why = f"failed: {caught.value}"
+    assert world.rollouts("2") == (why, [[*said, why]])
 
 
 @pytest.fixture
@@ -181,7 +186,8 @@ def test_a_registry_that_fails_at_the_end_brings_the_old_version_back(world: Wor
             world.deploy(bundle, verdict, lock_at_the_switch)
     finally:
         lock.close()
-    assert "the old version serves again" in said
+    assert said[-2] == "the old version serves again"
+    assert said[-1].startswith("the course of this rollout is not in the registry: the model registry ")
     assert world.serving == world.champion == first.digest
 
 

@@ -161,18 +161,28 @@ def test_an_unknown_rollout_is_refused() -> None:
         Plan.from_settings(Settings(rollout="bold"))
 
 
-def test_a_timeline_is_written_whether_it_went_well_or_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (DeployError("not enough traffic"), "failed: not enough traffic"),
+        (ValueError(), "failed: ValueError"),
+        (SystemExit(143), "failed: it was ended"),
+    ],
+)
+def test_a_timeline_is_kept_whether_it_went_well_or_not(error: BaseException, outcome: str) -> None:
     said: list[str] = []
+    kept: list[tuple[str, str]] = []
 
     def fail() -> None:
-        with Timeline(tmp_path / "timeline.html", "Rollout", said.append) as course:
+        with Timeline("Rollout", said.append, lambda *found: kept.append(found)) as course:
             course.note("5 < 6 requests")
-            raise DeployError("not enough traffic")
+            raise error
 
-    with pytest.raises(DeployError):
+    with pytest.raises(type(error)):
         fail()
-    page = (tmp_path / "timeline.html").read_text()
+    [(page, ended)] = kept
+    assert ended == outcome
     assert said == ["5 < 6 requests"]
     assert "5 &lt; 6 requests" in page
     assert '<tr class="failed">' in page
-    assert "failed: not enough traffic" in page
+    assert outcome in page

@@ -65,7 +65,9 @@ def test_the_secret_names_a_driver_that_the_image_has() -> None:
     assert written == [postgres.SCHEME]
 
 
-def test_versions_and_aliases_are_one_for_all_replicas(platform: Platform, settings: Settings, tmp_path: Path) -> None:
+def test_versions_and_aliases_are_one_for_all_replicas(
+    server: Weed, platform: Platform, settings: Settings, tmp_path: Path
+) -> None:
     registry = Registry(settings)
     versions = [register(registry, make_bundle(tmp_path / f"{bias}", bias / 100)) for bias in range(2)]
     assert [version.version for version in versions] == ["1", "2"]
@@ -77,6 +79,8 @@ def test_versions_and_aliases_are_one_for_all_replicas(platform: Platform, setti
     target = Target(registry)
     assert step.rollback("tiny", registry, target).version == "1"
     assert target.seen == [("1", versions[0].digest, ("2", "1"))]
+    courses = f"/{versions[0].run_id}/artifacts/rollouts/"
+    assert len([key for key in server.endpoint().storage(BUCKET).keys() if courses in key]) == 1
     for url in platform.urls:
         other = Registry(Settings(home=str(tmp_path / "other"), tracking_uri=url))
         found = [other.aliased("tiny", alias) for alias in (CHAMPION, PREVIOUS, CHALLENGER)]

@@ -18,7 +18,7 @@ from components.core.errors import DeployError
 from components.deploy.kubernetes.cluster import Cluster, ConflictError, Document
 from components.deploy.kubernetes.manifest import HOLDER, annotation
 from components.deploy.kubernetes.plan import Pace
-from components.deploy.step import Say
+from components.deploy.timeline import Say
 
 
 class Hold:

@@ -22,7 +22,8 @@ from components.deploy.kubernetes.waiting import (
 )
 from components.deploy.kubernetes.watching import watch
 from components.deploy.probe import check_golden, compare
-from components.deploy.step import Say, undo
+from components.deploy.step import undo
+from components.deploy.timeline import Say
 
 ATTEMPTS = 20
 

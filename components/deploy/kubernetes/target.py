@@ -16,7 +16,7 @@ from components.deploy.kubernetes.manifest import TEMPLATE
 from components.deploy.kubernetes.plan import Plan
 from components.deploy.kubernetes.prometheus import Prometheus
 from components.deploy.kubernetes.rollout import Rollout
-from components.deploy.step import Say
+from components.deploy.timeline import Say
 
 
 class KubernetesTarget:
