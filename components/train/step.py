@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
 
 from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
 from components.core.calibration import Calibrated
@@ -34,6 +35,9 @@ from components.train.search import Search, search, seeded
 # Float32 sums differ from float64 sums by about 1e-6; a row on the wrong side of a threshold by far more.
 PARITY = 1e-5
 GOLDEN_ROWS = 20
+# Threads of a fit wait for each other many times. On fewer rows than this they gain nothing, and where another process
+# wants one of their cores each wait lasts until that gives way: 5 times as long for 5,000 rows.
+ROWS_FOR_THREADS = 10_000
 VERSIONS = ("numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn", "skl2onnx")
 
 
@@ -72,9 +76,10 @@ def train(
     summary = read_summary(rows)
     table = pq.read_table(rows)
     X, y, groups = _matrix(table, usecase.schema)
-    found = search(usecase, X, y, groups, seed=seed, say=say)
-    say(f"best: {found.best.candidate}; calibration {'helps' if found.calibration else 'does not help'}")
-    model = _fit(usecase, found, X, y, seed)
+    with threadpool_limits(1 if len(y) < ROWS_FOR_THREADS else None, "openmp"):
+        found = search(usecase, X, y, groups, seed=seed, say=say)
+        say(f"best: {found.best.candidate}; calibration {'helps' if found.calibration else 'does not help'}")
+        model = _fit(usecase, found, X, y, seed)
     graph = export_onnx(model, usecase.schema)
     scorer = Scorer(graph, usecase.schema)
     worst = _check_parity(model, scorer, X, table)

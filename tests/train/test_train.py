@@ -15,6 +15,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from components.core.bundle import open_bundle
 from components.core.calibration import apply_sigmoid
@@ -56,6 +57,23 @@ def prepared(folder, usecase, table=None):
 
 def usecase_of(*candidates, **options):
     return make_usecase(features=make_features, candidates=candidates, **options)
+
+
+@pytest.mark.parametrize(("few", "threads"), [(10_000, 1), (100, 2)])
+def test_a_fit_has_threads_where_there_are_rows_for_them(tmp_path, monkeypatch, few, threads):
+    seen = set()
+
+    def fit(model, X, y):
+        seen.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")
+        return plain(model, X, y)
+
+    plain = LogisticRegression.fit
+    monkeypatch.setattr(LogisticRegression, "fit", fit)
+    monkeypatch.setattr(step, "ROWS_FOR_THREADS", few)
+    usecase = usecase_of(LOGISTIC)
+    with threadpool_limits(2, "openmp"):
+        train(usecase, prepared(tmp_path / "data", usecase), tmp_path / "b", say=quiet)
+    assert seen == {threads}
 
 
 def test_a_bundle_holds_model_lineage_and_reference(tmp_path):
