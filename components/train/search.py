@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import Pipeline
 
 from components.core.calibration import apply_sigmoid, fit_sigmoid
 from components.core.errors import DataError, UseCaseError
+from components.core.export import export_onnx
 from components.core.split import assign_folds, positions
 from components.core.usecase import UseCase
 
@@ -70,8 +72,9 @@ class Search:
 
 @dataclass(frozen=True)
 class Fold:
-    """Features and labels of one fold, made once for all trials."""
+    """Features and labels of one fold, made once for all trials; with what makes those features, fitted."""
 
+    features: Any
     seen: NDArray[np.float32]
     seen_labels: NDArray[np.int8]
     unseen: NDArray[np.float32]
@@ -92,7 +95,7 @@ def search(
         say: told of each trial.
 
     Raises:
-        UseCaseError: a candidate or the features cannot be trained.
+        UseCaseError: a candidate or the features cannot be trained, or not be exported.
         DataError: too few groups for so many folds.
     """
     sample = _sample(groups, usecase.split.salt)
@@ -101,11 +104,15 @@ def search(
     _refuse_one_sided(y, fold, usecase.split.folds)
     folds = [_make_fold(usecase, X, y, fold == number) for number in range(usecase.split.folds)]
     plans = list(_plans(usecase))
-    trials = []
+    trials: list[Trial] = []
     for number, (name, estimator, parameters) in enumerate(plans, start=1):
         start = time.perf_counter()
         with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
-            trial = _try(name, seeded(clone(estimator).set_params(**parameters), seed), parameters, folds, y)
+            trial, model = _try(name, seeded(clone(estimator).set_params(**parameters), seed), parameters, folds, y)
+        if name not in {earlier.candidate for earlier in trials}:
+            # Told before the search has taken its time, and not only in that run in which this candidate is the best.
+            with _blaming(f"candidate {name!r} or the features cannot become an ONNX graph"):
+                export_onnx(Pipeline([("features", folds[-1].features), ("classifier", model)]), usecase.schema)
         trials.append(trial)
         shown = ", ".join(f"{key.rpartition('__')[2]}={value}" for key, value in parameters.items())
         say(
@@ -133,11 +140,12 @@ def _plans(usecase: UseCase) -> Iterator[tuple[str, Any, dict[str, Any]]]:
 
 @contextmanager
 def _blaming(place: str) -> Iterator[None]:
-    """What scikit-learn refuses is the use case's to mend."""
+    """What scikit-learn or skl2onnx refuses is the use case's to mend."""
     try:
         yield
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UseCaseError(f"{place}: {str(error).splitlines()[0]}") from error
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        why = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UseCaseError(f"{place}: {why}") from error
 
 
 def _refuse_one_sided(y: NDArray[np.int8], fold: NDArray[np.int64], folds: int) -> None:
@@ -159,10 +167,13 @@ def _make_fold(usecase: UseCase, X: Any, y: NDArray[np.int8], held: NDArray[np.b
     with _blaming("the features cannot be made"):
         features = usecase.features()
         seen = features.fit_transform(X[~held], y[~held])
-        return Fold(seen, y[~held], features.transform(X[held]), np.flatnonzero(held))
+        return Fold(features, seen, y[~held], features.transform(X[held]), np.flatnonzero(held))
 
 
-def _try(name: str, estimator: Any, parameters: dict[str, Any], folds: list[Fold], y: NDArray[np.int8]) -> Trial:
+def _try(
+    name: str, estimator: Any, parameters: dict[str, Any], folds: list[Fold], y: NDArray[np.int8]
+) -> tuple[Trial, Any]:
+    """With the model of the last fold."""
     probability = np.empty(len(y))
     losses, areas = [], []
     for fold in folds:
@@ -170,7 +181,8 @@ def _try(name: str, estimator: Any, parameters: dict[str, Any], folds: list[Fold
         probability[fold.rows] = model.predict_proba(fold.unseen)[:, 1]
         losses.append(log_loss(y[fold.rows], probability[fold.rows], labels=[0, 1]))
         areas.append(roc_auc_score(y[fold.rows], probability[fold.rows]))
-    return Trial(name, parameters, float(np.mean(losses)), float(np.std(losses)), float(np.mean(areas)), probability)
+    means = float(np.mean(losses)), float(np.std(losses)), float(np.mean(areas))
+    return Trial(name, parameters, *means, probability), model
 
 
 def _calibrate(trial: Trial, y: NDArray[np.int8], fold: NDArray[np.int64]) -> tuple[tuple[float, float] | None, float]:

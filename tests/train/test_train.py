@@ -14,7 +14,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from components.core.bundle import open_bundle
@@ -213,6 +213,12 @@ def test_data_code_and_seed_give_the_digest_in_any_process(tmp_path):
     assert len(set(here)) == 4
 
 
+@pytest.fixture
+def unexported(monkeypatch):
+    """A search takes estimators that are none of skl2onnx's."""
+    monkeypatch.setattr("components.train.search.export_onnx", lambda *_: b"")
+
+
 class Bold(ClassifierMixin, BaseEstimator):
     """A logistic regression that triples its log odds: right in order, far too sure of itself."""
 
@@ -233,6 +239,7 @@ def split_of(table):
     return frame[["dose", "sex", "note"]], frame["cured"].to_numpy(np.int8), [f"g{name}" for name in frame["family"]]
 
 
+@pytest.mark.usefixtures("unexported")
 def test_calibration_is_chosen_where_it_helps():
     X, y, groups = split_of(patients(1000))
     bold = search(usecase_of(Candidate("bold", Bold())), X, y, groups, seed=0, say=quiet)
@@ -273,6 +280,7 @@ class Recorder(ClassifierMixin, BaseEstimator):
         return np.full((len(X), 2), 0.5)
 
 
+@pytest.mark.usefixtures("unexported")
 def test_a_family_is_never_both_fitted_and_judged():
     table = [row | {"dose": (row["id"] - 1) // 2} for row in patients(120)]  # the dose is the family's number
     X, y, groups = split_of(table)
@@ -311,6 +319,10 @@ def test_every_random_state_is_seeded():
             "candidate 'empty grid' has a grid that cannot be used",
         ),
         (Candidate("no estimator", object()), "candidate 'no estimator' cannot be trained with its own parameters"),
+        (
+            Candidate("no converter", Bold()),
+            "candidate 'no converter' or the features cannot become an ONNX graph: Unable to find a shape calculator",
+        ),
     ],
 )
 def test_a_bad_candidate_is_named(tmp_path, candidate, sentence):
@@ -326,6 +338,25 @@ def test_a_bad_candidate_is_named(tmp_path, candidate, sentence):
 def test_bad_features_are_named(tmp_path):
     usecase = make_usecase(features=lambda: ColumnTransformer([("x", Floats32(), ["colour"])]), candidates=(LOGISTIC,))
     with pytest.raises(UseCaseError, match="the features cannot be made: .*colour"):
+        train(usecase, prepared(tmp_path / "data", usecase), tmp_path / "b", say=quiet)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_candidate_that_cannot_be_exported_is_refused_whether_it_is_the_best_or_not(tmp_path, first):
+    said = []
+    one, other = Candidate("bold", Bold()), Candidate("logistic", LogisticRegression(), {"C": (0.1, 1.0)})
+    usecase = usecase_of(*((one, other) if first else (other, one)))
+    with pytest.raises(UseCaseError, match="candidate 'bold' or the features cannot become"):
+        train(usecase, prepared(tmp_path / "data", usecase), tmp_path / "b", say=said.append)
+    assert len(said) == (0 if first else 2)
+
+
+def test_features_that_cannot_be_exported_are_refused(tmp_path):
+    def features():
+        return ColumnTransformer([("x", make_pipeline(SimpleImputer(), FunctionTransformer(np.cbrt)), ["dose"])])
+
+    usecase = make_usecase(features=features, candidates=(LOGISTIC, FOREST))
+    with pytest.raises(UseCaseError, match="candidate 'logistic' or the features cannot become an ONNX graph: "):
         train(usecase, prepared(tmp_path / "data", usecase), tmp_path / "b", say=quiet)
 
 
