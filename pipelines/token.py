@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from components.core.errors import SettingsError
+from serving.server import log
 
 
 def read_token(path: Path) -> str:
@@ -21,6 +22,25 @@ def read_token(path: Path) -> str:
     if not token:
         raise SettingsError(f"{source} is empty")
     return checked_token(token, source)
+
+
+class TokenFile:
+    """A token that may change while it is in use, as a Secret does that Kubernetes mounts.
+
+    Raises:
+        SettingsError: as `read_token`, at first.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._token = path, read_token(path)
+
+    def token(self) -> str:
+        """What the file holds now; what it held before where that is no token, and a line of the log says so."""
+        try:
+            self._token = read_token(self._path)
+        except SettingsError as error:
+            log.error(f"{error}: the one before still counts")
+        return self._token
 
 
 def checked_token(token: str, source: str) -> str:

@@ -37,15 +37,21 @@ class App:
         state: shown by /runs.
         metrics: shown by /metrics.
         settings: limits, and what /runs says of them.
-        token: that a request must carry.
+        token: gives what a request must carry.
         model: label of the alerts that mean this trigger's use case.
     """
 
     def __init__(
-        self, guard: Guard, state: State, metrics: Metrics, settings: TriggerSettings, token: str, model: str
+        self,
+        guard: Guard,
+        state: State,
+        metrics: Metrics,
+        settings: TriggerSettings,
+        token: Callable[[], str],
+        model: str,
     ) -> None:
         self._guard, self._state, self._metrics, self._settings = guard, state, metrics, settings
-        self._token, self._model = token.encode(), model
+        self._token, self._model = token, model
         self._waiting = 0
         self.starlette = Starlette(
             routes=[
@@ -70,7 +76,7 @@ class App:
 
     def _authorise(self, request: Request) -> None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token):
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token().encode()):
             return
         self._metrics.requests.labels("unauthorized").inc()
         log.info("refused: missing or wrong token", path=request.url.path)

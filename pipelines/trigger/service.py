@@ -24,7 +24,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from components.core.errors import SettingsError
 from components.core.settings import Settings
 from components.core.usecase import load_usecase
-from pipelines.token import read_token
+from pipelines.token import TokenFile
 from pipelines.trigger.app import App
 from pipelines.trigger.backend import Backend
 from pipelines.trigger.guard import Guard
@@ -54,7 +54,7 @@ def serve(settings: Settings, chosen: TriggerSettings) -> None:
     place = Place(settings)
     with contextlib.closing(place):
         token_file = Path(chosen.token_file) if chosen.token_file else place.token_file()
-        token = read_token(token_file)
+        token = TokenFile(token_file).token
         state = State(Path(chosen.state) if chosen.state else place.folder / "trigger.db")
         with contextlib.closing(state), _listening(chosen) as listener:
             metrics = Metrics(state)
