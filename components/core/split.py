@@ -66,12 +66,10 @@ def _group_name(role: str, cell: object) -> str:
 def positions(groups: list[str], salt: str) -> NDArray[np.float64]:
     """A position in [0, 1) for each name, from the first 8 bytes of BLAKE2b(salt, name)."""
     key = hashlib.blake2b(salt.encode(), digest_size=32).digest()
-    known: dict[str, float] = {}
-    for group in groups:
-        if group not in known:
-            digest = hashlib.blake2b(group.encode(), key=key, digest_size=8).digest()
-            known[group] = int.from_bytes(digest, "big") * _SCALE
-    return np.asarray([known[group] for group in groups])
+    names = dict.fromkeys(groups)
+    digests = b"".join([hashlib.blake2b(name.encode(), key=key, digest_size=8).digest() for name in names])
+    known = dict(zip(names, (np.frombuffer(digests, ">u8") * _SCALE).tolist(), strict=True))
+    return np.fromiter(map(known.__getitem__, groups), np.float64, len(groups))
 
 
 def hold_out(groups: list[str], labels: NDArray[np.int8], *, share: float, salt: str) -> Holdout:
@@ -91,15 +89,14 @@ def hold_out(groups: list[str], labels: NDArray[np.int8], *, share: float, salt:
     return Holdout(test, position, below)
 
 
-def hold_out_later(known: Holdout, groups: list[str], *, share: float, salt: str) -> Holdout:
+def hold_out_later(known: Holdout, position: NDArray[np.float64], *, share: float) -> Holdout:
     """Sides of rows of a table that grew: a group that `known` has stays where it is, of others `share` is held out.
 
     Args:
         known: the split of the table.
-        groups: name of each row's group, [n], those of the table and others.
-        share, salt: those of `known`.
+        position: of each row's group by the salt of `known`, [n]: those of the table and others.
+        share: that of `known`.
     """
-    position = positions(groups, salt)
     divided, first = np.unique(known.position, return_index=True)
     place = np.minimum(np.searchsorted(divided, position), len(divided) - 1)
     test = np.where(divided[place] == position, known.test[first][place], position < share)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.core.split import Holdout, group_names, hold_out, hold_out_later, split_digest
+from components.core.split import Holdout, group_names, hold_out, hold_out_later, positions, split_digest
 from components.core.usecase import UseCase
 from components.preprocess.feedback import Feedback, merge, opposite_twins
 
@@ -45,10 +45,13 @@ def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
     """
     schema, share, salt = usecase.schema, usecase.split.test, usecase.split.salt
     labels = base.column(schema.label.name).to_numpy()
-    known = hold_out(group_names(base, schema), labels, share=share, salt=salt)
-    merged = merge(base, feedback.good, schema)
-    groups = group_names(merged.table, schema)
-    holdout = hold_out_later(known, groups, share=share, salt=salt)
+    groups = group_names(base, schema)
+    known = hold_out(groups, labels, share=share, salt=salt)
+    merged, position = merge(base, feedback.good, schema), known.position
+    if feedback.good.num_rows:  # else they are the same, and of a million rows they take two seconds
+        groups = group_names(merged.table, schema)
+        position = positions(groups, salt)
+    holdout = hold_out_later(known, position, share=share)
     keep = ~opposite_twins(merged.table, groups, holdout, schema)
     return Parts(
         rows=merged.table.filter(pa.array(keep)),
