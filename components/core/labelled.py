@@ -23,12 +23,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.core.errors import DataError
+from components.core.errors import DataError, first_line
 from components.core.files import file_digest
 from components.core.fingerprint import table_digest
 from components.core.latest import latest_rows
 from components.core.moment import show_seconds
-from components.core.reading import first_line
 from components.core.schema import Column, Schema
 from components.core.storage import Storage
 from components.core.table import check_table

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from components.core.errors import DataError, StorageError
+from components.core.errors import DataError, StorageError, first_line
 
 # Arrow reads up to 32 blocks ahead.
 _CSV_BLOCK = 2 << 20
@@ -112,8 +112,3 @@ def _refuse_bytes(path: Path, name: str) -> None:
             except UnicodeDecodeError as error:
                 problem = f"byte {line[error.start]:#04x} at position {error.start + 1} of the line is not UTF-8"
                 raise DataError(problem, file=name, row=number) from error
-
-
-def first_line(error: Exception) -> str:
-    """The first line of a library's message, which may run over many."""
-    return str(error).splitlines()[0]

@@ -23,7 +23,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
 from components.core.bundle import FILES, MANIFEST, Bundle, open_bundle
-from components.core.errors import BundleError, RegistryError
+from components.core.errors import BundleError, RegistryError, first_line
 from components.core.gates import Verdict
 from components.core.settings import Settings
 from components.core.storage import DirectoryStorage, open_storage
@@ -259,7 +259,7 @@ def _reason(error: Exception) -> str:
     if "failed with exception" in text:
         # 'API request to URL failed with exception HTTPConnectionPool(…): … (Caused by …("…: Connection refused"))'
         return f"it does not answer: {text.splitlines()[0].rpartition(': ')[2].strip(' )')}".replace('"', "")
-    return next((line for line in text.splitlines() if line.strip()), type(error).__name__)
+    return first_line(error)
 
 
 def _version(found: ModelVersion) -> Version:

@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from components.core.errors import DataError
-from components.core.reading import first_line
+from components.core.errors import DataError, first_line
 from components.core.schema import Column, Schema
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"

@@ -16,7 +16,7 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import Pipeline
 
 from components.core.calibration import apply_sigmoid, fit_sigmoid
-from components.core.errors import DataError, UseCaseError
+from components.core.errors import DataError, UseCaseError, first_line
 from components.core.export import export_onnx
 from components.core.split import assign_folds, positions
 from components.core.usecase import UseCase
@@ -144,8 +144,7 @@ def _blaming(place: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        why = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UseCaseError(f"{place}: {why}") from error
+        raise UseCaseError(f"{place}: {first_line(error)}") from error
 
 
 def _refuse_one_sided(y: NDArray[np.int8], fold: NDArray[np.int64], folds: int) -> None:

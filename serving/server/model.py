@@ -11,7 +11,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from components.core.bundle import OUTPUT, Bundle, open_bundle
-from components.core.errors import BundleError
+from components.core.errors import BundleError, first_line
 from components.core.schema import Schema
 
 GOLDEN_TOLERANCE = 1e-4
@@ -101,7 +101,7 @@ def _session(content: bytes) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own errors share no base but this
-        raise BundleError(f"model.onnx does not load: {str(error).splitlines()[0]}") from error
+        raise BundleError(f"model.onnx does not load: {first_line(error)}") from error
 
 
 def _check_graph(session: ort.InferenceSession, schema: Schema) -> None:
