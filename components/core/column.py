@@ -79,6 +79,11 @@ class Column:
         return self.kind != "string"
 
     @property
+    def is_wide(self) -> bool:
+        """Whether its whole numbers are beyond what a float32 holds, so that the model takes them as float64."""
+        return self.kind == "integer" and max(abs(self.lower), abs(self.upper)) > LARGEST_INTEGER
+
+    @property
     def null(self) -> Value:
         """What stands for a missing value in the model's input."""
         return math.nan if self.is_number else ""
