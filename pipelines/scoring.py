@@ -22,6 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from components.core.bundle import Bundle
+from components.core.decision import Decision
 from components.core.errors import DataError, StorageError
 from components.core.files import replacing
 from components.core.reading import read_batches
@@ -58,8 +59,8 @@ def score(
     """Writes the probability of each class and the predicted class for each row of a table.
 
     The output has the input's keys as far as they are there, `probability_<class>` (float32) for each class, and
-    `prediction`, the name of the class above one half. It appears whole or not at all: an error, Ctrl-C or a full disk
-    leaves what was there.
+    `prediction`, the name of the class that the bundle's decision gives. It appears whole or not at all: an error,
+    Ctrl-C or a full disk leaves what was there.
 
     Args:
         bundle: whose ONNX graph is run.
@@ -77,7 +78,7 @@ def score(
     """
     start = time.perf_counter()
     _refuse_places(source, target)
-    work = _Work(Scorer(bundle.model, bundle.schema), bundle.schema, str(source), skip=on_error == "skip")
+    work = _Work(Scorer(bundle.model, bundle.schema), bundle.decision, str(source), skip=on_error == "skip")
     total = total_rows(source)
     done = skipped = 0
     with _Sink(target) as answers, _Sink(rejected_path(target)) if work.skip else nullcontext() as rejects:
@@ -150,9 +151,13 @@ class _Work:
     """Checks and scores pieces; safe to call from many threads."""
 
     scorer: Scorer
-    schema: Schema
+    decision: Decision
     name: str
     skip: bool
+
+    @property
+    def schema(self) -> Schema:
+        return self.scorer.schema
 
     def __call__(self, before: int, rows: pa.Table) -> _Result:
         checked = check_table(rows, self.schema, labelled=False, name=self.name)
@@ -184,7 +189,7 @@ class _Work:
         }
         for number, name in enumerate(classes):
             columns[f"probability_{name}"] = pa.array(np.ascontiguousarray(probabilities[:, number]))
-        columns[PREDICTION] = pc.if_else(pa.array(probabilities[:, 1] > 0.5), classes[1], classes[0])
+        columns[PREDICTION] = pc.if_else(pa.array(self.decision.positive(probabilities[:, 1])), classes[1], classes[0])
         return pa.table(columns)
 
 

@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.core.decision import Decision
 from components.core.errors import BundleError
 from components.core.schema import Schema
 
-FORMAT = 1
+# Format 2 says the decision. A reader takes format 1 as well, for one release: its decision is the likelier class.
+FORMAT, READ = 2, (1, 2)
 MANIFEST = "bundle.json"
 MODEL = "model.onnx"
 SCHEMA = "schema.json"
@@ -50,6 +52,11 @@ class Bundle:
     golden: list[dict[str, Any]]
 
     @property
+    def decision(self) -> Decision:
+        """Which class a probability stands for."""
+        return Decision.of_manifest(self.manifest)
+
+    @property
     def digest(self) -> str:
         return str(self.manifest["digest"])
 
@@ -74,14 +81,20 @@ def write_bundle(directory: Path, files: dict[str, bytes], manifest: dict[str, A
     Args:
         directory: must not exist or be empty.
         files: content of exactly `FILES`.
-        manifest: use case, versions, lineage and training facts; must be JSON and deterministic.
+        manifest: use case, decision (the likelier class unless given), versions, lineage and training facts; must be
+            JSON and deterministic.
 
     Raises:
         BundleError: a file is missing or too many, the directory already holds something or cannot be written.
     """
     if set(files) != set(FILES):
         raise BundleError(f"a bundle has the files {', '.join(FILES)}, not {', '.join(sorted(files))}")
-    body = {**manifest, "files": {name: _sha256(files[name]) for name in FILES}, "format": FORMAT}
+    body = {
+        "decision": Decision().to_manifest(),
+        **manifest,
+        "files": {name: _sha256(files[name]) for name in FILES},
+        "format": FORMAT,
+    }
     digest = _sha256(canonical(body))
     try:
         _write_files(directory, {**files, MANIFEST: _manifest_bytes({**body, "digest": digest})})
@@ -132,14 +145,18 @@ def _read_manifest(root: Path) -> dict[str, Any]:
         raise BundleError(f"{root} is not a bundle: {MANIFEST} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise BundleError(f"{root / MANIFEST} is not JSON: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        raise BundleError(f"{root / MANIFEST}: format is not {FORMAT}")
+    if not isinstance(manifest, dict) or manifest.get("format") not in READ:
+        formats = " or ".join(map(str, READ))
+        raise BundleError(f"{root / MANIFEST}: format is not {formats}")
     body = {key: value for key, value in manifest.items() if key != "digest"}
     # Byte for byte: a change that JSON does not see, such as a tab for a space, is a change all the same.
     if content != _manifest_bytes(manifest) or manifest.get("digest") != _sha256(canonical(body)):
         raise BundleError(f"{root / MANIFEST} was altered: its digest does not match its content")
     if not isinstance(manifest.get("files"), dict) or not isinstance(manifest.get("usecase"), str):
         raise BundleError(f"{root / MANIFEST} names no files or no use case")
+    if manifest["format"] >= FORMAT and "decision" not in manifest:
+        raise BundleError(f"{root / MANIFEST} says no decision")
+    Decision.of_manifest(manifest)
     return manifest
 
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
+from components.core.decision import Decision
+
 # Near 0 and 1 the log odds magnify the last bit of a 32-bit probability: at 1e-6 by more than the parity check allows.
 CLIP = np.float32(1e-4)
 
@@ -69,4 +71,4 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         return np.column_stack([1 - positive, positive])
 
     def predict(self, X: Any) -> NDArray[Any]:
-        return np.asarray(self.predict_proba(X)[:, 1] > 0.5, dtype=np.int8)
+        return Decision().positive(self.predict_proba(X)[:, 1]).astype(np.int8)

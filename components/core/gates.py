@@ -11,13 +11,29 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
 from typing import Any, Literal, Protocol
 
 from components.core.errors import GateError
 
 # With fewer rows on which two models disagree no paired test can reach p < 0.05 (0.5**5 is 0.03, two-sided 0.06).
 FEWEST_DISCORDANT = 5
-HIGHER_IS_BETTER = {"roc_auc": True, "accuracy": True, "log_loss": False, "brier": False, "ece": False}
+HIGHER_IS_BETTER = {
+    "roc_auc": True,
+    "average_precision": True,
+    "log_loss": False,
+    "brier": False,
+    "ece": False,
+    "accuracy": True,
+    "balanced_accuracy": True,
+    "precision": True,
+    "recall": True,
+    "f1": True,
+}
+# Standard errors of a two-sided 95 % interval, and those of a power of 80 %.
+TWO_SIDED, POWER = 1.96, 0.8416
+# Microseconds of one row; there is no second model to hold them against.
+LATENCIES = ("latency_p50_us", "latency_p99_us")
 
 
 @dataclass(frozen=True)
@@ -139,10 +155,18 @@ class Gate(Protocol):
 
 @dataclass(frozen=True)
 class AtLeast:
-    """The metric on the held-out rows is no lower than the bound."""
+    """The metric on the held-out rows is no lower than the bound.
+
+    Args:
+        metric: of `HIGHER_IS_BETTER` or `LATENCIES`.
+        bound: a finite number.
+    """
 
     metric: str
     bound: float
+
+    def __post_init__(self) -> None:
+        _refuse(self.metric, (*HIGHER_IS_BETTER, *LATENCIES), bound=self.bound)
 
     def check(self, evidence: Evidence) -> Criterion:
         return _bounded(evidence, self.metric, self.bound, "at least")
@@ -150,10 +174,13 @@ class AtLeast:
 
 @dataclass(frozen=True)
 class AtMost:
-    """The metric on the held-out rows is no higher than the bound."""
+    """The metric on the held-out rows is no higher than the bound; arguments as for `AtLeast`."""
 
     metric: str
     bound: float
+
+    def __post_init__(self) -> None:
+        _refuse(self.metric, (*HIGHER_IS_BETTER, *LATENCIES), bound=self.bound)
 
     def check(self, evidence: Evidence) -> Criterion:
         return _bounded(evidence, self.metric, self.bound, "at most")
@@ -161,14 +188,22 @@ class AtMost:
 
 @dataclass(frozen=True)
 class BeatsBaseline:
-    """The gain over the trivial model is surely above the margin: the lower confidence limit clears it."""
+    """The gain over the trivial model is surely above the margin: the lower confidence limit clears it.
+
+    Args:
+        metric: of `HIGHER_IS_BETTER`.
+        margin: 0 asks for a gain; a negative one allows a loss that small.
+    """
 
     metric: str
     margin: float = 0.0
 
+    def __post_init__(self) -> None:
+        _refuse(self.metric, tuple(HIGHER_IS_BETTER), margin=self.margin)
+
     def check(self, evidence: Evidence) -> Criterion:
         gain = _known(evidence.baseline.improvement, self.metric)
-        return _cleared(f"{self.metric} beats the baseline", gain, self.margin)
+        return _cleared(f"{self.metric} beats the baseline", gain, self.margin, evidence.baseline.rows)
 
 
 @dataclass(frozen=True)
@@ -188,23 +223,28 @@ class BeatsChampion:
     margin: float = 0.0
     alpha: float = 0.05
 
+    def __post_init__(self) -> None:
+        _refuse(self.metric, tuple(HIGHER_IS_BETTER), margin=self.margin)
+
     def check(self, evidence: Evidence) -> Criterion:
         name, paired = f"{self.metric} beats the champion", evidence.champion
         if evidence.identical:
             return Criterion(name, 0.0, self.margin, passed=False, why="it is the champion: the same bundle digest")
         if evidence.note:
-            return Criterion(name, None, self.margin, passed=False, why=f"insufficient evidence: {evidence.note}")
+            return Criterion(name, None, self.margin, passed=False, why=f"not enough evidence: {evidence.note}")
         if paired is None:
             return Criterion(name, None, self.margin, passed=True, why="there is no champion yet")
         gain = _known(paired.improvement, self.metric)
         discordant = paired.won + paired.lost
         if discordant < FEWEST_DISCORDANT:
-            why = f"insufficient evidence: the models disagree on {discordant} of {paired.rows} rows"
+            why = f"not enough evidence: the models disagree on {discordant} of {paired.rows:,} rows"
+            why += _needed(paired.rows * FEWEST_DISCORDANT / discordant if discordant else math.inf)
             return Criterion(name, gain.value, self.margin, passed=False, why=why)
         if self.metric == "accuracy" and paired.mcnemar_p >= self.alpha:
-            why = f"insufficient evidence: McNemar p = {paired.mcnemar_p:.3f}, below {self.alpha:g} is asked"
+            why = f"not enough evidence: McNemar p = {paired.mcnemar_p:.3f}, below {self.alpha:g} is asked"
+            why += _needed(_mcnemar_rows(paired, self.alpha))
             return Criterion(name, gain.value, self.margin, passed=False, why=why)
-        return _cleared(name, gain, self.margin)
+        return _cleared(name, gain, self.margin, paired.rows)
 
 
 @dataclass(frozen=True)
@@ -274,7 +314,47 @@ def _known(figures: Mapping[str, Interval], metric: str) -> Interval:
         raise GateError(f"no metric {metric!r}; there are: {', '.join(figures)}") from None
 
 
-def _cleared(name: str, gain: Interval, margin: float) -> Criterion:
+def _cleared(name: str, gain: Interval, margin: float, rows: int) -> Criterion:
     passed = gain.low > margin
     why = f"gain {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}], its lower limit must exceed {margin:g}"
+    if not passed and gain.high > margin:
+        why = f"not enough evidence: {why}{_needed(_interval_rows(gain, margin, rows))}"
     return Criterion(name, gain.value, margin, passed, why)
+
+
+def _interval_rows(gain: Interval, margin: float, rows: int) -> float:
+    """Rows of which the lower limit would clear the margin four times in five, were the gain what it seems.
+
+    An interval shrinks with the root of the rows. Its half is 1.96 standard errors, and the gain that is found lies at
+    most 0.84 of them below the true one in four of five samples.
+    """
+    if gain.value <= margin:
+        return math.inf
+    half = (gain.value - gain.low) / TWO_SIDED
+    return rows * ((TWO_SIDED + POWER) * half / (gain.value - margin)) ** 2
+
+
+def _mcnemar_rows(paired: Paired, alpha: float) -> float:
+    """Rows of which McNemar's test would find this difference four times in five (Connor, 1987)."""
+    discordant, gain = (paired.won + paired.lost) / paired.rows, (paired.won - paired.lost) / paired.rows
+    if gain <= 0:
+        return math.inf
+    quantile = NormalDist().inv_cdf(1 - alpha / 2)
+    return float(((quantile * math.sqrt(discordant) + POWER * math.sqrt(discordant - gain**2)) / gain) ** 2)
+
+
+def _needed(rows: float) -> str:
+    """How many rows would decide, to two digits; without a gain no number of rows is told."""
+    if math.isinf(rows):
+        return "; there is no gain that more rows could confirm"
+    digits = 10 ** max(0, math.floor(math.log10(rows)) - 1)
+    return f"; about {math.ceil(rows / digits) * digits:,} held-out rows are needed to decide"
+
+
+def _refuse(metric: str, known: tuple[str, ...], **numbers: float) -> None:
+    """Raises where a gate is declared, not when a model was trained for it."""
+    if metric not in known:
+        raise GateError(f"no metric {metric!r}; there are: {', '.join(known)}")
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise GateError(f"the {name} of a gate on {metric} is {number!r}, not a finite number")

@@ -17,6 +17,7 @@ from components.core.bundle import OUTPUT
 from components.core.errors import UseCaseError
 from components.core.gates import Gate
 from components.core.schema import Schema
+from components.core.threshold import LIKELIER_CLASS, ThresholdRule
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -136,6 +137,10 @@ class UseCase:
         slices: parts of the rows reported, and judged against the champion, by themselves.
         split, drift: see there.
         max_quarantine: share of rows that may break the schema before `preprocess` fails.
+        threshold: how the threshold of the decision is found: `Threshold` sets it; `BestF1`, `LowestCost`,
+            `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
+        deduplicate: drop rows that are alike in every column, of a table whose rows have no id. They are data, and
+            dropping them moves the base rate; rows of one id are one row in any case.
     """
 
     name: str
@@ -150,6 +155,8 @@ class UseCase:
     split: Split = Split()
     drift: Drift = Drift()
     max_quarantine: float = 0.02
+    threshold: ThresholdRule = LIKELIER_CLASS
+    deduplicate: bool = False
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

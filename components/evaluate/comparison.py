@@ -45,27 +45,27 @@ class NotComparableError(Exception):
 
 
 def compare(
+    first: Scored,
+    second: Scored,
     y: NDArray[np.int8],
-    first: Floats,
-    second: Floats,
     parts: Sequence[Part] = (),
     *,
     seed: int,
     say: Callable[[str], None],
 ) -> Pair:
-    """Holds one model's probabilities of class 1 against another's on the same rows.
+    """Holds one model's answers against another's on the same rows.
 
     Args:
+        first, second: the model judged and the other one, each with its own decision.
         y: labels, [n].
-        first, second: probabilities of the model judged and of the other one, [n].
         parts: slices of these rows to test by themselves.
         seed: of the bootstrap.
         say: told of its progress.
     """
-    models = [Scored(y, first), Scored(y, second)]
+    models = [first, second]
     values = np.stack([model.figures() for model in models])
     draws = bootstrap(y, models, seed=seed, say=say)
-    won, lost = models[0].right & ~models[1].right, models[1].right & ~models[0].right
+    won, lost = first.right & ~second.right, second.right & ~first.right
     paired = Paired(
         rows=len(y),
         won=int(won.sum()),

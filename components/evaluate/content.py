@@ -13,15 +13,21 @@ from components.evaluate.evaluation import Evaluation, SliceReport
 
 TITLES = {
     "roc_auc": "ROC AUC",
-    "accuracy": "Accuracy",
+    "average_precision": "Average precision",
     "log_loss": "Log loss",
     "brier": "Brier score",
     "ece": "Calibration error",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
     "latency_p50_us": "Latency, median",
     "latency_p99_us": "Latency, 99th percentile",
 }
 PLOTS = {
     "roc": "ROC curve",
+    "precision_recall": "Precision and recall",
     "calibration": "Calibration",
     "scores": "Probabilities by class",
     "confusion": "Confusion matrix",
@@ -159,6 +165,9 @@ def _sample_limits(evaluation: Evaluation) -> Iterator[str]:
     few = [f"{part.name} ({part.rows:,})" for part in evaluation.slices if not part.intervals]
     positive = f"{evaluation.positives:,} of them “{evaluation.confusion.classes[1]}”"
     yield f"All figures rest on {evaluation.rows:,} held-out rows, {positive}."
+    decision = evaluation.decision
+    called = f"A row is called “{evaluation.confusion.classes[1]}” above a probability of {decision.threshold:.3f}"
+    yield f"{called} ({decision.rule}); accuracy, precision, recall and F1 are of that decision."
     if evaluation.data.feedback:
         yield f"{evaluation.data.feedback:,} of these rows came back from serving with their truth."
     if few:

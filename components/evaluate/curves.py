@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.stats import binom
+from sklearn.metrics import precision_recall_curve, roc_curve
 
-from components.core.gates import Interval
+from components.core.gates import LATENCIES, Interval
 from components.core.scoring import Scorer, feeds
-from components.evaluate.evaluation import CalibrationBin, Confusion, Histogram, Roc
-from components.evaluate.statistics import THRESHOLD, Floats, Scored, wilson
+from components.evaluate.evaluation import CalibrationBin, Confusion, Histogram, PrecisionRecall, Roc
+from components.evaluate.statistics import Floats, Scored, wilson
 
 ROC_POINTS = 200
 HISTOGRAM_BINS = 20
@@ -32,30 +33,33 @@ def roc(y: NDArray[np.int8], p: Floats) -> Roc:
         y: labels 0 and 1, [n], both of them there.
         p: probability of class 1, [n].
     """
-    order = np.argsort(-p, kind="stable")
-    last = np.flatnonzero(np.r_[np.diff(p[order]) != 0, True])
-    tpr = np.cumsum(y[order])[last] / y.sum()
-    fpr = np.cumsum(1 - y[order])[last] / (1 - y).sum()
-    kept = _thin(fpr, tpr, ROC_POINTS - 1)
-    # Just above 1: no probability reaches it, and unlike scikit-learn's infinity it is JSON.
-    start = float(np.nextafter(max(1.0, p.max()), 2.0))
-    return Roc(
-        fpr=[0.0, *fpr[kept].tolist()],
-        tpr=[0.0, *tpr[kept].tolist()],
-        thresholds=[start, *p[order][last][kept].tolist()],
-    )
+    fpr, tpr, thresholds = roc_curve(y, p, drop_intermediate=False)
+    # The first point is scikit-learn's (0, 0) at infinity. Just above 1: no probability reaches it, and it is JSON.
+    thresholds[0] = np.nextafter(max(1.0, p.max()), 2.0)
+    kept = _thin(fpr, tpr, ROC_POINTS)
+    return Roc(fpr[kept].tolist(), tpr[kept].tolist(), thresholds[kept].tolist())
 
 
-def _thin(fpr: Floats, tpr: Floats, most: int) -> NDArray[np.int64]:
-    """Numbers of at most so many points, evenly spaced along the curve by fpr plus tpr, its end included."""
-    if len(fpr) <= most:
-        return np.arange(len(fpr))
-    return np.unique(np.searchsorted(fpr + tpr, np.linspace(fpr[0] + tpr[0], 2.0, most)).clip(max=len(fpr) - 1))
+def precision_recall(y: NDArray[np.int8], p: Floats) -> PrecisionRecall:
+    """Precision by recall, thinned as the ROC curve is; arguments as for `roc`."""
+    precision, recall, thresholds = precision_recall_curve(y, p)
+    # From the highest threshold down. scikit-learn's last point, where no row is called class 1, has no threshold.
+    precision, recall, thresholds = precision[-2::-1], recall[-2::-1], thresholds[::-1]
+    kept = _thin(recall, 1 - precision, ROC_POINTS)
+    return PrecisionRecall(recall[kept].tolist(), precision[kept].tolist(), thresholds[kept].tolist())
 
 
-def confusion(y: NDArray[np.int8], p: Floats, classes: tuple[str, str]) -> Confusion:
-    """Counts by true and predicted class; arguments as for `roc`, and the names of the classes."""
-    counts = np.bincount(2 * y.astype(np.int64) + (p > THRESHOLD), minlength=4)
+def _thin(x: Floats, y: Floats, most: int) -> NDArray[np.int64]:
+    """Numbers of at most so many points, evenly spaced along the curve, both ends included."""
+    if len(x) <= most:
+        return np.arange(len(x))
+    along = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
+    return np.unique(np.searchsorted(along, np.linspace(0, along[-1], most)).clip(max=len(x) - 1))
+
+
+def confusion(y: NDArray[np.int8], model: Scored, classes: tuple[str, str]) -> Confusion:
+    """Counts by true and predicted class; labels as for `roc`, the model scored on them, the names of the classes."""
+    counts = np.bincount(2 * y.astype(np.int64) + model.called, minlength=4)
     return Confusion(classes, counts.reshape(2, 2).tolist())
 
 
@@ -89,7 +93,7 @@ def latency(scorer: Scorer, table: pa.Table) -> dict[str, Interval]:
         start = time.perf_counter_ns()
         scorer.run(one)
         times.append(time.perf_counter_ns() - start)
-    return {f"latency_p{share:.0f}_us": percentile(times, share / 100) for share in (50, 99)}
+    return {name: percentile(times, share) for name, share in zip(LATENCIES, (0.5, 0.99), strict=True)}
 
 
 def percentile(nanoseconds: Sequence[int], share: float) -> Interval:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from components.core.decision import Decision
 from components.core.gates import Evidence, Interval, Verdict
 
 
@@ -22,8 +23,17 @@ class Roc:
 
 
 @dataclass(frozen=True)
+class PrecisionRecall:
+    """Precision by recall, at most 200 points; a row counts as positive from the threshold on, which descends."""
+
+    recall: list[float]
+    precision: list[float]
+    thresholds: list[float]
+
+
+@dataclass(frozen=True)
 class Confusion:
-    """Rows by true class (outer list) and by class with the higher probability (inner list)."""
+    """Rows by true class (outer list) and by the class that the decision gives them (inner list)."""
 
     classes: tuple[str, str]
     matrix: list[list[int]]
@@ -84,6 +94,7 @@ class Evaluation:
     """All figures of one bundle on the held-out rows.
 
     Args:
+        decision: the threshold of class 1, by which a row has a class, and why it is this one.
         metrics: of the bundle, and its latency in microseconds for one row (latency_p50_us, latency_p99_us).
         baseline: of the trivial model on the same rows.
         champion: of the champion on the rows of the comparison, None without one.
@@ -91,12 +102,14 @@ class Evaluation:
         rows, positives: how many, and how many of them of class 1.
     """
 
+    decision: Decision
     metrics: dict[str, Interval]
     baseline: dict[str, Interval]
     champion: dict[str, Interval] | None
     evidence: Evidence
     verdict: Verdict
     roc: Roc
+    precision_recall: PrecisionRecall
     confusion: Confusion
     slices: tuple[SliceReport, ...]
     calibration: tuple[CalibrationBin, ...]

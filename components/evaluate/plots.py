@@ -22,6 +22,7 @@ def draw_all(evaluation: Evaluation) -> dict[str, bytes]:
     """Name to PNG, in the order of the card."""
     figures = {
         "roc": draw_roc(evaluation),
+        "precision_recall": draw_precision_recall(evaluation),
         "calibration": draw_calibration(evaluation),
         "scores": draw_scores(evaluation),
         "confusion": draw_confusion(evaluation),
@@ -40,6 +41,23 @@ def draw_roc(evaluation: Evaluation) -> Figure:
     axes.fill_between(evaluation.roc.fpr, evaluation.roc.tpr, color=CLASS_COLORS[0], alpha=0.08, linewidth=0)
     words = f"AUC {area.value:.3f}\n95 % limits {area.low:.3f} to {area.high:.3f}"
     axes.text(0.97, 0.05, words, ha="right", va="bottom", color=INK, fontsize=9)
+    _unit_square(axes)
+    return figure
+
+
+def draw_precision_recall(evaluation: Evaluation) -> Figure:
+    """Precision by recall, the decision's own point, and the share of class 1, which is chance."""
+    figure, axes = _axes("Recall", "Precision")
+    curve = evaluation.precision_recall
+    precision, recall = (evaluation.metrics[name].value for name in ("precision", "recall"))
+    share = evaluation.positives / evaluation.rows
+    axes.axhline(share, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.step([0.0, *curve.recall], [curve.precision[0], *curve.precision], color=CLASS_COLORS[0], linewidth=1.8)
+    axes.plot([recall], [precision], "o", color=CLASS_COLORS[1], markersize=6)
+    area = evaluation.metrics["average_precision"]
+    words = f"average precision {area.value:.3f}\n95 % limits {area.low:.3f} to {area.high:.3f}"
+    words += f"\nat the threshold {evaluation.decision.threshold:.3f}: {precision:.2f} at {recall:.2f}"
+    axes.text(0.03, 0.05, words, ha="left", va="bottom", color=INK, fontsize=9)
     _unit_square(axes)
     return figure
 
@@ -74,7 +92,7 @@ def draw_scores(evaluation: Evaluation) -> Figure:
     ):
         width = np.diff(edges) * 0.9
         axes.bar(edges[:-1] + width / 1.8, rows, width, bottom=base, color=color, label=_plain(name))
-    axes.axvline(0.5, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.axvline(evaluation.decision.threshold, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_xlim(0, 1)
     axes.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, labelcolor=INK)
     return figure

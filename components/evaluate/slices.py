@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from components.core.decision import Decision
 from components.core.usecase import Slice
 from components.evaluate.evaluation import SliceReport
 from components.evaluate.heldout import is_missing
@@ -88,13 +89,16 @@ def _written(level: object) -> str:
     return f"{level:g}" if isinstance(level, float) else str(level)
 
 
-def report(part: Part, y: NDArray[np.int8], p: Floats, *, seed: int, say: Callable[[str], None]) -> SliceReport:
+def report(
+    part: Part, y: NDArray[np.int8], p: Floats, decision: Decision, *, seed: int, say: Callable[[str], None]
+) -> SliceReport:
     """The figures of one part.
 
     Args:
         part: of the rows.
         y: labels of all rows, [n].
         p: probability of class 1 of all rows, [n].
+        decision: of the model.
         seed: of the bootstrap.
         say: told of its progress.
     """
@@ -103,7 +107,7 @@ def report(part: Part, y: NDArray[np.int8], p: Floats, *, seed: int, say: Callab
     fewer = min(positives, len(labels) - positives)
     if not len(labels):
         return SliceReport(part.name, part.column, 0, 0, {})
-    model = Scored(labels, p[part.rows])
+    model = Scored(labels, p[part.rows], decision)
     values = model.figures()
     found = {name: float(value) for name, value in zip(METRICS, values, strict=True) if not np.isnan(value)}
     if len(labels) < FEWEST_ROWS or fewer < FEWEST_OF_A_CLASS:

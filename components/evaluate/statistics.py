@@ -1,7 +1,7 @@
 """Figures of a binary classifier, their bootstrap intervals, and the paired tests between two classifiers.
 
 Throughout: `y` holds labels 0 and 1, [n]; `p` the probability of class 1, [n]; weights count how often each
-row is drawn. Nothing here is more than O(n log n), and no array is larger than [n, 3].
+row is drawn. Nothing here is more than O(n log n), and no array is larger than [n, 6].
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from components.core.calibration_error import bin_starts, binned_error
+from components.core.decision import Decision
 from components.core.gates import HIGHER_IS_BETTER, Interval
 
 Floats = NDArray[np.float64]
@@ -21,11 +23,8 @@ Integers = NDArray[Any]
 
 METRICS = tuple(HIGHER_IS_BETTER)
 REPLICATES = 2_000
-BINS = 10
 # In float32 the number before 1 is 1 - 6e-8: a finer clip would let a confident error count as infinite.
 CLIP = 1e-7
-# Above one half is class 1, as the model server and scikit-learn's argmax decide (a tie goes to class 0).
-THRESHOLD = 0.5
 _SIGNS = np.array([1.0 if higher else -1.0 for higher in HIGHER_IS_BETTER.values()])
 _SECONDS_BETWEEN_REPORTS = 5.0
 
@@ -36,45 +35,65 @@ class Scored:
     Args:
         y: labels 0 and 1, [n].
         p: probability of class 1, [n].
+        decision: which of them are called class 1; by default the likelier class.
 
     `order` holds the row numbers by ascending probability, [n].
     """
 
-    def __init__(self, y: Integers, p: Floats) -> None:
+    def __init__(self, y: Integers, p: Floats, decision: Decision | None = None) -> None:
         p = p.astype(np.float64)
         self.rows = len(y)
-        self.right = (p > THRESHOLD) == (y == 1)
-        self._losses = np.column_stack([self.right, log_losses(y, p), (p - y) ** 2])
+        self.called = (decision or Decision()).positive(p)
+        self.right = self.called == (y == 1)
+        found = self.called & (y == 1)
+        self._sums = np.column_stack([self.right, log_losses(y, p), (p - y) ** 2, y, self.called, found])
         # Among equal scores positives come first, so that a running count of negatives leaves their ties out.
         self.order = np.lexsort((-y.astype(np.int8), p))
         ranked = p[self.order]
         self._positive = y[self.order].astype(np.float64)
         self._ties = _mixed_ties(ranked, self._positive)
-        self._bins = _bin_starts(ranked)
+        self._bins = bin_starts(ranked)
+        self._levels = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
         self._residual = self._positive - ranked
         # Written anew in each replicate: with fresh arrays the kernel's page faults take half the time.
         self._scratch = np.empty((3, self.rows))
 
     def figures(self, weights: Floats | None = None) -> Floats:
-        """The value of each of `METRICS`, [5]; the AUC is NaN when one class has no weight.
+        """The value of each of `METRICS`, [m]; NaN where it needs a class that has no weight.
 
         Args:
             weights: of each row, [n]; one each by default.
         """
         weights = np.ones(self.rows) if weights is None else weights
-        accuracy, log_loss, brier = (weights @ self._losses) / weights.sum()
+        rows = weights.sum()
+        accuracy, log_loss, brier, positives, called, found = (weights @ self._sums) / rows
         # Any mode but 'raise' writes straight into the array given.
         ranked = np.take(weights, self.order, out=self._scratch[0], mode="clip")
         auc = self._auc(ranked)
-        gaps = np.add.reduceat(np.multiply(ranked, self._residual, out=self._scratch[1]), self._bins)
+        average_precision = self._average_precision(ranked)
+        residual = np.multiply(ranked, self._residual, out=self._scratch[1])
         values = {
             "roc_auc": auc,
+            "average_precision": average_precision,
             "accuracy": accuracy,
             "log_loss": log_loss,
             "brier": brier,
-            "ece": np.abs(gaps).sum() / weights.sum(),
+            "ece": binned_error(residual, self._bins, rows),
+            **_at_threshold(positives, called, found),
         }
         return np.array([values[name] for name in METRICS])
+
+    def _average_precision(self, ranked: Floats) -> float:
+        """Mean precision over the recall gained at each score, from the highest down (as scikit-learn has it)."""
+        positive = np.multiply(ranked, self._positive, out=self._scratch[1])
+        gained = np.add.reduceat(positive, self._levels)
+        called = np.cumsum(np.add.reduceat(ranked, self._levels)[::-1])
+        total = positive.sum()
+        if not total:
+            return np.nan
+        # Where nothing was drawn yet nothing is gained either.
+        precision = np.cumsum(gained[::-1]) / np.maximum(called, 1e-12)
+        return float(gained[::-1] @ precision / total)
 
     def _auc(self, ranked: Floats) -> float:
         """Share of pairs of a positive and a negative in the right order, a tie as half (Mann-Whitney)."""
@@ -98,6 +117,21 @@ class Scored:
         return [slice(start, end) for start, end in zip(self._bins.tolist(), ends, strict=True)]
 
 
+def _at_threshold(positives: float, called: float, found: float) -> dict[str, float]:
+    """Figures of the decision, of shares of all rows: class 1, called so, and both.
+
+    As scikit-learn has it, precision is 0 where no row is called class 1. Without one class there is no recall of it.
+    """
+    recall = found / positives if positives else np.nan
+    specificity = (1 - positives - called + found) / (1 - positives) if positives < 1 else np.nan
+    return {
+        "precision": found / called if called else 0.0,
+        "recall": recall,
+        "f1": 2 * found / (positives + called) if positives else np.nan,
+        "balanced_accuracy": (recall + specificity) / 2,
+    }
+
+
 def log_losses(y: Integers, p: Floats) -> Floats:
     """-log of the probability given to the true class of each row, clipped at 1e-7, [n]."""
     clipped = np.clip(p, CLIP, 1 - CLIP)
@@ -113,15 +147,6 @@ def _mixed_ties(ranked: Floats, positive: Floats) -> Integers:
     return ties[ties < len(ranked)]
 
 
-def _bin_starts(ranked: Floats) -> Integers:
-    """Where each of at most ten bins begins.
-
-    A cut inside a run of equal scores moves to its start: else the order of rows in the file would decide.
-    """
-    cuts = ranked[np.arange(BINS) * len(ranked) // BINS]
-    return np.unique(np.searchsorted(ranked, cuts, side="left"))
-
-
 def bootstrap(
     y: Integers,
     models: Sequence[Scored],
@@ -130,7 +155,7 @@ def bootstrap(
     seed: int = 0,
     say: Callable[[str], None] = print,
 ) -> Floats:
-    """Figures of each model in each replicate, [replicates, models, 5].
+    """Figures of each model in each replicate, [replicates, models, metrics].
 
     Stratified: each replicate has as many rows of each class as the sample. Its weights serve all models
     and metrics, so that differences between models are paired (Efron and Tibshirani, 1993, ch. 8).
@@ -169,7 +194,7 @@ def interval(value: float, draws: Floats) -> Interval:
 
 
 def intervals(values: Floats, draws: Floats) -> dict[str, Interval]:
-    """Metric to interval, of values [5] and draws [replicates, 5]."""
+    """Metric to interval, of values [m] and draws [replicates, m]."""
     return {name: interval(values[i], draws[:, i]) for i, name in enumerate(METRICS)}
 
 
@@ -177,8 +202,8 @@ def improvements(values: Floats, draws: Floats) -> dict[str, Interval]:
     """Metric to interval of what the first model gains on the second; positive is better for every metric.
 
     Args:
-        values: of both models, [2, 5].
-        draws: of both models, [replicates, 2, 5].
+        values: of both models, [2, m].
+        draws: of both models, [replicates, 2, m].
     """
     return intervals(_SIGNS * (values[0] - values[1]), _SIGNS * (draws[:, 0] - draws[:, 1]))
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.core.bundle import Bundle
+from components.core.decision import Decision
 from components.core.gates import Evidence, Interval, Paired, judge
 from components.core.scoring import Scorer
 from components.core.usecase import UseCase
@@ -55,7 +56,8 @@ def evaluate(
     p = scorer.probabilities(rows.table)[:, 1].astype(np.float64)
     say("comparing with the baseline")
     trivial = baseline_probabilities(rows.table, bundle.manifest)
-    against_baseline = compare(rows.y, p, trivial, seed=seed, say=say)
+    model = Scored(rows.y, p, bundle.decision)
+    against_baseline = compare(model, Scored(rows.y, trivial, Decision()), rows.y, seed=seed, say=say)
     parts = cut(rows.table, usecase.slices)
     contest = _against_champion(_Judged(bundle, rows, p, parts), champion, seed=seed, say=say)
     say("measuring the latency")
@@ -74,18 +76,19 @@ def evaluate(
         champion=champion.digest if champion else None,
         extra=extra_gates,
     )
-    model = Scored(rows.y, p)
     reported = [*parts, *by_origin(rows.feedback)]
     say(f"evaluating {len(reported)} slices")
     return Evaluation(
+        decision=bundle.decision,
         metrics=metrics,
         baseline=against_baseline.second,
         champion=contest.metrics,
         evidence=evidence,
         verdict=verdict,
         roc=curves.roc(rows.y, p),
-        confusion=curves.confusion(rows.y, p, bundle.schema.label.classes),
-        slices=tuple(report(part, rows.y, p, seed=seed, say=say) for part in reported),
+        precision_recall=curves.precision_recall(rows.y, p),
+        confusion=curves.confusion(rows.y, model, bundle.schema.label.classes),
+        slices=tuple(report(part, rows.y, p, bundle.decision, seed=seed, say=say) for part in reported),
         calibration=curves.calibration(rows.y, p, model),
         histogram=curves.histogram(rows.y, p),
         rows=len(rows.y),
@@ -134,4 +137,6 @@ def _compare_champion(judged: _Judged, champion: Bundle, *, seed: int, say: Say)
     say(f"comparing with the champion on {int(chosen.sum()):,} rows")
     theirs = score_champion(champion, rows.table.filter(pa.array(chosen)))
     parts = [Part(part.name, part.column, part.rows[chosen]) for part in judged.parts]
-    return compare(rows.y[chosen], judged.p[chosen], theirs, parts, seed=seed, say=say)
+    y = rows.y[chosen]
+    models = Scored(y, judged.p[chosen], judged.bundle.decision), Scored(y, theirs, champion.decision)
+    return compare(*models, y, parts, seed=seed, say=say)

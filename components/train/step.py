@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
 from components.core.calibration import Calibrated
 from components.core.column import json_value
+from components.core.decision import Decision
 from components.core.errors import BundleError
 from components.core.export import export_onnx
 from components.core.schema import Schema
@@ -84,6 +85,8 @@ def train(
     scorer = Scorer(graph, usecase.schema)
     worst = _check_parity(model, scorer, X, table)
     say(f"ONNX graph of {len(graph):,} bytes differs from scikit-learn by at most {worst:.1e} over {len(y):,} rows")
+    decision = usecase.threshold.choose(y[found.rows], found.scores)
+    say(f"class {usecase.schema.label.classes[1]} above {decision.threshold:.3f}: {decision.rule}")
     reference = make_reference(table, groups, found, usecase, say)
     files = {
         MODEL: graph,
@@ -91,7 +94,7 @@ def train(
         REFERENCE: _parquet(reference),
         GOLDEN: _golden(reference.select(list(usecase.schema.names)), scorer, usecase.schema),
     }
-    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, table, seed, code))
+    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, decision, table, seed, code))
     return Trained(digest, model, found)
 
 
@@ -148,12 +151,13 @@ def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
 
 
 def _manifest(
-    usecase: UseCase, summary: Summary, found: Search, table: pa.Table, seed: int, code: str
+    usecase: UseCase, summary: Summary, found: Search, decision: Decision, table: pa.Table, seed: int, code: str
 ) -> dict[str, Any]:
     """No path, host or time of the run stands here: the same data, code and seed give the same digest."""
     return {
         "usecase": usecase.name,
         "title": usecase.title,
+        "decision": decision.to_manifest(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
         "lineage": {
             "data": {

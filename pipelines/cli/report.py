@@ -15,10 +15,9 @@ from components.deploy.probe import ask
 
 _TITLES = {
     "roc_auc": "ROC AUC",
-    "log_loss": "log loss",
-    "accuracy": "accuracy",
-    "brier": "Brier score",
     "ece": "calibration error",
+    "brier": "Brier score",
+    "f1": "F1",
     "latency_p50_us": "latency, median (µs)",
     "latency_p99_us": "latency, 99th percentile (µs)",
 }
@@ -33,7 +32,7 @@ def metrics_table(evaluation: dict[str, Any]) -> Table:
     for name, figure in evaluation["metrics"].items():
         interval = f"{_figure(figure['low'])} to {_figure(figure['high'])}" if figure["low"] != figure["high"] else ""
         others = [_figure(part[name]["value"]) if name in part else "" for part in (evaluation["baseline"], champion)]
-        table.add_row(_TITLES.get(name, name), _figure(figure["value"]), interval, *others)
+        table.add_row(_TITLES.get(name, name.replace("_", " ")), _figure(figure["value"]), interval, *others)
     return table
 
 

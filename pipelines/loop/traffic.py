@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
+
+from components.core.decision import Decision
 from pipelines.loop.world import Case
 
 HEADERS = {"Content-Type": "application/json"}
@@ -29,6 +32,7 @@ class Answer:
         version: of the model that answered; empty when it failed.
         score: probability of class 1; NaN when it failed.
         truth: the label.
+        right: whether the class by this version's decision is the true one.
         error: why it failed, or empty.
     """
 
@@ -37,12 +41,8 @@ class Answer:
     version: str
     score: float
     truth: int
+    right: bool = False
     error: str = ""
-
-    @property
-    def right(self) -> bool:
-        """Whether the more probable class is the true one."""
-        return (self.score >= 0.5) == bool(self.truth)
 
 
 @dataclass
@@ -62,6 +62,7 @@ class Traffic:
     answers: list[Answer] = field(default_factory=list)
     truths_failed: int = 0
     _pending: deque[tuple[float, str, int]] = field(default_factory=deque, init=False)
+    _decisions: dict[str, Decision] = field(default_factory=dict, init=False)
     _failure: queue.SimpleQueue[BaseException] = field(default_factory=queue.SimpleQueue, init=False)
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
 
@@ -106,12 +107,23 @@ class Traffic:
         status, document = _post(connection, "/api/v1.0/predictions", case.request)
         seconds = time.perf_counter() - start
         if status != 200:
-            self.answers.append(Answer(now, seconds, "", float("nan"), case.truth, f"{status}: {document}"))
+            self.answers.append(Answer(now, seconds, "", float("nan"), case.truth, error=f"{status}: {document}"))
             return
         meta, [[_, score]] = document["meta"], document["data"]["ndarray"]
-        self.answers.append(Answer(now, seconds, meta["tags"]["model_version"], score, case.truth))
+        version = meta["tags"]["model_version"]
+        right = self._decision(connection, version).is_positive(float(np.float32(score))) == bool(case.truth)
+        self.answers.append(Answer(now, seconds, version, score, case.truth, right))
         if self._with_truth:
             self._pending.append((time.monotonic() + self.truth_after, meta["puid"], case.truth))
+
+    def _decision(self, connection: http.client.HTTPConnection, version: str) -> Decision:
+        """How this version decides, as its server says."""
+        if version not in self._decisions:
+            status, document = _ask(connection, "GET", "/api/v1.0/metadata")
+            if status != 200 or document["versions"] != [version]:
+                return Decision()  # another version answers by now, and this one no more
+            self._decisions[version] = Decision(**document["custom"]["decision"])
+        return self._decisions[version]
 
     def _tell_truths(self, connection: http.client.HTTPConnection) -> None:
         while self._pending and self._pending[0][0] <= time.monotonic():
@@ -122,9 +134,13 @@ class Traffic:
 
 
 def _post(connection: http.client.HTTPConnection, path: str, body: bytes) -> tuple[int, Any]:
+    return _ask(connection, "POST", path, body)
+
+
+def _ask(connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None = None) -> tuple[int, Any]:
     """Status and answer; status 0 and a reason when there was none."""
     try:
-        connection.request("POST", path, body, HEADERS)
+        connection.request(method, path, body, HEADERS)
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException) as error:

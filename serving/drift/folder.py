@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from components.core.decision import Decision
 from serving.drift.bundles import Bundles
 from serving.drift.cloudevents import Mode, Post
 from serving.drift.compaction import Compaction
@@ -155,6 +156,9 @@ class Folder:
         with self._database.writing(self._connection) as connection:
             truths.expire(connection, now)
             self._fold.counters.flush(connection)
+            known = self._fold.versions.by_id()
             for version in truths.changed:
-                self._live.update(connection, version, truths.joined.pop(version, 0), now)
+                # One that was given up has no labels either, and no figures to decide.
+                decision = Decision(known[version].rule.threshold) if version in known else Decision()
+                self._live.update(connection, version, decision, truths.joined.pop(version, 0), now)
         truths.changed = set()

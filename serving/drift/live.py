@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 10
+from components.core.calibration_error import calibration_error
+from components.core.decision import Decision
+
 # The nearest to 0 or 1 that a probability counts as: the end of a float32.
 EDGE = float(np.finfo(np.float32).eps)
 POINTS = 100
@@ -22,9 +24,9 @@ class Live:
 
     Args:
         rows: how many.
-        accuracy: share whose likelier class was true.
+        accuracy: share whose class, by the bundle's decision, was true.
         log_loss: mean of -log of the probability given to the truth.
-        calibration_error: expected difference between predicted and true share, over 10 bins of equal width.
+        calibration_error: of `core.calibration_error`, as the gate has it.
     """
 
     rows: int
@@ -33,24 +35,18 @@ class Live:
     calibration_error: float
 
     @classmethod
-    def of(cls, scores: NDArray[np.float64], truths: NDArray[np.float64]) -> Live:
+    def of(cls, scores: NDArray[np.float64], truths: NDArray[np.float64], decision: Decision) -> Live:
         """Computes the figures.
 
         Args:
             scores: probability of class 1, [n], n at least 1.
             truths: 0 or 1, [n].
+            decision: which class a score is.
         """
         clipped = np.clip(scores, EDGE, 1 - EDGE)
         loss = -np.mean(truths * np.log(clipped) + (1 - truths) * np.log1p(-clipped))
-        right = np.mean((scores >= 0.5) == (truths == 1))
+        right = np.mean(decision.positive(scores) == (truths == 1))
         return cls(len(scores), float(right), float(loss), calibration_error(scores, truths))
-
-
-def calibration_error(scores: NDArray[np.float64], truths: NDArray[np.float64]) -> float:
-    """Expected calibration error (Naeini et al., 2015) of the probability of class 1."""
-    places = np.minimum((scores * BINS).astype(np.int64), BINS - 1)
-    gaps = np.bincount(places, weights=scores - truths, minlength=BINS)
-    return float(np.abs(gaps).sum() / len(scores))
 
 
 class LiveFigures:
@@ -64,14 +60,14 @@ class LiveFigures:
         self._rows = rows
         self._since: Counter[int] = Counter()
 
-    def update(self, connection: sqlite3.Connection, version: int, joined: int, now: float) -> None:
+    def update(self, connection: sqlite3.Connection, version: int, decision: Decision, joined: int, now: float) -> None:
         """Computes a version's figures; every twentieth part of the rows makes a point of its history."""
         found = connection.execute(LATEST, (version, self._rows)).fetchall()
         if not found:
             connection.execute("DELETE FROM live WHERE version = ?", (version,))
             return
         values = np.asarray(found, np.float64)
-        live = Live.of(values[:, 0], values[:, 1])
+        live = Live.of(values[:, 0], values[:, 1], decision)
         connection.execute(
             "INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?, ?)",
             (version, live.rows, live.accuracy, live.log_loss, live.calibration_error),

@@ -24,7 +24,7 @@ VERSIONS: Gauges = {
     "lifeboat_live_accuracy": ("Accuracy on rows with truth", lambda one: one["live"]["accuracy"]),
     "lifeboat_live_log_loss": ("Log loss on rows with truth", lambda one: one["live"]["log_loss"]),
     "lifeboat_live_calibration_error": (
-        "Expected calibration error on rows with truth", lambda one: one["live"]["calibration_error"],
+        "Calibration error on rows with truth", lambda one: one["live"]["calibration_error"],
     ),
     "lifeboat_live_rows": ("Rows with truth behind the live figures", lambda one: one["live"]["rows"]),
     "lifeboat_live_accuracy_bound": ("Lowest live accuracy", lambda one: one["live"]["bound"]),

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from components.core.decision import Decision
 from components.core.schema import Schema
 from serving.drift.cloudevents import Event
 from serving.server.columns import Columns, Reader
@@ -78,7 +79,7 @@ class Decoder:
         reader, classes = _Reader(schema, max_rows), schema.label.classes
         self._positive, self._max_depth = classes[1], max_depth
         self._seldon = SeldonCodec(reader, classes, {})
-        self._v2 = V2Codec(reader, classes, NOBODY, max_depth)
+        self._v2 = V2Codec(reader, classes, Decision(), NOBODY, max_depth)
 
     def read(self, request: Event, answer: dict[str, Any], blob: bytes) -> tuple[Columns, list[float]]:
         """Reads a prediction.

@@ -1,10 +1,11 @@
-"""When a window of a version is judged and what counts as an alarm: its bundle says so."""
+"""When a window of a version is tested, what counts as an alarm, and which class a score is: its bundle says so."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from components.core.decision import HALF, Decision
 from components.core.errors import BundleError
 
 
@@ -19,6 +20,7 @@ class Rule:
         alarms, of: an alarm needs this many drifted windows among the last `of`.
         online: expected rows between two false alarms of the online detector, 0 for none.
         accuracy: the lowest live accuracy, None for no bound.
+        threshold: of the bundle's decision.
     """
 
     window: int = 200
@@ -28,6 +30,7 @@ class Rule:
     of: int = 3
     online: int = 0
     accuracy: float | None = None
+    threshold: float = HALF
 
     @classmethod
     def of_manifest(cls, manifest: dict[str, Any]) -> Rule:
@@ -36,12 +39,12 @@ class Rule:
         Raises:
             BundleError: one is not a number above 0.
         """
-        given = manifest.get("drift", {})
+        given = {**manifest.get("drift", {}), "threshold": Decision.of_manifest(manifest).threshold}
         known = {spec.name: given[spec.name] for spec in fields(cls) if spec.name in given}
         for name, value in known.items():
             if name == "accuracy" and value is None:
                 continue
-            if type(value) not in (int, float) or not (value > 0 or name in ("online", "accuracy")):
+            if type(value) not in (int, float) or not (value > 0 or name in ("online", "accuracy", "threshold")):
                 raise BundleError(f"bundle.json: drift.{name} is {value!r}, not a number above 0")
         rule = cls(**known)
         if rule.minimum > rule.window or rule.alarms > rule.of:

@@ -43,5 +43,9 @@ def init_metadata(model: Model, identity: Identity) -> dict[str, object]:
         "platform": "onnx",
         "inputs": [{"messagetype": "ndarray", "schema": {"names": names, "shape": [len(names)]}}],
         "outputs": [{"messagetype": "ndarray", "schema": {"names": classes, "shape": [2]}}],
-        "custom": {"bundle_digest": identity.digest, "usecase": model.bundle.usecase},
+        "custom": {
+            "bundle_digest": identity.digest,
+            "usecase": model.bundle.usecase,
+            "decision": model.bundle.decision.to_manifest(),
+        },
     }

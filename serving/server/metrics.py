@@ -11,6 +11,7 @@ import os
 import resource
 import tempfile
 from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,11 +97,11 @@ class Metrics:
         self._own[self._in_flight] -= 1.0
         self._observe(self._latency.get((protocol, status)) or self._latency[protocol, 500], seconds)
 
-    def predicted(self, scores: list[float]) -> None:
-        """Rows were scored; `scores` is the probability of the second class of each."""
-        for score in scores:
+    def predicted(self, scores: Iterable[float], positive: Iterable[bool]) -> None:
+        """Rows were scored: the probability of the second class of each, and whether it is called so."""
+        for score, second in zip(scores, positive, strict=True):
             self._observe(self._score, score)
-            self._own[self._classes[score >= 0.5]] += 1.0
+            self._own[self._classes[second]] += 1.0
 
     def rejected(self, reason: str) -> None:
         """A request was refused."""

@@ -68,7 +68,8 @@ class Service:
         self._classes = model.schema.label.classes
         reader, tags = Reader(model.schema, settings.max_rows), self.identity.tags
         self._seldon = SeldonCodec(reader, self._classes, tags)
-        self._v2 = V2Codec(reader, self._classes, tags, settings.max_depth)
+        self._decision = model.bundle.decision
+        self._v2 = V2Codec(reader, self._classes, self._decision, tags, settings.max_depth)
         self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"))
         self._add_seldon()
         self._add_v2()
@@ -148,7 +149,8 @@ class Service:
             except Exception as error:  # the others of this run must still be answered
                 log.error("an answer cannot be written", error)
                 response = codec.error(RequestError(500, "internal error"))
-            self._metrics.predicted(probabilities[:, 1].tolist())
+            scores = probabilities[:, 1].tolist()
+            self._metrics.predicted(scores, map(self._decision.is_positive, scores))
             self.app.answer(request, response)
             if self.events is not None:
                 self.events.predicted(request, response, puid)

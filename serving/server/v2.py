@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from components.core.decision import Decision
 from serving.server.columns import Columns, Reader
 from serving.server.errors import RequestError, bad
 from serving.server.message import HEADER_LENGTH, JSON, Request, Response
@@ -48,12 +49,20 @@ class V2Codec:
     Args:
         reader: of rows.
         classes: names of the two probabilities.
+        decision: which of them a row is.
         identity: `model_name`, `model_version` and `bundle_digest` of every answer.
         max_depth: of JSON.
     """
 
-    def __init__(self, reader: Reader, classes: tuple[str, str], identity: dict[str, str], max_depth: int) -> None:
-        self._reader, self._classes, self._max_depth = reader, classes, max_depth
+    def __init__(
+        self,
+        reader: Reader,
+        classes: tuple[str, str],
+        decision: Decision,
+        identity: dict[str, str],
+        max_depth: int,
+    ) -> None:
+        self._reader, self._classes, self._decision, self._max_depth = reader, classes, decision, max_depth
         digest = {"bundle_digest": identity["bundle_digest"]}
         self._common = {
             "model_name": identity["model_name"],
@@ -148,7 +157,8 @@ class V2Codec:
         self, name: str, as_binary: bool, probabilities: Probabilities, blobs: list[bytes]
     ) -> dict[str, Any]:
         rows = len(probabilities)
-        labels = [self._classes[score >= 0.5] for score in probabilities[:, 1].tolist()] if name == LABEL else []
+        positive = self._decision.positive(probabilities[:, 1]).tolist() if name == LABEL else []
+        labels = [self._classes[one] for one in positive]
         shape = [rows] if name == LABEL else [rows, 2]
         output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name], "shape": shape}
         if as_binary:

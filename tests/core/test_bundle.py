@@ -99,8 +99,8 @@ def test_what_is_no_bundle_is_refused(tmp_path):
 
 def test_another_format_is_refused(tmp_path):
     path = made(tmp_path) / MANIFEST
-    path.write_text(json.dumps({**json.loads(path.read_bytes()), "format": 2}))
-    with pytest.raises(BundleError, match="format is not 1"):
+    path.write_text(json.dumps({**json.loads(path.read_bytes()), "format": 3}))
+    with pytest.raises(BundleError, match="format is not 1 or 2"):
         open_bundle(path.parent)
 
 

@@ -38,14 +38,14 @@ class Tags(HTMLParser):
 def test_the_page_is_complete_in_itself(tmp_path):
     card, _ = carded(tmp_path)
     page = Tags(card.html)
-    assert page.tags.count("img") == len(card.plots) == 5
+    assert page.tags.count("img") == len(card.plots) == 6
     assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
     assert not {"script", "link", "iframe"} & set(page.tags)
 
 
 def test_plots_are_png_and_named_in_the_markdown(tmp_path):
     card, _ = carded(tmp_path)
-    assert list(card.plots) == ["roc", "calibration", "scores", "confusion", "slices"]
+    assert list(card.plots) == ["roc", "precision_recall", "calibration", "scores", "confusion", "slices"]
     assert all(image.startswith(b"\x89PNG") for image in card.plots.values())
     assert re.findall(r"\((\w+)\.png\)", card.markdown) == list(card.plots)
 

@@ -4,6 +4,7 @@ import pytest
 from components.core.gates import BeatsChampion, Evidence, NoSliceWorse
 from components.evaluate.comparison import compare
 from components.evaluate.slices import Part
+from components.evaluate.statistics import Scored
 
 from .world import quiet
 
@@ -20,7 +21,7 @@ def labels_and_scores(seed=0):
 
 
 def criterion(metric, y, challenger, champion, margin=0.0):
-    found = compare(y, challenger, champion, seed=0, say=quiet).paired
+    found = compare(Scored(y, challenger), Scored(y, champion), y, seed=0, say=quiet).paired
     return BeatsChampion(metric, margin).check(Evidence(metrics={}, baseline=found, champion=found))
 
 
@@ -73,7 +74,9 @@ def test_few_discordant_rows_decide_nothing():
     challenger[wrong], champion[wrong] = 0.9, 0.4
     found = criterion("log_loss", y, challenger, champion)
     assert not found.passed
-    assert found.why == "insufficient evidence: the models disagree on 4 of 600 rows"
+    assert found.why == (
+        "not enough evidence: the models disagree on 4 of 600 rows; about 750 held-out rows are needed to decide"
+    )
 
 
 def test_accuracy_needs_mcnemar_too():
@@ -83,14 +86,15 @@ def test_accuracy_needs_mcnemar_too():
     challenger[:5], champion[5:7] = 1 - challenger[:5], 1 - champion[5:7]
     found = criterion("accuracy", y, challenger, champion, margin=-0.5)
     assert not found.passed
-    assert found.why == "insufficient evidence: McNemar p = 0.453, below 0.05 is asked"
+    assert found.why == (
+        "not enough evidence: McNemar p = 0.453, below 0.05 is asked; there is no gain that more rows could confirm"
+    )
 
 
 def test_won_and_lost_count_rows_labelled_rightly_by_one_alone():
     y = np.array([0, 0, 1, 1, 1], dtype=np.int8)
-    found = compare(
-        y, np.array([0.1, 0.9, 0.9, 0.9, 0.1]), np.array([0.1, 0.1, 0.2, 0.3, 0.2]), seed=0, say=quiet
-    ).paired
+    first, second = np.array([0.1, 0.9, 0.9, 0.9, 0.1]), np.array([0.1, 0.1, 0.2, 0.3, 0.2])
+    found = compare(Scored(y, first), Scored(y, second), y, seed=0, say=quiet).paired
     assert (found.rows, found.won, found.lost) == (5, 2, 1)
 
 
@@ -102,7 +106,7 @@ def test_only_the_slice_where_it_lost_counts_against_the_challenger():
     challenger[:10] = 1 - challenger[:10]
     champion[150:180] = 1 - champion[150:180]
     parts = [Part("here", "x", here), Part("there", "x", ~here)]
-    paired = compare(y, challenger, champion, parts, seed=0, say=quiet).paired
+    paired = compare(Scored(y, challenger), Scored(y, champion), y, parts, seed=0, say=quiet).paired
     assert (paired.slices["here"].won, paired.slices["here"].lost) == (0, 10)
     # Holm over two slices doubles the smaller p.
     assert paired.slices["here"].p_worse == pytest.approx(2 / 1024)

@@ -49,7 +49,7 @@ def test_all_points_are_finite_plain_floats():
 def test_confusion_counts_true_classes_by_row():
     y, p = sample(100)
     p[0] = 0.5
-    assert confusion(y, p, ("no", "yes")).matrix == confusion_matrix(y, p > 0.5).tolist()
+    assert confusion(y, Scored(y, p), ("no", "yes")).matrix == confusion_matrix(y, p > 0.5).tolist()
 
 
 def test_calibration_bins_hold_every_row_once():

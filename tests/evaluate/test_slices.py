@@ -2,6 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from components.core.decision import Decision
 from components.core.usecase import Slice
 from components.evaluate.slices import MOST_VALUES, cut, report
 
@@ -57,7 +58,7 @@ def test_all_slices_of_a_chunked_table_are_found():
 
 def reported(y, p):
     (part,) = cut(pa.table({"x": ["a"] * len(y)}), (Slice("x"),))
-    return report(part, np.asarray(y, dtype=np.int8), np.asarray(p, dtype=float), seed=0, say=quiet)
+    return report(part, np.asarray(y, dtype=np.int8), np.asarray(p, dtype=float), Decision(), seed=0, say=quiet)
 
 
 def test_a_slice_of_one_class_has_no_auc():
@@ -77,5 +78,5 @@ def test_only_enough_rows_of_both_classes_have_intervals():
 
 def test_a_band_without_rows_is_reported_as_empty():
     parts = cut(pa.table({"age": pa.array([50.0], pa.float32())}), (Slice("age", edges=(16,)),))
-    found = report(parts[0], np.ones(1, dtype=np.int8), np.ones(1), seed=0, say=quiet)
+    found = report(parts[0], np.ones(1, dtype=np.int8), np.ones(1), Decision(), seed=0, say=quiet)
     assert (found.name, found.rows, found.metrics) == ("age under 16", 0, {})

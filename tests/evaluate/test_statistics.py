@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
+from components.core.decision import Decision
 from components.evaluate.statistics import (
     METRICS,
     Scored,
@@ -24,8 +35,8 @@ def sample(count, seed, decimals=9):
     return random, y, np.round(random.random(count), decimals)
 
 
-def figures(y, p, weights=None):
-    return dict(zip(METRICS, Scored(y, p).figures(weights), strict=True))
+def figures(y, p, weights=None, threshold=0.5):
+    return dict(zip(METRICS, Scored(y, p, Decision(threshold)).figures(weights), strict=True))
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 2, 9])
@@ -41,6 +52,23 @@ def test_figures_are_those_of_scikit_learn_with_ties_and_weights(count, decimals
         assert found["log_loss"] == pytest.approx(log_loss(y, clipped, sample_weight=weights))
         assert found["accuracy"] == pytest.approx(accuracy_score(y, p > 0.5, sample_weight=weights))
         assert found["brier"] == pytest.approx(brier_score_loss(y, p, sample_weight=weights))
+        assert found["average_precision"] == pytest.approx(average_precision_score(y, p, sample_weight=weights))
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("count", [2, 17, 400])
+def test_figures_of_a_threshold_are_those_of_scikit_learn(count, threshold):
+    for seed in range(5):
+        random, y, p = sample(count, seed, 2)
+        weights = random.integers(0, 4, count).astype(float)
+        weights[:2] += 1
+        found, called = figures(y, p, weights, threshold), p > threshold
+        options = {"sample_weight": weights, "zero_division": 0}
+        assert found["precision"] == pytest.approx(precision_score(y, called, **options))
+        assert found["recall"] == pytest.approx(recall_score(y, called, **options))
+        assert found["f1"] == pytest.approx(f1_score(y, called, **options))
+        assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y, called, sample_weight=weights))
+        assert found["accuracy"] == pytest.approx(accuracy_score(y, called, sample_weight=weights))
 
 
 def test_figures_leave_no_trace_in_the_next_ones():

@@ -80,7 +80,10 @@ def test_a_worse_challenger_is_not_and_the_verdict_names_both(tmp_path):
 def test_a_model_that_answers_as_the_champion_does_lacks_evidence(tmp_path):
     found = judged(tmp_path, champion=make_bundle(tmp_path / "champion"))
     assert found.verdict.reasons == [
-        "log_loss beats the champion: insufficient evidence: the models disagree on 0 of 400 rows"
+        (
+            "log_loss beats the champion: not enough evidence: the models disagree on 0 of 400 rows; "
+            "there is no gain that more rows could confirm"
+        )
     ]
 
 
@@ -149,7 +152,7 @@ def noted(tmp_path, columns=None, *, champion, challenger=None):
     assert found.evidence.champion is None
     assert found.champion is None
     assert not found.verdict.passed
-    assert "insufficient evidence" in found.verdict.reasons[0]
+    assert "not enough evidence" in found.verdict.reasons[0]
     return found.evidence.note
 
 
@@ -223,15 +226,15 @@ def test_extra_gates_add_to_those_of_the_use_case(tmp_path):
     assert [item.passed for item in found.verdict.criteria] == [True, False]
 
 
-@pytest.mark.parametrize("bounds", ["f1>=0.5", "roc_auc>0.5", "roc_auc>=1e999"])
+@pytest.mark.parametrize("bounds", ["f2>=0.5", "roc_auc>0.5", "roc_auc>=1e999"])
 def test_an_extra_gate_that_means_nothing_is_refused(tmp_path, bounds):
     with pytest.raises(GateError):
         judged(tmp_path, extra_gates=bounds)
 
 
-def test_a_gate_on_an_unknown_metric_is_refused(tmp_path):
-    with pytest.raises(GateError, match="no metric 'f1'"):
-        judged(tmp_path, usecase=make_usecase(BeatsBaseline("f1")))
+def test_a_gate_on_an_unknown_metric_is_refused_where_it_is_declared():
+    with pytest.raises(GateError, match="no metric 'f2'; there are: roc_auc, average_precision"):
+        make_usecase(BeatsBaseline("f2"))
 
 
 def test_the_json_is_strict_and_whole(tmp_path):
