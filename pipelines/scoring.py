@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,11 +26,11 @@ from components.core.decision import Decision
 from components.core.errors import DataError, StorageError
 from components.core.files import replacing
 from components.core.reading import read_batches
-from components.core.schema import Column, Label, Schema
+from components.core.schema import Schema
 from components.core.scoring import Scorer
 from components.core.table import check_table
+from components.core.usecase import PREDICTION
 
-PREDICTION = "prediction"
 # Rows that a thread takes at a time: many enough to hide the hand-over, few enough to share out evenly.
 PIECE = 16_384
 # One thread reads and writes for all of them: it keeps about so many busy.
@@ -161,7 +161,7 @@ class _Work:
 
     def __call__(self, before: int, rows: pa.Table) -> _Result:
         checked = check_table(rows, self.schema, labelled=False, name=self.name)
-        problems = _merge(checked.problems, self._check_keys(rows))
+        problems = checked.problems
         if problems and not self.skip:
             first = next(iter(problems))
             raise DataError(problems[first][0], file=self.name, row=before + first + 1)
@@ -173,28 +173,18 @@ class _Work:
             rows, inputs = rows.filter(pa.array(keep)), inputs.filter(pa.array(keep))
         return _Result(self._answers(rows, inputs), rejected)
 
-    def _check_keys(self, rows: pa.Table) -> dict[int, list[str]]:
-        """A key is held against its column, but may be null: the model does not need it."""
-        keys = tuple(replace(key, nullable=True) for key in self.schema.keys if key.name in rows.column_names)
-        if not keys:
-            return {}
-        alone = Schema(keys, Label(self.schema.label.name, self.schema.label.classes))
-        return check_table(rows.select(list(alone.names)), alone, labelled=False, name=self.name).problems
-
     def _answers(self, rows: pa.Table, inputs: pa.Table) -> pa.Table:
         probabilities = self.scorer.probabilities(inputs)
         classes = self.schema.label.classes
         columns = {
-            key.name: _key(rows.column(key.name), key) for key in self.schema.keys if key.name in rows.column_names
+            key.name: inputs.column(key.name) if key.kind == "integer" else _plain(rows.column(key.name))
+            for key in self.schema.keys
+            if key.name in rows.column_names
         }
         for number, name in enumerate(classes):
             columns[f"probability_{name}"] = pa.array(np.ascontiguousarray(probabilities[:, number]))
         columns[PREDICTION] = pc.if_else(pa.array(self.decision.positive(probabilities[:, 1])), classes[1], classes[0])
         return pa.table(columns)
-
-
-def _merge(first: dict[int, list[str]], second: dict[int, list[str]]) -> dict[int, list[str]]:
-    return {row: [*first.get(row, ()), *second.get(row, ())] for row in sorted({*first, *second})}
 
 
 def _rejected(rows: pa.Table, problems: dict[int, list[str]], before: int) -> pa.Table:
@@ -203,17 +193,6 @@ def _rejected(rows: pa.Table, problems: dict[int, list[str]], before: int) -> pa
     reasons = pa.array(["; ".join(sentences) for sentences in problems.values()], pa.string())
     broken = rows.take(pa.array(list(problems), pa.int64()))
     return pa.table([numbers, reasons, *map(_plain, broken.columns)], ["row", "reason", *rows.column_names])
-
-
-def _key(cells: Any, column: Column) -> Any:
-    """A checked key as it was read, but a whole number as int64 whatever the file's type: it is there to join by."""
-    cells = _plain(cells)
-    if column.kind != "integer" or pa.types.is_integer(cells.type) or pa.types.is_null(cells.type):
-        return cells
-    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
-        texts = pc.utf8_trim_whitespace(cells)
-        cells = pc.if_else(pc.equal(texts, ""), None, texts).cast(pa.float64())
-    return pc.if_else(pc.is_nan(cells), None, cells).cast(pa.int64())
 
 
 def _plain(cells: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from components.core.bundle import OUTPUT
 from components.core.errors import UseCaseError
 from components.core.gates import Gate
-from components.core.schema import Schema
+from components.core.schema import LARGEST_INPUT, Schema
 from components.core.threshold import LIKELIER_CLASS, ThresholdRule
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 SCORE = "score"
 # Columns that start so are the platform's own: in the labelled rows, the prepared tables and the drift reference.
 HIDDEN_PREFIX = "__"
+# What batch scoring calls the class of a row, beside the keys.
+PREDICTION = "prediction"
 
 
 @dataclass(frozen=True)
@@ -174,9 +176,23 @@ class UseCase:
         hidden = [name for name in (*self.schema.known, self.schema.label.name) if name.startswith(HIDDEN_PREFIX)]
         if hidden:
             raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
+        self._refuse_columns()
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) < len(names):
             raise UseCaseError(f"use case {self.name}: two candidates share a name: {', '.join(sorted(names))}")
+
+    def _refuse_columns(self) -> None:
+        """What can be declared by itself, but not be trained on or answered."""
+        for column in self.schema.columns:
+            if column.kind == "integer" and max(abs(column.lower), abs(column.upper)) > LARGEST_INPUT:
+                limit = f"beyond {LARGEST_INPUT} a model cannot take it exactly; make it a key, or text"
+                raise UseCaseError(
+                    f"use case {self.name}: column {column.name}: its limits are {column.limits}: {limit}"
+                )
+        answers = {PREDICTION, *(f"probability_{name}" for name in self.schema.label.classes)}
+        for key in self.schema.keys:
+            if key.name in answers:
+                raise UseCaseError(f"use case {self.name}: key {key.name}: batch scoring calls its answers so")
 
 
 def load_usecase(reference: str) -> UseCase:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from components.core.column import is_null
 from components.core.errors import DataError, SettingsError
 from components.core.files import file_digest, replacing
 from components.core.moment import show_moment
@@ -22,7 +23,7 @@ from components.core.reading import read_table
 from components.core.schema import Schema
 from components.core.split import Holdout
 from components.core.storage import S3, Storage, local_copy
-from components.core.table import check_table
+from components.core.table import check_table, say_nulls
 from components.core.usecase import UseCase
 from components.preprocess import quarantine
 from components.preprocess.divide import Parts, divide
@@ -45,7 +46,8 @@ class Summary:
         digest: sha256 of the file; with labelled rows that of both.
         rows, labelled: counts of rows read, of the table and from feedback.
         quarantined: that break the schema.
-        duplicates: that say what another one says.
+        duplicates: of an id that another row has as well, with the same cells; without an id only where the use case
+            asks for it.
         replaced: of an id of which a newer row says otherwise.
         withheld: from feedback, that may be the same as a row on the other side of the split.
         train, test: that are left.
@@ -119,13 +121,19 @@ def preprocess(
         raw = read_table(path, name=name)
         digest = file_digest(path)
     checked = check_table(raw, usecase.schema, labelled=True, name=name)
+    for line in (*checked.assumed, *say_nulls(checked.nulls)):
+        say(f"assumed: {line}")
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
     feedback = read_feedback(labelled, usecase, say, as_of=as_of)
     quarantine.write(outputs.quarantine, raw, checked, feedback)
     quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
-    base, duplicates = _deduplicate(checked.good, usecase.schema, name)
-    _refuse_useless(base, usecase.schema, name)
+    base, duplicates = _deduplicate(checked.good, usecase, name)
+    _refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(raw.column_names), name)
     parts = divide(base, feedback, usecase)
+    for group, held in parts.large.items():
+        asked, held_out = f"{usecase.split.test:.0%} to hold out", f"{parts.holdout.test.mean():.0%} are held out"
+        who = f"{usecase.schema.group} {group} has {held:.0%} of the rows"
+        say(f"warning: {who}, more than the {asked}: it trains, and {held_out}")
     label = parts.rows.column(usecase.schema.label.name).to_numpy()
     _refuse_one_sided(label, parts.holdout, name)
     summary = Summary(
@@ -170,12 +178,22 @@ def read_summary(path: Path) -> Summary:
         raise DataError("was not written by the preprocess step", file=str(path)) from error
 
 
-def _deduplicate(rows: pa.Table, schema: Schema, name: str) -> tuple[pa.Table, int]:
-    """Drops repeated rows; the same id on different rows is an error. Gives the rows and how many were dropped."""
-    numbered = rows.append_column("__row", pa.array(np.arange(rows.num_rows)))
-    first = numbered.group_by(rows.column_names, use_threads=False).aggregate([("__row", "min")])
-    keep = np.sort(first.column("__row_min").to_numpy())
-    kept = rows.take(pa.array(keep))
+def _deduplicate(rows: pa.Table, usecase: UseCase, name: str) -> tuple[pa.Table, int]:
+    """Drops rows that are there twice, and gives how many; the same id on different rows is an error.
+
+    Rows that are alike are the same row where they say so, by an id, or where the use case says so. Otherwise they are
+    data: two passengers of one age and class, and how often each kind of row occurs is the base rate.
+    """
+    schema = usecase.schema
+    kept = rows
+    if schema.id is not None or usecase.deduplicate:
+        numbered = rows.append_column("__row", pa.array(np.arange(rows.num_rows)))
+        first = numbered.group_by(rows.column_names, use_threads=False).aggregate([("__row", "min")]).combine_chunks()
+        keep = first.column("__row_min").to_numpy()
+        if schema.id is not None and not usecase.deduplicate:
+            nameless = np.array([is_null(cell) for cell in rows.column(schema.id).to_pylist()], dtype=bool)
+            keep = np.union1d(keep, np.flatnonzero(nameless))
+        kept = rows.take(pa.array(np.sort(keep)))
     if schema.id is not None:
         known = kept.column(schema.id).drop_null()
         counts = pc.value_counts(known.filter(pc.not_equal(known.cast(pa.string()), "")))
@@ -186,17 +204,19 @@ def _deduplicate(rows: pa.Table, schema: Schema, name: str) -> tuple[pa.Table, i
     return kept, rows.num_rows - kept.num_rows
 
 
-def _refuse_useless(rows: pa.Table, schema: Schema, name: str) -> None:
+def _refuse_useless(rows: pa.Table, schema: Schema, absent: set[str], name: str) -> None:
     if not rows.num_rows:
         raise DataError("no row is left", file=name)
     for column in schema.columns:
+        if column.name in absent:
+            continue
         values = rows.column(column.name)
         known = pc.invert(pc.is_nan(values)) if column.is_number else pc.not_equal(values, "")
         if not pc.any(known).as_py():
             raise DataError("all values are missing", file=name, column=column.name)
     classes = pc.unique(rows.column(schema.label.name)).to_pylist()
     if len(classes) < 2:
-        problem = f"only the label {classes[0]} occurs, both 0 and 1 are needed"
+        problem = f"only {schema.label.classes[classes[0]]!r} occurs, both classes are needed"
         raise DataError(problem, file=name, column=schema.label.name)
 
 
