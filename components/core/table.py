@@ -7,7 +7,7 @@ rows take seconds. `tests/core/test_table.py` holds the two against each other o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,41 +57,59 @@ def check_columns(names: Sequence[str], schema: Schema, *, labelled: bool, name:
     Raises:
         DataError: naming the columns that are missing, nearly right, repeated, or unknown to a strict schema.
     """
-    repeated = sorted({column for column in names if names.count(column) > 1})
-    if repeated:
-        raise DataError(f"columns named twice: {', '.join(repeated)}", file=name)
+    problems = column_problems(names, schema, labelled=labelled)
+    if problems:
+        raise DataError("; ".join(problems), file=name)
     wanted = [*schema.columns, *(schema.keys if labelled else ())]
-    absent = [column for column in wanted if column.name not in names]
-    missing = [column.name for column in absent if not column.nullable]
-    missing += [schema.label.name] if labelled and schema.label.name not in names else []
-    extra = [column for column in names if column not in {*schema.known, schema.label.name, *schema.ignore}]
-    _refuse_nearly_right([*(column.name for column in absent), *missing], extra, name)
+    absent = [column.name for column in wanted if column.name not in names]
+    return list(_assumed(_extra(names, schema), absent))
+
+
+def column_problems(names: Sequence[str], schema: Schema, *, labelled: bool) -> list[str]:
+    """What the columns of a table and those of a schema have against each other, in sentences; see `check_columns`."""
+    wanted = [*schema.columns, *(schema.keys if labelled else ())]
+    absent = {column.name: column.nullable for column in wanted if column.name not in names}
+    absent |= {schema.label.name: False} if labelled and schema.label.name not in names else {}
+    extra = _extra(names, schema)
+    near = _nearly_right(absent, extra)
+    missing = sorted(name for name, nullable in absent.items() if not nullable and name not in near)
+    problems = [f"columns named twice: {', '.join(repeated)}"] if (repeated := _repeated(names)) else []
+    problems += [
+        f"the table has {there!r} where the schema says {name!r}: give both one name" for name, there in near.items()
+    ]
     if missing:
-        there = ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
-        raise DataError(f"columns missing: {', '.join(sorted(set(missing)))}; the table has: {there}", file=name)
-    if extra and schema.strict:
+        problems.append(f"columns missing: {', '.join(missing)}; the table has: {_listed(names)}")
+    if schema.strict and (unknown := [name for name in extra if name not in near.values()]):
         known = ", ".join([*schema.known, schema.label.name])
         remedy = "name them in the schema's ignore, or take away its strict"
-        raise DataError(f"columns unknown: {', '.join(extra)}; known: {known}; {remedy}", file=name)
-    return list(_assumed(extra, [column.name for column in absent if column.nullable]))
+        problems.append(f"columns unknown: {', '.join(unknown)}; known: {known}; {remedy}")
+    return problems
 
 
-def _assumed(extra: list[str], absent: list[str]) -> Iterator[str]:
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _extra(names: Sequence[str], schema: Schema) -> list[str]:
+    """Columns that the schema does not name."""
+    return [name for name in names if name not in {*schema.known, schema.label.name, *schema.ignore}]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
+
+
+def _assumed(extra: Sequence[str], absent: Sequence[str]) -> Iterator[str]:
     if extra:
-        shown = ", ".join(extra[:_NAMES]) + (f" and {len(extra) - _NAMES} more" if len(extra) > _NAMES else "")
-        yield f"columns that the schema does not name are left out: {shown}"
+        yield f"columns that the schema does not name are left out: {_listed(extra)}"
     if absent:
-        yield f"columns that the table does not have are null: {', '.join(absent)}"
+        yield f"columns that the table does not have are null: {_listed(absent)}"
 
 
-def _refuse_nearly_right(missing: list[str], extra: list[str], name: str) -> None:
-    """A column left out beside one that is missing is most likely the same one."""
-    given = {_letters(column): column for column in extra}
-    for column in missing:
-        near = given.get(_letters(column))
-        if near is not None:
-            problem = f"the table has {near!r} where the schema says {column!r}: give both one name"
-            raise DataError(problem, file=name, column=column)
+def _nearly_right(absent: Iterable[str], extra: Sequence[str]) -> dict[str, str]:
+    """Columns that are missing, and what most likely is the same one under a name that is written otherwise."""
+    given = {_letters(name): name for name in extra}
+    return {name: given[_letters(name)] for name in absent if _letters(name) in given}
 
 
 def _letters(name: str) -> str:

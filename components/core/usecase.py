@@ -1,11 +1,10 @@
 """A use case is a value: everything that differs between two tables, and nothing that does not.
 
-The platform imports `components.usecases.NAME` (or any dotted module) and takes its `USECASE`.
+The platform imports it by name, by dotted module or by path (`core.importing`) and takes its `USECASE`.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from components.core.bundle import OUTPUT
 from components.core.errors import UseCaseError
 from components.core.gates import Gate
+from components.core.importing import import_reference
 from components.core.schema import LARGEST_INPUT, Schema
 from components.core.threshold import LIKELIER_CLASS, ThresholdRule
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-PACKAGE = "components.usecases"
 Correction = Literal["calibrated", "bonferroni", "fdr"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 # What the drift detector calls the probability of class 1, beside the columns.
@@ -196,27 +195,13 @@ class UseCase:
 
 
 def load_usecase(reference: str) -> UseCase:
-    """Gives the use case of a name under `components/usecases` or of a dotted module.
+    """Gives the use case of a name under `components/usecases`, of a dotted module or of a path.
 
     Raises:
         UseCaseError: there is no such module, importing it fails, or it holds no USECASE.
     """
-    module_name = reference if "." in reference else f"{PACKAGE}.{reference.replace('-', '_')}"
-    try:
-        module = importlib.import_module(module_name)
-    except UseCaseError:
-        raise
-    except Exception as error:  # a use case is anybody's code: whatever it raises is its own fault
-        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            raise UseCaseError(f"no use case {reference!r}; there are: {', '.join(list_usecases())}") from error
-        raise UseCaseError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    module = import_reference(reference)
     usecase = getattr(module, "USECASE", None)
     if not isinstance(usecase, UseCase):
-        raise UseCaseError(f"{module_name} holds no USECASE of type UseCase")
+        raise UseCaseError(f"{module.__name__} holds no USECASE of type UseCase")
     return usecase
-
-
-def list_usecases() -> list[str]:
-    """Names of the use cases that the project ships."""
-    folder = Path(importlib.import_module(PACKAGE).__path__[0])
-    return sorted(path.parent.name.replace("_", "-") for path in folder.glob("*/__init__.py"))

@@ -36,6 +36,15 @@ class Parts:
     withheld: int
     large: dict[str, float]
 
+    def warnings(self, usecase: UseCase) -> list[str]:
+        """What of the division may not be meant, in sentences."""
+        asked, held_out = f"{usecase.split.test:.0%} to hold out", f"{self.holdout.test.mean():.0%} are held out"
+        rows = "of the rows, more than the"
+        return [
+            f"{usecase.schema.group} {name} has {share:.0%} {rows} {asked}: it trains, and {held_out}"
+            for name, share in self.large.items()
+        ]
+
 
 def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
     """Puts rows from feedback beside the table's and says which are held out.

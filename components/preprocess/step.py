@@ -10,22 +10,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.core.column import is_null
 from components.core.errors import DataError, SettingsError
 from components.core.files import file_digest, replacing
 from components.core.moment import show_moment
 from components.core.reading import read_table
-from components.core.schema import Schema
-from components.core.split import Holdout
 from components.core.storage import S3, Storage, local_copy
 from components.core.table import check_table, say_nulls
 from components.core.usecase import UseCase
 from components.preprocess import quarantine
+from components.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
 from components.preprocess.divide import Parts, divide
 from components.preprocess.feedback import Feedback, read_feedback
 from components.preprocess.profile import render_profile
@@ -127,15 +123,13 @@ def preprocess(
     feedback = read_feedback(labelled, usecase, say, as_of=as_of)
     quarantine.write(outputs.quarantine, raw, checked, feedback)
     quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
-    base, duplicates = _deduplicate(checked.good, usecase, name)
-    _refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(raw.column_names), name)
+    base, duplicates = deduplicate(checked.good, usecase, name)
+    refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(raw.column_names), name)
     parts = divide(base, feedback, usecase)
-    for group, held in parts.large.items():
-        asked, held_out = f"{usecase.split.test:.0%} to hold out", f"{parts.holdout.test.mean():.0%} are held out"
-        who = f"{usecase.schema.group} {group} has {held:.0%} of the rows"
-        say(f"warning: {who}, more than the {asked}: it trains, and {held_out}")
+    for warning in parts.warnings(usecase):
+        say(f"warning: {warning}")
     label = parts.rows.column(usecase.schema.label.name).to_numpy()
-    _refuse_one_sided(label, parts.holdout, name)
+    refuse_one_sided(label, parts.holdout, name)
     summary = Summary(
         source=source,
         digest=_joint_digest(digest, feedback),
@@ -176,54 +170,6 @@ def read_summary(path: Path) -> Summary:
         return Summary(**json.loads(metadata[METADATA]))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError("was not written by the preprocess step", file=str(path)) from error
-
-
-def _deduplicate(rows: pa.Table, usecase: UseCase, name: str) -> tuple[pa.Table, int]:
-    """Drops rows that are there twice, and gives how many; the same id on different rows is an error.
-
-    Rows that are alike are the same row where they say so, by an id, or where the use case says so. Otherwise they are
-    data: two passengers of one age and class, and how often each kind of row occurs is the base rate.
-    """
-    schema = usecase.schema
-    kept = rows
-    if schema.id is not None or usecase.deduplicate:
-        numbered = rows.append_column("__row", pa.array(np.arange(rows.num_rows)))
-        first = numbered.group_by(rows.column_names, use_threads=False).aggregate([("__row", "min")]).combine_chunks()
-        keep = first.column("__row_min").to_numpy()
-        if schema.id is not None and not usecase.deduplicate:
-            nameless = np.array([is_null(cell) for cell in rows.column(schema.id).to_pylist()], dtype=bool)
-            keep = np.union1d(keep, np.flatnonzero(nameless))
-        kept = rows.take(pa.array(np.sort(keep)))
-    if schema.id is not None:
-        known = kept.column(schema.id).drop_null()
-        counts = pc.value_counts(known.filter(pc.not_equal(known.cast(pa.string()), "")))
-        repeated = [entry["values"] for entry in counts.filter(pc.greater(counts.field(1), 1)).slice(0, 3).to_pylist()]
-        if repeated:
-            shown = ", ".join(map(str, repeated))
-            raise DataError(f"the same id on different rows: {shown}", file=name, column=schema.id)
-    return kept, rows.num_rows - kept.num_rows
-
-
-def _refuse_useless(rows: pa.Table, schema: Schema, absent: set[str], name: str) -> None:
-    if not rows.num_rows:
-        raise DataError("no row is left", file=name)
-    for column in schema.columns:
-        if column.name in absent:
-            continue
-        values = rows.column(column.name)
-        known = pc.invert(pc.is_nan(values)) if column.is_number else pc.not_equal(values, "")
-        if not pc.any(known).as_py():
-            raise DataError("all values are missing", file=name, column=column.name)
-    classes = pc.unique(rows.column(schema.label.name)).to_pylist()
-    if len(classes) < 2:
-        problem = f"only {schema.label.classes[classes[0]]!r} occurs, both classes are needed"
-        raise DataError(problem, file=name, column=schema.label.name)
-
-
-def _refuse_one_sided(label: Any, holdout: Holdout, name: str) -> None:
-    for part, chosen in (("training", ~holdout.test), ("held-out", holdout.test)):
-        if len(np.unique(label[chosen])) < 2:
-            raise DataError(f"too few rows: the {part} rows ({chosen.sum()}) have only one class", file=name)
 
 
 def _write_parts(parts: Parts, summary: Summary, outputs: Outputs, profile: str) -> None:

@@ -13,7 +13,7 @@ from components.core.moment import FORMS, parse_moment, show_moment
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what `pipeline_arguments` reads, but for the use case, which other verbs take as well."""
-    parser.add_argument("--data", default="", help="path or s3:// URL of the labelled table (default: the use case's)")
+    add_table(parser)
     parser.add_argument(
         "--no-labelled",
         dest="labelled",
@@ -22,11 +22,21 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_as_of(parser, "--as-of")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    bounds = "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: none)"
-    parser.add_argument("--require", default="", metavar="BOUNDS", help=bounds)
+    add_bounds(parser)
     parser.add_argument(
         "--reason", default="manual", help="why this run is started; kept in the registry (default: manual)"
     )
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag of the labelled table."""
+    parser.add_argument("--data", default="", help="path or s3:// URL of the labelled table (default: the use case's)")
+
+
+def add_bounds(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag of further gates."""
+    text = "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: none)"
+    parser.add_argument("--require", default="", metavar="BOUNDS", help=text)
 
 
 def add_as_of(parser: argparse.ArgumentParser, *flags: str, default: str | None = None) -> None:

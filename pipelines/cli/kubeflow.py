@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from components.core.errors import SettingsError
+from components.core.importing import list_usecases
 from components.core.settings import Settings
-from components.core.usecase import list_usecases, load_usecase
+from components.core.usecase import load_usecase
 from pipelines.cli.arguments import pipeline_arguments
 
 

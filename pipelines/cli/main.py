@@ -11,12 +11,14 @@ from dataclasses import fields, replace
 
 from components.core.errors import LifeboatError
 from components.core.settings import Settings, read_settings, variable
-from pipelines.cli.arguments import add_as_of, add_pipeline_arguments
+from pipelines.cli.arguments import add_as_of, add_bounds, add_pipeline_arguments, add_table
+from pipelines.cli.known import resolve
 from pipelines.trigger.settings import add_flags as add_trigger_flags
 
 DESCRIPTION = """\
 Prepare, train, judge, register and ship models of tabular data.
 
+  lifeboat check                     all that would stop a run, with what to do about it
   lifeboat run                       the whole way, from the table to a live endpoint
   lifeboat status                    what serves, and where the state is
   lifeboat predict Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
@@ -33,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = _with_flags(read_settings(), options)
+        if getattr(options, "usecase", None) is not None:
+            options.usecase = resolve(options.usecase, settings)
         # The steps are processes of their own; they read the same settings from the environment.
         os.environ.update(settings.environment())
         return int(options.verb(options, settings) or 0)
@@ -73,6 +77,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = _verb(verbs, "check", "check", "say all that would stop a run, at once, with what to do about it")
+    _usecase(check)
+    add_table(check)
+    add_bounds(check)
+    _ports(check)
     run = _verb(verbs, "run", "run", "prepare, train, judge, and ship what passes its gate")
     _usecase(run)
     add_pipeline_arguments(run)
@@ -183,7 +192,7 @@ def _verb(
 
 
 def _usecase(parser: argparse.ArgumentParser, default: str = "titanic") -> None:
-    parser.add_argument("--usecase", default=default, help="name, or dotted module (default: titanic)")
+    parser.add_argument("--usecase", default=default, help="name, dotted module, or path of a folder (default: titanic)")
 
 
 def _image(parser: argparse.ArgumentParser) -> None:

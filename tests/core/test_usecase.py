@@ -5,7 +5,8 @@ import pytest
 
 from components.core.errors import UseCaseError
 from components.core.schema import Column, Label, Schema
-from components.core.usecase import Drift, Slice, UseCase, list_usecases, load_usecase
+from components.core.importing import import_reference, list_usecases, own_digest, source_digest
+from components.core.usecase import Drift, Slice, UseCase, load_usecase
 
 
 @pytest.fixture

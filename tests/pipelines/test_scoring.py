@@ -199,7 +199,7 @@ def test_all_rows_may_be_skipped(bundle: Bundle, tmp_path: Path) -> None:
         ("age,dose,sex\n1,2,male\n", "in.csv: columns missing: skill"),
         (
             "age,dose,sex,Skill\n1,2,male,3\n",
-            "in.csv, column skill: the table has 'Skill' where the schema says 'skill'",
+            "in.csv: the table has 'Skill' where the schema says 'skill'",
         ),
         ("age,dose,sex,skill\n1,2,male,3\n1,2,male\n", "in.csv, row 2: has 3 fields, the header has 4"),
     ],
