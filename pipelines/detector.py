@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from components.core.addresses import DETECTOR
 from components.core.errors import DeployError, PortError
 from components.core.files import holding_lock
-from components.core.ports import HomePorts, Say, flag
+from components.core.ports import HomePorts, Say
 from components.core.settings import Settings, inherited
 from pipelines.daemons import Daemon
 from serving.control import find_supervisor
@@ -26,7 +26,7 @@ def find_detector(settings: Settings) -> Daemon:
     Raises:
         StorageError: the home's file of ports cannot be read.
     """
-    return Daemon("drift detector", settings.home_path / "detector", f"{HomePorts(settings).detector_url}ready")
+    return Daemon("drift detector", settings.home_path / "detector", f"{HomePorts(settings).detector_url}/ready")
 
 
 def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None, say: Say = print) -> str:
@@ -56,7 +56,7 @@ def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None,
         environment = _environment(settings, daemon, listening, chosen or {})
         descriptors = [one.fileno() for one in listening]
         daemon.ensure([settings.drift_python, "-m", "serving.drift"], environment, descriptors=descriptors)
-    url = HomePorts(settings).detector_url
+    url = HomePorts(settings).events_url
     _redirect_events(settings, url, say)
     return url
 
@@ -73,11 +73,7 @@ def detector_problems(settings: Settings) -> list[str]:
         return []
     if not find_detector(settings).is_running():
         return home.problems(DETECTOR)
-    chosen, kept = (ports.get("detector_port") for ports in (home.chosen(DETECTOR), home.kept(DETECTOR)))
-    if chosen in (None, kept) or kept is None:
-        return []
-    way = "leave that out, or end the home's servers first: lifeboat stop"
-    return [f"{flag('detector_port')} is {chosen}, but the home's drift detector runs on {kept} already; {way}"]
+    return home.mismatches(DETECTOR, home.kept(DETECTOR))
 
 
 def served(settings: Settings) -> list[str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from components.core.addresses import DETECTOR, base_url, server_of
 from components.core.errors import PortError
-from components.core.ports import HomePorts, Ports, flag
+from components.core.ports import HomePorts, Ports
 from components.core.settings import Settings
 from pipelines.detector import detector_problems, find_detector
 from serving.control import find_supervisor
@@ -24,6 +22,17 @@ def port_problems(settings: Settings, usecase: str) -> list[str]:
         StorageError: the home's file of ports cannot be read.
     """
     return [*_server_problems(settings, usecase), *detector_problems(settings)]
+
+
+def refuse_strangers(settings: Settings) -> None:
+    """Refuses a chosen port that belongs to nothing of this home: known before any use case is loaded.
+
+    Raises:
+        PortError: names who has it.
+        SettingsError: the host is no address of this machine.
+    """
+    if refusals := HomePorts(settings).strangers():
+        raise PortError(refusals[0])
 
 
 def reserve_ports(settings: Settings, usecase: str) -> list[str]:
@@ -56,14 +65,7 @@ def server_url(settings: Settings, usecase: str) -> str:
 
 def _server_problems(settings: Settings, usecase: str) -> list[str]:
     home, service, found = HomePorts(settings), server_of(usecase), _listening(settings, usecase)
-    if found is None:
-        return home.problems(service)
-    way = "leave that out, or end it first: lifeboat stop"
-    return [
-        f"{flag(name)} is {port}, but {service} runs on {found[name]} already; {way}"
-        for name, port in home.chosen(service).items()
-        if port != found[name]
-    ]
+    return home.problems(service) if found is None else home.mismatches(service, found)
 
 
 def _listening(settings: Settings, usecase: str) -> Ports | None:
@@ -72,5 +74,4 @@ def _listening(settings: Settings, usecase: str) -> Ports | None:
     if control is None:
         return None
     with control:
-        found = control.status()
-    return {name: urlsplit(url).port or 80 for name, url in (("port", found.url), ("metrics_port", found.metrics_url))}
+        return control.status().ports

@@ -58,7 +58,7 @@ def _describe_server(settings: Settings, name: str) -> list[str]:
     version = f"version {found.serving.version}" if found and found.serving else None
     if (champion := _champion(settings, name)) not in (None, version):
         lines.append(f"the champion in the registry is {champion}")
-    if found and settings.drift_python and found.events_url not in (None, home.detector_url):
+    if found and settings.drift_python and found.events_url not in (None, home.events_url):
         lines.append(
             f"its events go to {found.events_url or 'nobody'} and not to the detector: lifeboat run mends that"
         )
@@ -104,4 +104,4 @@ def _describe_detector(settings: Settings) -> list[str]:
         return ["stopped"]
     ready = answers(daemon.ready_url, PROBE_SECONDS)
     state = "ready" if ready else f"but it does not answer: process {daemon.pid}, log {daemon.log}"
-    return [f"at {home.detector_url}, {state}", *home.explain(DETECTOR)]
+    return [f"at {home.detector_url}/, {state}", *home.explain(DETECTOR)]

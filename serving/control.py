@@ -79,6 +79,12 @@ class Status:
     serving: Serving | None
     candidate: Serving | None
 
+    @property
+    def ports(self) -> dict[str, int]:
+        """Those of its two addresses, by the names of their settings."""
+        urls = {"port": self.url, "metrics_port": self.metrics_url}
+        return {name: int(url.split(":")[-1].partition("/")[0]) for name, url in urls.items()}
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable
 
-from components.core.addresses import DETECTOR, base_url, find_holder, is_free, server_of
+from components.core.addresses import DETECTOR, Holder, base_url, find_holder, is_free, server_of
 from components.core.errors import PortError, StorageError
 from components.core.files import holding_lock, write_text
 from components.core.settings import Settings, variable
@@ -92,6 +92,30 @@ class HomePorts:
                     reasons.append(str(error))
         return list(filter(None, reasons))
 
+    def strangers(self) -> list[str]:
+        """A sentence for each port that the user chose and that belongs to nothing of this home.
+
+        Raises:
+            SettingsError: the host is no address of this machine.
+        """
+        ports = {name: getattr(self._settings, name) for name in DEFAULTS}
+        taken = [(name, port) for name, port in ports.items() if port and not is_free(self._settings.host, port)]
+        return [self._refused(name, port) for name, port in taken if not self._is_ours(find_holder(port))]
+
+    def mismatches(self, service: str, found: Ports) -> list[str]:
+        """A sentence for each port that the user chose for a service that listens on others.
+
+        Args:
+            service: `DETECTOR` or a `server_of`; it runs.
+            found: the ports it listens on.
+        """
+        way = "leave that out, or end what serves first: lifeboat stop"
+        return [
+            f"{_flag(name)} is {port}, but {service} of this home has {found[name]} already; {way}"
+            for name, port in self.chosen(service).items()
+            if found.get(name, port) != port
+        ]
+
     def explain(self, service: str) -> list[str]:
         """A sentence for each kept port that is not the default one, with who has that."""
         every = self._read()
@@ -114,13 +138,22 @@ class HomePorts:
 
     @property
     def detector_url(self) -> str:
-        """Where the home's drift detector is, or is going to be; its page, which takes events too.
+        """Where the home's drift detector is, or is going to be.
 
         Raises:
             StorageError: the file cannot be read.
         """
         ports = self.kept(DETECTOR) or self.chosen(DETECTOR) or DEFAULTS
-        return base_url(self._settings.host, ports["detector_port"]) + "/"
+        return base_url(self._settings.host, ports["detector_port"])
+
+    @property
+    def events_url(self) -> str:
+        """Where the home's model servers send their events; empty where there is no detector.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        return f"{self.detector_url}/" if self._settings.drift_python else ""
 
     def _choose(self, service: str, wanted: Ports, others: dict[str, Ports], say: Say) -> Ports:
         found = self.chosen(service)
@@ -138,8 +171,11 @@ class HomePorts:
     def _refusal(self, service: str, name: str, port: int) -> str:
         if self._is_available(service, port):
             return ""
+        return self._refused(name, port)
+
+    def _refused(self, name: str, port: int) -> str:
         taken = self._owner(port, {})
-        return f"{flag(name)} is {port}, which is {taken}; choose another, or none to get the next free one"
+        return f"{_flag(name)} is {port}, which is {taken}; choose another, or none to get the next free one"
 
     def _search(self, service: str, name: str, wanted: Ports, given: dict[str, Ports]) -> int:
         """The port that was kept, the default or the next one: the first that nobody has."""
@@ -159,6 +195,10 @@ class HomePorts:
             return True
         holder = find_holder(port)
         return holder is not None and holder.service == (service, self._home)
+
+    def _is_ours(self, holder: Holder | None) -> bool:
+        """Whether it is a service of this home, or may be one: not every system tells."""
+        return holder is None or (holder.service is not None and holder.service[1] == self._home)
 
     def _await(self, service: str, ports: Ports, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -182,7 +222,7 @@ class HomePorts:
             raise StorageError(f"{path} cannot be read: {error}; remove it, and ports are chosen anew") from error
 
 
-def flag(name: str) -> str:
+def _flag(name: str) -> str:
     """How a user chooses a port, such as "--port (or LIFEBOAT_PORT)"."""
     return f"--{name.replace('_', '-')} (or {variable(name)})"
 

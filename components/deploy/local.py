@@ -45,25 +45,26 @@ class LocalTarget:
             return status.url
 
     def _connect(self, name: str, say: Say) -> Control:
-        """The supervisor that runs, or one that is started; asks for other ports where somebody else was faster.
+        """The supervisor that runs, or one that is started, on other ports where somebody else is faster.
 
         Raises:
-            PortError: the user chose a port that somebody has.
+            PortError: the user chose a port that somebody has, or that the supervisor that runs has not.
             DeployError: it cannot be started.
         """
+        home = HomePorts(self._settings)
         for _ in range(_ATTEMPTS - 1):
             try:
-                return self._ensure_supervisor(name, say)
+                return self._start(name, home, say)
             except PortError as error:
-                say(f"{error}: asking for others")
-        return self._ensure_supervisor(name, say)
+                if home.chosen(server_of(name)):
+                    raise
+                say(f"{error}: trying again")
+        return self._start(name, home, say)
 
-    def _ensure_supervisor(self, name: str, say: Say) -> Control:
+    def _start(self, name: str, home: HomePorts, say: Say) -> Control:
         chosen, state = self._settings, self._settings.serving_state(name)
-        control = find_supervisor(state)
-        if control is not None:
-            return control
-        home = HomePorts(chosen)
+        if control := find_supervisor(state):
+            return _agreed(control, home, server_of(name))
         killed = (state / STATE_FILE).exists()
         ports = home.reserve(server_of(name), say, _KILLED_SECONDS if killed else 0.0)
         address = (chosen.host, ports["port"], ports["metrics_port"])
@@ -71,11 +72,9 @@ class LocalTarget:
 
     def _events(self, home: HomePorts, say: Say) -> dict[str, str]:
         """Where the servers send events; without a detector (yet) these wait, at worst are dropped, cost nothing."""
-        if not self._settings.drift_python:
-            return {}
-        if not home.kept(DETECTOR):
+        if self._settings.drift_python and not home.kept(DETECTOR):
             home.reserve(DETECTOR, say)
-        return {"events_url": home.detector_url}
+        return {"events_url": home.events_url}
 
     @staticmethod
     def _bring_up(control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:
@@ -95,3 +94,11 @@ class LocalTarget:
             return
         bundle = open_bundle(old.bundle)
         self._bring_up(control, bundle, Version(old.name, old.version, old.digest, ""), None, say)
+
+
+def _agreed(control: Control, home: HomePorts, service: str) -> Control:
+    """The connection, unless the user chose other ports than those that its supervisor has."""
+    if refusals := home.mismatches(service, control.status().ports):
+        control.close()
+        raise PortError(refusals[0])
+    return control

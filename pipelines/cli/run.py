@@ -19,7 +19,7 @@ from pipelines.cli.report import gate_table, metrics_table, say_live
 from pipelines.cli.serving import ensure_champion_serves
 from pipelines.detector import ensure_detector
 from pipelines.local import Event, Result, run_pipeline
-from pipelines.ports import reserve_ports
+from pipelines.ports import refuse_strangers, reserve_ports
 
 NOT_DEPLOYED = 3
 
@@ -27,6 +27,7 @@ NOT_DEPLOYED = 3
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
     console = Console(file=sys.stdout, highlight=False)
+    refuse_strangers(settings)
     usecase = load_usecase(options.usecase)
     # What would end the run at its last step should not cost a training first.
     arguments = pipeline_arguments(options, "local")

@@ -63,10 +63,10 @@ def test_a_second_use_case_gets_the_next_ones_and_both_keep_theirs(home: Home, d
     second = home().reserve(IRIS, said.append)
     assert second["port"] > first["port"]
     assert second["metrics_port"] > first["metrics_port"]
+    kept = "is kept for use case ship of this home: use case iris has"
     assert said == [
-        f"port {first['port']} is kept for use case ship of this home: use case iris has {second['port']}",
-        f"metrics port {first['metrics_port']} is kept for use case ship of this home: "
-        f"use case iris has {second['metrics_port']}",
+        f"port {first['port']} {kept} {second['port']}",
+        f"metrics port {first['metrics_port']} {kept} {second['metrics_port']}",
     ]
     assert (home().reserve(IRIS, silent), home().reserve(SHIP, silent)) == (second, first)
     with listening(first["port"]):
@@ -85,7 +85,7 @@ def test_a_port_that_another_program_took_meanwhile_is_given_up_and_that_is_said
     assert moved > defaults["detector_port"]
     assert said[0].startswith(f"port {defaults['detector_port']} is taken by process {os.getpid()} (")
     assert said[0].endswith(f": the drift detector has {moved}")
-    assert home().detector_url == f"http://127.0.0.1:{moved}/"
+    assert home().detector_url == f"http://127.0.0.1:{moved}"
     assert home().reserve(DETECTOR, silent) == {"detector_port": moved}  # also once the other program has ended
 
 
@@ -142,10 +142,8 @@ def test_where_no_port_is_free_the_way_to_choose_one_is_told(
 ) -> None:
     monkeypatch.setattr(ports, "_SEARCHED", 1)
     with listening(defaults["port"]):
-        assert home().problems(SHIP) == [
-            f"no port from {defaults['port']} to {defaults['port']} is free for use case ship; "
-            "choose one by LIFEBOAT_PORT"
-        ]
+        none = f"no port from {defaults['port']} to {defaults['port']} is free for use case ship"
+        assert home().problems(SHIP) == [f"{none}; choose one by LIFEBOAT_PORT"]
 
 
 def test_a_file_of_ports_that_is_none_is_named(home: Home, tmp_path: Path) -> None:
@@ -166,7 +164,7 @@ def test_where_a_server_is_going_to_be_is_known_before_it_has_ports(home: Home, 
     settings = {"detector_python": NO_DETECTOR, "host": "0.0.0.0"}  # noqa: S104  # how others may listen
     assert home(**settings).server_url("ship") == f"http://127.0.0.1:{defaults['port']}"
     assert home(**settings, port=9300).server_url("ship") == "http://127.0.0.1:9300"
-    assert home().detector_url == f"http://127.0.0.1:{defaults['detector_port']}/"
+    assert home().detector_url == f"http://127.0.0.1:{defaults['detector_port']}"
 
 
 @pytest.mark.parametrize(
