@@ -24,15 +24,18 @@ run: setup ## prepare, train, judge, register and serve the Titanic model
 
 .PHONY: status
 status: setup ## say what serves
-	@$(BIN)/lifeboat status
+	@$(BIN)/lifeboat status $(ARGS)
 
 .PHONY: stop
 stop: setup ## end the model server
-	@$(BIN)/lifeboat stop
+	@$(BIN)/lifeboat stop $(ARGS)
+
+# That of the settings, as a variable: it may hold a password, which a command line would show to everybody.
+REGISTRY_URI = $(or $(LIFEBOAT_TRACKING_URI),sqlite:///$(abspath $(or $(LIFEBOAT_HOME),.lifeboat))/mlflow.db)
 
 .PHONY: mlflow-ui
-mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000
-	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.lifeboat/mlflow.db
+mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000 (ARGS=--port=5001 on another port)
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_BACKEND_STORE_URI='$(REGISTRY_URI)' $(BIN)/mlflow ui $(ARGS)
 
 .PHONY: notebook
 notebook: .venvs/notebook.stamp ## explore, train and watch in JupyterLab (after make run)

@@ -9,6 +9,7 @@ LifeboatError
 ├── RegistryError      the model registry is locked, unreachable or contradicts the request
 ├── GateError          a verdict that is missing, failed or belongs to another bundle
 ├── DeployError        a rollout that did not finish; the old version keeps serving
+│   └── PortError      a port that another program, or another server of ours, has
 └── PipelineError      a step of a run failed
 """
 
@@ -63,6 +64,10 @@ class GateError(LifeboatError):
 
 class DeployError(LifeboatError):
     """A rollout did not finish; the version that served before keeps serving."""
+
+
+class PortError(DeployError):
+    """A port that another program, or another server of ours, has."""
 
 
 class PipelineError(LifeboatError):

@@ -116,7 +116,7 @@ def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     score = _verb(verbs, "predict", "score", "score a file of rows with the champion, in batches")
     score.add_argument("source", metavar="IN", help="a .csv or .parquet file")
     score.add_argument("target", metavar="OUT", help="a .csv or .parquet file; written whole or not at all")
-    text = "a row that breaks the schema ends it, or goes to OUT.rejected.csv (default: fail)"
+    text = "a row that breaks the schema ends it, or goes to NAME.rejected.csv beside OUT NAME.parquet (default: fail)"
     score.add_argument("--on-error", choices=("fail", "skip"), default="fail", help=text)
     score.add_argument("--bundle", help="a bundle's directory (default: the champion's)")
     _usecase(score)

@@ -16,9 +16,10 @@ from components.core.settings import Settings
 from components.core.usecase import UseCase, load_usecase
 from pipelines.cli.arguments import pipeline_arguments
 from pipelines.cli.report import gate_table, metrics_table, say_live
-from pipelines.cli.serving import check_ports, ensure_champion_serves
+from pipelines.cli.serving import ensure_champion_serves
 from pipelines.detector import ensure_detector
 from pipelines.local import Event, Result, run_pipeline
+from pipelines.ports import refuse_strangers, reserve_ports
 
 NOT_DEPLOYED = 3
 
@@ -26,16 +27,19 @@ NOT_DEPLOYED = 3
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
     console = Console(file=sys.stdout, highlight=False)
+    refuse_strangers(settings)
     usecase = load_usecase(options.usecase)
     # What would end the run at its last step should not cost a training first.
     arguments = pipeline_arguments(options, "local")
-    check_ports(usecase.name, settings)
+    notes = reserve_ports(settings, usecase.name)
     start = time.perf_counter()
     folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
     console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
+    for note in notes:
+        console.print(f"  {note}", markup=False, soft_wrap=True)
     result = run_pipeline(folder, arguments, _Steps(console, verbose=options.verbose).show)
     _report(result, usecase, settings, console)
-    page = ensure_detector(settings)
+    page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
     if page:
         console.print(f"  drift         {page}", soft_wrap=True)
     console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")

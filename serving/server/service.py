@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 from urllib.parse import quote
@@ -74,6 +75,17 @@ class Service:
         self._add_seldon()
         self._add_v2()
         self._add_information()
+
+    def send_events(self, url: str) -> None:
+        """Sends events, also those that wait, to another URL.
+
+        Raises:
+            SettingsError: the URL is none.
+        """
+        if self.events is None:
+            self.events = _events(replace(self._settings, events_url=url), self.identity, self._metrics)
+        else:
+            self.events.send_to(url)
 
     def warm(self) -> None:
         """Takes the whole path from bytes to bytes a few times: the first client does not pay for it."""

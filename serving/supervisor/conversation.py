@@ -66,11 +66,13 @@ class Conversation:
         if operation == "promote":
             # A switch that has begun is finished, whether or not the client waits for it.
             return await asyncio.shield(self._daemon.promote(self._deployment))
+        if operation == "events":
+            return self._daemon.send_events(question["url"])
         if operation == "stop":
             await asyncio.shield(self._daemon.end())
             self._daemon.stopping.set()
             return {}
-        raise ValueError(f"{operation!r} is no operation; they are status, start, promote and stop")
+        raise ValueError(f"{operation!r} is no operation; they are status, start, promote, events and stop")
 
     async def _start(self, question: dict[str, Any]) -> dict[str, Any]:
         if self._deployment.group is not None:
