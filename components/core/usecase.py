@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from components.core.bundle import OUTPUT
+from components.core.csv_dialect import PLAIN, Csv
 from components.core.errors import UseCaseError
 from components.core.gates import Gate
 from components.core.schema import Schema
@@ -136,6 +137,7 @@ class UseCase:
         slices: parts of the rows reported, and judged against the champion, by themselves.
         split, drift: see there.
         max_quarantine: share of rows that may break the schema before `preprocess` fails.
+        csv: how the CSV files of the use case are written, to train on and to score, as far as it is not recognised.
     """
 
     name: str
@@ -150,6 +152,7 @@ class UseCase:
     split: Split = Split()
     drift: Drift = Drift()
     max_quarantine: float = 0.02
+    csv: Csv = PLAIN
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
