@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from components.core.bundle import OUTPUT
+from components.core.csv_dialect import PLAIN, Csv
 from components.core.errors import UseCaseError
 from components.core.gates import Gate
 from components.core.importing import import_reference
@@ -142,6 +143,7 @@ class UseCase:
             `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
         deduplicate: drop rows that are alike in every column, of a table whose rows have no id. They are data, and
             dropping them moves the base rate; rows of one id are one row in any case.
+        csv: how the CSV files of the use case are written, to train on and to score, as far as it is not recognised.
     """
 
     name: str
@@ -158,6 +160,7 @@ class UseCase:
     max_quarantine: float = 0.02
     threshold: ThresholdRule = LIKELIER_CLASS
     deduplicate: bool = False
+    csv: Csv = PLAIN
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

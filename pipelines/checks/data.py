@@ -81,10 +81,8 @@ def _first_rows(path: Path, source: str, usecase: UseCase, report: Report) -> tu
     """At most `MOST_ROWS` of the table, and whether that is all of it."""
     batches: list[pa.RecordBatch] = []
     rows = 0
-    for batch in read_batches(
-        path,
-        name=source,
-    ):
+    assumed: list[str] = []
+    for batch in read_batches(path, name=source, csv=usecase.csv, assume=assumed.append):
         batches.append(batch)
         rows += batch.num_rows
         if rows >= MOST_ROWS:
@@ -92,7 +90,8 @@ def _first_rows(path: Path, source: str, usecase: UseCase, report: Report) -> tu
     if not rows:
         raise DataError("has a header but no rows", file=source)
     whole = rows < MOST_ROWS
-    report.facts.insert(0, f"{source}: {rows:,} rows{'' if whole else ' looked at, the first of more'}")
+    report.facts.append(f"{source}: {rows:,} rows{'' if whole else ' looked at, the first of more'}")
+    report.facts += [f"assumed: {line}" for line in assumed]
     return pa.Table.from_batches(batches), whole
 
 

@@ -192,7 +192,7 @@ def _verb(
 
 
 def _usecase(parser: argparse.ArgumentParser, default: str = "titanic") -> None:
-    parser.add_argument("--usecase", default=default, help="name, dotted module, or path of a folder (default: titanic)")
+    parser.add_argument("--usecase", default=default, help="name, dotted module, or path (default: titanic)")
 
 
 def _image(parser: argparse.ArgumentParser) -> None:

@@ -112,11 +112,12 @@ def test_a_row_with_two_broken_cells_names_both(tmp_path):
         (f"{HEADER},age\n{ROW},1\n", "columns named twice: age"),
         (
             f"{HEADER}\n{ROW}\n".encode() + b"1,1,1,1,1,\xe9a,,1\n",
-            "row 2: byte 0xe9 at position 11 of the line is not UTF-8",
+            "row 2: byte 0xe9 is not UTF-8; save the file as UTF-8 or declare its encoding",
         ),
-        (b"\xff\xfe" + f"{HEADER}\n".encode("utf-16-le"), "row 0: byte 0xff at position 1"),
+        (f"{HEADER}é\n".encode("latin-1"), "its header cannot be read: byte 0xe9 is not UTF-8"),
+        (f"{HEADER}\n{ROW}\n".encode("utf-16-le"), "holds NUL bytes"),
         ('"' + "x" * 200_000, "has no readable header"),
-        (f'{HEADER}\n22,1,3,1,1,"open,abc,1\n', "fields, the header has 8"),
+        (f'{HEADER}\n22,1,3,1,1,"open,abc,1\n', "row 1, column name: a quote that opens here is never closed"),
     ],
 )
 def test_an_unreadable_csv_is_refused(tmp_path, content, sentence):
@@ -356,13 +357,9 @@ def test_rows_that_lifeboat_stored_are_read_by_number_whatever_the_classes_are_c
         label.parse(2)
 
 
-@pytest.mark.parametrize(
-    ("name", "sentence"), [("none.csv", "no such file"), ("rows.txt", "is neither .csv nor .parquet")]
-)
-def test_a_missing_file_and_another_kind_are_refused(tmp_path, name, sentence):
-    written(tmp_path, "a\n1\n", "rows.txt")
-    with pytest.raises(DataError, match=sentence):
-        read_table(tmp_path / name)
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read_table(tmp_path / "none.csv")
 
 
 def parquet(tmp_path, **columns):

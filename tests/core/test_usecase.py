@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from components.core.errors import UseCaseError
+from components.core.importing import list_usecases
 from components.core.schema import Column, Label, Schema
-from components.core.importing import import_reference, list_usecases, own_digest, source_digest
 from components.core.usecase import Drift, Slice, UseCase, load_usecase
 
 
