@@ -1,12 +1,12 @@
 """From a fitted scikit-learn pipeline to one ONNX graph over raw columns.
 
-The graph has an input per schema column, in its name, [rows, 1] (string or float32), and one output, `probabilities`,
-float32 [rows, 2]. Standard operators only: any ONNX server can run it.
+The graph has an input per schema column, in its name, [rows, 1] (string, float32, or float64 where the column is wide),
+and one output, `probabilities`, float32 [rows, 2]. All operators are standard ones, which any ONNX server can run, but
+for the tokenizer of words.
 """
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -14,39 +14,52 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import Pipeline
 
 from components.core.bundle import OUTPUT
 from components.core.calibration import CLIP, Calibrated
-from components.core.converters import OPSETS, register_converters
+from components.core.converters import register_converters
+from components.core.graph import INSIDE, restore_names, simplify
+from components.core.nodes import OPSETS, observing, parts
 from components.core.schema import Schema
 
+__all__ = ["OPSETS", "export_onnx", "register_converters"]
+
 PRODUCER = "lifeboat"
-# Starts the name of every tensor but inputs and output, so that a column may have any name.
-INSIDE = "inside/"
+# Rows from which the precision of each step is seen.
+_SEEN = 20
+# Patterns of a word, and what says the same to RE2, whose \\w and \\b are of ASCII.
+_WORDS = {r"(?u)\b\w\w+\b": r"[\p{L}\p{N}_]{2,}", r"(?u)\b\w+\b": r"[\p{L}\p{N}_]+"}
 
 
-def export_onnx(model: Any, schema: Schema) -> bytes:
+def export_onnx(model: Any, schema: Schema, X: Any) -> bytes:
     """Converts a fitted `Pipeline(features, classifier)` and gives the serialised graph.
 
     Args:
         model: a fitted pipeline; the classifier may be `Calibrated`.
         schema: gives the inputs.
+        X: raw rows as the model takes them, a data frame; from a few of them the precision of each step is seen.
+
+    Raises:
+        ValueError, TypeError, RuntimeError, NameError, KeyError, IndexError, AttributeError: a step has no ONNX form.
+        UseCaseError: a wide column would be rounded on its way.
     """
     register_converters()
     calibrated = model[-1] if isinstance(model[-1], Calibrated) else None
-    classifier = _float_thresholds(calibrated.estimator if calibrated else model[-1])
+    classifier = calibrated.estimator if calibrated else model[-1]
     plain = Pipeline([*model.steps[:-1], ("classifier", classifier)])
-    graph = convert_sklearn(
-        plain,
-        name=PRODUCER,
-        initial_types=[(column.name, _tensor_type(column.is_number)) for column in schema.columns],
-        options={id(classifier): {"zipmap": False}},
-        target_opset=OPSETS,
-    )
-    _restore_names(graph.graph, schema)
-    _take_columns_directly(graph.graph, schema)
+    with observing(plain, X.iloc[:_SEEN]):
+        graph = convert_sklearn(
+            plain,
+            name=PRODUCER,
+            initial_types=[(column.name, _tensor_type(column.is_number)) for column in schema.columns],
+            options={id(classifier): {"zipmap": False}, **_text_options(plain)},
+            target_opset=OPSETS,
+        )
+    restore_names(graph.graph, schema)
     _keep_probabilities(graph.graph, calibrated)
+    simplify(graph, schema)
     # The version of the converter stands in the manifest; here it would change the digest twice.
     graph.producer_name, graph.producer_version, graph.doc_string = PRODUCER, "", ""
     # The converter keeps the domains in a set, whose order differs from process to process.
@@ -61,23 +74,20 @@ def _tensor_type(is_number: bool) -> Any:
     return FloatTensorType([None, 1]) if is_number else StringTensorType([None, 1])
 
 
-def _float_thresholds(classifier: Any) -> Any:
-    """Rounds the thresholds of histogram gradient boosting down to 32-bit floats, in a copy.
+def _text_options(model: Any) -> dict[int, dict[str, str]]:
+    """How vectorizers of text cut words, and the one locale that every machine has."""
+    found = (part for part in parts(model) if isinstance(part, CountVectorizer))
+    return {id(part): {"locale": "C", "tokenexp": _word(part)} for part in found}
 
-    For a float32 x, x <= t holds exactly where x <= t rounded down does. skl2onnx rounds to the nearest instead, which
-    sends x to the other side where t lies between x and its next float.
-    """
-    last = classifier[-1] if isinstance(classifier, Pipeline) else classifier
-    if not hasattr(last, "_predictors"):
-        return classifier
-    copy = deepcopy(classifier)
-    last = copy[-1] if isinstance(copy, Pipeline) else copy
-    for tree in (tree for iteration in last._predictors for tree in iteration):
-        exact = tree.nodes["num_threshold"]
-        nearest = exact.astype(np.float32)
-        down = np.where(nearest > exact, np.nextafter(nearest, np.float32(-np.inf)), nearest)
-        tree.nodes["num_threshold"] = down
-    return copy
+
+def _word(vectorizer: Any) -> str:
+    """The pattern of a word for RE2."""
+    if vectorizer.analyzer != "word":
+        return "."
+    pattern = vectorizer.token_pattern
+    if pattern not in _WORDS:
+        raise NotImplementedError(f"token_pattern={pattern!r} has no ONNX form; {', '.join(_WORDS)} have")
+    return _WORDS[pattern]
 
 
 def _keep_probabilities(graph: Any, calibrated: Calibrated | None) -> None:
@@ -91,52 +101,6 @@ def _keep_probabilities(graph: Any, calibrated: Calibrated | None) -> None:
     graph.initializer.extend(constants)
     del graph.output[:]
     graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, 2]))
-    _drop_unused(graph)
-
-
-def _restore_names(graph: Any, schema: Schema) -> None:
-    """Gives each input its column's name, of which skl2onnx made an identifier; all else makes room for it."""
-    names = {entry.name: column.name for entry, column in zip(graph.input, schema.columns, strict=True)}
-
-    def rename(name: str) -> str:
-        return names.get(name, f"{INSIDE}{name}" if name else "")
-
-    for node in graph.node:
-        node.input[:], node.output[:] = map(rename, node.input), map(rename, node.output)
-    for entry in (*graph.initializer, *graph.input, *graph.output):
-        entry.name = rename(entry.name)
-    del graph.value_info[:]
-
-
-def _take_columns_directly(graph: Any, schema: Schema) -> None:
-    """A column gathered from inputs that were put side by side is that input: the fewer nodes, the faster a row."""
-    constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
-    merged = {
-        node.output[0]: node.input
-        for node in graph.node
-        if node.op_type == "Concat" and set(node.input) <= set(schema.names)
-    }
-    direct = {
-        node.output[0]: merged[node.input[0]][int(constants[node.input[1]].item())]
-        for node in graph.node
-        if node.op_type == "Gather" and node.input[0] in merged
-    }
-    for node in graph.node:
-        node.input[:] = [direct.get(name, name) for name in node.input]
-
-
-def _drop_unused(graph: Any) -> None:
-    """Removes the nodes that the output does not need, such as those of the predicted label."""
-    needed, kept = {OUTPUT}, []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            needed |= set(node.input)
-            kept.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
-    constants = [item for item in graph.initializer if item.name in needed]
-    del graph.initializer[:]
-    graph.initializer.extend(constants)
 
 
 def _sigmoid_nodes(source: str, slope: float, intercept: float) -> tuple[list[Any], list[Any]]:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from components.core.bundle import OUTPUT
-from components.core.errors import BundleError, DataError
+from components.core.errors import BundleError, DataError, first_line
 from components.core.schema import Column, Schema
+from components.core.tensors import tensor_type
 
 # Rows that one call of the session takes: enough to hide the call's overhead, few enough to bound memory.
 CHUNK = 16_384
@@ -36,7 +37,7 @@ _UNRUNNABLE = (*_UNLOADABLE, ValueError)
 
 
 def feeds(schema: Schema, table: pa.Table) -> dict[str, NDArray[Any]]:
-    """The graph's inputs: one [n, 1] tensor a column, float32 (NaN for null) or object of str ("" for null).
+    """The graph's inputs: one [n, 1] tensor a column, of `tensor_type`, with NaN or "" for null.
 
     Columns of the table that the schema does not name are left out.
 
@@ -62,7 +63,7 @@ def _tensor(column: Column, values: pa.ChunkedArray) -> NDArray[Any]:
     if not accepts(column, values.type):
         wanted = "numbers" if column.is_number else "text"
         raise DataError(f"holds {values.type}, the model takes {wanted}", column=column.name)
-    dtype = pa.float32() if column.is_number else pa.large_string()
+    dtype = pa.from_numpy_dtype(tensor_type(column)) if column.is_number else pa.large_string()
     # safe=False: a float64 is rounded to the nearest float32, which is what the model was trained on.
     filled = pc.fill_null(pc.cast(values, dtype, safe=False), column.null)
     tensor: NDArray[Any] = filled.to_numpy().reshape(-1, 1)
@@ -85,11 +86,12 @@ class Scorer:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 3
+        # Its errors are raised; on stderr they would stand a second time.
+        options.log_severity_level = 4
         try:
             self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except _UNLOADABLE as error:
-            raise BundleError(f"the model cannot be loaded: {error}") from error
+            raise BundleError(f"the model cannot be loaded: {first_line(error)}") from error
         self.schema = schema
         self._check_names()
 
@@ -116,7 +118,7 @@ class Scorer:
         try:
             answer: NDArray[np.float32] = self.session.run([OUTPUT], used)[0]
         except _UNRUNNABLE as error:
-            raise BundleError(f"the model fails on {rows} rows: {error}") from error
+            raise BundleError(f"the model fails on {rows} rows: {first_line(error)}") from error
         if answer.shape != (rows, 2):
             raise BundleError(f"the model answers {rows} rows with the shape {answer.shape}, not ({rows}, 2)")
         if not np.isfinite(answer).all():

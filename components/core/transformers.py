@@ -141,6 +141,22 @@ class CategoryFlags(_Stateless):
         return np.asarray(texts == np.asarray(self.categories, dtype=object), dtype=np.float32)
 
 
+class Shift(_Stateless):
+    """Numbers less an origin, subtracted as float64, as float32. [n, k] to float32 [n, k].
+
+    Whole numbers beyond 2^24, such as identifiers or times in seconds, stay exact up to 2^24 from the origin.
+
+    Args:
+        origin: what is subtracted.
+    """
+
+    def __init__(self, origin: float = 0.0) -> None:
+        self.origin = origin
+
+    def transform(self, X: Any) -> Floats:
+        return np.asarray(np.asarray(X, dtype=np.float64) - self.origin, dtype=np.float32)
+
+
 class Floats32(_Stateless):
     """Numbers as they are, as float32. [n, k] to float32 [n, k]."""
 

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import ParameterGrid
-from sklearn.pipeline import Pipeline
 
 from components.core.calibration import apply_sigmoid, fit_sigmoid
 from components.core.errors import DataError, UseCaseError, first_line
-from components.core.export import export_onnx
 from components.core.split import assign_folds, positions
 from components.core.usecase import UseCase
+from components.train.features import empty_selections, make_features
+from components.train.preflight import REFUSALS, examine, seeded
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
 MOST_ROWS = 20_000
@@ -52,12 +52,17 @@ class Search:
 
     Args:
         rows: which of the training rows it was made on, ascending, [n].
+        labels, fold: of these rows, [n].
+        left_out: candidates that cannot be used, with the reason.
     """
 
     trials: list[Trial]
     calibration: tuple[float, float] | None
     calibrated_log_loss: float
     rows: NDArray[np.int64]
+    labels: NDArray[np.int8]
+    fold: NDArray[np.int64]
+    left_out: dict[str, str]
 
     @property
     def best(self) -> Trial:
@@ -69,12 +74,23 @@ class Search:
         plain = self.best.out_of_fold
         return apply_sigmoid(plain, *self.calibration) if self.calibration else plain.astype(np.float32)
 
+    def without_best(self, problem: str) -> Search:
+        """The search as it were had the best candidate been left out.
+
+        Raises:
+            UseCaseError: there is no other.
+        """
+        left_out = {**self.left_out, self.best.candidate: problem}
+        others = [trial for trial in self.trials if trial.candidate not in left_out]
+        if not others:
+            raise _none_left(left_out)
+        return _found(others, self.labels, self.fold, self.rows, left_out)
+
 
 @dataclass(frozen=True)
 class Fold:
-    """Features and labels of one fold, made once for all trials; with what makes those features, fitted."""
+    """Features and labels of one fold, made once for all trials."""
 
-    features: Any
     seen: NDArray[np.float32]
     seen_labels: NDArray[np.int8]
     unseen: NDArray[np.float32]
@@ -84,7 +100,7 @@ class Fold:
 def search(
     usecase: UseCase, X: Any, y: NDArray[np.int8], groups: list[str], *, seed: int, say: Callable[[str], None]
 ) -> Search:
-    """Tries every candidate and parameter set; the lowest mean log loss over the folds wins.
+    """Tries every candidate that can be used, with each parameter set; the lowest mean log loss over the folds wins.
 
     Args:
         usecase: candidates, features and split.
@@ -95,39 +111,51 @@ def search(
         say: told of each trial.
 
     Raises:
-        UseCaseError: a candidate or the features cannot be trained, or not be exported.
+        UseCaseError: no candidate can be trained and exported, or one fails on the way.
         DataError: too few groups for so many folds.
     """
+    left_out = _leave_out(usecase, X, y, seed, say)
     sample = _sample(groups, usecase.split.salt)
     X, y, groups = X.iloc[sample], y[sample], [groups[row] for row in sample]
     fold = assign_folds(groups, y, folds=usecase.split.folds, salt=usecase.split.salt)
     _refuse_one_sided(y, fold, usecase.split.folds)
     folds = [_make_fold(usecase, X, y, fold == number) for number in range(usecase.split.folds)]
-    plans = list(_plans(usecase))
+    plans = [plan for plan in _plans(usecase) if plan[0] not in left_out]
     trials: list[Trial] = []
     for number, (name, estimator, parameters) in enumerate(plans, start=1):
         start = time.perf_counter()
         with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
-            trial, model = _try(name, seeded(clone(estimator).set_params(**parameters), seed), parameters, folds, y)
-        if name not in {earlier.candidate for earlier in trials}:
-            # Told before the search has taken its time, and not only in that run in which this candidate is the best.
-            with _blaming(f"candidate {name!r} or the features cannot become an ONNX graph"):
-                export_onnx(Pipeline([("features", folds[-1].features), ("classifier", model)]), usecase.schema)
+            trial = _try(name, seeded(clone(estimator).set_params(**parameters), seed), parameters, folds, y)
         trials.append(trial)
         shown = ", ".join(f"{key.rpartition('__')[2]}={value}" for key, value in parameters.items())
         say(
             f"trial {number}/{len(plans)}: {name} ({shown}): log loss {trial.log_loss:.4f} ± {trial.log_loss_std:.4f}, "
             f"ROC AUC {trial.roc_auc:.4f}, {time.perf_counter() - start:.1f} s"
         )
-    trials.sort(key=lambda trial: trial.log_loss)
-    calibration, calibrated = _calibrate(trials[0], y, fold)
-    return Search(trials, calibration, calibrated, sample)
+    return _found(trials, y, fold, sample, left_out)
 
 
-def seeded(estimator: Any, seed: int) -> Any:
-    """Sets every `random_state` inside an estimator."""
-    names = [name for name in estimator.get_params() if name.rpartition("__")[2] == "random_state"]
-    return estimator.set_params(**dict.fromkeys(names, seed))
+def _leave_out(usecase: UseCase, X: Any, y: NDArray[np.int8], seed: int, say: Callable[[str], None]) -> dict[str, str]:
+    """The candidates that cannot be used, told before the search has taken its time."""
+    left_out = {finding.candidate: finding.problem for finding in examine(usecase, X, y, seed=seed)}
+    for name, problem in left_out.items():
+        say(f"left out: candidate {name!r}: {problem}")
+    if len(left_out) == len(usecase.candidates):
+        raise _none_left(left_out)
+    for sentence in empty_selections(make_features(usecase, X), X):
+        say(f"warning: {sentence}")
+    return left_out
+
+
+def _none_left(left_out: dict[str, str]) -> UseCaseError:
+    return UseCaseError("; ".join(f"candidate {name!r}: {problem}" for name, problem in left_out.items()))
+
+
+def _found(
+    trials: list[Trial], y: NDArray[np.int8], fold: NDArray[np.int64], rows: NDArray[np.int64], left_out: dict[str, str]
+) -> Search:
+    ranked = sorted(trials, key=lambda trial: trial.log_loss)
+    return Search(ranked, *_calibrate(ranked[0], y, fold), rows, y, fold, left_out)
 
 
 def _plans(usecase: UseCase) -> Iterator[tuple[str, Any, dict[str, Any]]]:
@@ -143,7 +171,7 @@ def _blaming(place: str) -> Iterator[None]:
     """What scikit-learn or skl2onnx refuses is the use case's to mend."""
     try:
         yield
-    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+    except REFUSALS as error:
         raise UseCaseError(f"{place}: {first_line(error)}") from error
 
 
@@ -164,15 +192,12 @@ def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:
 
 def _make_fold(usecase: UseCase, X: Any, y: NDArray[np.int8], held: NDArray[np.bool_]) -> Fold:
     with _blaming("the features cannot be made"):
-        features = usecase.features()
+        features = make_features(usecase, X)
         seen = features.fit_transform(X[~held], y[~held])
-        return Fold(features, seen, y[~held], features.transform(X[held]), np.flatnonzero(held))
+        return Fold(seen, y[~held], features.transform(X[held]), np.flatnonzero(held))
 
 
-def _try(
-    name: str, estimator: Any, parameters: dict[str, Any], folds: list[Fold], y: NDArray[np.int8]
-) -> tuple[Trial, Any]:
-    """With the model of the last fold."""
+def _try(name: str, estimator: Any, parameters: dict[str, Any], folds: list[Fold], y: NDArray[np.int8]) -> Trial:
     probability = np.empty(len(y))
     losses, areas = [], []
     for fold in folds:
@@ -181,7 +206,7 @@ def _try(
         losses.append(log_loss(y[fold.rows], probability[fold.rows], labels=[0, 1]))
         areas.append(roc_auc_score(y[fold.rows], probability[fold.rows]))
     means = float(np.mean(losses)), float(np.std(losses)), float(np.mean(areas))
-    return Trial(name, parameters, *means, probability), model
+    return Trial(name, parameters, *means, probability)
 
 
 def _calibrate(trial: Trial, y: NDArray[np.int8], fold: NDArray[np.int64]) -> tuple[tuple[float, float] | None, float]:

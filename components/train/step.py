@@ -23,18 +23,18 @@ from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundl
 from components.core.calibration import Calibrated
 from components.core.column import json_value
 from components.core.decision import Decision
-from components.core.errors import BundleError
-from components.core.export import export_onnx
+from components.core.errors import BundleError, UseCaseError
 from components.core.schema import Schema
 from components.core.scoring import Scorer
 from components.core.split import group_names
 from components.core.usecase import UseCase
 from components.preprocess.step import Summary, read_summary
+from components.train.features import make_features
+from components.train.parity import data_frame
+from components.train.preflight import check_export, seeded
 from components.train.reference import make_reference
-from components.train.search import Search, search, seeded
+from components.train.search import Search, search
 
-# Float32 sums differ from float64 sums by about 1e-6; a row on the wrong side of a threshold by far more.
-PARITY = 1e-5
 GOLDEN_ROWS = 20
 # Threads of a fit wait for each other many times. On fewer rows than this they gain nothing, and where another process
 # wants one of their cores each wait lasts until that gives way: 5 times as long for 5,000 rows.
@@ -72,19 +72,14 @@ def train(
 
     Raises:
         DataError: rows was not written by `preprocess`.
-        BundleError: the exported graph does not give what the pipeline gives.
+        UseCaseError: no candidate's graph gives what its pipeline gives.
     """
     summary = read_summary(rows)
     table = pq.read_table(rows)
     X, y, groups = _matrix(table, usecase.schema)
     with threadpool_limits(1 if len(y) < ROWS_FOR_THREADS else None, "openmp"):
         found = search(usecase, X, y, groups, seed=seed, say=say)
-        say(f"best: {found.best.candidate}; calibration {'helps' if found.calibration else 'does not help'}")
-        model = _fit(usecase, found, X, y, seed)
-    graph = export_onnx(model, usecase.schema)
-    scorer = Scorer(graph, usecase.schema)
-    worst = _check_parity(model, scorer, X, table)
-    say(f"ONNX graph of {len(graph):,} bytes differs from scikit-learn by at most {worst:.1e} over {len(y):,} rows")
+        found, model, graph, scorer = _fit_best(usecase, found, X, y, seed, say)
     decision = usecase.threshold.choose(y[found.rows], found.scores)
     say(f"class {usecase.schema.label.classes[1]} above {decision.threshold:.3f}: {decision.rule}")
     reference = make_reference(table, groups, found, usecase, say)
@@ -98,33 +93,45 @@ def train(
     return Trained(digest, model, found)
 
 
-def data_frame(table: pa.Table, schema: Schema) -> Any:
-    """The raw inputs as the features take them: float32 columns and columns of Python strings."""
-    frame = table.select(list(schema.names)).to_pandas()
-    return frame.astype({column.name: np.float32 if column.is_number else object for column in schema.columns})
-
-
 def _matrix(table: pa.Table, schema: Schema) -> tuple[Any, NDArray[np.int8], list[str]]:
     return data_frame(table, schema), table.column(schema.label.name).to_numpy(), group_names(table, schema)
+
+
+def _fit_best(
+    usecase: UseCase,
+    found: Search,
+    X: Any,
+    y: NDArray[np.int8],
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[Search, Pipeline, bytes, Scorer]:
+    """Fits and exports the best candidate; where its graph answers otherwise, the next best.
+
+    Raises:
+        UseCaseError: none is left.
+    """
+    while True:
+        say(f"best: {found.best.candidate}; calibration {'helps' if found.calibration else 'does not help'}")
+        model = _fit(usecase, found, X, y, seed)
+        try:
+            graph, scorer, worst = check_export(model, usecase.schema, X)
+        except UseCaseError as error:
+            say(f"left out: candidate {found.best.candidate!r}: {error}")
+            found = found.without_best(str(error))
+            continue
+        say(f"ONNX graph of {len(graph):,} bytes differs from scikit-learn by at most {worst:.1e} over {len(y):,} rows")
+        for name, problem in found.left_out.items():
+            say(f"not among the candidates: {name}: {problem}")
+        return found, model, graph, scorer
 
 
 def _fit(usecase: UseCase, found: Search, X: Any, y: NDArray[np.int8], seed: int) -> Pipeline:
     candidate = next(item for item in usecase.candidates if item.name == found.best.candidate)
     estimator = seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
-    features = usecase.features()
+    features = make_features(usecase, X)
     estimator.fit(features.fit_transform(X, y), y)
     classifier = Calibrated(estimator, *found.calibration) if found.calibration else estimator
     return Pipeline([("features", features), ("classifier", classifier)])
-
-
-def _check_parity(model: Pipeline, scorer: Scorer, X: Any, table: pa.Table) -> float:
-    expected = model.predict_proba(X)
-    worst = float(np.abs(scorer.probabilities(table) - expected).max())
-    if not worst <= PARITY:
-        raise BundleError(
-            f"the ONNX graph differs from the scikit-learn pipeline by {worst:.2g}, at most {PARITY:g} may"
-        )
-    return worst
 
 
 def _parquet(table: pa.Table) -> bytes:
@@ -176,6 +183,7 @@ def _manifest(
         "training": {
             "candidate": found.best.candidate,
             "parameters": found.best.parameters,
+            "left_out": found.left_out,
             "calibration": found.calibration,
             "cross_validation": {
                 "rows": len(found.rows),

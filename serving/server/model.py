@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from components.core.bundle import OUTPUT, Bundle, open_bundle
 from components.core.errors import BundleError, first_line
 from components.core.schema import Schema
+from components.core.tensors import ONNX_TYPES, tensor_type
 
 GOLDEN_TOLERANCE = 1e-4
 WARM_ROWS = (1, 2, 64)
@@ -36,9 +37,7 @@ class Model:
         ort.disable_telemetry_events()
         self._session = _session(bundle.model)
         _check_graph(self._session, bundle.schema)
-        self._kinds = tuple(
-            (column.name, np.float32 if column.is_number else np.object_) for column in bundle.schema.columns
-        )
+        self._kinds = tuple((column.name, tensor_type(column)) for column in bundle.schema.columns)
 
     def predict(self, columns: Sequence[list[Any]]) -> Probabilities:
         """Scores rows.
@@ -105,7 +104,7 @@ def _session(content: bytes) -> ort.InferenceSession:
 
 
 def _check_graph(session: ort.InferenceSession, schema: Schema) -> None:
-    expected = {column.name: "tensor(float)" if column.is_number else "tensor(string)" for column in schema.columns}
+    expected = {column.name: ONNX_TYPES[tensor_type(column)] for column in schema.columns}
     inputs = {entry.name: entry.type for entry in session.get_inputs()}
     if inputs != expected:
         raise BundleError(f"model.onnx takes {inputs}, the schema gives {expected}")

@@ -23,7 +23,7 @@ from components.core.scoring import Scorer
 from components.core.table import check_table
 from components.core.transformers import Floats32, RowSum
 from components.core.usecase import load_usecase
-from components.train.step import data_frame
+from components.train.parity import data_frame
 
 USECASE = load_usecase("titanic")
 SCHEMA = USECASE.schema
@@ -41,6 +41,12 @@ def passengers():
 
 
 @cache
+def frame():
+    """All passengers as the features take them."""
+    return data_frame(passengers()[0], SCHEMA)
+
+
+@cache
 def fitted(name, calibrated):
     """A pipeline on the labelled passengers and the graph made of it."""
     table, y = passengers()
@@ -50,7 +56,7 @@ def fitted(name, calibrated):
     model = Pipeline([("features", USECASE.features()), ("classifier", estimator)]).fit(X, y)
     if calibrated:
         model = Pipeline([("features", model[0]), ("classifier", Calibrated(model[1], 0.7, -0.2))])
-    return model, Scorer(export_onnx(model, SCHEMA), SCHEMA)
+    return model, Scorer(export_onnx(model, SCHEMA, frame()), SCHEMA)
 
 
 def difference(model, scorer, table):
@@ -113,7 +119,7 @@ def test_neighbouring_floats_stay_on_their_sides_of_a_threshold(classifier, star
     table = pa.table({"a": x})
     model = Pipeline([("f", Floats32()), ("c", clone(classifier))]).fit(data_frame(table, schema), y)
     before = model.predict_proba(data_frame(table, schema))
-    assert difference(model, Scorer(export_onnx(model, schema), schema), table) < PARITY
+    assert difference(model, Scorer(export_onnx(model, schema, data_frame(table, schema)), schema), table) < PARITY
     assert np.array_equal(model.predict_proba(data_frame(table, schema)), before)
 
 
@@ -135,14 +141,14 @@ def test_a_column_may_have_any_name(calibrated):
     model = Pipeline([("f", features), ("c", LogisticRegression())]).fit(frame, np.arange(60) % 2)
     if calibrated:
         model = Pipeline([("f", model[0]), ("c", Calibrated(model[1], 1.5, 0.5))])
-    graph = export_onnx(model, schema)
+    graph = export_onnx(model, schema, frame)
     assert tuple(entry.name for entry in onnx.load_from_string(graph).graph.input) == NAMES
     assert difference(model, Scorer(graph, schema), pa.table(dict(zip(NAMES, X.T, strict=True)))) < PARITY
 
 
 def test_the_graph_has_raw_inputs_one_output_and_no_label():
     model, _ = fitted("gradient boosting", True)
-    graph = onnx.load_from_string(export_onnx(model, SCHEMA))
+    graph = onnx.load_from_string(export_onnx(model, SCHEMA, frame()))
     kinds = {entry.name: entry.type.tensor_type.elem_type for entry in graph.graph.input}
     assert kinds == {c.name: onnx.TensorProto.FLOAT if c.is_number else onnx.TensorProto.STRING for c in SCHEMA.columns}
     assert [entry.name for entry in graph.graph.output] == ["probabilities"]
@@ -154,4 +160,4 @@ def test_the_graph_has_raw_inputs_one_output_and_no_label():
 
 def test_the_same_model_gives_the_same_bytes():
     model, _ = fitted("logistic regression", True)
-    assert export_onnx(model, SCHEMA) == export_onnx(model, SCHEMA)
+    assert export_onnx(model, SCHEMA, frame()) == export_onnx(model, SCHEMA, frame())

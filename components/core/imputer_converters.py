@@ -1,0 +1,121 @@
+"""ONNX forms of scikit-learn's imputers, of strings and of numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.core.nodes import Nodes
+
+
+def simple_imputer(nodes: Nodes) -> None:
+    """The statistic where a value is missing; then flags of what was missing if asked."""
+    model = nodes.model
+    missing, x = missing_mask(nodes, model.missing_values), nodes.source if nodes.is_text else nodes.numbers()
+    statistics = model.statistics_
+    kept = np.arange(len(statistics))
+    if not model.keep_empty_features:
+        kept = np.flatnonzero([item == item and item is not None for item in statistics])
+    chosen = missing
+    if len(kept) < len(statistics):
+        x, chosen = nodes.columns(kept, x), nodes.columns(kept, missing)
+    filled = nodes.add("Where", chosen, _fill(nodes, statistics[kept]), x)
+    if nodes.is_text:
+        nodes.add("Identity", filled, output=nodes.result)
+        return
+    if model.indicator_ is not None:
+        flags = nodes.cast(nodes.columns(model.indicator_.features_, missing), nodes.dtype)
+        filled = nodes.join([filled, flags])
+    nodes.finish(filled)
+
+
+def _fill(nodes: Nodes, statistics: NDArray[Any]) -> str:
+    """What stands for a missing value of each column, [1, k]."""
+    if nodes.is_text:
+        return nodes.constant(np.array([[str(item) for item in statistics]], dtype=object))
+    return nodes.number(statistics.astype(nodes.model._fill_dtype)[None, :])
+
+
+def missing_indicator(nodes: Nodes) -> None:
+    """1 where a value is missing, of the columns chosen at training."""
+    missing = missing_mask(nodes, nodes.model.missing_values)
+    nodes.finish(nodes.columns(nodes.model.features_, missing))
+
+
+def missing_mask(nodes: Nodes, missing_values: Any) -> str:
+    """Whether each cell is what stands for a missing value, bool [n, k]."""
+    if nodes.is_text:
+        shown = missing_values if isinstance(missing_values, str) else "\0 no text is this"
+        return nodes.add("Equal", nodes.source, nodes.constant(np.array([[shown]], dtype=object)))
+    if isinstance(missing_values, float) and np.isnan(missing_values):
+        return nodes.add("IsNaN", nodes.source)
+    if not isinstance(missing_values, int | float):
+        raise NotImplementedError(f"missing_values={missing_values!r} of a number is no number")
+    return nodes.add("Equal", nodes.numbers(), nodes.number(missing_values))
+
+
+def nearest_neighbours(nodes: Nodes) -> None:
+    """The mean of the nearest training rows that have the value, by the distance over what both rows have.
+
+    Raises:
+        NotImplementedError: neighbours are weighted by their distance, or what is missing is no NaN.
+    """
+    model = nodes.model
+    if model.weights != "uniform" or model.metric != "nan_euclidean" or model.missing_values == model.missing_values:
+        raise NotImplementedError("it has an ONNX form for weights='uniform', metric='nan_euclidean' and NaN only")
+    x, missing = nodes.numbers(), nodes.add("IsNaN", nodes.source)
+    distances = _distances(nodes, x, missing)
+    kept = np.flatnonzero(model._valid_mask)
+    columns = [_neighbours_column(nodes, column, x, missing, distances) for column in kept.tolist()]
+    if model.indicator_ is not None:
+        columns.append(nodes.cast(nodes.columns(model.indicator_.features_, missing), nodes.dtype))
+    nodes.finish(nodes.join(columns))
+
+
+def _distances(nodes: Nodes, x: str, missing: str) -> str:
+    """Squares of the distances from every training row, infinite where no column is there in both, [n, m]."""
+    known, rows = ~nodes.model._mask_fit_X, np.nan_to_num(nodes.model._fit_X.astype(np.float64))
+    here = nodes.cast(nodes.add("Not", missing), np.float64)
+    zero = nodes.constant(np.float64(0))
+    filled = nodes.add("Where", missing, zero, nodes.cast(x, np.float64))
+    place = nodes.constant(np.array([1]))
+    both = nodes.add("Mul", nodes.add("Unsqueeze", here, place), nodes.constant(known.astype(np.float64)[None]))
+    away = nodes.add("Sub", nodes.add("Unsqueeze", filled, place), nodes.constant(rows[None]))
+    squares = nodes.add("Mul", nodes.add("Mul", away, away), both)
+    axis = nodes.constant(np.array([2]))
+    total, count = (nodes.add("ReduceSum", item, axis, keepdims=0) for item in (squares, both))
+    none = nodes.add("Equal", count, zero)
+    safe = nodes.add("Max", count, nodes.constant(np.float64(1)))
+    mean = nodes.add("Div", total, safe)
+    # Rounded as scikit-learn's own: what is equally far there is so here.
+    rounded = nodes.cast(nodes.cast(mean, nodes.dtype), np.float64)
+    return nodes.add("Where", none, nodes.constant(np.float64(np.inf)), rounded)
+
+
+def _neighbours_column(nodes: Nodes, column: int, x: str, missing: str, distances: str) -> str:
+    model = nodes.model
+    donors = np.flatnonzero(~model._mask_fit_X[:, column])
+    values = model._fit_X[donors, column].astype(np.float64)
+    near, places = nodes.variable("near"), nodes.variable("places")
+    nodes.container.add_node(
+        "TopK",
+        [nodes.columns(donors, distances), nodes.constant(np.array([min(model.n_neighbors, len(donors))]))],
+        [near, places],
+        op_domain="",
+        op_version=11,
+        name=nodes.scope.get_unique_operator_name(f"{nodes.prefix}_TopK"),
+        axis=1,
+        largest=0,
+        sorted=1,
+    )
+    counted = nodes.cast(nodes.add("Not", nodes.add("IsInf", near)), np.float64)
+    axis = nodes.constant(np.array([1]))
+    taken = nodes.add("Mul", nodes.add("Gather", nodes.constant(values), places, axis=0), counted)
+    total, count = (nodes.add("ReduceSum", item, axis, keepdims=1) for item in (taken, counted))
+    mean = nodes.add("Div", total, nodes.add("Max", count, nodes.constant(np.float64(1))))
+    alone = nodes.add("Equal", count, nodes.constant(np.float64(0)))
+    found = nodes.add("Where", alone, nodes.constant(np.float64(values.mean())), mean)
+    gap = nodes.column(column, missing)
+    return nodes.add("Where", gap, nodes.cast(found, nodes.dtype), nodes.column(column, x))
