@@ -28,13 +28,13 @@ NO_DETECTOR = "none"
 # Of a port that is not chosen here: `core.ports` chooses, and the home keeps it.
 _OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
 SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_TRIGGER_")
-# What other libraries read from the environment, unless the user says otherwise: no telemetry, no code from a model
+# What other libraries read from the environment, unless the user says otherwise: no telemetry, no pickle from a model's
 # file, a registry that is down is reported within seconds, and in one sentence: MLflow logs a traceback of its own for
 # each error that it raises as well. Threads of a fit that wait for each other sleep after some microseconds instead of
 # milliseconds: a million rows take 7 % longer, but 2.5 times less where another process has one of the cores.
 LIBRARIES = {
     "GOMP_SPINCOUNT": "1000",
-    "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",

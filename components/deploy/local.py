@@ -8,8 +8,8 @@ from components.core.addresses import DETECTOR, server_of
 from components.core.bundle import Bundle, open_bundle
 from components.core.errors import LifeboatError, PortError
 from components.core.ports import HomePorts
-from components.core.registry import Version
 from components.core.settings import Settings
+from components.core.versions import Version
 from components.deploy.probe import check_golden, compare
 from components.deploy.step import undo
 from components.deploy.timeline import Say

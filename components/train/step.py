@@ -197,6 +197,7 @@ def _manifest(
                     "candidate": trial.candidate,
                     "parameters": trial.parameters,
                     "log_loss": round(trial.log_loss, 6),
+                    "roc_auc": round(trial.roc_auc, 6),
                 }
                 for trial in found.trials
             ],

@@ -39,9 +39,8 @@ def check_candidates(
 
 def _examine(usecase: UseCase, rows: pa.Table) -> dict[str, str]:
     # Imported here: scikit-learn and the converters take a second, which a check that finds its answer need not pay.
+    from components.train.parity import data_frame
     from components.train.preflight import examine
-
-    from components.train.step import data_frame
 
     y = rows.column(usecase.schema.label.name).to_numpy()
     return {one.candidate: one.problem for one in examine(usecase, data_frame(rows, usecase.schema), y)}

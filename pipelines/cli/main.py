@@ -25,6 +25,7 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat score passengers.csv scored.parquet
   lifeboat features                  what the feature store holds
   lifeboat rollback                  put the previous champion back
+  lifeboat promote 3 --because "..." ship a version that its gate refused
   lifeboat stop                      end the model server
 """
 
@@ -68,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _add_run(verbs)
     _add_serving(verbs)
+    _add_champion(verbs)
     _add_scoring(verbs)
     _add_features(verbs)
     _add_kubeflow(verbs)
@@ -98,11 +100,21 @@ def _add_serving(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     _verb(verbs, "serving", "status", "say what serves, and where the state and the registry are")
     stop = _verb(verbs, "serving", "stop", "drain and end the local model server")
     stop.add_argument("--usecase", help="only that of this use case (default: all)")
-    back = _verb(verbs, "serving", "rollback", "put the previous champion back: traffic first, then the alias")
-    _usecase(back)
-    text = "where the model is served: local or kubernetes (default: local)"
-    back.add_argument("--target", choices=("local", "kubernetes"), default="local", help=text)
-    _ports(back)
+
+
+def _add_champion(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    back = _verb(verbs, "champion", "rollback", "put an earlier champion back: traffic first, then the alias")
+    text = "number of a version that was the champion (default: the one before the present; each rollback goes further)"
+    back.add_argument("--to", metavar="VERSION", type=_version, help=text)
+    promoted = _verb(verbs, "champion", "promote", "ship a version whatever its gate said, on record with your reason")
+    promoted.add_argument("version", metavar="VERSION", type=_version, help="its number in the registry")
+    text = "why, in up to 500 characters; stands in the registry and on the model card (default: none, it is needed)"
+    promoted.add_argument("--because", metavar="TEXT", required=True, help=text)
+    for parser in (back, promoted):
+        _usecase(parser)
+        text = "where the model is served: local or kubernetes (default: local)"
+        parser.add_argument("--target", choices=("local", "kubernetes"), default="local", help=text)
+        _ports(parser)
 
 
 def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -219,6 +231,12 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no port, 1 to 65535")
     return int(text)
+
+
+def _version(text: str) -> str:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a version, such as 3")
+    return str(int(text))
 
 
 def _with_flags(settings: Settings, options: argparse.Namespace) -> Settings:

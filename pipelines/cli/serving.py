@@ -1,4 +1,4 @@
-"""`lifeboat status`, `stop` and `rollback`: what serves, and what should."""
+"""`lifeboat status` and `stop`: what serves, and what should."""
 
 from __future__ import annotations
 
@@ -43,18 +43,6 @@ def stop(options: argparse.Namespace, settings: Settings) -> int:
         ended += 1
     if not ended:
         print("nothing to stop")
-    return 0
-
-
-def rollback(options: argparse.Namespace, settings: Settings) -> int:
-    """Puts the previous champion back."""
-    from components.core.registry import Registry
-    from components.deploy import step
-    from components.deploy.targets import make_target
-
-    name = load_usecase(options.usecase).name
-    shipped = step.rollback(name, Registry(settings), make_target(options.target, settings, at_once=True))
-    print(f"{name} version {shipped.version} serves at {shipped.url}")
     return 0
 
 
