@@ -18,7 +18,7 @@ from pipelines.cli.arguments import pipeline_arguments
 from pipelines.cli.report import gate_table, metrics_table, say_live
 from pipelines.cli.serving import check_ports, ensure_champion_serves
 from pipelines.detector import ensure_detector
-from pipelines.local import Event, Result, run_pipeline
+from pipelines.local import Event, Result, local_steps, run_pipeline
 
 NOT_DEPLOYED = 3
 
@@ -26,14 +26,15 @@ NOT_DEPLOYED = 3
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
     console = Console(file=sys.stdout, highlight=False)
-    usecase = load_usecase(options.usecase)
+    start = time.perf_counter()
     # What would end the run at its last step should not cost a training first.
     arguments = pipeline_arguments(options, "local")
-    check_ports(usecase.name, settings)
-    start = time.perf_counter()
-    folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
-    result = run_pipeline(folder, arguments, _Steps(console, verbose=options.verbose).show)
+    with local_steps() as processes:
+        usecase = load_usecase(options.usecase)
+        check_ports(usecase.name, settings)
+        folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+        console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
+        result = run_pipeline(folder, arguments, _Steps(console, verbose=options.verbose).show, processes)
     _report(result, usecase, settings, console)
     page = ensure_detector(settings)
     if page:
