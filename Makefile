@@ -10,7 +10,7 @@ BIN := .venv/bin
 INTERPRETER = $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 # One cache for every environment, linked, not copied, into each.
 export UV_PYTHON_DOWNLOADS := never
-SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --python $(INTERPRETER) $(2) || \
+SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --compile-bytecode --python $(INTERPRETER) $(2) || \
 	{ echo "setup failed: the locked packages could not be installed (no network, or a full disk?); see the lines above" >&2; exit 1; }
 SOURCES := components pipelines serving tests notebooks .github/tools
 

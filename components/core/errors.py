@@ -74,6 +74,6 @@ class PipelineError(LifeboatError):
     """A step of a pipeline run failed."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of a library's message, which may run over many; the error's kind where it has none."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

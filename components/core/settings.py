@@ -138,7 +138,7 @@ class Settings(S3Settings):
 
     def resolved(self) -> Settings:
         """With paths and the commit fixed, so that it means the same in any working directory."""
-        commit = self.code_commit or _git_commit()
+        commit = self.code_commit or git_commit(Path(__file__).parent)
         store = self.store if "://" in self.store or not self.store else str(Path(self.store).resolve())
         return replace(self, home=str(self.home_path), store=store, code_commit=commit)
 
@@ -188,11 +188,11 @@ def _check(name: str, value: Any, text: str) -> None:
         raise SettingsError(f"{variable(name)} is {value}, it must be 1 or more")
 
 
-def _git_commit() -> str:
-    """The commit of this code, with '-dirty' where a tracked file differs; 'unknown' outside a checkout."""
+def git_commit(folder: Path) -> str:
+    """The commit of a folder's code, with '-dirty' where a tracked file differs; 'unknown' outside a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return answer.stdout.strip()

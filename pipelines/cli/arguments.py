@@ -9,6 +9,7 @@ from typing import Any
 from components.core.errors import SettingsError
 from components.core.gates import parse_bounds
 from components.core.moment import FORMS, parse_moment, show_moment
+from pipelines.placeholders import check_text
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +62,11 @@ def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, An
 
     Raises:
         GateError: a bound is mistyped, which should not cost a training first.
-        SettingsError: a moment, but of labelled rows that are left out.
+        SettingsError: a moment, but of labelled rows that are left out; or a text that holds a placeholder.
     """
+    texts = {"usecase": options.usecase, "data": options.data, "require": options.require, "reason": options.reason}
+    for name, text in texts.items():
+        check_text(f"--{name}", text)
     parse_bounds(options.require)
     if options.as_of and not options.labelled:
         raise SettingsError("--as-of is of the labelled rows, which --no-labelled leaves out: give one of the two")

@@ -11,14 +11,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.core.errors import LifeboatError
+from components.core.errors import LifeboatError, PipelineError
 from components.core.settings import Settings
-from components.core.usecase import UseCase, load_usecase
+from components.core.usecase import UseCase
 from pipelines.cli.arguments import pipeline_arguments
+from pipelines.cli.check import find, show_findings
+from pipelines.cli.known import remember
 from pipelines.cli.report import gate_table, metrics_table, say_live
 from pipelines.cli.serving import ensure_champion_serves
 from pipelines.detector import ensure_detector
-from pipelines.local import Event, Result, run_pipeline
+from pipelines.local import Event, Result, local_steps, run_pipeline
 from pipelines.ports import refuse_strangers, reserve_ports
 
 NOT_DEPLOYED = 3
@@ -27,17 +29,24 @@ NOT_DEPLOYED = 3
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
     console = Console(file=sys.stdout, highlight=False)
-    refuse_strangers(settings)
-    usecase = load_usecase(options.usecase)
+    start = time.perf_counter()
     # What would end the run at its last step should not cost a training first.
     arguments = pipeline_arguments(options, "local")
-    notes = reserve_ports(settings, usecase.name)
-    start = time.perf_counter()
-    folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
-    for note in notes:
-        console.print(f"  {note}", markup=False, soft_wrap=True)
-    result = run_pipeline(folder, arguments, _Steps(console, verbose=options.verbose).show)
+    refuse_strangers(settings)
+    with local_steps() as processes:
+        found = find(options, settings)
+        if found.usecase is None or found.problems:
+            show_findings(found, console)
+            raise PipelineError(f"the run was not begun: {len(found.problems)} problems, see above")
+        usecase = found.usecase
+        remember(usecase.name, options.usecase, settings)
+        notes = reserve_ports(settings, usecase.name)
+        folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+        console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
+        for note in notes:
+            console.print(f"  {note}", markup=False, soft_wrap=True)
+        show_findings(found, console)
+        result = run_pipeline(folder, arguments, _Steps(console, verbose=options.verbose).show, processes)
     _report(result, usecase, settings, console)
     page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
     if page:
