@@ -94,11 +94,8 @@ def train(
         REFERENCE: _parquet(reference),
         GOLDEN: _golden(reference.select(list(usecase.schema.names)), scorer, usecase.schema),
     }
-    digest = write_bundle(
-        bundle,
-        files,
-        _manifest(usecase, summary, found, decision, table, seed, {"code": code, "usecase": dict(source or {})}),
-    )
+    lineage = {"code": code, "usecase": dict(source or {}), "seed": seed}
+    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, decision, table, lineage))
     return Trained(digest, model, found)
 
 
@@ -172,8 +169,7 @@ def _manifest(
     found: Search,
     decision: Decision,
     table: pa.Table,
-    seed: int,
-    code: dict[str, Any],
+    lineage: dict[str, Any],
 ) -> dict[str, Any]:
     """No path, host or time of the run stands here: the same data, code and seed give the same digest."""
     return {
@@ -192,8 +188,7 @@ def _manifest(
                 "test": summary.test,
             },
             "split": summary.split,
-            **code,
-            "seed": seed,
+            **lineage,
         },
         "training": {
             "candidate": found.best.candidate,
