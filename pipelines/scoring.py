@@ -22,9 +22,10 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from components.core.bundle import Bundle
+from components.core.csv_dialect import PLAIN, Csv
 from components.core.errors import DataError, StorageError
 from components.core.files import replacing
-from components.core.reading import read_batches
+from components.core.reading import ignore, is_packed, is_parquet, read_batches
 from components.core.schema import Column, Label, Schema
 from components.core.scoring import Scorer
 from components.core.table import check_table
@@ -53,6 +54,8 @@ def score(
     *,
     on_error: Literal["fail", "skip"] = "fail",
     threads: int | None = None,
+    csv: Csv = PLAIN,
+    assume: Callable[[str], None] = ignore,
     progress: Callable[[int, int | None], None],
 ) -> ScoreSummary:
     """Writes the probability of each class and the predicted class for each row of a table.
@@ -63,11 +66,13 @@ def score(
 
     Args:
         bundle: whose ONNX graph is run.
-        source: CSV or Parquet with the schema's inputs; keys are optional, the label is ignored.
+        source: CSV or Parquet, told by its content, with the schema's inputs; keys are optional, the label is ignored.
         target: CSV or Parquet by its ending; an old file is replaced.
         on_error: what a row that breaks the schema does: "fail" ends the run; "skip" leaves it out and writes it, with
             its number and the reasons, to `rejected_path(target)`.
         threads: that check and score; by default one a core and at most `MOST_THREADS`.
+        csv: how a CSV source is written, as far as it is not recognised; see `UseCase.csv`.
+        assume: told once, in a sentence, of each thing that was recognised of it and is not the usual.
         progress: called with the rows read so far and the total, see `total_rows`; the last call has both equal.
 
     Raises:
@@ -81,7 +86,7 @@ def score(
     total = total_rows(source)
     done = skipped = 0
     with _Sink(target) as answers, _Sink(rejected_path(target)) if work.skip else nullcontext() as rejects:
-        results = _in_order(work, _pieces(source), threads or min(os.cpu_count() or 1, MOST_THREADS))
+        results = _in_order(work, _pieces(source, csv, assume), threads or min(os.cpu_count() or 1, MOST_THREADS))
         with closing(results):
             for result in results:
                 answers.write(result.answers)
@@ -104,17 +109,19 @@ def rejected_path(target: Path) -> Path:
 def total_rows(path: Path) -> int | None:
     """How many rows a file holds, for a progress bar: exact for Parquet, for CSV reckoned from its first MiB.
 
-    None where that cannot be told, an unreadable file among others: reading it will say why.
+    None where that cannot be told, of a packed or unreadable file among others: reading it will say why.
     """
     try:
-        if path.suffix == ".parquet":
+        if is_parquet(path):
             return int(pq.read_metadata(path).num_rows)
+        if is_packed(path):
+            return None
         with path.open("rb") as file:
             sample = file.read(_SAMPLE)
-        lines = sample.count(b"\n")
+        lines = sample.count(b"\n") or sample.count(b"\r")
         # The header is one of the lines; the last line may lack its end.
         return max(round(lines * path.stat().st_size / len(sample)) - 1, 1) if lines else None
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, StorageError, pa.ArrowInvalid):
         return None
 
 
@@ -128,10 +135,10 @@ def _refuse_places(source: Path, target: Path) -> None:
             raise StorageError(f"{path} would be written over the input; give the output another name")
 
 
-def _pieces(source: Path) -> Iterator[tuple[int, pa.Table]]:
+def _pieces(source: Path, csv: Csv, assume: Callable[[str], None]) -> Iterator[tuple[int, pa.Table]]:
     """The number of rows before each piece, and the piece as it was read."""
     before = 0
-    for batch in read_batches(source):
+    for batch in read_batches(source, csv=csv, assume=assume):
         for start in range(0, batch.num_rows, PIECE):
             yield before + start, pa.Table.from_batches([batch.slice(start, PIECE)])
         before += batch.num_rows
