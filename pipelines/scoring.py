@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from components.core.bundle import Bundle
 from components.core.csv_dialect import PLAIN, Csv
+from components.core.csv_writing import writable
 from components.core.errors import DataError, StorageError
 from components.core.files import replacing
 from components.core.reading import ignore, is_packed, is_parquet, read_batches
@@ -203,8 +204,8 @@ def _rejected(rows: pa.Table, problems: dict[int, list[str]], before: int) -> pa
     """The broken rows as they were read, behind their number in the file and the reasons."""
     numbers = pa.array([before + row + 1 for row in problems], pa.int64())
     reasons = pa.array(["; ".join(sentences) for sentences in problems.values()], pa.string())
-    broken = rows.take(pa.array(list(problems), pa.int64()))
-    return pa.table([numbers, reasons, *map(_plain, broken.columns)], ["row", "reason", *rows.column_names])
+    broken = writable(rows.take(pa.array(list(problems), pa.int64())))
+    return pa.table([numbers, reasons, *broken.columns], ["row", "reason", *rows.column_names])
 
 
 def _key(cells: Any, column: Column) -> Any:
