@@ -17,7 +17,7 @@ from components.core.csv_dialect import Dialect
 
 _BLANK = ord(" ")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_EMPTY_LINES = re.compile(rb"\A(?:\r\n|\r|\n)+|(?:\r\n|\r|\n){2,}")
+_LINE_ENDS = re.compile(rb"[\r\n]+")
 _REMEDY = "close it, double a quote that is part of the text, or declare Csv(quote='') where quotes are ordinary text"
 Positions = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -81,7 +81,9 @@ class QuotedText:
     def empty_lines(self) -> tuple[int, int]:
         """How many lines are empty: those that a row follows, and those behind the last row."""
         between = behind = 0
-        for match in _EMPTY_LINES.finditer(self.text, 0, self._size):
+        if self.text[:1] not in (b"\r", b"\n") and not any(pair in self.text for pair in (b"\n\n", b"\n\r", b"\r\r")):
+            return between, behind
+        for match in _LINE_ENDS.finditer(self.text, 0, self._size):
             if self._outside(match.start()):
                 lines = len(_LINE_END.findall(match[0])) - (match.start() > 0)
                 between, behind = (between, lines) if match.end() == self._size else (between + lines, 0)

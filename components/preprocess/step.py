@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,7 @@ class Summary:
         labelled_until: when the last of their truths came, which is an `as_of` that gives the same rows again; empty
             without any.
         as_of: the moment that was asked for; empty for now.
+        assumed: what was taken for granted of how the table is written, of its columns and nulls, a sentence each.
     """
 
     source: str
@@ -72,6 +73,7 @@ class Summary:
     labelled_digest: str = ""
     labelled_until: str = ""
     as_of: str = ""
+    assumed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,11 @@ def preprocess(
         raise SettingsError(f"as of {show_moment(as_of)}: no labelled rows are taken, and the table has no history")
     with local_copy(source, s3 or S3(), outputs.train.parent) as path:
         name = source if "://" in source else str(path)
-        raw = read_table(path, name=name)
+        raw, assumed = _read(path, name, usecase, say)
         digest = file_digest(path)
     checked = check_table(raw, usecase.schema, labelled=True, name=name)
-    for line in (*checked.assumed, *say_nulls(checked.nulls)):
+    more = [*checked.assumed, *say_nulls(checked.nulls)]
+    for line in more:
         say(f"assumed: {line}")
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
     feedback = read_feedback(labelled, usecase, say, as_of=as_of)
@@ -147,12 +150,24 @@ def preprocess(
         labelled_digest=feedback.digest,
         labelled_until=feedback.until,
         as_of=show_moment(as_of) if as_of else "",
+        assumed=[*assumed, *more],
     )
     _write_parts(parts, summary, outputs, render_profile(parts.rows, usecase, asdict(summary)))
     if summary.labelled:
         say(f"{summary.replaced:,} rows replaced by newer ones of the same id, {summary.withheld:,} withheld")
     say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {summary.duplicates:,} duplicates dropped")
     return summary
+
+
+def _read(path: Path, name: str, usecase: UseCase, say: Callable[[str], None]) -> tuple[pa.Table, list[str]]:
+    """The table as it is written, and what was recognised of how it is written."""
+    assumed: list[str] = []
+
+    def assume(sentence: str) -> None:
+        assumed.append(sentence)
+        say(f"assumed: {sentence}")
+
+    return read_table(path, name=name, csv=usecase.csv, assume=assume), assumed
 
 
 def _joint_digest(digest: str, feedback: Feedback) -> str:

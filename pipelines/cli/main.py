@@ -126,7 +126,7 @@ def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     predict.add_argument("--url", help="of a model server elsewhere (default: the local one)")
     _usecase(predict)
     score = _verb(verbs, "predict", "score", "score a file of rows with the champion, in batches")
-    score.add_argument("source", metavar="IN", help="a .csv or .parquet file")
+    score.add_argument("source", metavar="IN", help="a CSV or Parquet file")
     score.add_argument("target", metavar="OUT", help="a .csv or .parquet file; written whole or not at all")
     text = "a row that breaks the schema ends it, or goes to NAME.rejected.csv beside OUT NAME.parquet (default: fail)"
     score.add_argument("--on-error", choices=("fail", "skip"), default="fail", help=text)

@@ -2,11 +2,13 @@ import csv
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.core.csv_dialect import Csv
 from components.core.errors import DataError, StorageError
 from components.core.schema import Column
 from components.core.split import positions
@@ -256,6 +258,39 @@ def test_parquet_with_odd_types_reaches_the_quarantine(tmp_path):
     with pytest.raises(DataError, match="column note: all values are missing"):
         preprocess(make_usecase(), str(tmp_path / "rows.parquet"), out, say=quiet)
     assert [(row["row"], row["sex"], row["note"]) for row in quarantined(out)] == [("60", "x", "n")]
+
+
+def test_what_was_assumed_of_the_table_is_said_and_kept(tmp_path):
+    text = Path(write(tmp_path / "comma.csv", rows())).read_text().replace(",", ";")
+    (tmp_path / "rows.csv").write_text(text)
+    said = []
+    out = outputs(tmp_path / "out")
+    summary = preprocess(make_usecase(), str(tmp_path / "rows.csv"), out, say=said.append)
+    assert summary.assumed == ["fields are separated by ';'"]
+    assert said[0] == "assumed: fields are separated by ';'"
+    assert read_summary(out.train) == read_summary(out.test) == summary
+    assert "fields are separated by &#39;;&#39;" in out.profile.read_text()
+
+
+def test_a_dialect_that_the_use_case_declares_is_read_and_nothing_is_assumed(tmp_path):
+    table = [row | {"note": "Łódź"} for row in rows()]
+    text = Path(write(tmp_path / "plain.csv", table)).read_text(encoding="utf-8").replace(",", ":")
+    (tmp_path / "rows.csv").write_bytes(text.encode("cp1250"))
+    out = outputs(tmp_path / "out")
+    usecase = make_usecase(csv=Csv(delimiter=":", encoding="cp1250"))
+    summary = preprocess(usecase, str(tmp_path / "rows.csv"), out, say=quiet)
+    assert summary.assumed == []
+    assert set(pq.read_table(out.train)["note"].to_pylist()) == {"Łódź"}
+    assert "Assumed" not in out.profile.read_text()
+
+
+def test_a_summary_of_before_assumptions_were_kept_is_read(tmp_path):
+    _, out = run(tmp_path, rows())
+    document = json.loads(pq.read_schema(out.train).metadata[METADATA])
+    del document["assumed"]
+    table = pq.read_table(out.train).replace_schema_metadata({METADATA: json.dumps(document)})
+    pq.write_table(table, tmp_path / "old.parquet")
+    assert read_summary(tmp_path / "old.parquet").assumed == []
 
 
 @pytest.mark.parametrize("metadata", [None, {METADATA: b"{}"}, {METADATA: b"nonsense"}, {METADATA: b"[]"}])
