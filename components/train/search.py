@@ -16,6 +16,7 @@ from sklearn.model_selection import ParameterGrid
 
 from components.core.calibration import apply_sigmoid, fit_sigmoid
 from components.core.errors import DataError, UseCaseError, first_line
+from components.core.progress import LEFT_OUT
 from components.core.split import assign_folds, positions
 from components.core.usecase import UseCase
 from components.train.features import empty_selections, make_features
@@ -139,7 +140,7 @@ def _leave_out(usecase: UseCase, X: Any, y: NDArray[np.int8], seed: int, say: Ca
     """The candidates that cannot be used, told before the search has taken its time."""
     left_out = {finding.candidate: finding.problem for finding in examine(usecase, X, y, seed=seed)}
     for name, problem in left_out.items():
-        say(f"left out: candidate {name!r}: {problem}")
+        say(f"{LEFT_OUT}candidate {name!r}: {problem}")
     if len(left_out) == len(usecase.candidates):
         raise _none_left(left_out)
     for sentence in empty_selections(make_features(usecase, X), X):
