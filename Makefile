@@ -46,6 +46,10 @@ test: setup-dev ## run the tests
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 	@$(MAKE) --no-print-directory test-drift
 
+.PHONY: sweep
+sweep: setup-dev ## train, export and probe every estimator of scikit-learn's list, against docs/estimators.md
+	@SWEEP=1 $(BIN)/python -m pytest tests/core/test_export_sweep.py $(ARGS)
+
 .PHONY: test-drift
 test-drift: setup-dev ## run those tests that need Alibi Detect (make test does as well)
 	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal tests/drift_judge $(ARGS)

@@ -10,9 +10,22 @@ from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._registration import get_converter, register_converter
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
-from sklearn import cluster, discriminant_analysis, dummy, ensemble, feature_selection, impute, preprocessing, tree
+from sklearn import (
+    cluster,
+    decomposition,
+    discriminant_analysis,
+    dummy,
+    ensemble,
+    feature_selection,
+    impute,
+    kernel_approximation,
+    neural_network,
+    preprocessing,
+    random_projection,
+    semi_supervised,
+    tree,
+)
 from sklearn.model_selection import FixedThresholdClassifier
-from sklearn.semi_supervised import SelfTrainingClassifier
 
 from components.core import encoder_converters as encoders
 from components.core import function_converters as functions
@@ -20,6 +33,7 @@ from components.core import imputer_converters as imputers
 from components.core import model_converters as models
 from components.core import numeric_converters as numeric
 from components.core import own_converters as own
+from components.core import projection_converters as projections
 from components.core.nodes import Nodes, observed_width
 from components.core.transformers import (
     CategoryFlags,
@@ -62,14 +76,26 @@ TRANSFORMERS: dict[type, Convert] = {
     preprocessing.PowerTransformer: numeric.power,
     preprocessing.QuantileTransformer: numeric.quantile,
     preprocessing.RobustScaler: numeric.robust_scaler,
+    preprocessing.SplineTransformer: projections.splines,
     preprocessing.StandardScaler: numeric.standard_scaler,
     preprocessing.TargetEncoder: encoders.target,
     impute.MissingIndicator: imputers.missing_indicator,
     impute.KNNImputer: imputers.nearest_neighbours,
     impute.SimpleImputer: imputers.simple_imputer,
-    cluster.KMeans: models.distances,
-    cluster.MiniBatchKMeans: models.distances,
-    cluster.BisectingKMeans: models.distances,
+    cluster.Birch: projections.clusters,
+    cluster.BisectingKMeans: projections.clusters,
+    cluster.FeatureAgglomeration: projections.affine,
+    cluster.KMeans: projections.clusters,
+    cluster.MiniBatchKMeans: projections.clusters,
+    decomposition.FactorAnalysis: projections.affine,
+    decomposition.FastICA: projections.affine,
+    decomposition.MiniBatchSparsePCA: projections.affine,
+    decomposition.SparsePCA: projections.affine,
+    random_projection.SparseRandomProjection: projections.affine,
+    kernel_approximation.Nystroem: projections.nystroem,
+    kernel_approximation.RBFSampler: projections.random_fourier,
+    kernel_approximation.SkewedChi2Sampler: projections.skewed_chi2,
+    neural_network.BernoulliRBM: projections.boltzmann,
     **dict.fromkeys(
         (
             feature_selection.GenericUnivariateSelect,
@@ -96,7 +122,9 @@ CLASSIFIERS: dict[type, Convert] = {
     tree.DecisionTreeClassifier: trees,
     tree.ExtraTreeClassifier: trees,
     FixedThresholdClassifier: models.inner_classifier,
-    SelfTrainingClassifier: models.inner_classifier,
+    semi_supervised.LabelPropagation: projections.propagation,
+    semi_supervised.LabelSpreading: projections.propagation,
+    semi_supervised.SelfTrainingClassifier: models.inner_classifier,
 }
 
 
@@ -129,7 +157,7 @@ def _register(transformer: type, shape: Callable[[Any], None], convert: Convert)
 def _parse_transformer(scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None) -> Any:  # noqa: ARG001
     operator = scope.declare_local_operator(f"Lifeboat{type(model).__name__}", model)
     operator.inputs = inputs
-    operator.outputs.append(scope.declare_local_variable("variable", FloatTensorType([None, None])))
+    operator.outputs.append(scope.declare_local_variable("variable", FloatTensorType([None, observed_width(model)])))
     return operator.outputs
 
 

@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 from components.core.bundle import OUTPUT
 from components.core.calibration import CLIP, Calibrated
 from components.core.converters import register_converters
+from components.core.errors import first_line
 from components.core.graph import INSIDE, restore_names, simplify
 from components.core.nodes import OPSETS, observing, parts
 from components.core.schema import Schema
@@ -66,7 +67,10 @@ def export_onnx(model: Any, schema: Schema, X: Any) -> bytes:
     domains = sorted((item.domain, item.version) for item in graph.opset_import)
     del graph.opset_import[:]
     graph.opset_import.extend(helper.make_opsetid(*item) for item in domains)
-    onnx.checker.check_model(graph, full_check=True)
+    try:
+        onnx.checker.check_model(graph, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise RuntimeError(f"the graph is not valid ONNX: {first_line(error)}") from error
     return bytes(graph.SerializeToString(deterministic=True))
 
 

@@ -29,6 +29,12 @@ _INEXACT = {
     "TfIdfVectorizer", "TreeEnsembleRegressor",
 }  # fmt: skip
 _EXACT_SUMS = 2**24
+# What decides by a threshold, and what decides between sums that may be nearly equal.
+_DECISIONS = {
+    "Ceil", "Floor", "Greater", "GreaterOrEqual", "Less", "Round", "Sign", "TreeEnsembleClassifier",
+    "TreeEnsembleRegressor",
+}  # fmt: skip
+_CLOSE_CALLS = {"ArgMax", "ArgMin", "SVMClassifier", "Scan", "TopK"}
 
 
 def simplify(model: Any, schema: Schema) -> None:
@@ -227,15 +233,16 @@ def _union(held: dict[str, set[str]], names: Iterable[str]) -> set[str]:
 
 
 def is_exact(graph: Any) -> bool:
-    """Whether everything before the trees is computed bit for bit as scikit-learn does."""
+    """Whether all that decides between two answers gets what scikit-learn computes, bit for bit."""
+    if any(node.op_type in _CLOSE_CALLS for node in graph.node):
+        return False
     constants = {item.name: item for item in graph.initializer}
     needed: set[str] = set()
     for node in reversed(graph.node):
-        if node.op_type.startswith("TreeEnsemble"):
-            needed |= set(node.input)
-        elif needed & set(node.output):
+        if needed & set(node.output) or node.op_type in _DECISIONS:
+            wanted = bool(needed & set(node.output))
             needed |= _reads(node)
-            if node.op_type in _INEXACT and not _is_exact_sum(node, constants):
+            if wanted and node.op_type in _INEXACT and not _is_exact_sum(node, constants):
                 return False
     return True
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.core.nodes import Nodes
+from components.core.projection_converters import squared_distances
 
 
 def simple_imputer(nodes: Nodes) -> None:
@@ -75,23 +76,26 @@ def nearest_neighbours(nodes: Nodes) -> None:
 
 
 def _distances(nodes: Nodes, x: str, missing: str) -> str:
-    """Squares of the distances from every training row, infinite where no column is there in both, [n, m]."""
-    known, rows = ~nodes.model._mask_fit_X, np.nan_to_num(nodes.model._fit_X.astype(np.float64))
-    here = nodes.cast(nodes.add("Not", missing), np.float64)
-    zero = nodes.constant(np.float64(0))
-    filled = nodes.add("Where", missing, zero, nodes.cast(x, np.float64))
-    place = nodes.constant(np.array([1]))
-    both = nodes.add("Mul", nodes.add("Unsqueeze", here, place), nodes.constant(known.astype(np.float64)[None]))
-    away = nodes.add("Sub", nodes.add("Unsqueeze", filled, place), nodes.constant(rows[None]))
-    squares = nodes.add("Mul", nodes.add("Mul", away, away), both)
-    axis = nodes.constant(np.array([2]))
-    total, count = (nodes.add("ReduceSum", item, axis, keepdims=0) for item in (squares, both))
-    none = nodes.add("Equal", count, zero)
-    safe = nodes.add("Max", count, nodes.constant(np.float64(1)))
-    mean = nodes.add("Div", total, safe)
-    # Rounded as scikit-learn's own: what is equally far there is so here.
-    rounded = nodes.cast(nodes.cast(mean, nodes.dtype), np.float64)
-    return nodes.add("Where", none, nodes.constant(np.float64(np.inf)), rounded)
+    """Squares of the distances from every training row, infinite where no column is there in both, [n, m].
+
+    In the precision and the order of `sklearn.metrics.pairwise.nan_euclidean_distances`, or near ties fall otherwise.
+    """
+    model = nodes.model
+    absent = model._mask_fit_X
+    rows = np.where(absent, 0, model._fit_X).astype(nodes.dtype)
+    filled = nodes.add("Where", missing, nodes.number(0), x)
+    gone = nodes.cast(missing, nodes.dtype)
+    total = nodes.cast(squared_distances(nodes, nodes.cast(filled, np.float64), rows), nodes.dtype)
+    squares = nodes.add("MatMul", nodes.add("Mul", filled, filled), nodes.number(absent.T))
+    total = nodes.add("Sub", total, squares)
+    total = nodes.add("Sub", total, nodes.add("MatMul", gone, nodes.number((rows * rows).T)))
+    total = nodes.add("Max", total, nodes.number(0))
+    here = nodes.add("Sub", nodes.number(1), gone)
+    both = nodes.add("MatMul", here, nodes.number(~absent.T))
+    mean = nodes.add("Div", total, nodes.add("Max", both, nodes.number(1)))
+    distance = nodes.add("Sqrt", nodes.add("Mul", mean, nodes.number(rows.shape[1])))
+    none = nodes.add("Equal", both, nodes.number(0))
+    return nodes.add("Where", none, nodes.number(np.inf), distance)
 
 
 def _neighbours_column(nodes: Nodes, column: int, x: str, missing: str, distances: str) -> str:
@@ -110,7 +114,8 @@ def _neighbours_column(nodes: Nodes, column: int, x: str, missing: str, distance
         largest=0,
         sorted=1,
     )
-    counted = nodes.cast(nodes.add("Not", nodes.add("IsInf", near)), np.float64)
+    far = nodes.add("IsInf", nodes.cast(near, np.float64))
+    counted = nodes.cast(nodes.add("Not", far), np.float64)
     axis = nodes.constant(np.array([1]))
     taken = nodes.add("Mul", nodes.add("Gather", nodes.constant(values), places, axis=0), counted)
     total, count = (nodes.add("ReduceSum", item, axis, keepdims=1) for item in (taken, counted))

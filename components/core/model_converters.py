@@ -28,7 +28,7 @@ def linear_discriminant(nodes: Nodes) -> None:
     model = nodes.model
     score = nodes.add("Add", _product(nodes, nodes.source, model.coef_.T), nodes.constant(np.float32(model.intercept_)))
     positive = nodes.add("Sigmoid", score)
-    _classify(nodes, nodes.join([nodes.add("Sub", nodes.constant(np.float32(1)), positive), positive]))
+    classify(nodes, nodes.join([nodes.add("Sub", nodes.constant(np.float32(1)), positive), positive]))
 
 
 def dummy(nodes: Nodes) -> None:
@@ -43,7 +43,7 @@ def dummy(nodes: Nodes) -> None:
     shares = model.predict_proba(np.zeros((1, 1)))[0]
     column = nodes.column(0)
     same = nodes.cast(nodes.add("Or", nodes.add("Equal", column, column), nodes.add("IsNaN", column)), np.float32)
-    _classify(nodes, nodes.add("Mul", same, nodes.constant(np.float32(shares).reshape(1, -1))))
+    classify(nodes, nodes.add("Mul", same, nodes.constant(np.float32(shares).reshape(1, -1))))
 
 
 def voting(nodes: Nodes) -> None:
@@ -61,12 +61,12 @@ def voting(nodes: Nodes) -> None:
         nodes.add("Mul", _inner(nodes, member), nodes.constant(np.float32(share)))
         for member, share in zip(model.estimators_, shares, strict=True)
     ]
-    _classify(nodes, nodes.add("Sum", *scaled))
+    classify(nodes, nodes.add("Sum", *scaled))
 
 
 def inner_classifier(nodes: Nodes) -> None:
     """What the fitted classifier inside answers."""
-    _classify(nodes, _inner(nodes, nodes.model.estimator_))
+    classify(nodes, _inner(nodes, nodes.model.estimator_))
 
 
 def _inner(nodes: Nodes, classifier: Any) -> str:
@@ -83,7 +83,8 @@ def _inner(nodes: Nodes, classifier: Any) -> str:
     return str(probabilities.full_name)
 
 
-def _classify(nodes: Nodes, probabilities: str) -> None:
+def classify(nodes: Nodes, probabilities: str) -> None:
+    """Makes these, float32 [n, 2], the classifier's output."""
     label, output = (item.full_name for item in nodes.operator.outputs[:2])
     nodes.add("Identity", probabilities, output=output)
     # The label is dropped later: the decision is not the graph's.
@@ -92,12 +93,3 @@ def _classify(nodes: Nodes, probabilities: str) -> None:
 
 def _product(nodes: Nodes, matrix: str, weights: Any) -> str:
     return nodes.add("MatMul", matrix, nodes.constant(np.asarray(weights, np.float32)))
-
-
-def distances(nodes: Nodes) -> None:
-    """The distance from each cluster's centre, in float64."""
-    centres = nodes.constant(nodes.model.cluster_centers_.astype(np.float64)[None, :, :])
-    rows = nodes.add("Unsqueeze", nodes.cast(nodes.source, np.float64), nodes.constant(np.array([1])))
-    away = nodes.add("Sub", rows, centres)
-    squares = nodes.add("ReduceSum", nodes.add("Mul", away, away), nodes.constant(np.array([2])), keepdims=0)
-    nodes.finish(nodes.add("Sqrt", squares))

@@ -45,7 +45,7 @@ def check_parity(model: Any, graph: bytes, schema: Schema, table: pa.Table) -> t
     """
     scorer = Scorer(graph, schema)
     rows = table.select(list(schema.names))
-    worst = _compare(model, scorer, Probes(rows, ["a training row"] * rows.num_rows))
+    worst = _compare(model, scorer, Probes(rows, ["it is a training row"] * rows.num_rows))
     # Behind a step that is not computed bit for bit a threshold has no exact place.
     exact = is_exact(onnx.load_from_string(graph).graph)
     return scorer, max(worst, _compare(model, scorer, make_probes(schema, rows, scorer, thresholds=exact)))

@@ -28,7 +28,7 @@ from components.core.scoring import Scorer
 from components.core.usecase import Candidate, UseCase
 from components.train.features import make_features
 from components.train.parity import check_parity
-from components.train.remedies import remedy, remedy_of_refusal
+from components.train.remedies import remedy, remedy_of_difference, remedy_of_refusal
 
 # Rows of each class, and rows with a null in each nullable column.
 _ROWS, _NULLS = 120, 6
@@ -183,9 +183,9 @@ def _cause(error: Exception) -> str:
 
 def _instead(model: Pipeline) -> str:
     """The remedy of the step that the table of remedies knows, else of any."""
-    for name, part in named_steps(model):
-        if remedy(type(part).__name__) != remedy(""):
-            return f"{name} may be the cause: use {remedy(type(part).__name__)}"
+    for name, part in reversed(named_steps(model)):
+        if instead := remedy_of_difference(type(part).__name__):
+            return f"{name} may be the cause: use {instead}"
     return f"use {remedy('')}"
 
 

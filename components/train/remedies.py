@@ -25,6 +25,8 @@ REMEDIES: dict[str, str] = {
     "GaussianProcessClassifier": "SVC(probability=True) or KNeighborsClassifier()",
     "HashingVectorizer": "CountVectorizer() or TfidfVectorizer()",
     "Isomap": _REDUCED,
+    "KNNImputer": "SimpleImputer(add_indicator=True)",
+    "KNeighborsTransformer": _REDUCED,
     "IterativeImputer": "SimpleImputer(add_indicator=True) or KNNImputer()",
     "KernelPCA": "PCA() or PolynomialFeatures()",
     "LabelPropagation": "KNeighborsClassifier()",
@@ -56,15 +58,19 @@ REMEDIES: dict[str, str] = {
     "RidgeClassifierCV": "LogisticRegressionCV()",
     "SkewedChi2Sampler": "PolynomialFeatures()",
     "AdditiveChi2Sampler": "PolynomialFeatures()",
+    "RadiusNeighborsTransformer": _REDUCED,
     "SparsePCA": _REDUCED,
     "SplineTransformer": "KBinsDiscretizer() or PolynomialFeatures()",
     "VotingClassifier": "VotingClassifier(voting='soft')",
 }
 ELSE = "a step that docs/estimators.md lists as working"
+# Those of the table that are refused for their arguments only.
+_EXACT = ("FunctionTransformer", "OneHotEncoder", "OrdinalEncoder", "VotingClassifier")
 # What scikit-learn says where it refuses a row that the schema allows, and what helps.
 _CAUSES = (
     ("contains NaN", "impute first, by SimpleImputer(add_indicator=True), or use HistGradientBoostingClassifier()"),
     ("unknown categories", "set handle_unknown: 'ignore' of OneHotEncoder, 'use_encoded_value' of OrdinalEncoder"),
+    ("not finite", "declare the columns' minimum and maximum in the schema, or use another estimator"),
     ("infinity", "declare the column's minimum and maximum in the schema"),
     ("Negative values", "declare the column's minimum in the schema, or scale by MinMaxScaler(clip=True) first"),
 )
@@ -73,6 +79,11 @@ _CAUSES = (
 def remedy(class_name: str) -> str:
     """What to use instead of a class of scikit-learn's."""
     return REMEDIES.get(class_name, ELSE)
+
+
+def remedy_of_difference(class_name: str) -> str | None:
+    """What to use instead of a class whose graph answers otherwise; None of one that is known to be exact."""
+    return None if class_name in _EXACT else REMEDIES.get(class_name)
 
 
 def remedy_of_refusal(message: str) -> str | None:

@@ -16,6 +16,7 @@ from sklearn.model_selection import ParameterGrid
 
 from components.core.calibration import apply_sigmoid, fit_sigmoid
 from components.core.errors import UseCaseError, first_line
+from components.core.progress import LEFT_OUT
 from components.core.split import assign_folds, positions
 from components.core.usecase import UseCase
 from components.preprocess.base import refuse_one_sided_folds
@@ -148,7 +149,7 @@ def search(
 def _leave_out(usecase: UseCase, X: Any, left_out: dict[str, str], say: Callable[[str], None]) -> dict[str, str]:
     """The candidates that cannot be used, told before the search has taken its time."""
     for name, problem in left_out.items():
-        say(f"left out: candidate {name!r}: {problem}")
+        say(f"{LEFT_OUT}candidate {name!r}: {problem}")
     if len(left_out) == len(usecase.candidates):
         raise _none_left(left_out)
     for sentence in empty_selections(make_features(usecase, X), X):

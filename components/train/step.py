@@ -24,6 +24,7 @@ from components.core.calibration import Calibrated
 from components.core.column import json_value
 from components.core.decision import Decision
 from components.core.errors import BundleError, UseCaseError
+from components.core.progress import LEFT_OUT
 from components.core.schema import Schema
 from components.core.scoring import Scorer
 from components.core.split import group_names
@@ -122,7 +123,7 @@ def _fit_best(
         try:
             graph, scorer, worst = check_export(model, usecase.schema, X)
         except UseCaseError as error:
-            say(f"left out: candidate {found.best.candidate!r}: {error}")
+            say(f"{LEFT_OUT}candidate {found.best.candidate!r}: {error}")
             found = found.without_best(str(error))
             continue
         say(f"ONNX graph of {len(graph):,} bytes differs from scikit-learn by at most {worst:.1e} over {len(y):,} rows")

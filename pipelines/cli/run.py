@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.core.errors import LifeboatError, PipelineError
+from components.core.progress import LEFT_OUT
 from components.core.settings import Settings
 from components.core.usecase import UseCase
 from pipelines.cli.arguments import pipeline_arguments
@@ -46,8 +47,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         for note in notes:
             console.print(f"  {note}", markup=False, soft_wrap=True)
         show_findings(found, console)
-        result = run_pipeline(folder, arguments, _Steps(console, verbose=options.verbose).show, processes)
-    _report(result, usecase, settings, console)
+        steps = _Steps(console, verbose=options.verbose)
+        result = run_pipeline(folder, arguments, steps.show, processes)
+    _report(result, usecase, settings, console, steps.left_out)
     page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
     if page:
         console.print(f"  drift         {page}", soft_wrap=True)
@@ -61,12 +63,16 @@ class _Steps:
     def __init__(self, console: Console, *, verbose: bool) -> None:
         self._console, self._verbose = console, verbose
         self._number = 0
+        # What training said of candidates that it could not use.
+        self.left_out: list[str] = []
 
     def show(self, event: Event) -> None:
         if event.kind == "start":
             self._number += 1
             self._console.print(f"\n[bold cyan]{self._number}. {event.step}[/bold cyan]")
         elif event.kind == "note":
+            if event.text.startswith(LEFT_OUT):
+                self.left_out.append(event.text.removeprefix(LEFT_OUT))
             self._console.print(f"   {event.text}", markup=False, soft_wrap=True)
         elif event.kind == "line":
             if self._verbose:
@@ -77,13 +83,15 @@ class _Steps:
             self._console.print(f"   [red]failed[/red] after {event.seconds:.1f} s")
 
 
-def _report(result: Result, usecase: UseCase, settings: Settings, console: Console) -> None:
+def _report(result: Result, usecase: UseCase, settings: Settings, console: Console, left_out: list[str]) -> None:
     if result.evaluation is None or result.verdict is None:
         raise LifeboatError(f"the run left no evaluation in {result.folder}")
     console.print()
     console.print(metrics_table(result.evaluation))
     console.print(gate_table(result.verdict))
     _say_outcome(result, usecase, settings, console)
+    for problem in left_out:
+        console.print(f"  left out      {problem}", markup=False, soft_wrap=True)
     console.print(f"  model card    {result.folder / 'model-card.html'}", soft_wrap=True)
     console.print(f"  data profile  {result.folder / 'data-profile.html'}", soft_wrap=True)
     console.print(f"  run log       {result.folder / 'run.log'}", soft_wrap=True)
