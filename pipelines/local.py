@@ -14,11 +14,13 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
 from components.core.errors import PipelineError
 from components.core.progress import MARK
+from pipelines.kfp_import import import_kfp
 from pipelines.steps.execution import StepCommand, StepEnd, imports_of
 from pipelines.steps.processes import StepProcesses, step_processes
 
@@ -99,7 +101,10 @@ def local_steps() -> StepProcesses:
 
     To be entered before a use case is imported or anything is computed: of this process it takes what is loaded along.
     """
-    # Imported here: kfp takes more than a second, which `lifeboat status` should not pay.
+    # Imported here: kfp takes a while, which `lifeboat status` should not pay.
+    import_kfp()
+    # First: it is built the faster the less is loaded.
+    import_module("pipelines.pipeline")
     from components.deploy.component import deploy
     from components.evaluate.component import evaluate
     from components.preprocess.component import preprocess
