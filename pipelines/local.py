@@ -26,6 +26,8 @@ from pipelines.steps.processes import StepProcesses, step_processes
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SUCCESS, FAILURE = "SUCCESS", "FAILURE"
+# MLflow imports these once a registry in a database is opened, which `evaluate` and `deploy` do.
+_STORES = ("import mlflow.store.tracking.sqlalchemy_store", "import mlflow.store.model_registry.sqlalchemy_store")
 Show = Callable[["Event"], None]
 
 
@@ -111,7 +113,7 @@ def local_steps() -> StepProcesses:
     from components.train.component import train
 
     sources = [textwrap.dedent(inspect.getsource(step.python_func)) for step in (preprocess, train, evaluate, deploy)]
-    return step_processes([imports_of(source) for source in sources])
+    return step_processes([*(imports_of(source) for source in sources), _STORES])
 
 
 def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes: StepProcesses) -> Result:
