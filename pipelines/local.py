@@ -14,16 +14,20 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
 from components.core.errors import PipelineError
 from components.core.progress import MARK
+from pipelines.kfp_import import import_kfp
 from pipelines.steps.execution import StepCommand, StepEnd, imports_of
 from pipelines.steps.processes import StepProcesses, step_processes
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SUCCESS, FAILURE = "SUCCESS", "FAILURE"
+# MLflow imports these once a registry in a database is opened, which `evaluate` and `deploy` do.
+_STORES = ("import mlflow.store.tracking.sqlalchemy_store", "import mlflow.store.model_registry.sqlalchemy_store")
 Show = Callable[["Event"], None]
 
 
@@ -99,14 +103,17 @@ def local_steps() -> StepProcesses:
 
     To be entered before a use case is imported or anything is computed: of this process it takes what is loaded along.
     """
-    # Imported here: kfp takes more than a second, which `lifeboat status` should not pay.
+    # Imported here: kfp takes a while, which `lifeboat status` should not pay.
+    import_kfp()
+    # First: it is built the faster the less is loaded.
+    import_module("pipelines.pipeline")
     from components.deploy.component import deploy
     from components.evaluate.component import evaluate
     from components.preprocess.component import preprocess
     from components.train.component import train
 
     sources = [textwrap.dedent(inspect.getsource(step.python_func)) for step in (preprocess, train, evaluate, deploy)]
-    return step_processes([imports_of(source) for source in sources])
+    return step_processes([*(imports_of(source) for source in sources), _STORES])
 
 
 def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes: StepProcesses) -> Result:
