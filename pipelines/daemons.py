@@ -5,6 +5,7 @@ A daemon holds a lock for as long as it lives, which no process id can tell: an 
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -143,8 +144,16 @@ class Daemon:
 
 def answers(url: str, seconds: float = 2.0) -> bool:
     """Whether a service of this machine answers 200 at a URL in time."""
+    return http_status(url, seconds) == 200
+
+
+def http_status(url: str, seconds: float = 2.0) -> int | None:
+    """What a service of this machine answers to a GET; None if it does not in time."""
     try:
         with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310  # our own loopback URL
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except (OSError, http.client.HTTPException):  # nobody, too late, or what answers there speaks no HTTP
+        return None

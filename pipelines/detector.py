@@ -11,7 +11,7 @@ from components.core.errors import DeployError, PortError
 from components.core.files import holding_lock
 from components.core.ports import HomePorts, Say
 from components.core.settings import Settings, inherited
-from pipelines.daemons import Daemon
+from pipelines.daemons import Daemon, http_status
 from serving.control import find_supervisor
 from serving.server.sockets import bind, listen
 
@@ -50,15 +50,18 @@ def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None,
     with holding_lock(settings.home_path / "detector" / "start.lock"), ExitStack() as stack:
         if refusals := detector_problems(settings):
             raise DeployError(refusals[0])
+        if _is_outdated(settings):
+            find_detector(settings).stop()
+            say("the drift detector is started anew: it was started by an earlier edition")
         running = find_detector(settings).is_running()
         listening = () if running else (stack.enter_context(_listen(settings, say)),)
         daemon = find_detector(settings)
         environment = _environment(settings, daemon, listening, chosen or {})
         descriptors = [one.fileno() for one in listening]
         daemon.ensure([settings.drift_python, "-m", "serving.drift"], environment, descriptors=descriptors)
-    url = HomePorts(settings).events_url
-    _redirect_events(settings, url, say)
-    return url
+    home = HomePorts(settings)
+    _redirect_events(settings, home.events_url, say)
+    return f"{home.detector_url}/"
 
 
 def detector_problems(settings: Settings) -> list[str]:
@@ -96,6 +99,12 @@ def _listen(settings: Settings, say: Say) -> socket.socket:
     raise DeployError(f"each of {ATTEMPTS} ports that were free for the drift detector was somebody's a moment later")
 
 
+def _is_outdated(settings: Settings) -> bool:
+    """Whether a detector answers that does not know the home's path of events: it was started by an earlier edition."""
+    # A path that it knows is refused to a GET, with 405.
+    return find_detector(settings).is_running() and http_status(HomePorts(settings).events_url) == 404
+
+
 def _redirect_events(settings: Settings, url: str, say: Say) -> None:
     """Lets the home's model servers send their events to the detector, wherever they were told that it is."""
     for name in served(settings):
@@ -114,6 +123,7 @@ def _environment(
 ) -> dict[str, str]:
     values = {
         "host": settings.host,
+        "events_path": HomePorts(settings).events_path,
         "descriptor": str(listening[0].fileno()) if listening else "0",
         "store": settings.bundle_store,
         "database": str(daemon.folder / "events.db"),

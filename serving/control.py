@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from components.core.errors import DeployError
+from components.core.errors import DeployError, PortError
 from serving.launch import launch
 
 STATE_FILE = "supervisor.json"
@@ -135,6 +135,7 @@ class Control:
         """Lets this connection's candidate take the public port; returns when the old server has drained.
 
         Raises:
+            PortError: for a first one, somebody else listens on its port by now.
             DeployError: nothing to promote, or the candidate cannot accept; the old server keeps serving.
         """
         self._ask({"op": "promote"}, ANSWER_SECONDS)
@@ -179,7 +180,7 @@ class Control:
             raise DeployError("the supervisor is gone: it closed the connection")
         document: dict[str, Any] = json.loads(line)
         if "error" in document:
-            raise DeployError(document["error"])
+            raise (PortError if document.get("port_taken") else DeployError)(document["error"])
         return document
 
 

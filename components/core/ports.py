@@ -7,6 +7,7 @@ reserved here, and whoever finds it taken when it binds asks again.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -153,7 +154,12 @@ class HomePorts:
         Raises:
             StorageError: the file cannot be read.
         """
-        return f"{self.detector_url}/" if self._settings.drift_python else ""
+        return f"{self.detector_url}{self.events_path}" if self._settings.drift_python else ""
+
+    @property
+    def events_path(self) -> str:
+        """The path that only this home's detector knows: a port that it left may be that of another home's by now."""
+        return f"/events/{hashlib.sha256(str(self._home).encode()).hexdigest()[:16]}"
 
     def _choose(self, service: str, wanted: Ports, others: dict[str, Ports], say: Say) -> Ports:
         found = self.chosen(service)

@@ -32,11 +32,30 @@ class LocalTarget:
         self._settings = settings
 
     def roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
-        """As `components.deploy.step.Target` says."""
+        """As `components.deploy.step.Target` says; on other ports where somebody else is faster.
+
+        Raises:
+            PortError: the user chose a port that somebody has, or that the supervisor that runs has not.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._roll_out(bundle, version, commit, say)
+            except PortError as error:
+                if HomePorts(self._settings).chosen(server_of(version.name)):
+                    raise
+                say(f"{error}: trying again")
+        return self._roll_out(bundle, version, commit, say)
+
+    def _roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
         with self._connect(version.name, say) as control:
             status = control.status()
             old = status.serving
-            self._bring_up(control, bundle, version, status.url if old else None, say)
+            try:
+                self._bring_up(control, bundle, version, status.url if old else None, say)
+            except PortError:
+                if old is None:  # the supervisor is new, and somebody else listened first
+                    control.stop()
+                raise
             try:
                 commit()
             except LifeboatError as error:
@@ -45,24 +64,8 @@ class LocalTarget:
             return status.url
 
     def _connect(self, name: str, say: Say) -> Control:
-        """The supervisor that runs, or one that is started, on other ports where somebody else is faster.
-
-        Raises:
-            PortError: the user chose a port that somebody has, or that the supervisor that runs has not.
-            DeployError: it cannot be started.
-        """
-        home = HomePorts(self._settings)
-        for _ in range(_ATTEMPTS - 1):
-            try:
-                return self._start(name, home, say)
-            except PortError as error:
-                if home.chosen(server_of(name)):
-                    raise
-                say(f"{error}: trying again")
-        return self._start(name, home, say)
-
-    def _start(self, name: str, home: HomePorts, say: Say) -> Control:
-        chosen, state = self._settings, self._settings.serving_state(name)
+        """The supervisor that runs, or one that is started."""
+        chosen, state, home = self._settings, self._settings.serving_state(name), HomePorts(self._settings)
         if control := find_supervisor(state):
             return _agreed(control, home, server_of(name))
         killed = (state / STATE_FILE).exists()

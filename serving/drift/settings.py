@@ -27,6 +27,7 @@ class Settings(S3Settings):
     host: str = option("127.0.0.1", "address to listen on")
     port: int = option(9010, "port to listen on")
     descriptor: int = option(0, "number of an inherited socket that has the address already; none if 0")
+    events_path: str = option("", "path that takes events besides / and /events: a name of its own for each detector")
     usecase: str = option("", "use case of every event, the event's model id unless set")
 
     max_body: int = option(16 * 1024 * 1024, "largest request body in bytes")

@@ -35,6 +35,8 @@ FEEDBACK = "io.seldon.serving.feedback"
 BATCH_TYPE = "application/cloudevents-batch+json"
 MAX_BATCH = 200
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+# Too slow, too many, or (404, 405) another program where the receiver was: that comes back, or we are told where it is.
+NOT_NOW = (404, 405, 408, 429)
 # A moment in which a batch gathers.
 PAUSE = 0.2
 
@@ -172,7 +174,7 @@ class Events:
                 if status < 300:
                     return True
                 log.error("the receiver refused events", url=self._target.url, status=status)
-                if 400 <= status < 500 and status not in (408, 429):
+                if 400 <= status < 500 and status not in NOT_NOW:
                     return False
             await self._pause(delay)
             delay = min(2 * delay, LONGEST_DELAY)

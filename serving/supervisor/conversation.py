@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from components.core.errors import LifeboatError
+from components.core.errors import LifeboatError, PortError
 from serving.supervisor.daemon import Daemon, Deployment
 
 
@@ -54,7 +54,7 @@ class Conversation:
         try:
             document = await self._do(json.loads(line))
         except (LifeboatError, ValueError, KeyError) as error:
-            document = {"error": str(error)}
+            document = {"error": str(error), "port_taken": isinstance(error, PortError)}
         self._writer.write(json.dumps(document).encode() + b"\n")
 
     async def _do(self, question: dict[str, Any]) -> dict[str, Any]:

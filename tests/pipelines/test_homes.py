@@ -26,7 +26,7 @@ from components.deploy.probe import ask
 from pipelines.detector import ensure_detector, find_detector, served
 from pipelines.ports import port_problems, refuse_strangers, reserve_ports, server_url
 from pipelines.status import describe_home
-from serving.control import find_supervisor
+from serving.control import LOG_FILE, find_supervisor
 from tests.drift.world import QUICK, add_bundle
 from tests.ports import free_port
 from tests.serving.world import ROW, call
@@ -157,10 +157,43 @@ def test_a_detector_whose_port_is_taken_meanwhile_moves_and_no_event_is_lost(
     with socket.create_server(("127.0.0.1", defaults["detector_port"])):
         moved = home.watch()
         assert port_of(moved) > defaults["detector_port"]
-        assert home.said[-1] == f"the events of ship go to {moved} from now on"
+        assert home.said[-1].startswith(f"the events of ship go to {moved}events/")
         ask(url, [ROW])
         eventually(home.rows, {"ship": 2})
     assert describe_home(home.settings)["drift detector"][0] == f"at {moved}, ready"
+
+
+def test_events_wait_for_their_detector_where_another_homes_took_its_port(make_home: Callable[[str], Home]) -> None:
+    home, other = make_home("home"), make_home("other")
+    url, left = home.serve("ship"), home.watch()
+    find_detector(home.settings).stop()
+    assert other.watch() == left
+    ask(url, [ROW])
+    log = home.settings.serving_state("ship") / LOG_FILE
+    eventually(lambda: '"status": 404' in log.read_text(), wanted=True)
+    moved = home.watch()
+    assert moved != left
+    eventually(home.rows, {"ship": 1})
+    assert other.rows() == {}
+
+
+def test_a_detector_of_an_earlier_edition_is_started_anew(
+    make_home: Callable[[str], Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make_home("home")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(HomePorts, "events_path", "/")  # all that it knew
+        url, detector = home.serve("ship"), home.watch()
+        ask(url, [ROW])
+        eventually(home.rows, {"ship": 1})
+    pid = find_detector(home.settings).pid
+    assert home.watch() == detector
+    assert find_detector(home.settings).pid != pid
+    ask(url, [ROW])
+    eventually(home.rows, {"ship": 2})
+    again = find_detector(home.settings).pid
+    home.watch()
+    assert find_detector(home.settings).pid == again
 
 
 def test_a_chosen_port_that_another_use_case_has_is_refused_with_its_name(make_home: Callable[[str], Home]) -> None:

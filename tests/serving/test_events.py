@@ -67,6 +67,15 @@ def test_events_are_sent_again_until_they_are_taken_and_keep_their_id(bundle: Pa
         assert counted(running.url, "dropped") == 0
 
 
+@pytest.mark.parametrize("status", [404, 405])
+def test_events_wait_where_another_program_answers(bundle: Path, receiver: Receiver, status: int) -> None:
+    receiver.refusals = [status]
+    with server(bundle, "--events-url", receiver.url) as running:
+        call(running.url + "/predict", ndarray(ROW_VALUES))
+        assert len(wait_for(receiver, 2)) == 2
+        assert counted(running.url, "dropped") == 0
+
+
 def test_a_batch_that_is_refused_for_good_is_dropped_and_counted(bundle: Path, receiver: Receiver) -> None:
     receiver.refusals = [400]
     with server(bundle, "--events-url", receiver.url) as running:
