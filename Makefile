@@ -10,7 +10,7 @@ BIN := .venv/bin
 INTERPRETER = $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
 # One cache for every environment, linked, not copied, into each.
 export UV_PYTHON_DOWNLOADS := never
-SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --python $(INTERPRETER) $(2) || \
+SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --compile-bytecode --python $(INTERPRETER) $(2) || \
 	{ echo "setup failed: the locked packages could not be installed (no network, or a full disk?); see the lines above" >&2; exit 1; }
 SOURCES := components pipelines serving tests notebooks .github/tools
 
@@ -24,15 +24,18 @@ run: setup ## prepare, train, judge, register and serve the Titanic model
 
 .PHONY: status
 status: setup ## say what serves
-	@$(BIN)/lifeboat status
+	@$(BIN)/lifeboat status $(ARGS)
 
 .PHONY: stop
 stop: setup ## end the model server
-	@$(BIN)/lifeboat stop
+	@$(BIN)/lifeboat stop $(ARGS)
+
+# That of the settings, as a variable: it may hold a password, which a command line would show to everybody.
+REGISTRY_URI = $(or $(LIFEBOAT_TRACKING_URI),sqlite:///$(abspath $(or $(LIFEBOAT_HOME),.lifeboat))/mlflow.db)
 
 .PHONY: mlflow-ui
-mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000
-	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.lifeboat/mlflow.db
+mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000 (ARGS=--port=5001 on another port)
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_BACKEND_STORE_URI='$(REGISTRY_URI)' $(BIN)/mlflow ui $(ARGS)
 
 .PHONY: notebook
 notebook: .venvs/notebook.stamp ## explore, train and watch in JupyterLab (after make run)

@@ -5,6 +5,7 @@ A daemon holds a lock for as long as it lives, which no process id can tell: an 
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -50,12 +51,27 @@ class Daemon:
         with self._lock() as descriptor:
             return not take_lock(descriptor)
 
-    def ensure(self, command: Sequence[str], environment: Mapping[str, str], seconds: float = 30.0) -> None:
+    @property
+    def pid(self) -> int | None:
+        """Of its process, where one was ever started."""
+        try:
+            return int((self.folder / "pid").read_text())
+        except FileNotFoundError:
+            return None
+
+    def ensure(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        seconds: float = 30.0,
+        descriptors: Sequence[int] = (),
+    ) -> None:
         """Starts it unless it runs, and waits until it is ready.
 
         Args:
             command, environment: of the process, whole: nothing is inherited.
             seconds: to become ready in.
+            descriptors: of open files that it inherits.
 
         Raises:
             DeployError: it ended or was not ready in time; with the last line of its log.
@@ -63,10 +79,10 @@ class Daemon:
         self.folder.mkdir(parents=True, exist_ok=True)
         deadline, process = time.monotonic() + seconds, None
         with self._lock() as descriptor:
-            while process is None or not _answers(self.ready_url):
+            while process is None or not answers(self.ready_url):
                 if process is None and take_lock(descriptor):
-                    process = self._start(command, environment, descriptor)
-                elif process is None and _answers(self.ready_url):
+                    process = self._start(command, environment, (descriptor, *descriptors))
+                elif process is None and answers(self.ready_url):
                     return  # somebody else's, who was first
                 self._check(process, deadline - time.monotonic())
                 time.sleep(0.05)
@@ -79,7 +95,9 @@ class Daemon:
         """
         if not self.is_running():
             return False
-        os.kill(int((self.folder / "pid").read_text()), signal.SIGTERM)
+        if self.pid is None:
+            raise DeployError(f"the {self.name} runs, but {self.folder / 'pid'} does not say as what: end it by hand")
+        os.kill(self.pid, signal.SIGTERM)
         deadline = time.monotonic() + seconds
         while self.is_running():
             if time.monotonic() > deadline:
@@ -95,13 +113,15 @@ class Daemon:
         finally:
             os.close(descriptor)
 
-    def _start(self, command: Sequence[str], environment: Mapping[str, str], lock: int) -> subprocess.Popen[bytes]:
+    def _start(
+        self, command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]
+    ) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             try:
-                # The child inherits the locked descriptor: the lock is held until the last copy of it is closed.
+                # The lock is among what it inherits: that is held until the last copy of its descriptor is closed.
                 process = subprocess.Popen(
                     command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=log, start_new_session=True, pass_fds=(lock,),
+                    stdout=log, stderr=log, start_new_session=True, pass_fds=inherited,
                 )  # fmt: skip
             except OSError as error:
                 raise DeployError(f"the {self.name} cannot be started with {command[0]}: {error.strerror}") from error
@@ -122,9 +142,18 @@ class Daemon:
         return lines[-1] if lines else f"it said nothing; its log is {self.log}"
 
 
-def _answers(url: str) -> bool:
+def answers(url: str, seconds: float = 2.0) -> bool:
+    """Whether a service of this machine answers 200 at a URL in time."""
+    return http_status(url, seconds) == 200
+
+
+def http_status(url: str, seconds: float = 2.0) -> int | None:
+    """What a service of this machine answers to a GET; None if it does not in time."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310  # our own loopback URL
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
+        with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310  # our own loopback URL
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except (OSError, http.client.HTTPException):  # nobody, too late, or what answers there speaks no HTTP
+        return None

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import io
 import json
 import re
+import textwrap
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
 from components.core.errors import PipelineError
 from components.core.progress import MARK
+from pipelines.kfp_import import import_kfp
+from pipelines.steps.execution import StepCommand, StepEnd, imports_of
+from pipelines.steps.processes import StepProcesses, step_processes
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_START = re.compile(r"Executing task '([\w-]+)'")
-_END = re.compile(r"Task '([\w-]+)' finished with status (\w+)")
-# The last line of a traceback: our own errors are a sentence, any other needs its type to mean something.
-_ERROR = re.compile(r"^components\.core\.errors\.\w+: (.+)|^([A-Za-z_][\w.]*(?:Error|Exception|Interrupt)(?:: .+)?)$")
+SUCCESS, FAILURE = "SUCCESS", "FAILURE"
+# MLflow imports these once a registry in a database is opened, which `evaluate` and `deploy` do.
+_STORES = ("import mlflow.store.tracking.sqlalchemy_store", "import mlflow.store.model_registry.sqlalchemy_store")
 Show = Callable[["Event"], None]
 
 
@@ -42,15 +48,17 @@ class RunLog(io.TextIOBase):
     Args:
         file: takes every line.
         show: told of each event.
+        step: the one that runs, or ran last.
+        error: of the step that failed.
+        outputs: where each step's output artifacts are, by the step's name.
     """
 
     file: TextIO
     show: Show
     step: str = ""
     error: str = ""
-    steps: list[str] = field(default_factory=list)
+    outputs: dict[str, dict[str, Path]] = field(default_factory=dict)
     _rest: str = ""
-    _started: float = 0.0
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
@@ -64,16 +72,20 @@ class RunLog(io.TextIOBase):
         bare = line.strip()
         if bare.startswith(MARK):
             self.show(Event("note", self.step, bare.removeprefix(MARK)))
-        elif started := _START.search(bare):
-            self.step, self.error, self._started = started[1], "", time.perf_counter()
-            self.steps.append(self.step)
-            self.show(Event("start", self.step))
-        elif ended := _END.search(bare):
-            self.show(Event("end", ended[1], ended[2], time.perf_counter() - self._started))
         else:
-            if failed := _ERROR.match(bare):
-                self.error = failed[1] or failed[2]
             self.show(Event("line", self.step, line))
+
+    def run_step(self, processes: StepProcesses, command: StepCommand) -> StepEnd:
+        """Runs a step, whose lines kfp.local's `print` indents and sends back here."""
+        self.step, started = command.name, time.perf_counter()
+        self.outputs[command.name] = command.outputs
+        self.show(Event("start", command.name))
+        end = processes.run(command, lambda line: print(line, end=""))
+        # As kfp.local's own handler: an empty line behind the step's.
+        print("\n")
+        self.error = end.error
+        self.show(Event("end", command.name, FAILURE if end.code else SUCCESS, time.perf_counter() - started))
+        return end
 
 
 @dataclass(frozen=True)
@@ -86,22 +98,41 @@ class Result:
     deployment: dict[str, Any] | None
 
 
-def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show) -> Result:
-    """Compiles the pipeline, runs it step by step in subprocesses, and gathers its results.
+def local_steps() -> StepProcesses:
+    """The processes that `run_pipeline` gives its steps to; a context.
+
+    To be entered before a use case is imported or anything is computed: of this process it takes what is loaded along.
+    """
+    # Imported here: kfp takes a while, which `lifeboat status` should not pay.
+    import_kfp()
+    # First: it is built the faster the less is loaded.
+    import_module("pipelines.pipeline")
+    from components.deploy.component import deploy
+    from components.evaluate.component import evaluate
+    from components.preprocess.component import preprocess
+    from components.train.component import train
+
+    sources = [textwrap.dedent(inspect.getsource(step.python_func)) for step in (preprocess, train, evaluate, deploy)]
+    return step_processes([*(imports_of(source) for source in sources), _STORES])
+
+
+def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes: StepProcesses) -> Result:
+    """Compiles the pipeline, runs it step by step in processes of their own, and gathers its results.
 
     Args:
         folder: of this run: the compiled pipeline, the log, every step's outputs, the pages for a person.
         arguments: of the pipeline.
         show: told of each event.
+        processes: of `local_steps`.
 
     Raises:
         PipelineError: a step failed; the message is the step's own sentence.
     """
-    # Imported here: kfp takes more than a second, which `lifeboat status` should not pay.
     from kfp import local
 
     from pipelines.compile import compile_pipeline
     from pipelines.pipeline import pipeline
+    from pipelines.steps.handler import steps_run_by
 
     folder.mkdir(parents=True)
     compile_pipeline(folder / "pipeline.yaml")
@@ -112,15 +143,15 @@ def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show) -> Result:
         raise_on_error=True,
     )
     with (folder / "run.log").open("w", encoding="utf-8") as file, warnings.catch_warnings():
-        # kfp warns that limits have no effect here and that the image is not named after Python: both are known.
+        # kfp warns that limits have no effect here, which is known.
         warnings.filterwarnings("ignore", module="kfp.local")
         log = RunLog(file, show)
-        with contextlib.redirect_stdout(log):
+        with contextlib.redirect_stdout(log), steps_run_by(partial(log.run_step, processes)):
             failure = _run(_tried_once(pipeline), arguments)
     if failure is not None:
         reason = log.error or _COLOUR.sub("", str(failure))
         raise PipelineError(f"step {log.step or 'none'} failed: {reason} (log: {folder / 'run.log'})")
-    return _collect(folder)
+    return _collect(folder, log.outputs)
 
 
 def _tried_once(pipeline: Any) -> Any:
@@ -142,18 +173,15 @@ def _run(pipeline: Any, arguments: dict[str, Any]) -> RuntimeError | None:
     return None
 
 
-def _collect(folder: Path) -> Result:
+def _collect(folder: Path, outputs: dict[str, dict[str, Path]]) -> Result:
     """Reads the steps' outputs and puts the pages for a person where one looks for them."""
-    pages = {"preprocess/profile": "data-profile.html", "evaluate/card": "model-card.html"}
-    for source, name in pages.items():
-        for path in folder.glob(f"*/{source}"):
-            (folder / name).write_bytes(path.read_bytes())
-    return Result(
-        folder,
-        *(_read_json(folder, name) for name in ("evaluate/evaluation", "evaluate/verdict", "deploy/deployment")),
-    )
+    pages = {"data-profile.html": ("preprocess", "profile"), "model-card.html": ("evaluate", "card")}
+    for name, (step, output) in pages.items():
+        if step in outputs:
+            (folder / name).write_bytes(outputs[step][output].read_bytes())
+    wanted = (("evaluate", "evaluation"), ("evaluate", "verdict"), ("deploy", "deployment"))
+    return Result(folder, *(_read_json(outputs.get(step, {}).get(name)) for step, name in wanted))
 
 
-def _read_json(folder: Path, name: str) -> dict[str, Any] | None:
-    found = list(folder.glob(f"*/{name}"))
-    return json.loads(found[0].read_bytes()) if found else None
+def _read_json(path: Path | None) -> dict[str, Any] | None:
+    return json.loads(path.read_bytes()) if path else None

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -22,15 +22,17 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from components.core.bundle import Bundle
+from components.core.csv_dialect import PLAIN, Csv
+from components.core.csv_writing import writable
 from components.core.decision import Decision
 from components.core.errors import DataError, StorageError
 from components.core.files import replacing
-from components.core.reading import read_batches
-from components.core.schema import Column, Label, Schema
+from components.core.reading import ignore, is_packed, is_parquet, read_batches
+from components.core.schema import Schema
 from components.core.scoring import Scorer
-from components.core.table import check_table
+from components.core.table import check_table, say_nulls
+from components.core.usecase import PREDICTION
 
-PREDICTION = "prediction"
 # Rows that a thread takes at a time: many enough to hide the hand-over, few enough to share out evenly.
 PIECE = 16_384
 # One thread reads and writes for all of them: it keeps about so many busy.
@@ -54,6 +56,8 @@ def score(
     *,
     on_error: Literal["fail", "skip"] = "fail",
     threads: int | None = None,
+    csv: Csv = PLAIN,
+    assume: Callable[[str], None] = ignore,
     progress: Callable[[int, int | None], None],
 ) -> ScoreSummary:
     """Writes the probability of each class and the predicted class for each row of a table.
@@ -64,11 +68,13 @@ def score(
 
     Args:
         bundle: whose ONNX graph is run.
-        source: CSV or Parquet with the schema's inputs; keys are optional, the label is ignored.
+        source: CSV or Parquet, told by its content, with the schema's inputs; keys are optional, the label is ignored.
         target: CSV or Parquet by its ending; an old file is replaced.
         on_error: what a row that breaks the schema does: "fail" ends the run; "skip" leaves it out and writes it, with
             its number and the reasons, to `rejected_path(target)`.
         threads: that check and score; by default one a core and at most `MOST_THREADS`.
+        csv: how a CSV source is written, as far as it is not recognised; see `UseCase.csv`.
+        assume: told once, in a sentence, of each thing that was recognised of it and is not the usual.
         progress: called with the rows read so far and the total, see `total_rows`; the last call has both equal.
 
     Raises:
@@ -81,10 +87,15 @@ def score(
     work = _Work(Scorer(bundle.model, bundle.schema), bundle.decision, str(source), skip=on_error == "skip")
     total = total_rows(source)
     done = skipped = 0
+    nulls: dict[str, Counter[str]] = defaultdict(Counter)
     with _Sink(target) as answers, _Sink(rejected_path(target)) if work.skip else nullcontext() as rejects:
-        results = _in_order(work, _pieces(source), threads or min(os.cpu_count() or 1, MOST_THREADS))
+        results = _in_order(work, _pieces(source, csv, assume), threads or min(os.cpu_count() or 1, MOST_THREADS))
         with closing(results):
             for result in results:
+                for line in () if done else result.assumed:
+                    assume(line)
+                for column, texts in result.nulls.items():
+                    nulls[column].update(texts)
                 answers.write(result.answers)
                 if rejects is not None:
                     rejects.write(result.rejected)
@@ -93,6 +104,8 @@ def score(
                 progress(done, None if total is None else max(done, total))
         if not done:
             raise DataError("has a header but no rows", file=str(source))
+    for line in say_nulls(nulls):
+        assume(line)
     progress(done, done)
     return ScoreSummary(done - skipped, skipped, time.perf_counter() - start)
 
@@ -105,17 +118,19 @@ def rejected_path(target: Path) -> Path:
 def total_rows(path: Path) -> int | None:
     """How many rows a file holds, for a progress bar: exact for Parquet, for CSV reckoned from its first MiB.
 
-    None where that cannot be told, an unreadable file among others: reading it will say why.
+    None where that cannot be told, of a packed or unreadable file among others: reading it will say why.
     """
     try:
-        if path.suffix == ".parquet":
+        if is_parquet(path):
             return int(pq.read_metadata(path).num_rows)
+        if is_packed(path):
+            return None
         with path.open("rb") as file:
             sample = file.read(_SAMPLE)
-        lines = sample.count(b"\n")
+        lines = sample.count(b"\n") or sample.count(b"\r")
         # The header is one of the lines; the last line may lack its end.
         return max(round(lines * path.stat().st_size / len(sample)) - 1, 1) if lines else None
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, StorageError, pa.ArrowInvalid):
         return None
 
 
@@ -129,10 +144,10 @@ def _refuse_places(source: Path, target: Path) -> None:
             raise StorageError(f"{path} would be written over the input; give the output another name")
 
 
-def _pieces(source: Path) -> Iterator[tuple[int, pa.Table]]:
+def _pieces(source: Path, csv: Csv, assume: Callable[[str], None]) -> Iterator[tuple[int, pa.Table]]:
     """The number of rows before each piece, and the piece as it was read."""
     before = 0
-    for batch in read_batches(source):
+    for batch in read_batches(source, csv=csv, assume=assume):
         for start in range(0, batch.num_rows, PIECE):
             yield before + start, pa.Table.from_batches([batch.slice(start, PIECE)])
         before += batch.num_rows
@@ -140,10 +155,12 @@ def _pieces(source: Path) -> Iterator[tuple[int, pa.Table]]:
 
 @dataclass(frozen=True)
 class _Result:
-    """What came of one piece: the output's rows and the rows that break the schema."""
+    """What came of one piece: the output's rows, those that break the schema, and what `Checked` says of them."""
 
     answers: pa.Table
     rejected: pa.Table
+    assumed: Sequence[str]
+    nulls: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
@@ -161,7 +178,7 @@ class _Work:
 
     def __call__(self, before: int, rows: pa.Table) -> _Result:
         checked = check_table(rows, self.schema, labelled=False, name=self.name)
-        problems = _merge(checked.problems, self._check_keys(rows))
+        problems = checked.problems
         if problems and not self.skip:
             first = next(iter(problems))
             raise DataError(problems[first][0], file=self.name, row=before + first + 1)
@@ -171,21 +188,15 @@ class _Work:
             keep = np.ones(rows.num_rows, dtype=bool)
             keep[list(problems)] = False
             rows, inputs = rows.filter(pa.array(keep)), inputs.filter(pa.array(keep))
-        return _Result(self._answers(rows, inputs), rejected)
-
-    def _check_keys(self, rows: pa.Table) -> dict[int, list[str]]:
-        """A key is held against its column, but may be null: the model does not need it."""
-        keys = tuple(replace(key, nullable=True) for key in self.schema.keys if key.name in rows.column_names)
-        if not keys:
-            return {}
-        alone = Schema(keys, Label(self.schema.label.name, self.schema.label.classes))
-        return check_table(rows.select(list(alone.names)), alone, labelled=False, name=self.name).problems
+        return _Result(self._answers(rows, inputs), rejected, checked.assumed, checked.nulls)
 
     def _answers(self, rows: pa.Table, inputs: pa.Table) -> pa.Table:
         probabilities = self.scorer.probabilities(inputs)
         classes = self.schema.label.classes
         columns = {
-            key.name: _key(rows.column(key.name), key) for key in self.schema.keys if key.name in rows.column_names
+            key.name: inputs.column(key.name) if key.kind == "integer" else _plain(rows.column(key.name))
+            for key in self.schema.keys
+            if key.name in rows.column_names
         }
         for number, name in enumerate(classes):
             columns[f"probability_{name}"] = pa.array(np.ascontiguousarray(probabilities[:, number]))
@@ -193,27 +204,12 @@ class _Work:
         return pa.table(columns)
 
 
-def _merge(first: dict[int, list[str]], second: dict[int, list[str]]) -> dict[int, list[str]]:
-    return {row: [*first.get(row, ()), *second.get(row, ())] for row in sorted({*first, *second})}
-
-
 def _rejected(rows: pa.Table, problems: dict[int, list[str]], before: int) -> pa.Table:
     """The broken rows as they were read, behind their number in the file and the reasons."""
     numbers = pa.array([before + row + 1 for row in problems], pa.int64())
     reasons = pa.array(["; ".join(sentences) for sentences in problems.values()], pa.string())
-    broken = rows.take(pa.array(list(problems), pa.int64()))
-    return pa.table([numbers, reasons, *map(_plain, broken.columns)], ["row", "reason", *rows.column_names])
-
-
-def _key(cells: Any, column: Column) -> Any:
-    """A checked key as it was read, but a whole number as int64 whatever the file's type: it is there to join by."""
-    cells = _plain(cells)
-    if column.kind != "integer" or pa.types.is_integer(cells.type) or pa.types.is_null(cells.type):
-        return cells
-    if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
-        texts = pc.utf8_trim_whitespace(cells)
-        cells = pc.if_else(pc.equal(texts, ""), None, texts).cast(pa.float64())
-    return pc.if_else(pc.is_nan(cells), None, cells).cast(pa.int64())
+    broken = writable(rows.take(pa.array(list(problems), pa.int64())))
+    return pa.table([numbers, reasons, *broken.columns], ["row", "reason", *rows.column_names])
 
 
 def _plain(cells: Any) -> Any:

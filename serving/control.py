@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from components.core.errors import DeployError
+from components.core.errors import DeployError, PortError
 from serving.launch import launch
 
 STATE_FILE = "supervisor.json"
@@ -66,6 +66,8 @@ class Status:
         pid: of the supervisor.
         url: public URL of the model server.
         metrics_url: of its metrics.
+        events_url: where it sends its events; empty for nowhere, None from a supervisor that cannot send them elsewhere
+            since it was started by an earlier edition.
         serving: the promoted server, None before the first promotion.
         candidate: the server on trial, None without a deployment.
     """
@@ -73,8 +75,15 @@ class Status:
     pid: int
     url: str
     metrics_url: str
+    events_url: str | None
     serving: Serving | None
     candidate: Serving | None
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Those of its two addresses, by the names of their settings."""
+        urls = {"port": self.url, "metrics_port": self.metrics_url}
+        return {name: int(url.split(":")[-1].partition("/")[0]) for name, url in urls.items()}
 
 
 @dataclass(frozen=True)
@@ -100,11 +109,16 @@ class Control:
         self._connection = connection
         self._file = connection.makefile("rb")
 
-    def status(self) -> Status:
-        """What runs now."""
-        document = self._ask({"op": "status"}, 10.0)
+    def status(self, seconds: float = 10.0) -> Status:
+        """What runs now.
+
+        Args:
+            seconds: to answer in.
+        """
+        document = self._ask({"op": "status"}, seconds)
         serving, candidate = map(Serving.from_document, (document["serving"], document["candidate"]))
-        return Status(document["pid"], document["url"], document["metrics_url"], serving, candidate)
+        urls = document["url"], document["metrics_url"], document.get("events_url")
+        return Status(document["pid"], *urls, serving, candidate)
 
     def start(self, bundle_dir: str | os.PathLike[str], name: str, version: str) -> Candidate:
         """Starts a server on a private port and waits until it is ready.
@@ -121,9 +135,18 @@ class Control:
         """Lets this connection's candidate take the public port; returns when the old server has drained.
 
         Raises:
+            PortError: for a first one, somebody else listens on its port by now.
             DeployError: nothing to promote, or the candidate cannot accept; the old server keeps serving.
         """
         self._ask({"op": "promote"}, ANSWER_SECONDS)
+
+    def send_events(self, url: str) -> None:
+        """Lets what serves, and what will, send its events to another URL; those that wait go there too.
+
+        Raises:
+            DeployError: it is no http or https URL.
+        """
+        self._ask({"op": "events", "url": url}, 10.0)
 
     def stop(self) -> None:
         """Drains the server and ends the supervisor."""
@@ -157,7 +180,7 @@ class Control:
             raise DeployError("the supervisor is gone: it closed the connection")
         document: dict[str, Any] = json.loads(line)
         if "error" in document:
-            raise DeployError(document["error"])
+            raise (PortError if document.get("port_taken") else DeployError)(document["error"])
         return document
 
 
@@ -196,7 +219,8 @@ def ensure_supervisor(
         server_settings: settings of the model servers by name, such as {"events_url": "http://…"}.
 
     Raises:
-        DeployError: it cannot start, for instance because a port is in use.
+        PortError: a port is in use.
+        DeployError: it cannot start for another reason.
     """
     state = Path(state_dir).resolve()
     state.mkdir(parents=True, exist_ok=True)
@@ -209,7 +233,7 @@ def ensure_supervisor(
         # Two callers may start one at the same time: the loser finds the winner's.
         control = _find_within(state, 5.0 if failure is None else 1.0)
         if control is None:
-            raise DeployError(failure or f"the supervisor of {state} cannot be reached")
+            raise failure or DeployError(f"the supervisor of {state} cannot be reached")
     return control
 
 

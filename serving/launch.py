@@ -1,4 +1,4 @@
-"""Starts the supervisor as a daemon; standard library only, as `serving.control` promises."""
+"""Starts the supervisor as a daemon; needs no library, as `serving.control` promises."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import subprocess
 import time
 from pathlib import Path
 
+from components.core.errors import DeployError, PortError
+
 STARTUP_SECONDS = 20.0
 
 # Kept: Python warns of a child that outlives its handle.
 started: list[subprocess.Popen[bytes]] = []
 
 
-def launch(command: list[str], log: Path) -> str | None:
-    """Starts the daemon detached; gives None once it runs, else the sentence that says why it does not."""
+def launch(command: list[str], log: Path) -> DeployError | None:
+    """Starts the daemon detached; gives None once it runs, else why it does not, PortError for one."""
     ours, theirs = (os.fdopen(end, mode) for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True))
     with ours, theirs, log.open("ab") as stream:
         try:
@@ -25,20 +27,22 @@ def launch(command: list[str], log: Path) -> str | None:
                 stdout=theirs, stderr=stream, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
-            return f"the supervisor cannot be started with {command[0]}: {error.strerror}"
+            return DeployError(f"the supervisor cannot be started with {command[0]}: {error.strerror}")
         started.append(daemon)
         theirs.close()
         line = _first_line(ours.fileno(), STARTUP_SECONDS)
     return _reason(line, log)
 
 
-def _reason(line: bytes, log: Path) -> str | None:
-    """Reads the daemon's first line: `{"ready": true}` or `{"error": sentence}`."""
+def _reason(line: bytes, log: Path) -> DeployError | None:
+    """Reads the daemon's first line: `{"ready": true}` or `{"error": sentence, "port_taken": bool}`."""
     try:
-        error: str | None = json.loads(line).get("error")
+        said = json.loads(line)
     except ValueError:
-        return f"the supervisor ended at its start; its last words are in {log}"
-    return error
+        return DeployError(f"the supervisor ended at its start; its last words are in {log}")
+    if "error" not in said:
+        return None
+    return PortError(said["error"]) if said["port_taken"] else DeployError(said["error"])
 
 
 def _first_line(descriptor: int, seconds: float) -> bytes:

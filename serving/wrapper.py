@@ -108,7 +108,7 @@ class LifeboatModel:
         values = [] if truth is None else np.asarray(truth).ravel().tolist()
         document = {"truth": {"data": {"ndarray": values}}, "reward": reward}
         try:
-            read_feedback(document, self._model.schema.label.classes, self._max_rows)
+            read_feedback(document, self._model.schema.label, self._max_rows)
         except RequestError as error:
             raise SeldonMicroserviceException(error.info, status_code=error.status) from None
 

@@ -14,10 +14,15 @@ Value = str | float
 KINDS: tuple[Kind, ...] = ("string", "float", "integer", "boolean")
 # A float32 holds every whole number up to here; beyond, an integer would silently change on its way into the model.
 LARGEST_INTEGER = 2**24
-# A float64, through which every number is read, holds every whole number up to here: the most a key may have.
-LARGEST_KEY = 2**53
+# A float64 holds every whole number up to here: the most an input may have.
+LARGEST_INPUT = 2**53
+# An int64 ends here: the most a key may have, which is no input and keeps every digit.
+LARGEST_KEY = 2**63 - 1
 # A float32 ends here; a larger number would become infinite on its way into the model.
 LARGEST_FLOAT = (2 - 2**-23) * 2.0**127
+# How people write that a value is missing. In a number none of these means anything else; in a text "-" and "." may.
+USUAL_TEXT_NULLS = ("#N/A", "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+USUAL_NUMBER_NULLS = tuple(sorted((*USUAL_TEXT_NULLS, "-", "--", ".", "NAN", "Null", "none")))
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Column:
         max_length: of a string, in characters.
         description: one sentence for the documents.
         example: a valid value for the documents.
+        na: texts that mean a null, beside the empty one. Unless given those that are usual, such as NA and ?: in a
+            number all of them, in a nullable text those that are none of its categories, in another text none.
     """
 
     name: str
@@ -46,14 +53,21 @@ class Column:
     max_length: int = 256
     description: str = ""
     example: str | float | None = None
+    na: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"a column's name is {self.name!r}, not a text")
+        object.__setattr__(self, "na", self._nulls())
         if self.kind not in KINDS:
             raise ValueError(f"column {self.name}: kind {self.kind!r} is none of {', '.join(KINDS)}")
         if self.kind == "string" and not (self.minimum is None and self.maximum is None):
             raise ValueError(f"column {self.name}: a string has no minimum or maximum")
         if self.kind != "string" and self.pattern is not None:
             raise ValueError(f"column {self.name}: only a string has a pattern")
+        categories: object = self.categories
+        if not isinstance(categories, tuple):
+            raise ValueError(f"column {self.name}: its categories are {categories!r}, not a tuple")  # noqa: TRY004
         widest = LARGEST_KEY if self.kind == "integer" else LARGEST_FLOAT
         for limit in (self.minimum, self.maximum):
             if limit is not None and not abs(limit) <= widest:
@@ -61,6 +75,16 @@ class Column:
         if self.lower > self.upper:
             raise ValueError(f"column {self.name}: minimum {self.lower:g} is above maximum {self.upper:g}")
         self._check_contents()
+
+    def _nulls(self) -> tuple[str, ...]:
+        given: object = self.na
+        if given is not None:
+            if not isinstance(given, tuple) or not all(isinstance(text, str) for text in given):
+                raise ValueError(f"column {self.name}: na is {given!r}, not texts such as ('NA', '?')")
+            return tuple(sorted(set(given) - {""}))
+        if self.is_number:
+            return USUAL_NUMBER_NULLS
+        return tuple(text for text in USUAL_TEXT_NULLS if self.nullable and text not in self.categories)
 
     def _check_contents(self) -> None:
         """The pattern compiles; the categories and the example are values the column accepts."""
@@ -73,6 +97,11 @@ class Column:
                 self.parse(value)
             except ValueError as error:
                 raise ValueError(f"column {self.name}: its own category or example {error}") from None
+
+    @cached_property
+    def nulls(self) -> frozenset[str]:
+        """Texts that mean a null, the empty one included."""
+        return frozenset({"", *(self.na or ())})
 
     @property
     def is_number(self) -> bool:
@@ -111,13 +140,15 @@ class Column:
     def parse(self, value: object) -> Value:
         """Turns one JSON value into the model's input: a float (NaN for null) or a string ("" for null).
 
+        A whole number beyond 2^53, which only a key can be, stays an int: a float would change it.
+
         Raises:
             ValueError: with a sentence that names the value and the limit it breaks.
         """
-        if value is None or value == "":
+        if value is None or value == "" or (not self.is_number and isinstance(value, str) and value in self.nulls):
             if self.nullable:
                 return self.null
-            raise ValueError(self.problem("null"))
+            raise ValueError(self.problem("null", value))
         return self._parse_number(value) if self.is_number else self._parse_string(value)
 
     def _parse_number(self, value: object) -> float:
@@ -126,17 +157,22 @@ class Column:
                 raise ValueError(self.problem("type", value))
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(self.problem("type", value))
-        try:
-            number = float(value)
-        except OverflowError:
-            raise ValueError(self.problem("range", "a number beyond 1e308")) from None
-        if math.isnan(number) or (self.kind == "integer" and not number.is_integer()):
+        number = value
+        # NaN and infinity are no whole numbers either.
+        if number != number or (self.kind == "integer" and isinstance(number, float) and not number.is_integer()):
             raise ValueError(self.problem("type", value))
+        # Python compares an int with a float exactly: the limit is held against what was sent, not against its float.
         if not self.lower <= number <= self.upper:
-            raise ValueError(self.problem("range", value))
+            huge = isinstance(number, int) and abs(number) >= 2**1023
+            raise ValueError(self.problem("range", "a number beyond 1e308" if huge else number))
         if self.categories and number not in self._allowed:
             raise ValueError(self.problem("category", value))
-        return number
+        if self.kind == "integer" and abs(number) > LARGEST_INPUT:
+            if isinstance(number, float):
+                raise ValueError(self.problem("inexact", value))
+            return number
+        # The negative zero is zero.
+        return float(number) + 0.0
 
     def _parse_string(self, value: object) -> str:
         if not isinstance(value, str):
@@ -152,13 +188,13 @@ class Column:
         return value
 
     def problem(self, rule: str, value: object = None) -> str:
-        """The sentence for a broken rule: null, type, unicode, range, category, pattern or length.
+        """The sentence for a broken rule: null, type, inexact, unicode, range, category, pattern or length.
 
         The table validator and the request validator both call this, so a row is refused in the same words anywhere.
         """
-        shown = _shown(value)
+        shown = shown_value(value)
         if rule == "null":
-            return f"is null, which {self.name} may not be"
+            return f"{f'{shown} means null' if value else 'is null'}, which {self.name} may not be"
         if rule == "range":
             return f"{shown} is outside {self.limits}"
         if rule == "category":
@@ -167,6 +203,10 @@ class Column:
             return f"{shown} does not match the pattern {self.pattern}"
         if rule == "length":
             return f"{shown} has more than {self.max_length} characters"
+        if rule == "inexact":
+            return (
+                f"{shown} is a float beyond {LARGEST_INPUT}, where it may be a rounded one: write it as a whole number"
+            )
         if rule == "unicode":
             return f"{shown} is not valid Unicode text"
         article = "an" if self.kind == "integer" else "a"
@@ -200,7 +240,7 @@ class Column:
                 schema["minLength"] = 1
         for key, limit in (("minimum", self.lower), ("maximum", self.upper)):
             if self.is_number and self.kind != "boolean":
-                schema[key] = int(limit) if float(limit).is_integer() and abs(limit) <= LARGEST_KEY else limit
+                schema[key] = int(limit) if limit == int(limit) and abs(limit) <= LARGEST_KEY else limit
         if self.pattern is not None:
             schema["pattern"] = f"^(?:{self.pattern})$"
         if self.description:
@@ -209,7 +249,7 @@ class Column:
 
 
 def _number(value: float) -> str:
-    return f"{value:.0f}" if float(value).is_integer() and abs(value) <= LARGEST_KEY else f"{value:g}"
+    return str(int(value)) if value == int(value) and abs(value) <= LARGEST_KEY else f"{value:g}"
 
 
 def is_null(value: object) -> bool:
@@ -233,7 +273,7 @@ def _encodable(text: str) -> bool:
     return True
 
 
-def _shown(value: object) -> str:
+def shown_value(value: object) -> str:
     """A value as it stands in a message: JSON, at most 60 characters."""
     text = json.dumps(value, ensure_ascii=True, default=repr) if not isinstance(value, str) else json.dumps(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

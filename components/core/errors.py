@@ -9,6 +9,7 @@ LifeboatError
 ├── RegistryError      the model registry is locked, unreachable or contradicts the request
 ├── GateError          a verdict that is missing, failed or belongs to another bundle
 ├── DeployError        a rollout that did not finish; the old version keeps serving
+│   └── PortError      a port that another program, or another server of ours, has
 └── PipelineError      a step of a run failed
 """
 
@@ -65,10 +66,14 @@ class DeployError(LifeboatError):
     """A rollout did not finish; the version that served before keeps serving."""
 
 
+class PortError(DeployError):
+    """A port that another program, or another server of ours, has."""
+
+
 class PipelineError(LifeboatError):
     """A step of a pipeline run failed."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """The first line of a library's message, which may run over many; the error's kind where it has none."""
     return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from components.core.errors import StorageError
 from components.core.files import replacing
-from components.core.labelled import HIDDEN, LABELLED_AT, VERSION, Labelled, without_keys
+from components.core.labelled import HIDDEN, LABELLED_AT, VERSION, Labelled, stored_schema
 from components.core.schema import Schema
 from components.core.table import check_table
 
@@ -70,7 +70,7 @@ def describe(found: Labelled, schema: Schema) -> Contents:
     """
     table, label = found.table, schema.label
     inputs = table.drop_columns([column.name for column in HIDDEN])
-    checked = check_table(inputs, without_keys(schema), labelled=True, name="feature store")
+    checked = check_table(inputs, stored_schema(schema), labelled=True, name="feature store")
     classes = _counts(table.column(label.name))
     days = pc.floor(pc.divide(table.column(LABELLED_AT), _DAY))
     return Contents(

@@ -59,3 +59,20 @@ def take_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextmanager
+def holding_lock(path: Path) -> Iterator[None]:
+    """Holds a file's lock for the block, waiting for it first; the system lets it go with the process, however it ends.
+
+    Raises:
+        StorageError: the file cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 from components.core.errors import DataError, first_line
 from components.core.files import file_digest
 from components.core.fingerprint import table_digest
+from components.core.label import StoredLabel
 from components.core.latest import latest_rows
 from components.core.moment import show_seconds
 from components.core.schema import Column, Schema
@@ -79,9 +80,10 @@ class Labelled:
         return "" if self.latest is None else show_seconds(self.latest)
 
 
-def without_keys(schema: Schema) -> Schema:
-    """The schema with keys that may be null: a request need not say them."""
-    return replace(schema, keys=tuple(replace(key, nullable=True) for key in schema.keys))
+def stored_schema(schema: Schema) -> Schema:
+    """The schema of stored rows: keys may be null, for a request need not say them; the label is a class's number."""
+    keys = tuple(replace(key, nullable=True) for key in schema.keys)
+    return replace(schema, keys=keys, label=StoredLabel(schema.label.name, schema.label.classes))
 
 
 def write_labelled(storage: Storage, usecase: str, schema: Schema, rows: Sequence[dict[str, Any]]) -> str:
@@ -123,7 +125,7 @@ def _columns(schema: Schema) -> dict[Column, pa.DataType]:
     An input that is a whole number is a float64 as well: should the schema change, its rows are judged one by one.
     """
     label = Column(schema.label.name, "integer", categories=(0, 1))
-    others = (*without_keys(schema).keys, label, *HIDDEN)
+    others = (*stored_schema(schema).keys, label, *HIDDEN)
     kinds = {"string": pa.string(), "integer": pa.int64(), "float": pa.float64(), "boolean": pa.float64()}
     inputs = {column: pa.float64() if column.is_number else pa.string() for column in schema.columns}
     return inputs | {column: kinds[column.kind] for column in others}
@@ -163,7 +165,7 @@ def read_labelled(storage: Storage, usecase: str, schema: Schema, *, until: date
         raise DataError(reason, file=key)
     hidden = [column.name for column in HIDDEN]
     name = f"{storage.url}/{FOLDER}/{usecase}"
-    checked = check_table(found.table.drop_columns(hidden), without_keys(schema), labelled=True, name=name)
+    checked = check_table(found.table.drop_columns(hidden), stored_schema(schema), labelled=True, name=name)
     for row, problems in checked.problems.items():
         raise DataError("; ".join(problems), file=name, row=row + 1)
     for column in hidden:

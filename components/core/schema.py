@@ -14,17 +14,20 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.core.column import LARGEST_FLOAT, LARGEST_INTEGER, LARGEST_KEY, Column, Kind, Value
+from components.core.column import LARGEST_FLOAT, LARGEST_INPUT, LARGEST_INTEGER, LARGEST_KEY, Column, Kind, Value
+from components.core.label import Label
 
-__all__ = ["LARGEST_FLOAT", "LARGEST_INTEGER", "LARGEST_KEY", "Column", "Kind", "Label", "Schema", "Value"]
-
-
-@dataclass(frozen=True)
-class Label:
-    """What is predicted: a column of 0 and 1 and the names of these two classes."""
-
-    name: str
-    classes: tuple[str, str]
+__all__ = [
+    "LARGEST_FLOAT",
+    "LARGEST_INPUT",
+    "LARGEST_INTEGER",
+    "LARGEST_KEY",
+    "Column",
+    "Kind",
+    "Label",
+    "Schema",
+    "Value",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Schema:
         keys: columns that rows carry but the model does not see, such as an identifier.
         id: the key that identifies a row; duplicates of it are an error.
         group: the key whose rows must stay together in a split (rows of one group share what would leak).
+        ignore: columns that a table may have and nobody needs to be told of.
+        strict: refuse a table with any other column; else those are left out, and named.
     """
 
     columns: tuple[Column, ...]
@@ -44,6 +49,8 @@ class Schema:
     keys: tuple[Column, ...] = ()
     id: str | None = None
     group: str | None = None
+    ignore: tuple[str, ...] = ()
+    strict: bool = False
     _index: dict[str, Column] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -54,6 +61,12 @@ class Schema:
         for role, name in (("id", self.id), ("group", self.group)):
             if name is not None and name not in names[:-1]:
                 raise ValueError(f"{role} {name!r} is none of the columns")
+        ignore: object = self.ignore
+        if not isinstance(ignore, tuple):
+            raise ValueError(f"ignore is {ignore!r}, not a tuple of column names")  # noqa: TRY004
+        both = sorted(set(self.ignore) & set(names))
+        if both:
+            raise ValueError(f"columns to ignore are declared as well: {', '.join(both)}")
         self._index.update({column.name: column for column in (*self.columns, *self.keys)})
 
     @property
@@ -92,13 +105,17 @@ class Schema:
 
     def to_json(self) -> str:
         """Canonical JSON: the same schema gives the same bytes."""
-        document = {
+        document: dict[str, Any] = {
             "columns": [_compact(column) for column in self.columns],
             "group": self.group,
             "id": self.id,
             "keys": [_compact(column) for column in self.keys],
             "label": {"classes": list(self.label.classes), "name": self.label.name},
         }
+        if self.ignore:
+            document["ignore"] = list(self.ignore)
+        if self.strict:
+            document["strict"] = True
         return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
     @classmethod
@@ -113,6 +130,8 @@ class Schema:
             keys=tuple(_column(entry) for entry in document["keys"]),
             id=document["id"],
             group=document["group"],
+            ignore=tuple(document.get("ignore", ())),
+            strict=document.get("strict", False),
         )
 
 
@@ -124,12 +143,14 @@ def _parse_named(column: Column, value: object) -> Value:
 
 
 def _compact(column: Column) -> dict[str, Any]:
-    """A column's fields without those at their default."""
-    defaults = {name: spec.default for name, spec in Column.__dataclass_fields__.items()}
+    """A column's fields without those at their default; which texts mean a null is always said."""
+    defaults = {name: spec.default for name, spec in Column.__dataclass_fields__.items()} | {"na": ()}
     return {name: value for name, value in asdict(column).items() if value != defaults[name]}
 
 
 def _column(entry: Any) -> Column:
     if not isinstance(entry, dict):
         raise TypeError(f"{entry!r} is not a column")
-    return Column(**{**entry, "categories": tuple(entry.get("categories", ()))})
+    # Without `na` it was written when the empty text alone meant a null, and its model learned all others as they are.
+    lists = {name: tuple(entry.get(name, ())) for name in ("categories", "na")}
+    return Column(**{**entry, **lists})

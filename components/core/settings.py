@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,16 @@ from components.core.storage import S3Settings
 PREFIX = "LIFEBOAT_"
 # As `detector_python`: what serves here is not watched.
 NO_DETECTOR = "none"
+# Of a port that is not chosen here: `core.ports` chooses, and the home keeps it.
+_OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
 SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_TRIGGER_")
-# What other libraries read from the environment, unless the user says otherwise: no telemetry, no code from a model
+# What other libraries read from the environment, unless the user says otherwise: no telemetry, no pickle from a model's
 # file, a registry that is down is reported within seconds, and in one sentence: MLflow logs a traceback of its own for
 # each error that it raises as well. Threads of a fit that wait for each other sleep after some microseconds instead of
 # milliseconds: a million rows take 7 % longer, but 2.5 times less where another process has one of the cores.
 LIBRARIES = {
     "GOMP_SPINCOUNT": "1000",
-    "MLFLOW_ALLOW_MODEL_CODE_EXECUTION": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
@@ -50,10 +53,10 @@ class Settings(S3Settings):
     tracking_uri: str = option("", "MLflow tracking server or database; SQLite under home unless set", secret=True)
     store: str = option("", "directory or s3://bucket/prefix of the bundles; under home unless set")
     host: str = option("127.0.0.1", "address the local model server listens on")
-    port: int = option(9000, "port of the local model server")
-    metrics_port: int = option(6000, "port of its metrics")
+    port: int = option(0, f"port of a use case's local model server; {_OWN_PORT.format(9000)}")
+    metrics_port: int = option(0, f"port of its metrics; {_OWN_PORT.format(6000)}")
     serving_python: str = option("", "Python of the serving environment; the one in .venvs/serving unless set")
-    detector_port: int = option(9010, "port of the local drift detector")
+    detector_port: int = option(0, f"port of the home's drift detector; {_OWN_PORT.format(9010)}")
     detector_python: str = option(
         "", f"Python of the detector's environment, or {NO_DETECTOR}; the one in .venvs/drift unless set"
     )
@@ -84,6 +87,14 @@ class Settings(S3Settings):
     rollout_latency_seconds: float = option(0.05, "a 99th percentile that is no objection however it compares")
     rollout_score_distance: float = option(0.2, "largest Kolmogorov distance of the scores, 0 to 1")
 
+    def __post_init__(self) -> None:
+        ports = {"port": self.port, "metrics_port": self.metrics_port, "detector_port": self.detector_port}
+        for (name, port), (other, same) in combinations(ports.items(), 2):
+            if port == same != 0:
+                raise SettingsError(
+                    f"{variable(other)} is {same}, as is {variable(name)}: each needs a port of its own"
+                )
+
     @property
     def home_path(self) -> Path:
         return Path(self.home).resolve()
@@ -113,22 +124,21 @@ class Settings(S3Settings):
         """The interpreter of the drift detector; empty where there is none, and then there is no detector."""
         return "" if self.detector_python == NO_DETECTOR else self.detector_python or _made("drift")
 
-    @property
-    def events_url(self) -> str:
-        """Where the local model server sends its events; empty without a detector."""
-        return f"http://{self.host}:{self.detector_port}/" if self.drift_python else ""
-
     def serving_state(self, usecase: str) -> Path:
         """Directory of the local model server of a use case."""
         return self.home_path / "serving" / usecase
 
     def environment(self) -> dict[str, str]:
-        """The variables that give another process the same settings, whatever it inherits besides."""
-        return {variable(spec.name): str(getattr(self, spec.name)) for spec in fields(self)}
+        """The variables that give another process the same settings, whatever it inherits besides.
+
+        An empty variable counts as unset: a port that was not chosen here is not chosen there either.
+        """
+        values = {spec.name: (getattr(self, spec.name), spec.default) for spec in fields(self)}
+        return {variable(name): "" if value == default else str(value) for name, (value, default) in values.items()}
 
     def resolved(self) -> Settings:
         """With paths and the commit fixed, so that it means the same in any working directory."""
-        commit = self.code_commit or _git_commit()
+        commit = self.code_commit or git_commit(Path(__file__).parent)
         store = self.store if "://" in self.store or not self.store else str(Path(self.store).resolve())
         return replace(self, home=str(self.home_path), store=store, code_commit=commit)
 
@@ -178,11 +188,11 @@ def _check(name: str, value: Any, text: str) -> None:
         raise SettingsError(f"{variable(name)} is {value}, it must be 1 or more")
 
 
-def _git_commit() -> str:
-    """The commit of this code, with '-dirty' where a tracked file differs; 'unknown' outside a checkout."""
+def git_commit(folder: Path) -> str:
+    """The commit of a folder's code, with '-dirty' where a tracked file differs; 'unknown' outside a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return answer.stdout.strip()

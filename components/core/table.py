@@ -1,26 +1,25 @@
 """Holding tables against the schema, whole columns at a time.
 
-The rules and the words are those of `core.schema`; here they run over Arrow columns, so that a million rows take
-seconds. `tests/core/test_table.py` holds the two against each other on generated rows.
+The rules and the words are those of `core.schema`; here they run over Arrow columns (`core.cells`), so that a million
+rows take seconds. `tests/core/test_table.py` holds the two against each other on generated rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv
-from numpy.typing import NDArray
 
-from components.core.errors import DataError, first_line
+from components.core.cells import Cells, check_cells, check_label
+from components.core.errors import DataError
 from components.core.schema import Column, Schema
 
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-# JSON writes whole floats below this without an exponent.
-_LONGEST = 1e16
+# So many names of a table stand in a message.
+_NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -28,12 +27,17 @@ class Checked:
     """A table after the check.
 
     Args:
-        table: typed columns: float32 with NaN for null, strings with "" for null; a broken cell is null too.
+        table: typed columns: float32 with NaN for null (float64 where `Column.is_wide`), strings with "" for null, keys
+            that are whole numbers int64; a broken cell is null too.
         problems: 0-based row to sentences that each name a column, the value and the limit.
+        assumed: what was taken for granted of the table's columns, in sentences.
+        nulls: column to the texts in it that were read as a null, beside the empty one, and how often each was.
     """
 
     table: pa.Table
     problems: dict[int, list[str]]
+    assumed: tuple[str, ...] = ()
+    nulls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def good(self) -> pa.Table:
@@ -45,23 +49,72 @@ class Checked:
         return self.table.filter(pa.array(keep))
 
 
-def check_columns(names: list[str], schema: Schema, *, labelled: bool, name: str) -> None:
-    """Every column of the schema is there and no other; without a label the keys are optional.
+def check_columns(names: Sequence[str], schema: Schema, *, labelled: bool, name: str) -> list[str]:
+    """Every column that may not be null is there; gives what is assumed of the others, in sentences.
+
+    Without a label the keys are optional. A column that the schema does not name is left out, unless it is strict.
 
     Raises:
-        DataError: naming the missing, the unknown and the repeated columns.
+        DataError: naming the columns that are missing, nearly right, repeated, or unknown to a strict schema.
     """
-    repeated = sorted({column for column in names if names.count(column) > 1})
-    if repeated:
-        raise DataError(f"columns named twice: {', '.join(repeated)}", file=name)
-    keys = [key.name for key in schema.keys]
-    required = {*schema.names, *(keys if labelled else []), *([schema.label.name] if labelled else [])}
-    missing = sorted(required - set(names))
-    unknown = sorted(set(names) - required - set(keys) - {schema.label.name})
+    problems = column_problems(names, schema, labelled=labelled)
+    if problems:
+        raise DataError("; ".join(problems), file=name)
+    wanted = [*schema.columns, *(schema.keys if labelled else ())]
+    absent = [column.name for column in wanted if column.name not in names]
+    return list(_assumed(_extra(names, schema), absent))
+
+
+def column_problems(names: Sequence[str], schema: Schema, *, labelled: bool) -> list[str]:
+    """What the columns of a table and those of a schema have against each other, in sentences; see `check_columns`."""
+    wanted = [*schema.columns, *(schema.keys if labelled else ())]
+    absent = {column.name: column.nullable for column in wanted if column.name not in names}
+    absent |= {schema.label.name: False} if labelled and schema.label.name not in names else {}
+    extra = _extra(names, schema)
+    near = _nearly_right(absent, extra)
+    missing = sorted(name for name, nullable in absent.items() if not nullable and name not in near)
+    problems = [f"columns named twice: {', '.join(repeated)}"] if (repeated := _repeated(names)) else []
+    problems += [
+        f"the table has {there!r} where the schema says {name!r}: give both one name" for name, there in near.items()
+    ]
     if missing:
-        raise DataError(f"columns missing: {', '.join(missing)}", file=name)
-    if unknown:
-        raise DataError(f"columns unknown: {', '.join(unknown)}; known: {', '.join(sorted(required))}", file=name)
+        problems.append(f"columns missing: {', '.join(missing)}; the table has: {_listed(names)}")
+    if schema.strict and (unknown := [name for name in extra if name not in near.values()]):
+        known = ", ".join([*schema.known, schema.label.name])
+        remedy = "name them in the schema's ignore, or take away its strict"
+        problems.append(f"columns unknown: {', '.join(unknown)}; known: {known}; {remedy}")
+    return problems
+
+
+def _repeated(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _extra(names: Sequence[str], schema: Schema) -> list[str]:
+    """Columns that the schema does not name."""
+    return [name for name in names if name not in {*schema.known, schema.label.name, *schema.ignore}]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
+
+
+def _assumed(extra: Sequence[str], absent: Sequence[str]) -> Iterator[str]:
+    if extra:
+        yield f"columns that the schema does not name are left out: {_listed(extra)}"
+    if absent:
+        yield f"columns that the table does not have are null: {_listed(absent)}"
+
+
+def _nearly_right(absent: Iterable[str], extra: Sequence[str]) -> dict[str, str]:
+    """Columns that are missing, and what most likely is the same one under a name that is written otherwise."""
+    given = {_letters(name): name for name in extra}
+    return {name: given[_letters(name)] for name in absent if _letters(name) in given}
+
+
+def _letters(name: str) -> str:
+    """A name without what is often written otherwise: capitals, blanks, dots, dashes and underscores."""
+    return re.sub(r"[\s._\-]+", "", name).casefold()
 
 
 def check_table(table: pa.Table, schema: Schema, *, labelled: bool, name: str) -> Checked:
@@ -70,171 +123,51 @@ def check_table(table: pa.Table, schema: Schema, *, labelled: bool, name: str) -
     Args:
         table: as `read_table` gives it.
         schema: of the rows.
-        labelled: whether keys and label must be there; the label becomes int8.
+        labelled: whether keys and label must be there, and the label becomes int8; else keys are checked where they
+            are there and may be null, and a label is not looked at.
         name: of the file, for errors.
 
     Raises:
-        DataError: a column is missing, unknown or of a type that cannot be read at all.
+        DataError: a column is missing, or of a type that cannot be read at all.
     """
-    check_columns(table.column_names, schema, labelled=labelled, name=name)
-    label = Column(schema.label.name, "integer", categories=(0, 1))
-    columns = [*schema.columns, *schema.keys, label] if labelled else list(schema.columns)
+    assumed = check_columns(table.column_names, schema, labelled=labelled, name=name)
+    keys = schema.keys if labelled else [replace(key, nullable=True) for key in schema.keys]
     typed: dict[str, Any] = {}
     problems: dict[int, list[str]] = {}
-    for column in columns:
-        cells = table.column(column.name).combine_chunks()
-        values, broken = _check_column(cells, column, name)
-        typed[column.name] = values
-        for row, problem in broken:
-            problems.setdefault(row, []).append(f"column {column.name}: {problem}")
-    for column in columns:
-        typed[column.name] = _as_stored(typed[column.name], column, schema)
-    return Checked(pa.table(typed), dict(sorted(problems.items())))
+    nulls: dict[str, dict[str, int]] = {}
+    for column in (*schema.columns, *keys):
+        if column.name in table.column_names:
+            cells = check_cells(table.column(column.name), column, name)
+        elif labelled or column.name in schema.names:
+            cells = check_cells(pa.nulls(table.num_rows), column, name)
+        else:
+            continue
+        typed[column.name] = _as_stored(cells.values, column, schema)
+        _note(problems, column.name, cells)
+        nulls |= {column.name: cells.nulls} if cells.nulls else {}
+    if labelled:
+        cells = check_label(table.column(schema.label.name), schema.label, name)
+        typed[schema.label.name] = np.nan_to_num(cells.values).astype(np.int8)
+        _note(problems, schema.label.name, cells)
+    return Checked(pa.table(typed), dict(sorted(problems.items())), tuple(assumed), nulls)
+
+
+def _note(problems: dict[int, list[str]], name: str, cells: Cells) -> None:
+    for row, problem in cells.broken:
+        problems.setdefault(row, []).append(f"column {name}: {problem}")
+
+
+def say_nulls(nulls: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """A sentence for each column of `Checked.nulls`."""
+    shown = {name: [f"{text!r} ({count:,})" for text, count in sorted(texts.items())] for name, texts in nulls.items()}
+    return [f"column {name}: null is written as {', '.join(texts)}" for name, texts in shown.items()]
 
 
 def _as_stored(values: Any, column: Column, schema: Schema) -> Any:
-    """Inputs as the model takes them; a key is no input and keeps every digit; the label is int8."""
-    if not column.is_number:
+    """Inputs as the model takes them; a key is no input and keeps every digit."""
+    if not column.is_number or column.name not in schema.names:
         return values
-    if column.name in schema.names:
-        return values.astype(np.float32)
-    whole = np.int8 if column.name == schema.label.name else np.int64
-    if column.kind != "integer":
-        return values
-    return pa.array(np.nan_to_num(values).astype(whole), mask=np.isnan(values))
-
-
-def _check_column(cells: Any, column: Column, name: str) -> tuple[Any, list[tuple[int, str]]]:
-    """Typed values, and the broken cells with their sentences."""
-    if isinstance(cells, pa.ChunkedArray):
-        cells = pa.concat_arrays(cells.chunks) if cells.num_chunks else pa.array([], cells.type)
-    if pa.types.is_dictionary(cells.type):
-        cells = cells.dictionary_decode()
-    texts = pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)
-    if not column.is_number:
-        if not texts and not pa.types.is_null(cells.type):
-            raise DataError(f"has type {cells.type}, asked: string", file=name, column=column.name)
-        _refuse_broken_text(cells, column, name)
-        return _check_strings(pc.fill_null(cells.cast(pa.string()), ""), column)
-    return _check_numbers(cells, column, name) if not texts else _check_number_texts(cells, column)
-
-
-def _refuse_broken_text(cells: Any, column: Column, name: str) -> None:
-    """Parquet promises UTF-8 but nobody checks it on writing."""
-    try:
-        cells.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise DataError(f"holds text that is not UTF-8: {first_line(error)}", file=name, column=column.name) from error
-
-
-def _check_strings(cells: Any, column: Column) -> tuple[Any, list[tuple[int, str]]]:
-    empty = pc.equal(cells, "").to_numpy(zero_copy_only=False)
-    broken = [] if column.nullable else [(int(row), column.problem("null")) for row in np.flatnonzero(empty)]
-    if not pc.any(_suspicious(cells, column)).as_py():
-        return cells, broken
-    distinct = pc.dictionary_encode(cells)
-    # A suspicious value goes, once however often it occurs, through the very code that checks a request.
-    suspects = np.flatnonzero(_suspicious(distinct.dictionary, column).to_numpy(zero_copy_only=False))
-    texts = distinct.dictionary.take(pa.array(suspects)).to_pylist()
-    verdicts = {
-        int(code): verdict
-        for code, text in zip(suspects, texts, strict=True)
-        if (verdict := _problem(column, text)) is not None
-    }
-    if verdicts:
-        codes = distinct.indices.to_numpy()
-        bad = np.isin(codes, list(verdicts))
-        broken += [(int(row), verdicts[int(codes[row])]) for row in np.flatnonzero(bad)]
-        cells = pc.if_else(pa.array(bad), "", cells)
-    return cells, broken
-
-
-def _suspicious(texts: Any, column: Column) -> Any:
-    """Whether a string may break the schema; Python alone judges a pattern, RE2 does not speak all of its language."""
-    written = pc.not_equal(texts, "")
-    if column.pattern is not None:
-        return written
-    suspicious = pc.greater(pc.utf8_length(texts), column.max_length)
-    if column.categories:
-        allowed = pa.array([text for text in column.categories if isinstance(text, str)], pa.string())
-        suspicious = pc.or_(suspicious, pc.invert(pc.is_in(texts, allowed)))
-    return pc.and_(written, suspicious)
-
-
-def _check_number_texts(cells: Any, column: Column) -> tuple[NDArray[np.float64], list[tuple[int, str]]]:
-    if (read := _read_numbers(cells)) is not None:
-        return _limit_numbers(read, column, skip=np.zeros(len(read), dtype=bool))
-    texts = pc.utf8_trim_whitespace(pc.fill_null(cells, ""))
-    if column.kind == "boolean":
-        lowered = pc.utf8_lower(texts)
-        texts = pc.if_else(pc.equal(lowered, "true"), "1", pc.if_else(pc.equal(lowered, "false"), "0", texts))
-    written = pc.match_substring_regex(texts, _NUMBER)
-    null = pc.equal(texts, "").to_numpy(zero_copy_only=False)
-    unreadable = ~written.to_numpy(zero_copy_only=False) & ~null
-    numbers = pc.if_else(written, texts, None).cast(pa.float64())
-    values = numbers.to_numpy(zero_copy_only=False)
-    broken = [(int(row), column.problem("type", texts[int(row)].as_py())) for row in np.flatnonzero(unreadable)]
-    limited, more = _limit_numbers(values, column, skip=unreadable)
-    return limited, broken + more
-
-
-def _read_numbers(cells: Any) -> NDArray[np.float64] | None:
-    """The short way for a column of nothing but plain numbers and nulls; None where any text needs a closer look."""
-    try:
-        numbers = pc.replace_with_mask(cells, pc.equal(cells, ""), pa.scalar(None, cells.type)).cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    # Arrow reads "nan" and "inf" too, which are no numbers here.
-    values: NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False)
-    return values if np.isfinite(values).sum() == len(values) - numbers.null_count else None
-
-
-def _check_numbers(cells: Any, column: Column, name: str) -> tuple[NDArray[np.float64], list[tuple[int, str]]]:
-    try:
-        if not _is_numeric(cells.type, column):
-            raise pa.ArrowNotImplementedError("not a number")  # noqa: TRY301  # one sentence for all types
-        values = cells.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"has type {cells.type}, asked: {column.kind}", file=name, column=column.name) from error
-    return _limit_numbers(values, column, skip=np.zeros(len(values), dtype=bool))
-
-
-def _is_numeric(dtype: pa.DataType, column: Column) -> bool:
-    if pa.types.is_boolean(dtype):
-        return column.kind == "boolean"
-    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
-    return any(test(dtype) for test in tests)
-
-
-def _limit_numbers(
-    values: NDArray[np.float64], column: Column, *, skip: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], list[tuple[int, str]]]:
-    """Nulls, whole numbers, categories and ranges; what is broken or skipped becomes NaN."""
-    null = np.isnan(values)
-    # Suspects are found at once and worded one by one, by the code that checks a request.
-    suspect = ~null & ~((values >= column.lower) & (values <= column.upper) & np.isfinite(values))
-    if column.kind == "integer":
-        suspect |= ~null & (values != np.floor(values))
-    if column.kind == "boolean":
-        suspect |= ~null & (values != 0) & (values != 1)
-    if column.categories:
-        suspect |= ~null & ~np.isin(values, np.asarray(column.categories, dtype=np.float64))
-    if not column.nullable:
-        suspect |= null & ~skip
-    rows = np.flatnonzero(suspect & ~skip)
-    broken = [(int(row), str(_problem(column, _plain(values[row])))) for row in rows]
-    return np.where(suspect | skip, np.nan, values), broken
-
-
-def _problem(column: Column, value: object) -> str | None:
-    try:
-        column.parse(value)
-    except ValueError as error:
-        return str(error)
-    return None
-
-
-def _plain(value: np.float64) -> float | int | None:
-    if np.isnan(value):
-        return None
-    return int(value) if float(value).is_integer() and abs(value) < _LONGEST else float(value)
+    dtype = np.float64 if column.is_wide else np.float32
+    if isinstance(values, pa.Array):
+        values = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return values.astype(dtype)

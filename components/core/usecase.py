@@ -1,11 +1,10 @@
 """A use case is a value: everything that differs between two tables, and nothing that does not.
 
-The platform imports `components.usecases.NAME` (or any dotted module) and takes its `USECASE`.
+The platform imports it by name, by dotted module or by path (`core.importing`) and takes its `USECASE`.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,21 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from components.core.bundle import OUTPUT
+from components.core.csv_dialect import PLAIN, Csv
 from components.core.errors import UseCaseError
 from components.core.gates import Gate
-from components.core.schema import Schema
+from components.core.importing import import_reference
+from components.core.schema import LARGEST_INPUT, Schema
 from components.core.threshold import LIKELIER_CLASS, ThresholdRule
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
-PACKAGE = "components.usecases"
 Correction = Literal["calibrated", "bonferroni", "fdr"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 # What the drift detector calls the probability of class 1, beside the columns.
 SCORE = "score"
 # Columns that start so are the platform's own: in the labelled rows, the prepared tables and the drift reference.
 HIDDEN_PREFIX = "__"
+# What batch scoring calls the class of a row, beside the keys.
+PREDICTION = "prediction"
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ class UseCase:
             `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
         deduplicate: drop rows that are alike in every column, of a table whose rows have no id. They are data, and
             dropping them moves the base rate; rows of one id are one row in any case.
+        csv: how the CSV files of the use case are written, to train on and to score, as far as it is not recognised.
     """
 
     name: str
@@ -157,6 +160,7 @@ class UseCase:
     max_quarantine: float = 0.02
     threshold: ThresholdRule = LIKELIER_CLASS
     deduplicate: bool = False
+    csv: Csv = PLAIN
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -174,33 +178,33 @@ class UseCase:
         hidden = [name for name in (*self.schema.known, self.schema.label.name) if name.startswith(HIDDEN_PREFIX)]
         if hidden:
             raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
+        self._refuse_columns()
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) < len(names):
             raise UseCaseError(f"use case {self.name}: two candidates share a name: {', '.join(sorted(names))}")
 
+    def _refuse_columns(self) -> None:
+        """What can be declared by itself, but not be trained on or answered."""
+        for column in self.schema.columns:
+            if column.kind == "integer" and max(abs(column.lower), abs(column.upper)) > LARGEST_INPUT:
+                limit = f"beyond {LARGEST_INPUT} a model cannot take it exactly; make it a key, or text"
+                raise UseCaseError(
+                    f"use case {self.name}: column {column.name}: its limits are {column.limits}: {limit}"
+                )
+        answers = {PREDICTION, *(f"probability_{name}" for name in self.schema.label.classes)}
+        for key in self.schema.keys:
+            if key.name in answers:
+                raise UseCaseError(f"use case {self.name}: key {key.name}: batch scoring calls its answers so")
+
 
 def load_usecase(reference: str) -> UseCase:
-    """Gives the use case of a name under `components/usecases` or of a dotted module.
+    """Gives the use case of a name under `components/usecases`, of a dotted module or of a path.
 
     Raises:
         UseCaseError: there is no such module, importing it fails, or it holds no USECASE.
     """
-    module_name = reference if "." in reference else f"{PACKAGE}.{reference.replace('-', '_')}"
-    try:
-        module = importlib.import_module(module_name)
-    except UseCaseError:
-        raise
-    except Exception as error:  # a use case is anybody's code: whatever it raises is its own fault
-        if isinstance(error, ModuleNotFoundError) and f"{module_name}.".startswith(f"{error.name}."):
-            raise UseCaseError(f"no use case {reference!r}; there are: {', '.join(list_usecases())}") from error
-        raise UseCaseError(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+    module = import_reference(reference)
     usecase = getattr(module, "USECASE", None)
     if not isinstance(usecase, UseCase):
-        raise UseCaseError(f"{module_name} holds no USECASE of type UseCase")
+        raise UseCaseError(f"{module.__name__} holds no USECASE of type UseCase")
     return usecase
-
-
-def list_usecases() -> list[str]:
-    """Names of the use cases that the project ships."""
-    folder = Path(importlib.import_module(PACKAGE).__path__[0])
-    return sorted(path.parent.name.replace("_", "-") for path in folder.glob("*/__init__.py"))

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from components.core.addresses import DETECTOR, server_of
 from components.core.bundle import Bundle, open_bundle
-from components.core.errors import LifeboatError
-from components.core.registry import Version
+from components.core.errors import LifeboatError, PortError
+from components.core.ports import HomePorts
 from components.core.settings import Settings
+from components.core.versions import Version
 from components.deploy.probe import check_golden, compare
 from components.deploy.step import undo
 from components.deploy.timeline import Say
-from serving.control import Control, Serving, ensure_supervisor
+from serving.control import STATE_FILE, Control, Serving, ensure_supervisor, find_supervisor
+
+# How often others are faster than the supervisor at the ports it was given.
+_ATTEMPTS = 5
+# The servers of a supervisor that was killed give their ports back at once, but not in the same instant.
+_KILLED_SECONDS = 5.0
 
 
 class LocalTarget:
@@ -25,11 +32,30 @@ class LocalTarget:
         self._settings = settings
 
     def roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
-        """As `components.deploy.step.Target` says."""
-        with self._connect(version.name) as control:
+        """As `components.deploy.step.Target` says; on other ports where somebody else is faster.
+
+        Raises:
+            PortError: the user chose a port that somebody has, or that the supervisor that runs has not.
+        """
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return self._roll_out(bundle, version, commit, say)
+            except PortError as error:
+                if HomePorts(self._settings).chosen(server_of(version.name)):
+                    raise
+                say(f"{error}: trying again")
+        return self._roll_out(bundle, version, commit, say)
+
+    def _roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
+        with self._connect(version.name, say) as control:
             status = control.status()
             old = status.serving
-            self._bring_up(control, bundle, version, status.url if old else None, say)
+            try:
+                self._bring_up(control, bundle, version, status.url if old else None, say)
+            except PortError:
+                if old is None:  # the supervisor is new, and somebody else listened first
+                    control.stop()
+                raise
             try:
                 commit()
             except LifeboatError as error:
@@ -37,12 +63,21 @@ class LocalTarget:
                 raise
             return status.url
 
-    def _connect(self, name: str) -> Control:
-        chosen = self._settings
-        # Events for a detector that does not run (yet) cost a prediction nothing: they wait, and at worst are dropped.
-        events = {"events_url": chosen.events_url} if chosen.events_url else {}
-        address = (chosen.host, chosen.port, chosen.metrics_port)
-        return ensure_supervisor(chosen.serving_state(name), *address, chosen.server_python, events)
+    def _connect(self, name: str, say: Say) -> Control:
+        """The supervisor that runs, or one that is started."""
+        chosen, state, home = self._settings, self._settings.serving_state(name), HomePorts(self._settings)
+        if control := find_supervisor(state):
+            return _agreed(control, home, server_of(name))
+        killed = (state / STATE_FILE).exists()
+        ports = home.reserve(server_of(name), say, _KILLED_SECONDS if killed else 0.0)
+        address = (chosen.host, ports["port"], ports["metrics_port"])
+        return ensure_supervisor(state, *address, chosen.server_python, self._events(home, say))
+
+    def _events(self, home: HomePorts, say: Say) -> dict[str, str]:
+        """Where the servers send events; without a detector (yet) these wait, at worst are dropped, cost nothing."""
+        if self._settings.drift_python and not home.kept(DETECTOR):
+            home.reserve(DETECTOR, say)
+        return {"events_url": home.events_url}
 
     @staticmethod
     def _bring_up(control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:
@@ -62,3 +97,11 @@ class LocalTarget:
             return
         bundle = open_bundle(old.bundle)
         self._bring_up(control, bundle, Version(old.name, old.version, old.digest, ""), None, say)
+
+
+def _agreed(control: Control, home: HomePorts, service: str) -> Control:
+    """The connection, unless the user chose other ports than those that its supervisor has."""
+    if refusals := home.mismatches(service, control.status().ports):
+        control.close()
+        raise PortError(refusals[0])
+    return control

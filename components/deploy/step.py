@@ -11,7 +11,10 @@ from typing import Protocol
 from components.core.bundle import Bundle, open_bundle
 from components.core.errors import GateError, LifeboatError, RegistryError
 from components.core.gates import Verdict
-from components.core.registry import CHAMPION, PREVIOUS, Registry, Version
+from components.core.registry import CHAMPION, PREVIOUS, Registry
+from components.core.versions import Version
+from components.deploy.choice import described, earlier, numbered, once_champion
+from components.deploy.override import Override
 from components.deploy.timeline import Say, Timeline
 
 
@@ -67,7 +70,11 @@ def deploy(bundle_dir: Path, verdict_file: Path, registry: Registry, target: Tar
         raise RegistryError(f"bundle {bundle.digest[:12]} of {bundle.usecase} is not registered: evaluate it first")
     _check_champion(registry, version, verdict)
     stored = registry.bundle(version)
-    return _roll_out(stored, version, registry, target, verdict.champion, "is the champion", say)
+
+    def commit() -> None:
+        registry.promote(version, expected=verdict.champion)
+
+    return _roll_out(stored, version, registry, target, commit, "is the champion", say)
 
 
 def check_verdict(bundle: Bundle, verdict_file: Path) -> Verdict:
@@ -87,18 +94,68 @@ def check_verdict(bundle: Bundle, verdict_file: Path) -> Verdict:
     return verdict
 
 
-def rollback(name: str, registry: Registry, target: Target, say: Say = print) -> Deployment:
-    """Brings the previous champion back: traffic first, then the alias.
+def rollback(name: str, registry: Registry, target: Target, say: Say = print, *, to: str | None = None) -> Deployment:
+    """Brings an earlier champion back: traffic first, then the alias.
+
+    Args:
+        name: of the model.
+        registry: knows who was the champion when.
+        target: where to serve it.
+        say: told of each stage.
+        to: number of the version; the champion before the present one unless given. Each rollback goes further back: to
+            a version that was rolled back from only `to` leads.
 
     Raises:
-        RegistryError: there is no previous champion.
+        RegistryError: there is no such version, or it never was the champion.
         DeployError: the rollout did not finish; the present champion keeps serving.
     """
-    previous, champion = registry.aliased(name, PREVIOUS), registry.aliased(name, CHAMPION)
-    if previous is None or champion is None:
-        raise RegistryError(f"{name} has no previous champion to go back to")
-    bundle = registry.bundle(previous)
-    return _roll_out(bundle, previous, registry, target, champion.digest, "is the champion again", say)
+    known = registry.overview(name)
+    champion = known.champion
+    if champion is None:
+        raise RegistryError(f"{name} has no champion, so there is nothing to go back from")
+    chosen = earlier(name, known, champion) if to is None else once_champion(name, known, champion, to)
+    say(f"back from {described(champion)} to {described(chosen)}")
+
+    def commit() -> None:
+        registry.go_back(chosen, expected=champion.digest)
+
+    shipped = _roll_out(registry.bundle(chosen), chosen, registry, target, commit, "is the champion again", say)
+    further = registry.aliased(name, PREVIOUS)
+    say(f"the next rollback would go to {described(further)}" if further else "no rollback leads further back")
+    return shipped
+
+
+def promote(
+    name: str, number: str, override: Override, registry: Registry, target: Target, say: Say = print
+) -> Deployment:
+    """Ships a version whatever its gate said; that is on record with the version, its run and its model card.
+
+    Args:
+        name: of the model.
+        number: of the version.
+        override: who wants it, and why.
+        registry: holds the version and the champion's alias, which moves last.
+        target: where to serve it.
+        say: told of each stage.
+
+    Raises:
+        RegistryError: there is no such version, it is the champion already, or the champion changed meanwhile.
+        BundleError: its bundle is not whole.
+        DeployError: the rollout did not finish; the old version keeps serving.
+    """
+    known = registry.overview(name)
+    version = numbered(name, known, number)
+    if version == known.champion:
+        raise RegistryError(f"version {number} is the champion of {name} already")
+    bundle, expected = registry.bundle(version), known.champion.digest if known.champion else None
+    say(f"{described(version)} is promoted by hand, its gate {version.tags.get('gate', 'is unknown')}")
+
+    def commit() -> None:
+        registry.promote(version, expected=expected, record=override.tags)
+
+    shipped = _roll_out(bundle, version, registry, target, commit, "is the champion", say)
+    _note_on_card(version, override, registry, say)
+    return shipped
 
 
 def serve_champion(name: str, registry: Registry, target: Target, say: Say = print) -> Deployment | None:
@@ -111,9 +168,9 @@ def serve_champion(name: str, registry: Registry, target: Target, say: Say = pri
 
 
 def _roll_out(
-    bundle: Bundle, version: Version, registry: Registry, target: Target, expected: str | None, done: str, say: Say
+    bundle: Bundle, version: Version, registry: Registry, target: Target, move: Callable[[], None], done: str, say: Say
 ) -> Deployment:
-    """Rolls a version out in place of the expected champion.
+    """Rolls a version out, and moves the alias once it serves.
 
     How that went is kept with the version in the registry: Kubeflow drops what a failed step made.
     """
@@ -127,11 +184,19 @@ def _roll_out(
     with Timeline(f"Rollout of {version.name} version {version.version}", say, keep) as course:
 
         def commit() -> None:
-            registry.promote(version, expected=expected)
+            move()
             course.note(f"{version.name} version {version.version} {done}")
 
         url = target.roll_out(bundle, version, commit, course.note)
     return Deployment(version.name, version.version, version.digest, url)
+
+
+def _note_on_card(version: Version, override: Override, registry: Registry, say: Say) -> None:
+    try:
+        for report, revise in override.revisions.items():
+            registry.revise_report(version, report, revise)
+    except LifeboatError as error:  # the version serves, and its tags say why
+        say(f"the model card does not say that it was promoted by hand: {error}")
 
 
 def _check_champion(registry: Registry, version: Version, verdict: Verdict) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import html
 from dataclasses import dataclass
 
 import jinja2
 from markupsafe import Markup
 
 from components.core.bundle import Bundle
+from components.core.markup import markdown_text
 from components.core.usecase import UseCase
 from components.evaluate.content import card_content
 from components.evaluate.evaluation import Evaluation
@@ -59,6 +59,5 @@ def _environment(*, markdown: bool = False) -> jinja2.Environment:
 
 
 def escape_markdown(value: object) -> Markup:
-    """Text that Markdown shows as it stands, on one line: no tag, link or table cell begins in it."""
-    text = html.escape(" ".join(str(value).split()), quote=False)
-    return Markup("".join(f"\\{sign}" if sign in r"\`*[]|$~" else sign for sign in text))  # noqa: S704
+    """See `markdown_text`; autoescaping leaves it as it is."""
+    return Markup(markdown_text(value))  # noqa: S704

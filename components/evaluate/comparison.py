@@ -86,9 +86,9 @@ def _test_slices(parts: Sequence[Part], won: NDArray[np.bool_], lost: NDArray[np
 def champion_rows(bundle: Bundle, champion: Bundle, rows: HeldOut) -> NDArray[np.bool_]:
     """The held-out rows that the champion did not train on either, bool [n].
 
-    A split holds out every group whose position is under its `below`, and some further ones that depend on the
-    table. So all rows count when both models come from the same split of the same table (what came from feedback moves
-    nothing in it, see `core.split.hold_out_later`), else those under both.
+    A split holds out every group whose position is under its `below`, but for those that are too large for it, and some
+    further ones that depend on the table. So all rows count when both models come from the same split of the same table
+    (what came from feedback moves nothing in it, see `core.split.hold_out_later`), else those under both.
 
     Raises:
         NotComparableError: there are too few such rows, or the champion answers another question.
@@ -132,7 +132,8 @@ def _unseen(bundle: dict[str, Any], champion: dict[str, Any], position: Floats) 
     table = ("share", "table")
     if all(name in ours and ours[name] == theirs.get(name) for name in table):
         return np.ones(len(position), dtype=bool)
-    return np.asarray(position < min(ours["below"], theirs["below"]), dtype=bool)
+    large = [*ours.get("large", ()), *theirs.get("large", ())]
+    return np.asarray((position < min(ours["below"], theirs["below"])) & ~np.isin(position, large), dtype=bool)
 
 
 def score_champion(champion: Bundle, table: pa.Table) -> Floats:

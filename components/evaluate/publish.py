@@ -8,13 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from components.core.bundle import Bundle
+from components.core.column import Column
 from components.core.files import write_text
+from components.core.mlflow_run import TESTING, TRAINING, LoggedData
 from components.core.registry import CHAMPION, Registry
 from components.core.usecase import UseCase
 from components.evaluate.card import Card, model_card
 from components.evaluate.evaluation import Evaluation
 from components.evaluate.step import evaluate
+from components.preprocess.step import METADATA, read_summary
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,37 @@ def evaluate_and_register(
     write_text(outputs.verdict, found.verdict.to_json())
     with tempfile.TemporaryDirectory() as folder:
         _collect(Path(folder), card, outputs, profile)
-        metrics = {name: figure.value for name, figure in found.metrics.items()}
-        challenger = registry.register(bundle, found.verdict, metrics, Path(folder), reason=reason)
+        metrics, data = logged_metrics(found), logged_data(bundle, test, found)
+        challenger = registry.register(bundle, found.verdict, metrics, Path(folder), reason=reason, data=data)
     say(f"registered as version {challenger.version}: {registry.place(challenger)}")
     return found
+
+
+def logged_metrics(found: Evaluation) -> dict[str, float]:
+    """The figures of a run: 'roc_auc' with its limits 'roc_auc.low' and 'roc_auc.high', and those of the other models.
+
+    The baseline's 'baseline.roc_auc' is on the same rows, the champion's 'champion.roc_auc' on those it had not seen.
+    """
+    metrics: dict[str, float] = {}
+    for name, figure in found.metrics.items():
+        metrics |= {name: figure.value, f"{name}.low": figure.low, f"{name}.high": figure.high}
+    for model, figures in (("baseline", found.baseline), ("champion", found.champion or {})):
+        metrics |= {f"{model}.{name}": figure.value for name, figure in figures.items()}
+    return metrics
+
+
+def logged_data(bundle: Bundle, test: Path, found: Evaluation) -> list[LoggedData]:
+    """The tables behind an evaluation; of rows that `preprocess` did not write, where they came from is not known."""
+    name, columns = bundle.usecase, (*bundle.schema.columns, Column(bundle.schema.label.name, "integer"))
+    facts = {"num_rows": found.rows, "positives": found.positives, "from_feedback": found.data.feedback}
+    if METADATA not in (pq.read_schema(test).metadata or {}):
+        return [LoggedData(f"{name} held out", found.data.sha256, str(test), TESTING, columns, facts)]
+    made = read_summary(test)
+    training = {"num_rows": made.train, "digest": made.digest, "labelled_digest": made.labelled_digest}
+    return [
+        LoggedData(f"{name} training", made.digest, made.source, TRAINING, columns, training | {"split": made.split}),
+        LoggedData(f"{name} held out", found.data.sha256, made.source, TESTING, columns, facts | {"split": made.split}),
+    ]
 
 
 def _collect(folder: Path, card: Card, outputs: Outputs, profile: Path | None) -> None:

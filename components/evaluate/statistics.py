@@ -1,7 +1,7 @@
 """Figures of a binary classifier, their bootstrap intervals, and the paired tests between two classifiers.
 
 Throughout: `y` holds labels 0 and 1, [n]; `p` the probability of class 1, [n]; weights count how often each
-row is drawn. Nothing here is more than O(n log n), and no array is larger than [n, 6].
+row is drawn. Nothing here is more than O(n log n), and no array is larger than [n, 3].
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 from components.core.calibration_error import bin_starts, binned_error
 from components.core.decision import Decision
 from components.core.gates import HIGHER_IS_BETTER, Interval
+from components.evaluate.ranking import Ranking
 
 Floats = NDArray[np.float64]
 Integers = NDArray[Any]
@@ -45,18 +46,15 @@ class Scored:
         self.rows = len(y)
         self.called = (decision or Decision()).positive(p)
         self.right = self.called == (y == 1)
-        found = self.called & (y == 1)
-        self._sums = np.column_stack([self.right, log_losses(y, p), (p - y) ** 2, y, self.called, found])
-        # Among equal scores positives come first, so that a running count of negatives leaves their ties out.
-        self.order = np.lexsort((-y.astype(np.int8), p))
-        ranked = p[self.order]
-        self._positive = y[self.order].astype(np.float64)
-        self._ties = _mixed_ties(ranked, self._positive)
+        self._sums = np.column_stack([self.called, log_losses(y, p), (p - y) ** 2])
+        self.order = np.argsort(p, kind="stable")
+        ranked, positive = p[self.order], y[self.order] == 1
+        self._ranking = Ranking(ranked, positive)
+        self._positive, self._found = np.flatnonzero(y == 1), np.flatnonzero(self.called & (y == 1))
         self._bins = bin_starts(ranked)
-        self._levels = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-        self._residual = self._positive - ranked
+        self._residual = positive - ranked
         # Written anew in each replicate: with fresh arrays the kernel's page faults take half the time.
-        self._scratch = np.empty((3, self.rows))
+        self._scratch = np.empty((2, self.rows))
 
     def figures(self, weights: Floats | None = None) -> Floats:
         """The value of each of `METRICS`, [m]; NaN where it needs a class that has no weight.
@@ -66,50 +64,21 @@ class Scored:
         """
         weights = np.ones(self.rows) if weights is None else weights
         rows = weights.sum()
-        accuracy, log_loss, brier, positives, called, found = (weights @ self._sums) / rows
+        called, log_loss, brier = (weights @ self._sums) / rows
         # Any mode but 'raise' writes straight into the array given.
         ranked = np.take(weights, self.order, out=self._scratch[0], mode="clip")
-        auc = self._auc(ranked)
-        average_precision = self._average_precision(ranked)
+        auc, average_precision = self._ranking.areas(ranked)
         residual = np.multiply(ranked, self._residual, out=self._scratch[1])
+        positives, found = (weights[places].sum() / rows for places in (self._positive, self._found))
         values = {
             "roc_auc": auc,
             "average_precision": average_precision,
-            "accuracy": accuracy,
             "log_loss": log_loss,
             "brier": brier,
             "ece": binned_error(residual, self._bins, rows),
             **_at_threshold(positives, called, found),
         }
         return np.array([values[name] for name in METRICS])
-
-    def _average_precision(self, ranked: Floats) -> float:
-        """Mean precision over the recall gained at each score, from the highest down (as scikit-learn has it)."""
-        positive = np.multiply(ranked, self._positive, out=self._scratch[1])
-        gained = np.add.reduceat(positive, self._levels)
-        called = np.cumsum(np.add.reduceat(ranked, self._levels)[::-1])
-        total = positive.sum()
-        if not total:
-            return np.nan
-        # Where nothing was drawn yet nothing is gained either.
-        precision = np.cumsum(gained[::-1]) / np.maximum(called, 1e-12)
-        return float(gained[::-1] @ precision / total)
-
-    def _auc(self, ranked: Floats) -> float:
-        """Share of pairs of a positive and a negative in the right order, a tie as half (Mann-Whitney)."""
-        positive = np.multiply(ranked, self._positive, out=self._scratch[1])
-        negative = np.subtract(ranked, positive, out=self._scratch[2])
-        tied = self._tied_pairs(positive, negative)
-        below = np.cumsum(negative, out=negative)
-        pairs = positive.sum() * below[-1]
-        return float((positive @ below + tied / 2) / pairs) if pairs else np.nan
-
-    def _tied_pairs(self, positive: Floats, negative: Floats) -> float:
-        if not len(self._ties):
-            return 0.0
-        # Every other sum is of what lies between two runs.
-        runs = (np.add.reduceat(side, self._ties)[::2] for side in (positive, negative))
-        return float(np.multiply(*runs).sum())
 
     def bins(self) -> list[slice]:
         """The calibration bins as slices of `order`: about equal counts, equal scores together."""
@@ -122,9 +91,11 @@ def _at_threshold(positives: float, called: float, found: float) -> dict[str, fl
 
     As scikit-learn has it, precision is 0 where no row is called class 1. Without one class there is no recall of it.
     """
+    right = 1 - positives - called + 2 * found
     recall = found / positives if positives else np.nan
     specificity = (1 - positives - called + found) / (1 - positives) if positives < 1 else np.nan
     return {
+        "accuracy": right,
         "precision": found / called if called else 0.0,
         "recall": recall,
         "f1": 2 * found / (positives + called) if positives else np.nan,
@@ -136,15 +107,6 @@ def log_losses(y: Integers, p: Floats) -> Floats:
     """-log of the probability given to the true class of each row, clipped at 1e-7, [n]."""
     clipped = np.clip(p, CLIP, 1 - CLIP)
     return -np.log(np.where(y == 1, clipped, 1 - clipped))
-
-
-def _mixed_ties(ranked: Floats, positive: Floats) -> Integers:
-    """Start and end of each run of equal scores that holds both classes, as one ascending array."""
-    edges = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1], True])
-    positives = np.add.reduceat(positive, edges[:-1])
-    mixed = (positives > 0) & (positives < np.diff(edges))
-    ties = np.column_stack([edges[:-1][mixed], edges[1:][mixed]]).ravel()
-    return ties[ties < len(ranked)]
 
 
 def bootstrap(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from components.core.split import Holdout, group_names, hold_out, hold_out_later, positions, split_digest
@@ -19,10 +21,11 @@ class Parts:
     Args:
         rows: with the hidden column TIME.
         holdout: their sides.
-        split: for the lineage: salt, share, the `below` of `core.split.Holdout`, and a digest of all groups of the
-            table and their sides. Where salt, share and digest agree, no row held out here was trained on there.
+        split: for the lineage: salt, share, `below` and `large` of `core.split.Holdout`, and a digest of all groups of
+            the table and their sides. Where salt, share and digest agree, no row held out here was trained on there.
         duplicates, replaced: see `feedback.Merged`.
         withheld: rows from feedback that may be the same as a row on the other side.
+        large: names of the table's groups that hold more rows than are to be held out, and their share of its rows.
     """
 
     rows: pa.Table
@@ -31,6 +34,16 @@ class Parts:
     duplicates: int
     replaced: int
     withheld: int
+    large: dict[str, float]
+
+    def warnings(self, usecase: UseCase) -> list[str]:
+        """What of the division may not be meant, in sentences."""
+        asked, held_out = f"{usecase.split.test:.0%} to hold out", f"{self.holdout.test.mean():.0%} are held out"
+        rows = "of the rows, more than the"
+        return [
+            f"{usecase.schema.group} {name} has {share:.0%} {rows} {asked}: it trains, and {held_out}"
+            for name, share in self.large.items()
+        ]
 
 
 def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
@@ -47,6 +60,7 @@ def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
     labels = base.column(schema.label.name).to_numpy()
     groups = group_names(base, schema)
     known = hold_out(groups, labels, share=share, salt=salt)
+    large = _large(groups, known)
     merged, position = merge(base, feedback.good, schema), known.position
     if feedback.good.num_rows:  # else they are the same, and of a million rows they take two seconds
         groups = group_names(merged.table, schema)
@@ -56,8 +70,21 @@ def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
     return Parts(
         rows=merged.table.filter(pa.array(keep)),
         holdout=Holdout(holdout.test[keep], holdout.position[keep], holdout.below),
-        split={"salt": salt, "share": share, "below": holdout.below, "table": split_digest(known)},
+        split={
+            "salt": salt,
+            "share": share,
+            "below": holdout.below,
+            "large": list(holdout.large),
+            "table": split_digest(known),
+        },
         duplicates=merged.duplicates,
         replaced=merged.replaced,
         withheld=int((~keep).sum()),
+        large=large,
     )
+
+
+def _large(groups: list[str], known: Holdout) -> dict[str, float]:
+    rows = np.flatnonzero(np.isin(known.position, known.large))
+    counts = Counter(groups[row] for row in rows)
+    return {name.partition(" ")[2]: count / len(groups) for name, count in counts.most_common()}

@@ -4,6 +4,7 @@ What holds afterwards, whatever clients send (`tests/preprocess/test_feedback.py
 
 - No group and no id is both trained on and held out, and rows with the same inputs are only where both say whose they
   are, by group or id, and differ.
+- A row without an id is itself and no other's: a prediction is counted once, and rows that look alike are all kept.
 - No row of the table changes its side because of feedback. So no model ever trains on a row of the table that another
   model of the same table was judged on.
 """
@@ -21,7 +22,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.core.column import is_null
-from components.core.labelled import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, load_labelled, no_rows, without_keys
+from components.core.labelled import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, load_labelled, no_rows, stored_schema
 from components.core.moment import show_moment
 from components.core.schema import Schema
 from components.core.split import Holdout
@@ -79,7 +80,7 @@ def read_feedback(
     """
     found = load_labelled(store, usecase.name, usecase.schema, until=as_of) if store else no_rows(usecase.schema)
     cells = found.table.drop_columns([column.name for column in HIDDEN])
-    checked = check_table(cells, without_keys(usecase.schema), labelled=True, name="labelled rows")
+    checked = check_table(cells, stored_schema(usecase.schema), labelled=True, name="labelled rows")
     for key, reason in found.refused.items():
         say(f"left out {key}: {reason}")
     if found.parts or as_of:
@@ -97,7 +98,7 @@ class Merged:
 
     Args:
         table: of good rows, with `TIME`; each in the place where its entity was first seen, so the table's come first.
-        duplicates: rows dropped because a newer one has the same inputs and label.
+        duplicates: rows dropped because a newer one of the same id has the same inputs and label.
         replaced: rows dropped because a newer one of the same id says otherwise.
     """
 
@@ -133,7 +134,7 @@ def merge(base: pa.Table, fed: pa.Table, schema: Schema) -> Merged:
 def _with_keys(base: pa.Table, fed: pa.Table, schema: Schema) -> pa.Table:
     """Fed rows with the keys of the entity they are of, as it was first seen; the table was there before feedback.
 
-    An id that is known has the keys it had then. A row without group is of the entity with the same inputs.
+    An id that is known has the keys it had then. A row without group is of the group of the row with the same inputs.
     """
     if not schema.keys:
         return fed
@@ -166,29 +167,21 @@ class _Seen:
         self._id, self._group = schema.id, schema.group
         self._by_id: dict[Any, dict[str, Any]] = {}
         self._by_cells: dict[int, dict[str, Any]] = {}
-        self._common: set[int] = set()
 
     def note(self, keys: dict[str, Any], cells: int) -> None:
         if self._id and not is_null(keys[self._id]):
             self._by_id.setdefault(keys[self._id], keys)
-        first = self._by_cells.setdefault(cells, keys)
-        if self._id and keys[self._id] != first[self._id]:
-            self._common.add(cells)
+        self._by_cells.setdefault(cells, keys)
 
     def identify(self, keys: dict[str, Any], cells: int) -> dict[str, Any]:
-        """The keys of the entity that a row with these keys and inputs is of.
+        """The keys of a row: those its id had before; without a group that of the row with the same inputs.
 
-        Inputs that several entities have in common tell nobody's id, but still a group.
+        The same inputs tell nobody's id: two people may have them. The group only keeps the two on one side.
         """
-        name = keys[self._id] if self._id else None
-        if name in self._by_id:
-            return self._by_id[name]
-        alike = self._by_cells.get(cells, keys)
-        if self._group and not is_null(keys[self._group]) and keys[self._group] != alike[self._group]:
-            return keys
-        if is_null(name) and cells not in self._common:
-            return alike
-        return keys if self._group is None else keys | {self._group: alike[self._group]}
+        known = self._by_id.get(keys[self._id]) if self._id else None
+        if known is not None or self._group is None or not is_null(keys[self._group]):
+            return known or keys
+        return keys | {self._group: self._by_cells.get(cells, keys)[self._group]}
 
 
 def _codes(rows: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
@@ -203,13 +196,13 @@ def _codes(rows: pa.Table, names: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _entities(rows: pa.Table, schema: Schema) -> NDArray[np.int64]:
-    """A number for each row, the same for rows of one entity: of one id, or without one alike in every column, [n]."""
-    alike = _codes(rows, rows.column_names)
+    """A number for each row, the same for rows of one id; a row without one is its own entity, [n]."""
+    own = np.arange(rows.num_rows)
     if schema.id is None:
-        return alike
+        return own
     cells = rows.column(schema.id)
     given = np.array([not is_null(cell) for cell in cells.to_pylist()], dtype=bool)
-    return np.where(given, _codes(rows, [schema.id]), rows.num_rows + alike)
+    return np.where(given, _codes(rows, [schema.id]), rows.num_rows + own)
 
 
 def _winners(entity: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:

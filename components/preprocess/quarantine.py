@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
+from components.core.csv_writing import writable
 from components.core.errors import DataError
 from components.core.files import replacing
 from components.core.labelled import HIDDEN, PUID, ROW
@@ -28,7 +29,7 @@ def write(path: Path, raw: pa.Table, checked: Checked, feedback: Feedback) -> No
 
 
 def _with_reasons(raw: pa.Table, checked: Checked) -> pa.Table:
-    rows = raw.take(pa.array(list(checked.problems), pa.int64()))
+    rows = writable(raw.take(pa.array(list(checked.problems), pa.int64())))
     reasons = pa.array(["; ".join(problems) for problems in checked.problems.values()], pa.string())
     return rows.add_column(0, "reason", reasons)
 

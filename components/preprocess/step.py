@@ -5,26 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.core.errors import DataError, SettingsError
 from components.core.files import file_digest, replacing
 from components.core.moment import show_moment
 from components.core.reading import read_table
-from components.core.schema import Schema
-from components.core.split import Holdout
 from components.core.storage import S3, Storage, local_copy
-from components.core.table import check_table
+from components.core.table import check_table, say_nulls
 from components.core.usecase import UseCase
 from components.preprocess import quarantine
+from components.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
 from components.preprocess.divide import Parts, divide
 from components.preprocess.feedback import Feedback, read_feedback
 from components.preprocess.profile import render_profile
@@ -45,7 +42,8 @@ class Summary:
         digest: sha256 of the file; with labelled rows that of both.
         rows, labelled: counts of rows read, of the table and from feedback.
         quarantined: that break the schema.
-        duplicates: that say what another one says.
+        duplicates: of an id that another row has as well, with the same cells; without an id only where the use case
+            asks for it.
         replaced: of an id of which a newer row says otherwise.
         withheld: from feedback, that may be the same as a row on the other side of the split.
         train, test: that are left.
@@ -56,6 +54,7 @@ class Summary:
         labelled_until: when the last of their truths came, which is an `as_of` that gives the same rows again; empty
             without any.
         as_of: the moment that was asked for; empty for now.
+        assumed: what was taken for granted of how the table is written, of its columns and nulls, a sentence each.
     """
 
     source: str
@@ -74,6 +73,7 @@ class Summary:
     labelled_digest: str = ""
     labelled_until: str = ""
     as_of: str = ""
+    assumed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -116,18 +116,23 @@ def preprocess(
         raise SettingsError(f"as of {show_moment(as_of)}: no labelled rows are taken, and the table has no history")
     with local_copy(source, s3 or S3(), outputs.train.parent) as path:
         name = source if "://" in source else str(path)
-        raw = read_table(path, name=name)
+        raw, assumed = _read(path, name, usecase, say)
         digest = file_digest(path)
     checked = check_table(raw, usecase.schema, labelled=True, name=name)
+    more = [*checked.assumed, *say_nulls(checked.nulls)]
+    for line in more:
+        say(f"assumed: {line}")
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
     feedback = read_feedback(labelled, usecase, say, as_of=as_of)
     quarantine.write(outputs.quarantine, raw, checked, feedback)
     quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
-    base, duplicates = _deduplicate(checked.good, usecase.schema, name)
-    _refuse_useless(base, usecase.schema, name)
+    base, duplicates = deduplicate(checked.good, usecase, name)
+    refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(raw.column_names), name)
     parts = divide(base, feedback, usecase)
+    for warning in parts.warnings(usecase):
+        say(f"warning: {warning}")
     label = parts.rows.column(usecase.schema.label.name).to_numpy()
-    _refuse_one_sided(label, parts.holdout, name)
+    refuse_one_sided(label, parts.holdout, name)
     summary = Summary(
         source=source,
         digest=_joint_digest(digest, feedback),
@@ -145,12 +150,24 @@ def preprocess(
         labelled_digest=feedback.digest,
         labelled_until=feedback.until,
         as_of=show_moment(as_of) if as_of else "",
+        assumed=[*assumed, *more],
     )
     _write_parts(parts, summary, outputs, render_profile(parts.rows, usecase, asdict(summary)))
     if summary.labelled:
         say(f"{summary.replaced:,} rows replaced by newer ones of the same id, {summary.withheld:,} withheld")
     say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {summary.duplicates:,} duplicates dropped")
     return summary
+
+
+def _read(path: Path, name: str, usecase: UseCase, say: Callable[[str], None]) -> tuple[pa.Table, list[str]]:
+    """The table as it is written, and what was recognised of how it is written."""
+    assumed: list[str] = []
+
+    def assume(sentence: str) -> None:
+        assumed.append(sentence)
+        say(f"assumed: {sentence}")
+
+    return read_table(path, name=name, csv=usecase.csv, assume=assume), assumed
 
 
 def _joint_digest(digest: str, feedback: Feedback) -> str:
@@ -168,42 +185,6 @@ def read_summary(path: Path) -> Summary:
         return Summary(**json.loads(metadata[METADATA]))
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise DataError("was not written by the preprocess step", file=str(path)) from error
-
-
-def _deduplicate(rows: pa.Table, schema: Schema, name: str) -> tuple[pa.Table, int]:
-    """Drops repeated rows; the same id on different rows is an error. Gives the rows and how many were dropped."""
-    numbered = rows.append_column("__row", pa.array(np.arange(rows.num_rows)))
-    first = numbered.group_by(rows.column_names, use_threads=False).aggregate([("__row", "min")])
-    keep = np.sort(first.column("__row_min").to_numpy())
-    kept = rows.take(pa.array(keep))
-    if schema.id is not None:
-        known = kept.column(schema.id).drop_null()
-        counts = pc.value_counts(known.filter(pc.not_equal(known.cast(pa.string()), "")))
-        repeated = [entry["values"] for entry in counts.filter(pc.greater(counts.field(1), 1)).slice(0, 3).to_pylist()]
-        if repeated:
-            shown = ", ".join(map(str, repeated))
-            raise DataError(f"the same id on different rows: {shown}", file=name, column=schema.id)
-    return kept, rows.num_rows - kept.num_rows
-
-
-def _refuse_useless(rows: pa.Table, schema: Schema, name: str) -> None:
-    if not rows.num_rows:
-        raise DataError("no row is left", file=name)
-    for column in schema.columns:
-        values = rows.column(column.name)
-        known = pc.invert(pc.is_nan(values)) if column.is_number else pc.not_equal(values, "")
-        if not pc.any(known).as_py():
-            raise DataError("all values are missing", file=name, column=column.name)
-    classes = pc.unique(rows.column(schema.label.name)).to_pylist()
-    if len(classes) < 2:
-        problem = f"only the label {classes[0]} occurs, both 0 and 1 are needed"
-        raise DataError(problem, file=name, column=schema.label.name)
-
-
-def _refuse_one_sided(label: Any, holdout: Holdout, name: str) -> None:
-    for part, chosen in (("training", ~holdout.test), ("held-out", holdout.test)):
-        if len(np.unique(label[chosen])) < 2:
-            raise DataError(f"too few rows: the {part} rows ({chosen.sum()}) have only one class", file=name)
 
 
 def _write_parts(parts: Parts, summary: Summary, outputs: Outputs, profile: str) -> None:

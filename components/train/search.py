@@ -15,12 +15,14 @@ from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import ParameterGrid
 
 from components.core.calibration import apply_sigmoid, fit_sigmoid
-from components.core.errors import DataError, UseCaseError, first_line
+from components.core.errors import UseCaseError, first_line
 from components.core.progress import LEFT_OUT
 from components.core.split import assign_folds, positions
 from components.core.usecase import UseCase
+from components.preprocess.base import refuse_one_sided_folds
 from components.train.features import empty_selections, make_features
-from components.train.preflight import REFUSALS, examine, seeded
+from components.train.kept import Examine, examine_anew
+from components.train.preflight import REFUSALS, seeded
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
 MOST_ROWS = 20_000
@@ -99,7 +101,14 @@ class Fold:
 
 
 def search(
-    usecase: UseCase, X: Any, y: NDArray[np.int8], groups: list[str], *, seed: int, say: Callable[[str], None]
+    usecase: UseCase,
+    X: Any,
+    y: NDArray[np.int8],
+    groups: list[str],
+    *,
+    seed: int,
+    say: Callable[[str], None],
+    examine: Examine = examine_anew,
 ) -> Search:
     """Tries every candidate that can be used, with each parameter set; the lowest mean log loss over the folds wins.
 
@@ -110,16 +119,17 @@ def search(
         groups: group of each row, [n].
         seed: of the estimators.
         say: told of each trial.
+        examine: finds the candidates that cannot be used.
 
     Raises:
         UseCaseError: no candidate can be trained and exported, or one fails on the way.
         DataError: too few groups for so many folds.
     """
-    left_out = _leave_out(usecase, X, y, seed, say)
+    left_out = _leave_out(usecase, X, examine(usecase, X, y, seed=seed), say)
     sample = _sample(groups, usecase.split.salt)
     X, y, groups = X.iloc[sample], y[sample], [groups[row] for row in sample]
     fold = assign_folds(groups, y, folds=usecase.split.folds, salt=usecase.split.salt)
-    _refuse_one_sided(y, fold, usecase.split.folds)
+    refuse_one_sided_folds(y, fold, usecase.split.folds)
     folds = [_make_fold(usecase, X, y, fold == number) for number in range(usecase.split.folds)]
     plans = [plan for plan in _plans(usecase) if plan[0] not in left_out]
     trials: list[Trial] = []
@@ -136,9 +146,8 @@ def search(
     return _found(trials, y, fold, sample, left_out)
 
 
-def _leave_out(usecase: UseCase, X: Any, y: NDArray[np.int8], seed: int, say: Callable[[str], None]) -> dict[str, str]:
+def _leave_out(usecase: UseCase, X: Any, left_out: dict[str, str], say: Callable[[str], None]) -> dict[str, str]:
     """The candidates that cannot be used, told before the search has taken its time."""
-    left_out = {finding.candidate: finding.problem for finding in examine(usecase, X, y, seed=seed)}
     for name, problem in left_out.items():
         say(f"{LEFT_OUT}candidate {name!r}: {problem}")
     if len(left_out) == len(usecase.candidates):
@@ -174,14 +183,6 @@ def _blaming(place: str) -> Iterator[None]:
         yield
     except REFUSALS as error:
         raise UseCaseError(f"{place}: {first_line(error)}") from error
-
-
-def _refuse_one_sided(y: NDArray[np.int8], fold: NDArray[np.int64], folds: int) -> None:
-    for number in range(folds):
-        held = fold == number
-        if len(np.unique(y[held])) < 2 or len(np.unique(y[~held])) < 2:
-            problem = f"too few groups of both classes for {folds} folds: fold {number + 1} ({held.sum()} rows)"
-            raise DataError(f"{problem} or the rest has only one class")
 
 
 def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:

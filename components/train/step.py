@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +31,7 @@ from components.core.split import group_names
 from components.core.usecase import UseCase
 from components.preprocess.step import Summary, read_summary
 from components.train.features import make_features
+from components.train.kept import Examine, examine_anew
 from components.train.parity import data_frame
 from components.train.preflight import check_export, seeded
 from components.train.reference import make_reference
@@ -59,6 +60,8 @@ def train(
     *,
     seed: int = 0,
     code: str = "unknown",
+    source: Mapping[str, str] | None = None,
+    examine: Examine = examine_anew,
     say: Callable[[str], None] = print,
 ) -> Trained:
     """Trains the use case's best model and writes its bundle.
@@ -68,7 +71,9 @@ def train(
         rows: the training rows of `preprocess`.
         bundle: directory to make.
         seed: of everything random.
-        code: the commit, for the lineage.
+        code: the commit of Lifeboat, for the lineage.
+        source: commit and digest of the use case's own source, for the lineage.
+        examine: finds the candidates that cannot be used.
         say: told of each trial and stage.
 
     Raises:
@@ -79,7 +84,7 @@ def train(
     table = pq.read_table(rows)
     X, y, groups = _matrix(table, usecase.schema)
     with threadpool_limits(1 if len(y) < ROWS_FOR_THREADS else None, "openmp"):
-        found = search(usecase, X, y, groups, seed=seed, say=say)
+        found = search(usecase, X, y, groups, seed=seed, say=say, examine=examine)
         found, model, graph, scorer = _fit_best(usecase, found, X, y, seed, say)
     decision = usecase.threshold.choose(y[found.rows], found.scores)
     say(f"class {usecase.schema.label.classes[1]} above {decision.threshold:.3f}: {decision.rule}")
@@ -90,7 +95,8 @@ def train(
         REFERENCE: _parquet(reference),
         GOLDEN: _golden(reference.select(list(usecase.schema.names)), scorer, usecase.schema),
     }
-    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, decision, table, seed, code))
+    lineage = {"code": code, "usecase": dict(source or {}), "seed": seed}
+    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, decision, table, lineage))
     return Trained(digest, model, found)
 
 
@@ -159,7 +165,12 @@ def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
 
 
 def _manifest(
-    usecase: UseCase, summary: Summary, found: Search, decision: Decision, table: pa.Table, seed: int, code: str
+    usecase: UseCase,
+    summary: Summary,
+    found: Search,
+    decision: Decision,
+    table: pa.Table,
+    lineage: dict[str, Any],
 ) -> dict[str, Any]:
     """No path, host or time of the run stands here: the same data, code and seed give the same digest."""
     return {
@@ -178,8 +189,7 @@ def _manifest(
                 "test": summary.test,
             },
             "split": summary.split,
-            "code": code,
-            "seed": seed,
+            **lineage,
         },
         "training": {
             "candidate": found.best.candidate,
@@ -198,6 +208,7 @@ def _manifest(
                     "candidate": trial.candidate,
                     "parameters": trial.parameters,
                     "log_loss": round(trial.log_loss, 6),
+                    "roc_auc": round(trial.roc_auc, 6),
                 }
                 for trial in found.trials
             ],

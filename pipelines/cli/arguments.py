@@ -9,11 +9,12 @@ from typing import Any
 from components.core.errors import SettingsError
 from components.core.gates import parse_bounds
 from components.core.moment import FORMS, parse_moment, show_moment
+from pipelines.placeholders import check_text
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds what `pipeline_arguments` reads, but for the use case, which other verbs take as well."""
-    parser.add_argument("--data", default="", help="path or s3:// URL of the labelled table (default: the use case's)")
+    add_table(parser)
     parser.add_argument(
         "--no-labelled",
         dest="labelled",
@@ -22,11 +23,21 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_as_of(parser, "--as-of")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
-    bounds = "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: none)"
-    parser.add_argument("--require", default="", metavar="BOUNDS", help=bounds)
+    add_bounds(parser)
     parser.add_argument(
         "--reason", default="manual", help="why this run is started; kept in the registry (default: manual)"
     )
+
+
+def add_table(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag of the labelled table."""
+    parser.add_argument("--data", default="", help="path or s3:// URL of the labelled table (default: the use case's)")
+
+
+def add_bounds(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag of further gates."""
+    text = "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: none)"
+    parser.add_argument("--require", default="", metavar="BOUNDS", help=text)
 
 
 def add_as_of(parser: argparse.ArgumentParser, *flags: str, default: str | None = None) -> None:
@@ -51,8 +62,11 @@ def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, An
 
     Raises:
         GateError: a bound is mistyped, which should not cost a training first.
-        SettingsError: a moment, but of labelled rows that are left out.
+        SettingsError: a moment, but of labelled rows that are left out; or a text that holds a placeholder.
     """
+    texts = {"usecase": options.usecase, "data": options.data, "require": options.require, "reason": options.reason}
+    for name, text in texts.items():
+        check_text(f"--{name}", text)
     parse_bounds(options.require)
     if options.as_of and not options.labelled:
         raise SettingsError("--as-of is of the labelled rows, which --no-labelled leaves out: give one of the two")

@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 from components.core.errors import SettingsError
+from components.core.importing import list_usecases
 from components.core.settings import Settings
-from components.core.usecase import list_usecases, load_usecase
+from components.core.usecase import load_usecase
 from pipelines.cli.arguments import pipeline_arguments
+from pipelines.placeholders import check_text
 
 
 def usecases(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
@@ -42,8 +44,10 @@ def submit(options: argparse.Namespace, settings: Settings) -> int:
         raise SettingsError("--as-of would keep every run from what came since: leave it out with --cron")
     from pipelines.recurring import repeat
 
+    name = options.name or f"lifeboat {options.usecase}"
+    check_text("--name", name)
     arguments["reason"] = f"schedule: {options.cron}" if options.reason == "manual" else options.reason
-    made = repeat(settings, options.image, arguments, options.cron, options.name or f"lifeboat {options.usecase}")
+    made = repeat(settings, options.image, arguments, options.cron, name)
     print(made.url)
     if made.replaced:
         print(f"in the place of {made.replaced} of the same name", file=sys.stderr)

@@ -11,18 +11,21 @@ from dataclasses import fields, replace
 
 from components.core.errors import LifeboatError
 from components.core.settings import Settings, read_settings, variable
-from pipelines.cli.arguments import add_as_of, add_pipeline_arguments
+from pipelines.cli.arguments import add_as_of, add_bounds, add_pipeline_arguments, add_table
+from pipelines.cli.known import resolve
 from pipelines.trigger.settings import add_flags as add_trigger_flags
 
 DESCRIPTION = """\
 Prepare, train, judge, register and ship models of tabular data.
 
+  lifeboat check                     all that would stop a run, with what to do about it
   lifeboat run                       the whole way, from the table to a live endpoint
   lifeboat status                    what serves, and where the state is
   lifeboat predict Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat score passengers.csv scored.parquet
   lifeboat features                  what the feature store holds
   lifeboat rollback                  put the previous champion back
+  lifeboat promote 3 --because "..." ship a version that its gate refused
   lifeboat stop                      end the model server
 """
 
@@ -33,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = _with_flags(read_settings(), options)
+        if getattr(options, "usecase", None) is not None:
+            options.usecase = resolve(options.usecase, settings)
         # The steps are processes of their own; they read the same settings from the environment.
         os.environ.update(settings.environment())
         return int(options.verb(options, settings) or 0)
@@ -64,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _add_run(verbs)
     _add_serving(verbs)
+    _add_champion(verbs)
     _add_scoring(verbs)
     _add_features(verbs)
     _add_kubeflow(verbs)
@@ -73,6 +79,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    check = _verb(verbs, "check", "check", "say all that would stop a run, at once, with what to do about it")
+    _usecase(check)
+    add_table(check)
+    add_bounds(check)
+    _ports(check)
     run = _verb(verbs, "run", "run", "prepare, train, judge, and ship what passes its gate")
     _usecase(run)
     add_pipeline_arguments(run)
@@ -89,11 +100,21 @@ def _add_serving(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     _verb(verbs, "serving", "status", "say what serves, and where the state and the registry are")
     stop = _verb(verbs, "serving", "stop", "drain and end the local model server")
     stop.add_argument("--usecase", help="only that of this use case (default: all)")
-    back = _verb(verbs, "serving", "rollback", "put the previous champion back: traffic first, then the alias")
-    _usecase(back)
-    text = "where the model is served: local or kubernetes (default: local)"
-    back.add_argument("--target", choices=("local", "kubernetes"), default="local", help=text)
-    _ports(back)
+
+
+def _add_champion(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    back = _verb(verbs, "champion", "rollback", "put an earlier champion back: traffic first, then the alias")
+    text = "number of a version that was the champion (default: the one before the present; each rollback goes further)"
+    back.add_argument("--to", metavar="VERSION", type=_version, help=text)
+    promoted = _verb(verbs, "champion", "promote", "ship a version whatever its gate said, on record with your reason")
+    promoted.add_argument("version", metavar="VERSION", type=_version, help="its number in the registry")
+    text = "why, in up to 500 characters; stands in the registry and on the model card (default: none, it is needed)"
+    promoted.add_argument("--because", metavar="TEXT", required=True, help=text)
+    for parser in (back, promoted):
+        _usecase(parser)
+        text = "where the model is served: local or kubernetes (default: local)"
+        parser.add_argument("--target", choices=("local", "kubernetes"), default="local", help=text)
+        _ports(parser)
 
 
 def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -105,9 +126,9 @@ def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     predict.add_argument("--url", help="of a model server elsewhere (default: the local one)")
     _usecase(predict)
     score = _verb(verbs, "predict", "score", "score a file of rows with the champion, in batches")
-    score.add_argument("source", metavar="IN", help="a .csv or .parquet file")
+    score.add_argument("source", metavar="IN", help="a CSV or Parquet file")
     score.add_argument("target", metavar="OUT", help="a .csv or .parquet file; written whole or not at all")
-    text = "a row that breaks the schema ends it, or goes to OUT.rejected.csv (default: fail)"
+    text = "a row that breaks the schema ends it, or goes to NAME.rejected.csv beside OUT NAME.parquet (default: fail)"
     score.add_argument("--on-error", choices=("fail", "skip"), default="fail", help=text)
     score.add_argument("--bundle", help="a bundle's directory (default: the champion's)")
     _usecase(score)
@@ -183,7 +204,7 @@ def _verb(
 
 
 def _usecase(parser: argparse.ArgumentParser, default: str = "titanic") -> None:
-    parser.add_argument("--usecase", default=default, help="name, or dotted module (default: titanic)")
+    parser.add_argument("--usecase", default=default, help="name, dotted module, or path (default: titanic)")
 
 
 def _image(parser: argparse.ArgumentParser) -> None:
@@ -210,6 +231,12 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no port, 1 to 65535")
     return int(text)
+
+
+def _version(text: str) -> str:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of a version, such as 3")
+    return str(int(text))
 
 
 def _with_flags(settings: Settings, options: argparse.Namespace) -> Settings:

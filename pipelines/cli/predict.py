@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from components.core.csv_dialect import Csv
 from components.core.errors import DataError, DeployError, RegistryError
 from components.core.schema import Column, Schema
 from components.core.settings import Settings
@@ -40,6 +41,7 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
     from pipelines.scoring import score as score_file
 
     bundle = open_bundle(options.bundle) if options.bundle else _champion(options, settings)
+    usecase = load_usecase(options.usecase)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"scoring with {bundle.usecase} {bundle.digest[:12]}", total=None)
@@ -48,6 +50,8 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
             Path(options.source),
             Path(options.target),
             on_error=options.on_error,
+            csv=usecase.csv if usecase.name == bundle.usecase else Csv(),
+            assume=lambda sentence: print(f"assumed: {sentence}", file=sys.stderr),
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     rejected = f", {summary.skipped:,} rejected" if summary.skipped else ""

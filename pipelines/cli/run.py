@@ -11,15 +11,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.core.errors import LifeboatError
+from components.core.errors import LifeboatError, PipelineError
 from components.core.progress import LEFT_OUT
 from components.core.settings import Settings
-from components.core.usecase import UseCase, load_usecase
+from components.core.usecase import UseCase
 from pipelines.cli.arguments import pipeline_arguments
+from pipelines.cli.check import find, show_findings
+from pipelines.cli.known import remember
 from pipelines.cli.report import gate_table, metrics_table, say_live
-from pipelines.cli.serving import check_ports, ensure_champion_serves
+from pipelines.cli.serving import ensure_champion_serves
 from pipelines.detector import ensure_detector
-from pipelines.local import Event, Result, run_pipeline
+from pipelines.local import Event, Result, local_steps, run_pipeline
+from pipelines.ports import refuse_strangers, reserve_ports
 
 NOT_DEPLOYED = 3
 
@@ -27,17 +30,27 @@ NOT_DEPLOYED = 3
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
     console = Console(file=sys.stdout, highlight=False)
-    usecase = load_usecase(options.usecase)
+    start = time.perf_counter()
     # What would end the run at its last step should not cost a training first.
     arguments = pipeline_arguments(options, "local")
-    check_ports(usecase.name, settings)
-    start = time.perf_counter()
-    folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
-    console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
-    steps = _Steps(console, verbose=options.verbose)
-    result = run_pipeline(folder, arguments, steps.show)
+    refuse_strangers(settings)
+    with local_steps() as processes:
+        found = find(options, settings)
+        if found.usecase is None or found.problems:
+            show_findings(found, console)
+            raise PipelineError(f"the run was not begun: {len(found.problems)} problems, see above")
+        usecase = found.usecase
+        remember(usecase.name, options.usecase, settings)
+        notes = reserve_ports(settings, usecase.name)
+        folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+        console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
+        for note in notes:
+            console.print(f"  {note}", markup=False, soft_wrap=True)
+        show_findings(found, console)
+        steps = _Steps(console, verbose=options.verbose)
+        result = run_pipeline(folder, arguments, steps.show, processes)
     _report(result, usecase, settings, console, steps.left_out)
-    page = ensure_detector(settings)
+    page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
     if page:
         console.print(f"  drift         {page}", soft_wrap=True)
     console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")

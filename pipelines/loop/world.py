@@ -75,7 +75,7 @@ class World:
         """
         name = str(usecase.data)
         with local_copy(name, s3, folder) as path:
-            raw = read_table(path, name=name)
+            raw = read_table(path, name=name, csv=usecase.csv)
         return cls(check_table(raw, usecase.schema, labelled=True, name=name).good, usecase.schema)
 
     def write_training(self, path: Path) -> int:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pipelines.placeholders import plain_text
+
 VERSION, ACTION = "4", "retrain"
 STATUSES = ("firing", "resolved")
 MAX_REASON = 300
@@ -47,8 +49,12 @@ class Webhook:
         return tuple(sorted({(self.group_key, alert.starts_at) for alert in self.alerts if alert.asks(model)}))
 
     def reason(self, model: str) -> str:
-        """Why, for the registry, such as 'drift: Age (LifeboatDrift titanic 1)'."""
-        return one_line("; ".join(dict.fromkeys(_words(alert) for alert in self.alerts if alert.asks(model))))
+        """Why, for the registry, such as 'drift: Age (LifeboatDrift titanic 1)'.
+
+        An alert is anybody's text: it may not stop the run that it asks for by looking like a placeholder.
+        """
+        words = dict.fromkeys(_words(alert) for alert in self.alerts if alert.asks(model))
+        return one_line(plain_text("; ".join(words)))
 
 
 def _words(alert: Alert) -> str:

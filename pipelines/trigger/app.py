@@ -18,6 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from components.core.errors import SettingsError
+from pipelines.placeholders import check_text
 from pipelines.trigger.alerts import WebhookError, one_line, parse_object, parse_webhook, text_of
 from pipelines.trigger.guard import Guard
 from pipelines.trigger.metrics import CONTENT_TYPE, Metrics
@@ -113,7 +115,12 @@ class App:
         now = document.get("now", False)
         if not isinstance(now, bool):
             raise WebhookError("now is not true or false")
-        return await self._ask(Wish("person", one_line(text_of(document, "reason", "reason")), now=now))
+        reason = one_line(text_of(document, "reason", "reason"))
+        try:
+            check_text("reason", reason)
+        except SettingsError as error:
+            raise WebhookError(str(error)) from None
+        return await self._ask(Wish("person", reason, now=now))
 
     async def _ask(self, wish: Wish) -> Response:
         if self._waiting >= MAX_WAITING:

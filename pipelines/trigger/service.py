@@ -21,7 +21,8 @@ import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from components.core.errors import SettingsError
+from components.core.addresses import base_url, find_holder
+from components.core.errors import PortError
 from components.core.settings import Settings
 from components.core.usecase import load_usecase
 from pipelines.token import TokenFile
@@ -31,9 +32,10 @@ from pipelines.trigger.guard import Guard
 from pipelines.trigger.local import Local
 from pipelines.trigger.metrics import Metrics
 from pipelines.trigger.place import Address, Place
-from pipelines.trigger.settings import TriggerSettings
+from pipelines.trigger.settings import TriggerSettings, variable
 from pipelines.trigger.state import State, Wish
 from serving.server import log
+from serving.server.sockets import bind, listen
 
 WATCH_SECONDS = 0.2
 # How often a schedule is looked at, at least.
@@ -56,13 +58,13 @@ def serve(settings: Settings, chosen: TriggerSettings) -> None:
         token_file = Path(chosen.token_file) if chosen.token_file else place.token_file()
         token = TokenFile(token_file).token
         state = State(Path(chosen.state) if chosen.state else place.folder / "trigger.db")
-        with contextlib.closing(state), _listening(chosen) as listener:
+        with contextlib.closing(state), _listening(chosen, settings.home_path) as listener:
             metrics = Metrics(state)
             guard = Guard(state, _backends(state, place, settings, chosen), chosen, metrics, name)
             app = App(guard, state, metrics, chosen, token, chosen.model or name)
 
             def announce() -> None:
-                address = Address(_url(listener), str(token_file.absolute()))
+                address = Address(base_url(*listener.getsockname()[:2]), str(token_file.absolute()))
                 place.announce(address)
                 print(f"the retrain trigger listens at {address.url}, its token is in {address.token_file}", flush=True)
 
@@ -81,21 +83,16 @@ def _backends(state: State, place: Place, settings: Settings, chosen: TriggerSet
 
 
 @contextlib.contextmanager
-def _listening(chosen: TriggerSettings) -> Iterator[socket.socket]:
+def _listening(chosen: TriggerSettings, home: Path) -> Iterator[socket.socket]:
     try:
-        family, *_, address = socket.getaddrinfo(chosen.host, chosen.port, type=socket.SOCK_STREAM)[0]
-        listener = socket.create_server(address[:2], family=family)
-    except OSError as error:
-        raise SettingsError(f"{chosen.host}:{chosen.port} cannot be listened on: {error.strerror}") from error
+        listener = bind(chosen.host, chosen.port)
+    except PortError as error:
+        holder = find_holder(chosen.port)
+        who = f", it is taken by {holder.describe(home)}" if holder else ""
+        raise PortError(f"{error}{who}; choose another with --port (or {variable('port')})") from error
     with listener:
+        listen(listener)
         yield listener
-
-
-def _url(listener: socket.socket) -> str:
-    """Where this machine reaches the listener."""
-    host, port = listener.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # told apart, not listened on
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Protocol(H11Protocol):

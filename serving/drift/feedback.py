@@ -45,7 +45,7 @@ def read_truths(event: Event, schema: Schema, max_rows: int, max_depth: int, rec
     """
     document = read_json(event, max_depth)
     try:
-        values = read_feedback(document, schema.label.classes, max_rows, schema.label.name).truth
+        values = read_feedback(document, schema.label, max_rows).truth
     except RequestError:
         raise RefusedError("truth") from None
     names = _entities(document, schema, len(values))

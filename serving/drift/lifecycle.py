@@ -26,7 +26,7 @@ from serving.drift.service import Service
 from serving.drift.settings import Settings
 from serving.server import log
 from serving.server.listener import Listener
-from serving.server.sockets import BACKLOG, bind
+from serving.server.sockets import bind, listen
 
 # Threads hand work to one another for each post: the default of 5 ms would be most of its time.
 SWITCH_SECONDS = 0.0005
@@ -100,7 +100,7 @@ def watch(settings: Settings, environment: dict[str, str]) -> None:
         SettingsError: it cannot run.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    bound = bind(settings.host, settings.port)
+    bound = socket.socket(fileno=settings.descriptor) if settings.descriptor else bind(settings.host, settings.port)
     uvloop.run(_watch(settings, environment, bound))
 
 
@@ -109,7 +109,7 @@ async def _watch(settings: Settings, environment: dict[str, str], bound: socket.
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     detector = Detector(settings, Database(settings.database), environment)
-    bound.listen(BACKLOG)
+    listen(bound)
     detector.start(bound)
     log.info("ready", addresses=["{}:{}".format(*bound.getsockname()[:2])])
     await stopping.wait()

@@ -31,11 +31,11 @@ VERSIONS: Gauges = {
 }  # fmt: skip
 # Of a feature in the newest judged window.
 FEATURES: Gauges = {
-    "lifeboat_drift_effect": ("Effect size", lambda feature: feature["effect"]["value"]),
+    "lifeboat_drift_effect": ("Effect size of what moved most", lambda feature: feature["effect"]["value"]),
     "lifeboat_drift_missing": ("Share of nulls", lambda feature: feature["missing"]["window"]),
     "seldon_metric_drift_is_drift": ("Whether it drifted", lambda feature: feature["drift"]),
-    "seldon_metric_drift_distance": ("Statistic of its test", lambda feature: feature["distance"]),
-    "seldon_metric_drift_p_val": ("p-value of its test", lambda feature: feature["p_value"]),
+    "seldon_metric_drift_distance": ("Statistic of what moved most", lambda feature: feature["distance"]),
+    "seldon_metric_drift_p_val": ("Smallest p-value of its tests", lambda feature: feature["p_value"]),
     "seldon_metric_drift_threshold": ("p-value below which it drifted", lambda feature: feature["threshold"]),
 }
 

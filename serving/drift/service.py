@@ -62,7 +62,7 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         page = Response(200, render_page(), b"text/html; charset=utf-8", SECURITY)
         add = self.app.add
-        add("POST", "/ /events", Route(self._take))
+        add("POST", f"/ /events {settings.events_path}".rstrip(), Route(self._take))
         add("GET", "/", Route(lambda _: page))
         add("GET", "/drift", Route(lambda request: self._later(request, self._describe)))
         add("GET", "/metrics", Route(lambda request: self._later(request, self._render)))

@@ -15,7 +15,7 @@ from components.core.storage import S3Settings
 from serving.server.settings import Settings as Http
 
 PREFIX = "LIFEBOAT_DRIFT_"
-_MAY_BE_ZERO = ("port", "join_seconds", "late_seconds")
+_MAY_BE_ZERO = ("port", "descriptor", "join_seconds", "late_seconds")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Settings(S3Settings):
     database: str = option("drift.db", "path of the SQLite file; fetched bundles are kept beside it")
     host: str = option("127.0.0.1", "address to listen on")
     port: int = option(9010, "port to listen on")
+    descriptor: int = option(0, "number of an inherited socket that has the address already; none if 0")
+    events_path: str = option("", "path that takes events besides / and /events: a name of its own for each detector")
     usecase: str = option("", "use case of every event, the event's model id unless set")
 
     max_body: int = option(16 * 1024 * 1024, "largest request body in bytes")

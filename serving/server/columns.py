@@ -184,7 +184,7 @@ def _float_parser(column: Column) -> Parser:
 
     def parser(value: Any) -> Value:
         if ordinary and (type(value) is float or type(value) is int) and lower <= value <= upper:
-            return value
+            return value + 0.0  # the negative zero is zero
         return parse(value)
 
     return parser
@@ -204,6 +204,7 @@ def _integer_parser(column: Column) -> Parser:
 
 def _string_parser(column: Column) -> Parser:
     parse, longest, categories = column.parse, column.max_length, frozenset(column.categories)
+    nulls = column.nulls
     matches = None if column.pattern is None else re.compile(column.pattern).fullmatch
 
     def parser(value: Any) -> Value:
@@ -211,6 +212,7 @@ def _string_parser(column: Column) -> Parser:
             type(value) is str
             and 0 < len(value) <= longest
             and value.isascii()
+            and value not in nulls
             and (not categories or value in categories)
             and (matches is None or matches(value))
         ):

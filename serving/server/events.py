@@ -9,6 +9,7 @@ event keeps its id when it is sent again, so that a receiver can count it once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from base64 import b64encode
 from collections import deque
@@ -34,6 +35,8 @@ FEEDBACK = "io.seldon.serving.feedback"
 BATCH_TYPE = "application/cloudevents-batch+json"
 MAX_BATCH = 200
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+# Too slow, too many, or (404, 405) another program where the receiver was: that comes back, or we are told where it is.
+NOT_NOW = (404, 405, 408, 429)
 # A moment in which a batch gathers.
 PAUSE = 0.2
 
@@ -80,7 +83,7 @@ class Events:
         self._sent, self._dropped = sent, dropped
         self._buffer: deque[Event] = deque()
         self._bytes = 0
-        self._arrived = asyncio.Event()
+        self._arrived, self._moved = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -98,10 +101,7 @@ class Events:
             "namespace": settings.namespace,
             "endpoint": settings.predictor,
         }
-        try:
-            target = Target.of(settings.events_url)
-        except ValueError as error:
-            raise SettingsError(f"events_url is {settings.events_url!r}: {error}") from None
+        target = _target(settings.events_url)
         limits = (settings.events_buffer, settings.events_bytes)
         return cls(target, attributes, *limits, metrics.events_sent, metrics.events_dropped)
 
@@ -122,6 +122,15 @@ class Events:
     def begin(self) -> None:
         """Starts to send; inside a running loop."""
         self._task = asyncio.create_task(self._run())
+
+    def send_to(self, url: str) -> None:
+        """Sends what waits, and what comes, to another URL.
+
+        Raises:
+            SettingsError: the URL is none.
+        """
+        self._target = _target(url)
+        self._moved.set()
 
     async def end(self, seconds: float) -> None:
         """Sends what is left for at most this time; the rest is dropped."""
@@ -165,10 +174,16 @@ class Events:
                 if status < 300:
                     return True
                 log.error("the receiver refused events", url=self._target.url, status=status)
-                if 400 <= status < 500 and status not in (408, 429):
+                if 400 <= status < 500 and status not in NOT_NOW:
                     return False
-            await asyncio.sleep(delay)
+            await self._pause(delay)
             delay = min(2 * delay, LONGEST_DELAY)
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits for a receiver to come back, or for another one."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._moved.wait(), seconds)
+        self._moved.clear()
 
     def _format(self, event: Event) -> dict[str, Any]:
         moment = datetime.fromtimestamp(event.time, UTC).isoformat()
@@ -186,6 +201,13 @@ class Events:
             # Checked when it was read or written, so it goes in as it is.
             return {**document, "data": orjson.Fragment(event.body)}
         return {**document, "data_base64": b64encode(event.body).decode()}
+
+
+def _target(url: str) -> Target:
+    try:
+        return Target.of(url)
+    except ValueError as error:
+        raise SettingsError(f"events_url is {url!r}: {error}") from None
 
 
 def _unlogged(request: Request) -> bool:

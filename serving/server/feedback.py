@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from components.core.schema import Label
 from serving.server.errors import bad
 
 
@@ -22,8 +23,8 @@ class Feedback:
     reward: float
 
 
-def read_feedback(document: dict[str, Any], classes: tuple[str, str], max_rows: int, label: str = "") -> Feedback:
-    """Reads Seldon's Feedback message; a truth is a class's number or its name, or an object with it under `label`.
+def read_feedback(document: dict[str, Any], label: Label, max_rows: int) -> Feedback:
+    """Reads Seldon's Feedback message; a truth is what the label's column may hold, or an object with it by its name.
 
     Raises:
         RequestError: 400; it names what is wrong.
@@ -34,10 +35,10 @@ def read_feedback(document: dict[str, Any], classes: tuple[str, str], max_rows: 
     for name in ("request", "response", "truth"):
         if type(document.get(name, {})) is not dict:
             raise bad(f"{name} is not a message")
-    values = _flatten(_values(document.get("truth", {})), label)
+    values = _flatten(_values(document.get("truth", {})), label.name)
     if len(values) > max_rows:
         raise bad(f"truth holds {len(values)} rows, the limit is {max_rows}")
-    return Feedback([_class_of(value, row, classes) for row, value in enumerate(values, start=1)], float(reward))
+    return Feedback([_class_of(value, row, label) for row, value in enumerate(values, start=1)], float(reward))
 
 
 def _values(truth: dict[str, Any]) -> Any:
@@ -64,9 +65,8 @@ def _unwrap(value: Any, label: str) -> Any:
     return value[0] if type(value) is list and len(value) == 1 else value
 
 
-def _class_of(value: Any, row: int, classes: tuple[str, str]) -> int:
-    if type(value) is str and value in classes:
-        return classes.index(value)
-    if type(value) in (int, float) and value in (0, 1):
-        return int(value)
-    raise bad(f"truth of row {row} is none of 0, 1, {', '.join(classes)}")
+def _class_of(value: Any, row: int, label: Label) -> int:
+    try:
+        return label.parse(value)
+    except ValueError as error:
+        raise bad(f"truth of row {row}: {error}") from None

@@ -18,7 +18,7 @@ from serving.server.metrics import Metrics
 from serving.server.model import load_model
 from serving.server.service import Service
 from serving.server.settings import Settings
-from serving.server.sockets import BACKLOG, bind_public
+from serving.server.sockets import bind_public, listen
 
 # For the events of the last predictions, once every client has its answer.
 EVENTS_SECONDS = 3.0
@@ -62,6 +62,14 @@ class Server:
         for listening in sockets:
             self._listener.open(listening)
         self.service.ready = True
+        self._begin_events()
+
+    def send_events(self, url: str) -> None:
+        """Sends events, also those that wait, to another URL; the first ones if none were sent so far."""
+        self.service.send_events(url)
+        self._begin_events()
+
+    def _begin_events(self) -> None:
         if self.service.events is not None and not self._sending:
             self._sending = True
             self.service.events.begin()
@@ -103,7 +111,7 @@ def serve(settings: Settings) -> None:
 async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
     server = Server(settings, Place())
     for bound in sockets:
-        bound.listen(BACKLOG)
+        listen(bound)
     server.accept(sockets)
     addresses = ["{}:{}".format(*bound.getsockname()[:2]) for bound in sockets]
     log.info("ready", addresses=addresses, **server.service.identity.tags)

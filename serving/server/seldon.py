@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
     from serving.server.model import Probabilities
 
+# What a header can carry.
 _PUID = re.compile(r"[!-~]{1,128}")
+# Characters of an identity that stands in a body, where any text may.
+LONGEST_ID = 256
 # orjson then writes float32 as the shortest text that reads back as the same float32.
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 OTHER_FORMS = ("strData", "binData", "customData")
@@ -67,7 +70,7 @@ class SeldonCodec:
         meta = document.get("meta") or {}
         if type(meta) is not dict or type(meta.get("tags", {})) is not dict:
             raise bad("meta or meta.tags is not an object")
-        puid = self.puid(request, meta)
+        puid = self.puid(request, meta.get("puid"))
         if "data" in document:
             columns, tensor = self._read_data(document["data"])
             return Message(columns, tensor, puid, meta)
@@ -92,21 +95,32 @@ class SeldonCodec:
         puid = message.puid.encode()
         meta = b'},"meta":{"puid":' + orjson.dumps(message.puid)
         tail = self._tail if not message.meta else self._write_meta(message.meta)
-        return Response(200, b"".join((head, values, meta, tail)), JSON, b"seldon-puid: %b\r\n" % puid)
+        # One that no header can carry stands in the body alone.
+        header = b"seldon-puid: %b\r\n" % puid if _PUID.fullmatch(message.puid) else b""
+        return Response(200, b"".join((head, values, meta, tail)), JSON, header)
 
-    def puid(self, request: Request, meta: dict[str, Any]) -> str:
-        """The request's identity: its header's, its meta's or a new one.
+    def puid(self, request: Request, said: Any, where: str = "meta.puid") -> str:
+        """The request's identity: its header's, the one that its body says, or a new one.
+
+        Args:
+            request: may have the header Seldon-Puid.
+            said: in the body; nothing at all asks for a new one.
+            where: in the body it stands, for messages.
 
         Raises:
-            RequestError: 400; it would not fit into a header.
+            RequestError: 400; it is not a text, or too long.
         """
         sent = request.headers.get(b"seldon-puid")
-        puid = sent.decode("latin-1") if sent else meta.get("puid")
-        if not puid:
+        if sent:
+            puid = sent.decode("latin-1")
+            if not _PUID.fullmatch(puid):
+                raise bad("the header Seldon-Puid is not 1 to 128 printable ASCII characters")
+            return puid
+        if not said:
             return f"{self._prefix}{next(self._numbers):016x}"
-        if type(puid) is not str or not _PUID.fullmatch(puid):
-            raise bad("the puid is not a string of 1 to 128 printable ASCII characters")
-        return puid
+        if type(said) is not str or len(said) > LONGEST_ID:
+            raise bad(f"{where} is not a string of at most {LONGEST_ID} characters")
+        return said
 
     @staticmethod
     def error(error: RequestError) -> Response:

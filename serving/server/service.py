@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import Protocol, TypeVar
 from urllib.parse import quote
@@ -75,6 +76,17 @@ class Service:
         self._add_v2()
         self._add_information()
 
+    def send_events(self, url: str) -> None:
+        """Sends events, also those that wait, to another URL.
+
+        Raises:
+            SettingsError: the URL is none.
+        """
+        if self.events is None:
+            self.events = _events(replace(self._settings, events_url=url), self.identity, self._metrics)
+        else:
+            self.events.send_to(url)
+
     def warm(self) -> None:
         """Takes the whole path from bytes to bytes a few times: the first client does not pay for it."""
         row = self._model.bundle.golden[0]["row"]
@@ -128,7 +140,7 @@ class Service:
     def _infer(self, request: Request) -> None:
         self._check_load()
         message = self._v2.read(request)
-        puid = self._seldon.puid(request, {"puid": message.id} if message.id else {})
+        puid = self._seldon.puid(request, message.id, "id")
         self._submit(request, message, self._v2, puid)
 
     def _check_load(self) -> None:
@@ -159,11 +171,10 @@ class Service:
 
     def _feedback(self, request: Request) -> Response:
         document = read_document(request, self._settings.max_depth)
-        label = self._model.schema.label.name
-        feedback = read_feedback(document, self._classes, self._settings.max_rows, label)
+        feedback = read_feedback(document, self._model.schema.label, self._settings.max_rows)
         answer = document.get("response", {})
         meta = answer.get("meta", {}) if type(answer) is dict else {}
-        puid = self._seldon.puid(request, meta if type(meta) is dict else {})
+        puid = self._seldon.puid(request, meta.get("puid") if type(meta) is dict else None, "response.meta.puid")
         self._metrics.judged(feedback.truth, feedback.reward)
         if self.events is not None:
             self.events.judged(request, puid)

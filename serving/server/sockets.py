@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+from contextlib import ExitStack
 
-from components.core.errors import SettingsError
+from components.core.errors import PortError, SettingsError
 from serving.server.settings import Settings
 
 BACKLOG = 2048
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A TCP socket that has the address but does not listen yet, so that nobody connects before there is an
-    answer.
+    """A TCP socket that has the address for itself but does not listen yet, so that nobody connects before there is
+    an answer; `listen` goes on with it.
 
     Raises:
-        SettingsError: the address is in use or is none of this machine.
+        PortError: the address is in use.
+        SettingsError: it is none of this machine, or not for this user.
+    """
+    with ExitStack() as stack:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            bound = stack.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            # With it Linux would let others bind the address too, until one of them listens.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        except OSError as error:
+            sentence = f"cannot listen on {host} port {port}: {error.strerror}"
+            raise (PortError if error.errno == errno.EADDRINUSE else SettingsError)(sentence) from error
+        stack.pop_all()
+    return bound
+
+
+def listen(bound: socket.socket) -> None:
+    """Lets clients connect to a bound socket.
+
+    Raises:
+        PortError: somebody else was faster, on a system that lets two bind one address.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        bound = socket.socket(family, kind, protocol)
+        # Its connections inherit it: while they close, the next server can bind the port.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
+        bound.listen(BACKLOG)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return bound
+        raise PortError(f"cannot listen on port {bound.getsockname()[1]}: {error.strerror}") from error
 
 
 def bind_public(settings: Settings) -> list[socket.socket]:

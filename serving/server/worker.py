@@ -2,7 +2,8 @@
 
 The first line on standard input is its order (settings, inherited sockets, its row of the metrics). It
 answers in JSON lines on standard output: `ready`, `accepting` or `failed`. The line `accept` lets it begin
-on the public sockets. When standard input ends its parent is gone, so it drains and exits too.
+on the public sockets, `events URL` sends its events elsewhere. When standard input ends its parent is gone,
+so it drains and exits too.
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ async def _follow(server: Server, private: list[socket.socket], public: list[soc
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async for line in reader:
-        if line.strip() == b"accept":
+        command, _, url = line.decode().strip().partition(" ")
+        if command == "events":
+            server.send_events(url)
+        elif command == "accept":
             server.accept(public)
             for listening in private:
                 server.close(listening)

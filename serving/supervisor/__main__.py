@@ -16,7 +16,7 @@ from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from components.core.errors import LifeboatError, SettingsError
+from components.core.errors import LifeboatError, PortError
 from serving.control import LOG_FILE
 from serving.server.log import JsonLines
 from serving.server.settings import Settings, from_texts
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _fail(error: LifeboatError) -> int:
-    sys.stdout.write(json.dumps({"error": str(error)}) + "\n")
+    sys.stdout.write(json.dumps({"error": str(error), "port_taken": isinstance(error, PortError)}) + "\n")
     sys.stderr.write(f"{error}\n")
     return 1
 
@@ -115,7 +115,7 @@ def _retry(bind_port: partial[socket.socket], deadline: float) -> socket.socket:
     while True:
         try:
             return bind_port()
-        except SettingsError:
+        except PortError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from components.core.errors import LifeboatError
+from components.core.errors import LifeboatError, PortError
 from serving.supervisor.daemon import Daemon, Deployment
 
 
@@ -54,7 +54,7 @@ class Conversation:
         try:
             document = await self._do(json.loads(line))
         except (LifeboatError, ValueError, KeyError) as error:
-            document = {"error": str(error)}
+            document = {"error": str(error), "port_taken": isinstance(error, PortError)}
         self._writer.write(json.dumps(document).encode() + b"\n")
 
     async def _do(self, question: dict[str, Any]) -> dict[str, Any]:
@@ -66,11 +66,13 @@ class Conversation:
         if operation == "promote":
             # A switch that has begun is finished, whether or not the client waits for it.
             return await asyncio.shield(self._daemon.promote(self._deployment))
+        if operation == "events":
+            return self._daemon.send_events(question["url"])
         if operation == "stop":
             await asyncio.shield(self._daemon.end())
             self._daemon.stopping.set()
             return {}
-        raise ValueError(f"{operation!r} is no operation; they are status, start, promote and stop")
+        raise ValueError(f"{operation!r} is no operation; they are status, start, promote, events and stop")
 
     async def _start(self, question: dict[str, Any]) -> dict[str, Any]:
         if self._deployment.group is not None:

@@ -14,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from components.core.addresses import base_url
 from components.core.errors import DeployError, LifeboatError
+from serving.server.post import Target
 from serving.server.settings import Settings
-from serving.server.sockets import BACKLOG, bind
+from serving.server.sockets import bind, listen
 from serving.supervisor.group import Group
 from serving.supervisor.process import LOG
 
@@ -56,8 +58,9 @@ class Daemon:
         candidate = self._deployment.group if self._deployment is not None else None
         return {
             "pid": os.getpid(),
-            "url": f"http://{_reachable(host)}:{main}",
-            "metrics_url": f"http://{_reachable(host)}:{metrics}/metrics",
+            "url": base_url(host, main),
+            "metrics_url": f"{base_url(host, metrics)}/metrics",
+            "events_url": self._settings.events_url,
             "serving": self._serving.describe() if self._serving is not None else None,
             "candidate": candidate.describe() if candidate is not None else None,
         }
@@ -77,7 +80,7 @@ class Daemon:
             raise DeployError("another deployment is in progress")
         private = bind(PRIVATE_HOST, 0)
         self._deployment = deployment
-        private.listen(BACKLOG)
+        listen(private)
         port = private.getsockname()[1]
         settings = replace(
             self._settings,
@@ -104,16 +107,35 @@ class Daemon:
         if new is None or self._deployment is not deployment:
             raise DeployError("there is nothing to promote: start a candidate first")
         try:
-            self._listen()
+            # Nobody can connect before there is somebody to answer: from the first promotion on.
+            for bound in self._public:
+                listen(bound)
             await new.accept()
         except DeployError:
             await self.abandon(deployment)
             raise
         old, self._serving, self._deployment = self._serving, new, None
+        if self._settings.events_url != new.settings.events_url:  # it moved since the candidate was started
+            new.send_events(self._settings.events_url)
         self._changed()
         LOG.info("version %s of %s serves", new.settings.model_version, new.settings.model_name)
         if old is not None:
             await old.end()
+        return {}
+
+    def send_events(self, url: str) -> dict[str, Any]:
+        """Lets what serves, and whatever will, send its events to another URL; those that wait go there too.
+
+        Raises:
+            DeployError: it is no URL that events can be posted to.
+        """
+        try:
+            Target.of(url)
+        except ValueError as error:
+            raise DeployError(f"events cannot be sent to {url!r}: {error}") from None
+        self._settings = replace(self._settings, events_url=url)
+        if self._serving is not None:
+            self._serving.send_events(url)
         return {}
 
     async def abandon(self, deployment: Deployment) -> None:
@@ -134,19 +156,3 @@ class Daemon:
         if self._serving is not None:
             serving, self._serving = self._serving, None
             await serving.end()
-
-    def _listen(self) -> None:
-        """Nobody can connect before there is somebody to answer: the sockets listen from the first
-        promotion on."""
-        for bound in self._public:
-            try:
-                bound.listen(BACKLOG)
-            except OSError as error:
-                port = bound.getsockname()[1]
-                raise DeployError(f"cannot listen on port {port}: {error.strerror}") from error
-
-
-def _reachable(host: str) -> str:
-    """An address to connect to, for one to listen on."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # names what it replaces
-    return f"[{host}]" if ":" in host else host

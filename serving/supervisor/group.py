@@ -15,7 +15,7 @@ from components.core.errors import DeployError
 from serving.server.log import info
 from serving.server.metrics import allocate
 from serving.server.settings import Settings
-from serving.server.sockets import BACKLOG, bind_public
+from serving.server.sockets import bind_public, listen
 from serving.supervisor.process import LOG, Order, Process
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0
@@ -72,6 +72,12 @@ class Group:
         if self._private is not None:
             self._private.close()
 
+    def send_events(self, url: str) -> None:
+        """Lets every process, which must be ready, send its events to another URL."""
+        self.settings = replace(self.settings, events_url=url)
+        for process in self._processes.values():
+            process.send_events(url)
+
     async def end(self) -> None:
         """Drains and ends every process."""
         self._ending = True
@@ -107,9 +113,12 @@ class Group:
             LOG.error("%s; it starts again in %g s", self._processes[worker].last_words, delay)
             await asyncio.sleep(delay)
             self.restarts += 1
-            process = self._processes[worker] = await Process.spawn(self._order(worker))
+            order = self._order(worker)
+            process = self._processes[worker] = await Process.spawn(order)
             try:
                 await process.ready()
+                if self.settings.events_url != order.settings["events_url"]:  # it moved meanwhile
+                    process.send_events(self.settings.events_url)
                 if self._accepting:
                     await process.accept()
             except DeployError as error:
@@ -139,7 +148,7 @@ async def _serve_group(group: Group, public: list[socket.socket]) -> None:
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     await group.start()
     for bound in public:
-        bound.listen(BACKLOG)
+        listen(bound)
     await group.accept()
     addresses = ["{}:{}".format(*bound.getsockname()[:2]) for bound in public]
     info("ready", addresses=addresses, workers=group.settings.workers, bundle_digest=group.digest)

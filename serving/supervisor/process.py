@@ -92,6 +92,10 @@ class Process:
         self._say("accept")
         await self._expect(self._accepting, ACCEPT_SECONDS, "does not accept")
 
+    def send_events(self, url: str) -> None:
+        """Lets it send its events, also those that wait, to another URL; once it is ready, not before."""
+        self._say(f"events {url}")
+
     async def end(self) -> None:
         """Drains it and waits for its end; kills it if that takes too long."""
         if self._child.returncode is None:

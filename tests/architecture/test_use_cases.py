@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.core.usecase import list_usecases, load_usecase
+from components.core.importing import list_usecases
+from components.core.usecase import load_usecase
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM = ("core", "preprocess", "train", "evaluate", "deploy")

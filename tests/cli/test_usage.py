@@ -18,8 +18,8 @@ from pipelines.cli.main import build_parser
 from .conftest import Lifeboat, Said
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("run", "status", "stop", "rollback", "predict", "score", "features", "usecases", "compile", "submit",
-         "trigger", "retrain", "loop")  # fmt: skip
+VERBS = ("run", "status", "stop", "rollback", "promote", "predict", "score", "features", "usecases", "compile",
+         "submit", "trigger", "retrain", "loop")  # fmt: skip
 
 
 def parser_of(verb: str) -> argparse.ArgumentParser:
@@ -68,6 +68,12 @@ def test_a_verbs_help_names_every_flag_with_its_default(lifeboat: Lifeboat, verb
         ("score", "only-one.csv"),
         ("score", "a.csv", "b.csv", "--on-error", "ignore"),
         ("status", "titanic"),
+        ("rollback", "--to", "zero"),
+        ("rollback", "--to", "0"),
+        ("promote", "3"),
+        ("promote", "--because", "why not"),
+        ("promote", "v3", "--because", "why not"),
+        ("promote", "3", "--because", "why not", "--target", "moon"),
         ("run", "--as-of", "yesterday"),
         ("run", "--as-of", "9999-01-01"),
         ("submit", "--as-of", "2025-11-20T12:00:00"),
@@ -90,6 +96,11 @@ def test_wrong_usage_exits_with_2_and_names_the_fault(lifeboat: Lifeboat, argume
         (("run", "--require", "roc_auc>0.9"), "'roc_auc>0.9' is no bound; write for example roc_auc>=0.85 or"),
         (("submit", "--require", "roc_auc>0.9"), "'roc_auc>0.9' is no bound; write for example roc_auc>=0.85 or"),
         (("rollback", "--usecase", "hindenburg"), "no use case 'hindenburg'"),
+        (("rollback", "--to", "3"), "titanic has no champion, so there is nothing to go back from"),
+        (("promote", "3", "--usecase", "hindenburg", "--because", "why not"), "no use case 'hindenburg'"),
+        (("promote", "3", "--because", " "), "a promotion by hand needs a reason, and that given is empty"),
+        (("promote", "3", "--because", "x" * 501), "the reason has 501 characters, at most 500 are kept: shorten it"),
+        (("promote", "3", "--because", "why not"), "titanic has no version 3; there are: none"),
         (("stop", "--usecase", "hindenburg"), "no use case 'hindenburg'"),
         (("predict", "--usecase", "hindenburg", "Age=3"), "no use case 'hindenburg'"),
         (("submit",), "no host: give --host URL or LIFEBOAT_KFP_HOST"),
@@ -163,7 +174,7 @@ def test_a_flag_beats_the_environment_for_the_steps_as_well(
         found.update(settings=settings, port=os.environ["LIFEBOAT_PORT"], home=os.environ["LIFEBOAT_HOME"])
         return 0
 
-    monkeypatch.setattr("pipelines.cli.serving.rollback", spy)
+    monkeypatch.setattr("pipelines.cli.champion.rollback", spy)
     assert lifeboat("rollback", "--port", "9000", "--home", str(tmp_path / "other")).code == 0
     assert (found["settings"].port, found["port"]) == (9000, "9000")
     assert found["settings"].kfp_namespace == "theirs"

@@ -28,7 +28,8 @@ def test_no_group_is_on_both_sides(rows, share, salt):
     labels = np.array([label for _, label in rows], dtype=np.int8)
     found = hold_out(groups, labels, share=share, salt=salt)
     assert all(len(seen) == 1 for seen in sides(groups, found.test).values())
-    assert np.all(found.test[found.position < found.below])
+    assert np.all(found.test[(found.position < found.below) & ~np.isin(found.position, found.large)])
+    assert not found.test[np.isin(found.position, found.large)].any()
     fold = assign_folds(groups, labels, folds=3, salt=salt)
     assert all(len({f for g, f in zip(groups, fold, strict=True) if g == group}) == 1 for group in groups)
     assert set(fold) <= {0, 1, 2}
@@ -39,6 +40,37 @@ def test_the_share_is_held_out_in_each_stratum():
     test = hold_out(names, labels, share=0.2, salt="s").test
     for label in (0, 1):
         assert abs(test[labels == label].mean() - 0.2) < 0.02
+
+
+@given(
+    st.lists(st.integers(1, 30), min_size=3, max_size=30), st.sampled_from([0.1, 0.2, 0.25, 0.5]), st.text(max_size=2)
+)
+def test_as_near_to_the_share_as_groups_allow_whatever_their_sizes(sizes, share, salt):
+    groups = [str(number) for number, size in enumerate(sizes) for _ in range(size)]
+    test = hold_out(groups, np.zeros(len(groups), np.int8), share=share, salt=salt).test
+    wanted, large = share * len(groups), [size for size in sizes if size > share * len(groups)]
+    # Of the others each brings the sum nearer; what is large is held out where there is nothing else.
+    rest = len(groups) - sum(large)
+    nearest = rest if rest <= wanted else wanted
+    most = max((size for size in sizes if size <= wanted), default=min(sizes))
+    assert abs(test.sum() - nearest) <= max(most, min(sizes) if len(large) == len(sizes) else 0)
+
+
+def test_a_giant_group_trains_and_the_others_are_held_out():
+    groups = ["chain"] * 240 + [f"shop {number}" for number in range(60)]
+    labels = np.tile([0, 1], 150).astype(np.int8)
+    for salt in "abcdefgh":
+        found = hold_out(groups, labels, share=0.25, salt=salt)
+        assert found.test.mean() == 0.2
+        assert not found.test[:240].any()
+        assert found.large == (positions(["chain"], salt)[0],)
+
+
+def test_a_large_group_takes_a_fold_and_the_others_fill_the_rest():
+    groups = ["chain"] * 120 + [f"shop {number}" for number in range(180)]
+    fold = assign_folds(groups, np.zeros(300, np.int8), folds=5, salt="s")
+    sizes = np.bincount(fold, minlength=5)
+    assert sorted(sizes.tolist()) == [45, 45, 45, 45, 120]
 
 
 def test_folds_are_even_and_stratified():

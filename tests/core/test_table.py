@@ -1,6 +1,9 @@
 import datetime
 import decimal
+import json
 import math
+import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.core.errors import DataError
+from components.core.labelled import stored_schema
 from components.core.reading import read_batches, read_table
 from components.core.schema import Column, Label, Schema
-from components.core.table import check_table
+from components.core.table import check_table, say_nulls
+from serving.server.columns import compile_parser
 
 SCHEMA = Schema(
     (
@@ -64,7 +69,7 @@ def test_quotes_newlines_and_a_byte_order_mark_are_read(tmp_path):
     [
         ("", "dose", "is null, which dose may not be"),
         ("abc", "dose", '"abc" is not a float'),
-        ("NaN", "dose", '"NaN" is not a float'),
+        ("NaN", "dose", '"NaN" means null, which dose may not be'),
         ("inf", "dose", '"inf" is not a float'),
         ("1_000", "dose", '"1_000" is not a float'),
         ("0x10", "dose", '"0x10" is not a float'),
@@ -78,7 +83,7 @@ def test_quotes_newlines_and_a_byte_order_mark_are_read(tmp_path):
         ("2", "flag", "2 is not a boolean"),
         ("Leopold", "name", '"Leopold" has more than 6 characters'),
         ("xyz", "code", '"xyz" does not match the pattern [a-c]+'),
-        ("2", "y", "2 is none of 0, 1"),
+        ("2", "y", '"2" is none of 0, 1, no, yes'),
         ("", "y", "is null, which y may not be"),
     ],
 )
@@ -107,11 +112,12 @@ def test_a_row_with_two_broken_cells_names_both(tmp_path):
         (f"{HEADER},age\n{ROW},1\n", "columns named twice: age"),
         (
             f"{HEADER}\n{ROW}\n".encode() + b"1,1,1,1,1,\xe9a,,1\n",
-            "row 2: byte 0xe9 at position 11 of the line is not UTF-8",
+            "row 2: byte 0xe9 is not UTF-8; save the file as UTF-8 or declare its encoding",
         ),
-        (b"\xff\xfe" + f"{HEADER}\n".encode("utf-16-le"), "row 0: byte 0xff at position 1"),
+        (f"{HEADER}é\n".encode("latin-1"), "its header cannot be read: byte 0xe9 is not UTF-8"),
+        (f"{HEADER}\n{ROW}\n".encode("utf-16-le"), "holds NUL bytes"),
         ('"' + "x" * 200_000, "has no readable header"),
-        (f'{HEADER}\n22,1,3,1,1,"open,abc,1\n', "fields, the header has 8"),
+        (f'{HEADER}\n22,1,3,1,1,"open,abc,1\n', "row 1, column name: a quote that opens here is never closed"),
     ],
 )
 def test_an_unreadable_csv_is_refused(tmp_path, content, sentence):
@@ -134,24 +140,226 @@ def test_the_row_of_a_late_error_is_right(tmp_path):
 @pytest.mark.parametrize(
     ("header", "sentence"),
     [
-        (HEADER.replace("dose", "Dose"), "columns missing: dose"),
-        (f"{HEADER},colour", "columns unknown: colour; known: age, class"),
+        (HEADER.replace("dose", "Dose"), "the table has 'Dose' where the schema says 'dose'"),
+        (HEADER.replace("age", " A.G_e"), "the table has ' A.G_e' where the schema says 'age'"),
+        (HEADER.replace("dose", "amount"), "columns missing: dose; the table has: age, amount, count"),
         (HEADER.replace(",y", ",z"), "columns missing: y"),
     ],
 )
-def test_a_missing_and_an_unknown_column_are_named(tmp_path, header, sentence):
+def test_a_missing_and_a_nearly_right_column_are_named(tmp_path, header, sentence):
     row = ",".join([*ROW.split(","), "red"][: header.count(",") + 1])
     with pytest.raises(DataError, match=sentence):
         checked(written(tmp_path, f"{header}\n{row}\n"))
 
 
+def test_other_columns_are_left_out_and_named_unless_they_are_ignored_or_the_schema_is_strict(tmp_path):
+    path = written(tmp_path, f"{HEADER},colour,hat\n{ROW},red,1\n")
+    found = checked(path)
+    assert found.assumed == ("columns that the schema does not name are left out: colour, hat",)
+    assert found.table.column_names == HEADER.split(",")
+    assert checked(path, replace(SCHEMA, ignore=("colour", "hat"))).assumed == ()
+    assert checked(path, replace(SCHEMA, ignore=("colour", "hat"), strict=True)).problems == {}
+    with pytest.raises(DataError, match="columns unknown: hat; known: age, .*, y; name them in the schema's ignore"):
+        checked(path, replace(SCHEMA, ignore=("colour",), strict=True))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_nullable_column_that_is_not_there_is_null(tmp_path, labelled):
+    path = written(tmp_path, "dose,class,name,y\n1.5,1,Ann,1\n")
+    found = check_table(read_table(path), SCHEMA, labelled=labelled, name="rows.csv")
+    assert found.assumed == ("columns that the table does not have are null: age, count, flag, code",)
+    assert found.problems == {}
+    row = found.table.to_pylist()[0]
+    assert math.isnan(row["age"])
+    assert row["code"] == ""
+
+
+def test_the_usual_spellings_of_a_null_are_nulls_and_counted(tmp_path):
+    rows = [ROW.replace("22", text).replace(",3,", f",{text},") for text in ("NA", "?", "-", "nan", "NA", " N/A ")]
+    found = checked(written(tmp_path, "\n".join([HEADER, ROW, *rows]) + "\n"))
+    assert found.problems == {}
+    assert np.isnan(found.table["age"].to_numpy()).tolist() == [False, *[True] * 6]
+    assert np.isnan(found.table["count"].to_numpy()).tolist() == [False, *[True] * 6]
+    assert found.nulls["age"] == {"NA": 2, "?": 1, "-": 1, "nan": 1, "N/A": 1}
+    assert say_nulls({"age": {"?": 1, "NA": 1200}}) == ["column age: null is written as '?' (1), 'NA' (1,200)"]
+
+
 @pytest.mark.parametrize(
-    ("name", "sentence"), [("none.csv", "no such file"), ("rows.txt", "is neither .csv nor .parquet")]
+    ("column", "cell", "read"),
+    [
+        (Column("t", "string", nullable=True), "NA", ""),
+        (Column("t", "string", nullable=True), "-", "-"),
+        (Column("t", "string", nullable=True, categories=("NA", "SA")), "NA", "NA"),
+        (Column("t", "string", nullable=True, na=()), "NA", "NA"),
+        (Column("t", "string", nullable=True, na=("none given",)), "none given", ""),
+        (Column("t", "string"), "NA", "NA"),
+    ],
 )
-def test_a_missing_file_and_another_kind_are_refused(tmp_path, name, sentence):
-    written(tmp_path, "a\n1\n", "rows.txt")
-    with pytest.raises(DataError, match=sentence):
-        read_table(tmp_path / name)
+def test_a_text_is_null_where_that_is_declared_or_cannot_mean_anything_else(column, cell, read):
+    """In the table, at the endpoint and in what the bundle says alike."""
+    schema = Schema((column,), SCHEMA.label)
+    table = pa.table({"t": [cell, "x" if not column.categories else "SA"]})
+    assert check_table(table, schema, labelled=False, name="t").table["t"][0].as_py() == read
+    assert column.parse(cell) == read
+    assert compile_parser(column)(cell) == read
+    assert Schema.from_json(schema.to_json()).columns[0].parse(cell) == read
+
+
+def test_a_declared_null_that_may_not_be_is_named_as_it_was_written(tmp_path):
+    schema = Schema((Column("t", "string", na=("none",)), Column("n", "integer")), SCHEMA.label)
+    table = pa.table({"t": ["none", "a"], "n": ["1", "NA"]})
+    found = check_table(table, schema, labelled=False, name="t")
+    assert found.problems == {
+        0: ['column t: "none" means null, which t may not be'],
+        1: ['column n: "NA" means null, which n may not be'],
+    }
+
+
+def test_a_bundle_of_before_reads_only_the_empty_text_as_null():
+    old = {"columns": [{"name": "t", "kind": "string", "nullable": True}], "keys": [], "id": None, "group": None}
+    schema = Schema.from_json(json.dumps({**old, "label": {"name": "y", "classes": ["a", "b"]}}))
+    assert schema.columns[0].parse("NA") == "NA"
+
+
+BIG = 2**53
+KEYED = Schema((Column("x", "float"),), SCHEMA.label, keys=(Column("id", "integer", maximum=2**63 - 1),), id="id")
+
+
+@pytest.mark.parametrize(
+    ("cells", "ids"),
+    [
+        (["9007199254740993", "5"], [BIG + 1, 5]),
+        (["9223372036854775807", "1e3"], [2**63 - 1, 1000]),
+        (["9007199254740993.0", "7.0"], [BIG + 1, 7]),
+        (pa.array([BIG + 1, 5]), [BIG + 1, 5]),
+        (pa.array([BIG + 1, 5], pa.uint64()), [BIG + 1, 5]),
+        (pa.array([decimal.Decimal(BIG + 1), decimal.Decimal(5)]), [BIG + 1, 5]),
+        (pa.array([3.0, None]), [3, None]),
+    ],
+)
+def test_a_whole_number_keeps_every_digit(cells, ids):
+    found = check_table(pa.table({"x": [1.0, 2.0], "id": cells}), KEYED, labelled=False, name="t")
+    assert found.problems == {}
+    assert found.table["id"].to_pylist() == ids
+    assert [KEYED.keys[0].parse(one) for one in ids if one is not None] == [one for one in ids if one is not None]
+
+
+@pytest.mark.parametrize(
+    ("cell", "sentence"),
+    [
+        ("9223372036854775808", "9223372036854775808 is outside -16777216 to 9223372036854775807"),
+        ("1e30", "1000000000000000000000000000000 is outside"),
+        (2**63, "9223372036854775808 is outside"),
+        (1e16, "1e+16 is a float beyond 9007199254740992, where it may be a rounded one: write it as a whole number"),
+        ("9007199254740993.5", "9007199254740994.0 is a float beyond"),
+    ],
+)
+def test_a_whole_number_that_cannot_be_kept_is_refused(cell, sentence):
+    dtype = {str: pa.string(), int: pa.uint64(), float: pa.float64()}[type(cell)]
+    table = pa.table({"x": [1.0, 2.0], "id": pa.array([cell, None], dtype)})
+    found = check_table(table, KEYED, labelled=False, name="t")
+    assert found.problems[0][0].startswith(f"column id: {sentence}")
+
+
+def test_a_limit_is_held_against_the_number_that_was_written():
+    schema = replace(KEYED, keys=(Column("id", "integer", minimum=1, maximum=BIG),))
+    found = check_table(pa.table({"x": [1.0], "id": [str(BIG + 1)]}), schema, labelled=False, name="t")
+    assert found.problems == {0: [f"column id: {BIG + 1} is outside 1 to {BIG}"]}
+    with pytest.raises(ValueError, match=f"{BIG + 1} is outside 1 to {BIG}"):
+        schema.keys[0].parse(BIG + 1)
+
+
+def test_an_input_beyond_a_float32_is_kept_as_float64():
+    schema = Schema((Column("n", "integer", maximum=BIG, nullable=True),), SCHEMA.label)
+    found = check_table(pa.table({"n": ["17948447", "", str(BIG)]}), schema, labelled=False, name="t")
+    assert found.table.schema.field("n").type == pa.float64()
+    values = found.table["n"].to_pylist()
+    assert (values[0], values[2]) == (17948447, BIG)
+    assert math.isnan(values[1])
+
+
+def test_zero_and_nan_have_one_form_each():
+    bits = np.array([0x7FF8000000000000, 0xFFF8000000000000, 0, 1 << 63], np.uint64).view(np.float64)
+    for cells in (pa.array(bits), pa.array(["", "NA", "0", "-0.0"])):
+        found = check_table(pa.table({"x": cells}), NULLABLE, labelled=False, name="t").table["x"].to_numpy()
+        assert found.view(np.uint32).tolist()[0] == found.view(np.uint32).tolist()[1]
+        assert found.view(np.uint32).tolist()[2:] == [0, 0]
+    for parse in (NULLABLE.columns[0].parse, compile_parser(NULLABLE.columns[0])):
+        assert math.copysign(1, parse(-0.0)) == 1
+
+
+NULLABLE = Schema((Column("x", "float", nullable=True),), SCHEMA.label)
+
+
+@pytest.mark.parametrize(
+    ("classes", "cells"),
+    [
+        (("FEMALE", "MALE"), ["FEMALE", "MALE", "FEMALE"]),
+        (("no", "yes"), ["0", "1", "0"]),
+        (("no", "yes"), [False, True, False]),
+        (("no", "yes"), ["False", "true", "0"]),
+        (("1", "2"), [1, 2, 1]),
+        (("1", "2"), ["1", "2.0", "1"]),
+        (("-1", "1"), [-1.0, 1.0, -1.0]),
+        (("False", "True"), ["False", "True", "0"]),
+        (("2", "1"), [2, 1, 2]),
+        (("no", "yes"), pa.array(["no", "yes", "no"]).dictionary_encode()),
+        (("<=50K", ">50K"), [" <=50K", ">50K ", "<=50K"]),
+    ],
+)
+def test_a_label_is_read_by_its_classes(classes, cells):
+    schema = Schema((Column("x", "float"),), Label("y", classes))
+    found = check_table(pa.table({"x": [1.0, 2.0, 3.0], "y": cells}), schema, labelled=True, name="t")
+    assert found.problems == {}
+    assert found.table["y"].to_pylist() == [0, 1, 0]
+    assert found.table.schema.field("y").type == pa.int8()
+
+
+@pytest.mark.parametrize(
+    ("classes", "cell", "sentence"),
+    [
+        (("1", "2"), 0, "0 is none of 1, 2"),
+        (("no", "yes"), "Yes", '"Yes" is none of 0, 1, no, yes'),
+        (("no", "yes"), 0.5, "0.5 is none of 0, 1, no, yes"),
+        (("no", "yes"), 2**70, f"{2**70} is none of 0, 1, no, yes"),
+        (("no", "yes"), None, "is null, which y may not be"),
+        (("no", "yes"), math.nan, "is null, which y may not be"),
+        (("no", "yes"), [1], r"\[1\] is none of 0, 1, no, yes"),
+    ],
+)
+def test_a_label_that_is_no_class_is_named(classes, cell, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        Label("y", classes).parse(cell)
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        ((0, 1), "a class is called 0, not a printable text of 1 to 256 characters such as '0'"),
+        (("yes", "yes"), "its classes 'yes' and 'yes' are the same"),
+        (("1", "1.0"), "its classes '1' and '1.0' are the same"),
+        (("True", "1"), "its classes 'True' and '1' are the same"),
+        (("a", ""), "a class is called ''"),
+        (("a", "b\nc"), "not a printable text"),
+        (("a", "b", "c"), "not two names"),
+        ("ab", "not two names"),
+    ],
+)
+def test_classes_that_cannot_be_served_are_refused_where_they_are_declared(classes, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        Label("y", classes)
+
+
+def test_rows_that_lifeboat_stored_are_read_by_number_whatever_the_classes_are_called():
+    label = stored_schema(Schema((Column("x", "float"),), Label("y", ("1", "2")))).label
+    assert [label.parse(code) for code in (0, 1)] == [0, 1]
+    with pytest.raises(ValueError, match="2 is none of 0, 1$"):
+        label.parse(2)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        read_table(tmp_path / "none.csv")
 
 
 def parquet(tmp_path, **columns):

@@ -4,8 +4,9 @@ from dataclasses import asdict, replace
 import pytest
 
 from components.core.errors import UseCaseError
+from components.core.importing import list_usecases
 from components.core.schema import Column, Label, Schema
-from components.core.usecase import Drift, Slice, UseCase, list_usecases, load_usecase
+from components.core.usecase import Drift, Slice, UseCase, load_usecase
 
 
 @pytest.fixture
@@ -135,3 +136,21 @@ def test_a_column_with_a_name_of_the_platforms_is_refused(name, sentence):
     columns = (*usecase.schema.columns, Column(name, "float"))
     with pytest.raises(UseCaseError, match=sentence):
         replace(usecase, schema=replace(usecase.schema, columns=columns))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"columns": (Column("n", "integer", maximum=2**60),)},
+            "column n: its limits are -16777216 to 1152921504606846976: beyond 9007199254740992 a model cannot take it",
+        ),
+        ({"keys": (Column("prediction", "string"),)}, "key prediction: batch scoring calls its answers so"),
+        ({"keys": (Column("probability_yes", "string"),)}, "key probability_yes: batch scoring calls its answers so"),
+    ],
+)
+def test_what_can_be_declared_but_not_answered_is_refused(change, sentence):
+    titanic = load_usecase("titanic")
+    schema = Schema(**{"columns": (Column("x", "float"),), "label": Label("y", ("no", "yes")), **change})
+    with pytest.raises(UseCaseError, match=sentence):
+        replace(titanic, schema=schema, baseline=(), slices=())

@@ -16,8 +16,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from components.core.errors import BundleError, DeployError, GateError, RegistryError
-from components.core.registry import PREVIOUS
-from components.deploy.step import rollback
+from components.core.registry import CHAMPION, PREVIOUS
+from components.deploy.override import Override
+from components.deploy.step import promote, rollback
 from tests.deploy.conftest import World
 from tests.serving.world import ROW, call, ndarray
 
@@ -62,19 +63,50 @@ def test_the_next_champion_takes_over_without_a_failed_request(world: World) -> 
     assert previous.digest == first.digest
 
 
-def test_rollback_brings_the_previous_champion_back_and_forth(world: World) -> None:
-    first, second = world.ship(0.1), world.ship(0.2)
-    rollback("tiny", world.registry, world.target, lambda _: None)
-    assert world.champion == world.serving == first.digest
+def test_rollbacks_go_further_back_each_time_and_forth_by_number(world: World) -> None:
+    first, second, third = world.ship(0.1), world.ship(0.2), world.ship(0.3)
     rollback("tiny", world.registry, world.target, lambda _: None)
     assert world.champion == world.serving == second.digest
-    assert [len(world.rollouts(version)[1]) for version in "12"] == [2, 2]
-
-
-def test_rollback_without_a_previous_champion_says_so(world: World) -> None:
-    world.ship(0.1)
-    with pytest.raises(RegistryError, match="tiny has no previous champion"):
+    rollback("tiny", world.registry, world.target, lambda _: None)
+    assert world.champion == world.serving == first.digest
+    with pytest.raises(RegistryError, match="tiny has no champion before version 1 to go back to"):
         rollback("tiny", world.registry, world.target, lambda _: None)
+    rollback("tiny", world.registry, world.target, lambda _: None, to="3")
+    assert world.champion == world.serving == third.digest
+    assert [len(world.rollouts(version)[1]) for version in "123"] == [2, 2, 2]
+
+
+def test_rollback_without_an_earlier_champion_says_so(world: World) -> None:
+    world.ship(0.1)
+    with pytest.raises(RegistryError, match="tiny has no champion before version 1"):
+        rollback("tiny", world.registry, world.target, lambda _: None)
+
+
+def test_a_refused_version_promoted_by_hand_serves_and_is_on_record(world: World) -> None:
+    first = world.ship(0.1)
+    refused = world.bundle(0.2)
+    world.judged(refused, passed=False, champion=first.digest)
+    shipped = promote(
+        "tiny", "2", Override.now("it is fairer", "ann@desk"), world.registry, world.target, lambda _: None
+    )
+    assert (shipped.version, shipped.digest) == ("2", refused.digest)
+    assert world.champion == world.serving == refused.digest
+    version = world.registry.aliased("tiny", CHAMPION)
+    assert version is not None
+    assert version.tags["promoted_because"] == "it is fairer"
+    rollback("tiny", world.registry, world.target, lambda _: None)
+    assert world.champion == world.serving == first.digest
+
+
+def test_a_version_promoted_by_hand_that_breaks_its_golden_answers_never_serves(world: World) -> None:
+    first = world.ship(0.1)
+    world.judged(world.bundle(0.2, golden_off_by=0.2), passed=False, champion=first.digest)
+    with pytest.raises(DeployError, match="golden"):
+        promote("tiny", "2", Override.now("hurry", "ann@desk"), world.registry, world.target, lambda _: None)
+    assert world.serving == world.champion == first.digest
+    version = world.registry.overview("tiny").find("2")
+    assert version is not None
+    assert "promoted_because" not in version.tags
 
 
 def refused(world: World, bundle_bias: float, verdict: Path, error: type[Exception], words: str) -> None:

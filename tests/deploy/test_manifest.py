@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from components.core.errors import DeployError, SettingsError
-from components.core.registry import Version
 from components.core.settings import Settings
+from components.core.versions import Version
 from components.deploy.kubernetes import manifest
 from components.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, Plan
 from components.deploy.kubernetes.waiting import is_rolled_out

@@ -26,12 +26,19 @@ COLUMNS: dict[str, tuple[str, str, list[str], list[float], list[float], float, f
     "score": ("score", "K-S", ["under 0.1", "0.1 to 0.2", "0.2 to 0.4", "0.4 to 0.6", "0.6 to 0.8", "0.8 and over"],
               [0.31, 0.22, 0.12, 0.09, 0.1, 0.16], [0.24, 0.2, 0.13, 0.11, 0.13, 0.19], 0, 0),
 }  # fmt: skip
+# What is tested of a column; the first one moved most.
+ASPECTS = {
+    "number": ["values"], "score": ["values"], "category": ["share of each value", "unseen values"],
+    "text": ["length", "alphabetical order", "characters", "unseen values"],
+}  # fmt: skip
 SHIFTED = {"Age": 7, "Fare": 11, "score": 3}  # orders of magnitude that a shift takes off the p-value
 
 
 def feature(name: str, p_value: float) -> dict[str, Any]:
     kind, test, bins, reference, window, missing, now_missing = COLUMNS[name]
+    aspects = ASPECTS[kind]
     return {
+        "aspect": aspects[0], "tests": [{"aspect": aspect, "test": test, "p_value": p_value} for aspect in aspects],
         "name": name, "kind": kind, "test": test, "p_value": p_value, "threshold": THRESHOLD,
         "drift": p_value < THRESHOLD, "distance": max(abs(a - b) for a, b in zip(reference, window, strict=True)),
         "effect": {"name": "PSI" if test == "Chi2" else "Wasserstein", "value": 0.31 if p_value < THRESHOLD else 0.02},

@@ -19,9 +19,11 @@ def judge_window(bundle: str, columns: dict[str, list[Any]], scores: list[float]
     if 114 in ages:
         raise ValueError("no verdict on 114")
     mean = sum(ages) / len(ages)
+    p_value = 0.001 if mean > LIMIT else 0.5
     feature = {
-        "name": "age", "kind": "number", "test": "K-S", "p_value": 0.001 if mean > LIMIT else 0.5, "distance": mean,
+        "name": "age", "kind": "number", "aspect": "values", "test": "K-S", "p_value": p_value, "distance": mean,
         "threshold": 0.01, "drift": mean > LIMIT, "effect": {"name": "Wasserstein", "value": mean / 100},
+        "tests": [{"aspect": "values", "test": "K-S", "p_value": p_value}],
         "missing": {"reference": 0.1, "window": 1 - len(ages) / len(scores)},
         "histogram": {"bins": ["all"], "reference": [1.0], "window": [1.0]},
     }  # fmt: skip

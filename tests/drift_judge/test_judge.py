@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +15,9 @@ from hypothesis import strategies as st
 from components.core.errors import BundleError
 from components.core.schema import Column, Schema
 from serving.drift.judge import judge_window
-from serving.drift.judge.judge import open_judge
+from serving.drift.judge.judge import Judge, open_judge
 
+from .columns import CHANGES, COLUMNS
 from .world import LABEL, PASSENGERS, make_bundle, needs_alibi, raw, synthetic, table_of
 
 needs_alibi()
@@ -56,8 +58,11 @@ def test_a_verdict_has_what_the_page_and_the_metrics_need(bundle, window):
         "Parch": "category", "Fare": "number", "Cabin": "text", "Embarked": "category", "score": "score",
     }  # fmt: skip
     for feature in features.values():
+        tests = feature["tests"]
+        assert {"aspect": feature["aspect"], "test": feature["test"], "p_value": feature["p_value"]} in tests
+        assert feature["p_value"] == min(test["p_value"] for test in tests)
+        assert all(0 <= test["p_value"] <= 1 for test in tests)
         assert feature["test"] == ("Chi2" if feature["kind"] == "category" else "K-S")
-        assert 0 <= feature["p_value"] <= 1
         assert feature["threshold"] == verdict["threshold"]
         assert feature["drift"] == (feature["p_value"] < feature["threshold"])
         histogram = feature["histogram"]
@@ -141,7 +146,7 @@ def test_other_corrections_are_alibi_detects_own(tmp_path, reference, correction
     rows = synthetic(np.random.default_rng(2), 200)
     rows["Age"] += years
     verdict = judge_window(path, *raw(rows))
-    found = np.array([feature["p_value"] for feature in verdict["features"]])
+    found = np.array([test["p_value"] for feature in verdict["features"] for test in feature["tests"]])
     expected = fdr(found, 0.1)[0] if correction == "fdr" else (found < 0.1 / len(found)).any()
     assert verdict["drift"] == bool(expected) == any(feature["drift"] for feature in verdict["features"])
     assert 0.1 / len(found) <= verdict["threshold"] <= 0.1
@@ -176,6 +181,31 @@ def test_integers_booleans_and_constants_can_be_judged(tmp_path):
     moved = by_name(judge_window(path, {**columns, "country": ["US"] * 100, "deck": [1.5] * 100}, [0.5] * 100))
     assert moved["country"]["drift"]
     assert moved["deck"]["drift"]
+
+
+@pytest.mark.parametrize("change", ["one value", "one unseen value", "other values of that form"])
+@pytest.mark.parametrize("name", COLUMNS)
+def test_a_window_of_one_value_or_of_unseen_ones_is_drift(name, change):
+    column, draw, kind = COLUMNS[name]
+    random = np.random.default_rng(5)
+    schema = Schema((column,), LABEL)
+    judge = Judge(schema, table_of({"x": draw(random, 1000), "__score": random.random(1000)}, schema))
+    window = draw(random, 200)
+    scores = random.random(200).tolist()
+    calm, moved = (judge.judge({"x": values}, scores) for values in (window.tolist(), CHANGES[change](random, window)))
+    assert calm["features"][0]["kind"] == kind
+    assert not calm["drift"]
+    assert moved["features"][0]["drift"]
+    assert not moved["features"][1]["drift"]
+
+
+@pytest.mark.parametrize(("known", "now"), [(2**53 - 1000, 2**53 - 999), (2**24, 2**24 + 1)])
+def test_an_integer_beyond_what_a_float32_holds_that_changes_is_drift(known, now):
+    schema = Schema((Column("account", "integer", minimum=0, maximum=2**53),), LABEL)
+    reference = pa.table({"account": pa.array([float(known)] * 50 + [float(known + 40)] * 50)})
+    judge = Judge(schema, reference)
+    assert not judge.judge({"account": [known, known + 40] * 25}, [0.5] * 50)["drift"]
+    assert judge.judge({"account": [now, now + 40] * 25}, [0.5] * 50)["drift"]
 
 
 def test_what_cannot_be_judged_is_refused_in_a_sentence(bundle, window):

@@ -18,8 +18,8 @@ import pytest
 
 from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
 from components.core.schema import Column, Label, Schema
-from serving.drift.judge.calibration import codes, counts
-from serving.drift.judge.features import Feature, column_feature, score_feature
+from serving.drift.judge.calibration import counts
+from serving.drift.judge.features import Feature, column_features, score_feature
 from serving.drift.judge.statistics import chi2_p_values, ks_p_values
 
 TABLE = Path(__file__).resolve().parents[2] / "components" / "usecases" / "titanic" / "data" / "train.csv"
@@ -75,13 +75,20 @@ def synthetic(random: np.random.Generator, n: int) -> Rows:
     return {**rows, "__score": score(rows)}
 
 
-LETTERS, LONGEST = "ABCDEFGHIJ", 100
-TEXTS = np.array([[letter * length for length in range(LONGEST)] for letter in LETTERS], dtype=object)
+# Letters as they follow each other in two alternating kinds, as consonants and vowels do, with spaces between words.
+POOL = "".join(
+    consonant + vowel + rest
+    for consonant, vowel, rest in zip(
+        *(np.random.default_rng(9).choice(list(letters), 100_000) for letters in ("bcdfghklmnprst", "aeiou", "nrst  ")),
+        strict=True,
+    )
+)
 
 
 def _texts(random: np.random.Generator, lengths: np.ndarray) -> np.ndarray:
-    """So varied that they count as free text."""
-    return TEXTS[random.integers(0, len(LETTERS), len(lengths)), lengths]
+    """So varied that they count as free text: pieces of a long one."""
+    starts = random.integers(0, len(POOL) - lengths.max(), len(lengths)).tolist()
+    return np.array([POOL[i : i + n].capitalize() for i, n in zip(starts, lengths.tolist(), strict=True)], dtype=object)
 
 
 def score(rows: Rows) -> np.ndarray:
@@ -115,7 +122,7 @@ def resampled(rows: Rows) -> Generator:
 
 
 def features_of(rows: Rows, schema: Schema = PASSENGERS) -> list[Feature]:
-    features = [column_feature(column, rows[column.name].tolist()) for column in schema.columns]
+    features = [test for column in schema.columns for test in column_features(column, rows[column.name].tolist())]
     return [*features, score_feature(rows["__score"].tolist())]
 
 
@@ -156,20 +163,20 @@ def make_bundle(directory: Path, table: pa.Table, schema: Schema = PASSENGERS, *
 
 
 def p_values(features: Sequence[Feature], rows: Rows, windows: int) -> np.ndarray:
-    """[windows, features] by the vectorised tests: the rows, cut into so many windows, against the whole reference."""
-    size = len(rows["__score"]) // windows
+    """[windows, tests] by the vectorised tests: the rows, cut into so many windows, against the whole reference."""
+    size = len(next(iter(rows.values()))) // windows
     found = []
     for feature in features:
         encoded = feature.encode(rows["__score" if feature.kind == "score" else feature.name].tolist())
-        test = chi2_p_values if feature.kind == "category" else ks_p_values
         reference, window, width = _places(feature, encoded, size)
-        found.append(test(counts(reference[None], width), counts(window.reshape(windows, size), width)))
+        sides = counts(reference[None], width), counts(window.reshape(windows, size), width)
+        found.append(chi2_p_values(*sides, feature.only_more) if feature.is_counted else ks_p_values(*sides))
     return np.array(found).T
 
 
 def _places(feature: Feature, encoded: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, int]:
-    if feature.kind == "category":
+    if feature.is_counted:
         cells = feature.cells(size)
-        return codes(feature, size), cells[encoded.astype(int)], int(cells.max()) + 1
+        return cells[feature.reference.astype(int)], cells[encoded.astype(int)], int(cells.max()) + 1
     grid = np.unique(np.concatenate([feature.reference, encoded]))
     return np.searchsorted(grid, feature.reference), np.searchsorted(grid, encoded), len(grid)

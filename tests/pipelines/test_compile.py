@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,36 @@ def test_the_golden_pipeline_names_no_place_on_a_machine() -> None:
 
 def test_every_step_is_a_task_and_an_executor(tasks: dict[str, Any], executors: dict[str, Any]) -> None:
     assert set(tasks) == set(executors) == STEPS
+
+
+def test_a_local_runs_kfp_compiles_the_same_without_the_clients(tmp_path: Path) -> None:
+    target = tmp_path / "pipeline.yaml"
+    done = subprocess.run([sys.executable, "-c", WITHOUT_CLIENTS, str(target)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "False False\nTrue True\n"), done.stderr
+    assert read(target) == read(GOLDEN)
+
+
+WITHOUT_CLIENTS = """
+import sys
+from pathlib import Path
+from pipelines.kfp_import import import_kfp
+import_kfp()
+from pipelines.compile import compile_pipeline
+compile_pipeline(Path(sys.argv[1]))
+print("kubernetes" in sys.modules, "kfp.client" in sys.modules)
+# Whoever needs one of them gets it.
+from kfp import dsl, kubernetes
+from kfp.client import Client
+
+@dsl.pipeline
+def another():
+    step = dsl.container_component(lambda: dsl.ContainerSpec(image="any"))()
+    rule = {"key": "zone", "operator": "In", "values": ["a"]}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [rule]}]}
+    kubernetes.add_node_affinity_json(step, {"requiredDuringSchedulingIgnoredDuringExecution": terms})
+
+print("kubernetes" in sys.modules, callable(Client))
+"""
 
 
 def test_no_step_is_taken_from_the_cache(tasks: dict[str, Any]) -> None:

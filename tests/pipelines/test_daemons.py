@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from components.core.errors import DeployError
-from pipelines.daemons import Daemon
+from pipelines.daemons import Daemon, http_status
 from tests.ports import free_port
 
 SERVER = """
@@ -64,6 +65,17 @@ def test_two_callers_at_once_start_one(service: Service) -> None:
     for caller in callers:
         caller.join()
     assert service.daemon.log.read_text().count("listening") == 1
+
+
+def test_what_speaks_no_http_is_not_ready(service: Service) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        thread = threading.Thread(target=lambda: other.accept()[0].sendall(b"220 ready\r\n"))
+        thread.start()
+        assert http_status(f"http://127.0.0.1:{other.getsockname()[1]}/") is None
+        thread.join()
+    assert http_status(service.daemon.ready_url) is None
+    service.ensure()
+    assert http_status(service.daemon.ready_url) == 200
 
 
 def test_stop_ends_it_and_says_whether_there_was_one(service: Service) -> None:

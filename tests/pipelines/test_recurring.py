@@ -113,7 +113,10 @@ def test_the_command_makes_one(api: StandIn, tmp_path: Path, capsys: pytest.Capt
             "in the place of 1 of the same name\n1 of them switched off and left there, for a run of it goes on\n"
         )
         assert main([*flags, "--name", "weekly"]) == 1
-    assert capsys.readouterr().err == "lifeboat: --name is of a recurring run: give --cron with it\n"
+        assert capsys.readouterr().err == "lifeboat: --name is of a recurring run: give --cron with it\n"
+        for flag in ("--name", "--reason"):
+            assert main([*flags, "--cron", "0 4 * * 1", flag, "at [[ScheduledTime]]"]) == 1
+            assert capsys.readouterr().err.startswith(f"lifeboat: {flag} holds [[ScheduledTime, which Kubeflow")
     assert [run["display_name"] for run in api.recurring] == ["lifeboat titanic", "lifeboat titanic"]
     assert [
         body["runtime_config"]["parameters"]["reason"] for _, _, _, body in api.requests if body and "trigger" in body

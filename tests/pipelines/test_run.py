@@ -58,7 +58,9 @@ class TestTrouble:
             taken.bind(("127.0.0.1", laptop.settings.port))
             taken.listen()
             said = laptop.lifeboat("run", code=1)
-        assert re.search(rf"127\.0\.0\.1:{laptop.settings.port} .*in use; choose another port with --port", said)
+        taken = rf"--port \(or LIFEBOAT_PORT\) is {laptop.settings.port}, which is taken by process {os.getpid()} "
+        assert re.search(taken, said)
+        assert "1. preprocess" not in said
         assert "Traceback" not in said
 
     def test_an_interrupt_leaves_nothing_half_done(self, laptop: Laptop) -> None:

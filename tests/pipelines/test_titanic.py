@@ -12,11 +12,13 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from components.core.bundle import open_bundle
 from components.core.registry import CHALLENGER, CHAMPION, Registry
+from components.core.scoring import Scorer
 from tests.docs.documents import README, commands
 from tests.notebooks.kernel import execute
 from tests.pipelines.laptop import ROOT, Laptop
@@ -24,7 +26,7 @@ from tests.serving.world import call
 
 TITANIC = ROOT / "components" / "usecases" / "titanic" / "data"
 # Tested where their world is: another training, a second champion, Kubeflow's API, Alertmanager.
-ELSEWHERE = {"retrain", "rollback", "run", "submit", "trigger"}
+ELSEWHERE = {"promote", "retrain", "rollback", "run", "submit", "trigger"}
 HERE = [command for command in commands(README) if command[0] not in ELSEWHERE]
 
 
@@ -74,10 +76,32 @@ class TestTitanic:
         np.testing.assert_allclose(answer.json["data"]["ndarray"], expected, atol=1e-5)
         assert answer.json["meta"]["tags"]["bundle_digest"] == bundle.digest
 
-    def test_mlflow_loads_the_champion_by_its_alias(self, laptop: Laptop) -> None:
+    def test_mlflow_loads_the_champion_by_its_alias_and_it_takes_a_raw_table(self, laptop: Laptop) -> None:
         mlflow.set_tracking_uri(laptop.settings.tracking)
-        model = mlflow.onnx.load_model("models:/titanic@champion")
-        assert [item.name for item in model.graph.input][:3] == ["Pclass", "Name", "Sex"]
+        model = mlflow.pyfunc.load_model("models:/titanic@champion")
+        answers = model.predict(pd.read_csv(TITANIC / "test.csv"))
+        registry = Registry(laptop.settings)
+        champion = registry.aliased("titanic", CHAMPION)
+        assert champion
+        bundle = registry.bundle(champion)
+        rows = pq.read_table(laptop.output("preprocess/test_rows"))
+        scorer = Scorer(bundle.model, bundle.schema)
+        assert answers.shape == (418, 2)
+        np.testing.assert_array_equal(model.predict(rows.to_pandas()), scorer.probabilities(rows))
+
+    def test_the_champions_run_is_one_that_passed_with_its_data_and_trials(self, laptop: Laptop) -> None:
+        client = mlflow.MlflowClient(laptop.settings.tracking)
+        champion = client.get_model_version_by_alias("titanic", "champion")
+        run = client.get_run(champion.run_id)
+        assert run.data.tags["gate"] == champion.tags["gate"] == "passed"
+        assert run.data.metrics["roc_auc.low"] < run.data.metrics["roc_auc"] < run.data.metrics["roc_auc.high"]
+        assert run.data.metrics["baseline.roc_auc"] < run.data.metrics["roc_auc"]
+        names = [item.dataset.name for item in run.inputs.dataset_inputs]
+        assert sorted(names) == ["titanic held out", "titanic training"]
+        below = client.search_runs([run.info.experiment_id], f"tags.mlflow.parentRunId = '{champion.run_id}'")
+        assert len(below) == 9
+        assert all(trial.data.metrics.keys() == {"cv.log_loss", "cv.roc_auc"} for trial in below)
+        assert min(trial.data.metrics["cv.log_loss"] for trial in below) == run.data.metrics["cv.log_loss"]
 
     def test_status_predict_and_score_ask_the_champion(self, laptop: Laptop, tmp_path: Path) -> None:
         assert "titanic" in laptop.lifeboat("status")

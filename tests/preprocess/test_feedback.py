@@ -113,13 +113,29 @@ def test_the_same_row_again_is_a_duplicate_with_the_time_of_the_newest(tmp_path)
     assert both(out).filter(pc.equal(both(out)["id"], 5))[TIME].to_pylist() == [1002.0]
 
 
-def test_a_row_without_keys_is_the_entity_with_the_same_inputs(tmp_path):
+def test_a_row_without_keys_is_itself_and_of_the_family_with_the_same_inputs(tmp_path):
     table = rows(48)  # no dose occurs twice
     nobody = table[4] | {"id": None, "family": None, "cured": 1 - table[4]["cured"]}
     summary, out = run(tmp_path, store_of(tmp_path / "store", [fed(1, usecase_row=nobody)]), table)
-    found = both(out).filter(pc.equal(both(out)["id"], 5)).to_pylist()
-    assert [(row["family"], row["cured"], row[TIME]) for row in found] == [("F2", nobody["cured"], 1001.0)]
-    assert summary.replaced == 1
+    everybody = both(out)
+    curated = everybody.filter(pc.equal(everybody["id"], 5)).to_pylist()
+    assert [(row["family"], row["cured"]) for row in curated] == [("F2", table[4]["cured"])]
+    [own] = everybody.filter(pc.is_null(everybody["id"])).to_pylist()
+    assert (own["family"], own["cured"], own[TIME]) == ("F2", nobody["cured"], 1001.0)
+    assert (summary.replaced, summary.duplicates, summary.train + summary.test) == (0, 0, 49)
+
+
+def test_predictions_without_an_id_are_counted_once_each_however_alike_they_are(tmp_path):
+    schema = replace(SCHEMA, keys=(), id=None, group=None)
+    store = open_storage(str(tmp_path / "store"), S3())
+    for number in range(3):
+        write_labelled(store, "cure", schema, [_bare(fed(number, usecase_row=rows()[4]))])
+    summary, _ = run(tmp_path, store, [_bare(row) for row in rows()], make_usecase(schema))
+    assert (summary.duplicates, summary.replaced, summary.train + summary.test) == (0, 0, 63)
+
+
+def _bare(row):
+    return {name: cell for name, cell in row.items() if name not in ("id", "family")}
 
 
 def test_inputs_that_several_entities_share_tell_a_family_and_nobodys_id(tmp_path):

@@ -2,11 +2,13 @@ import csv
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.core.csv_dialect import Csv
 from components.core.errors import DataError, StorageError
 from components.core.schema import Column
 from components.core.split import positions
@@ -109,7 +111,7 @@ def test_broken_rows_go_to_the_quarantine_with_their_reasons(tmp_path):
     assert first["row"] == "4"
     assert first["reason"] == 'column dose: 400 is outside 0 to 100; column sex: "x" is none of f, m'
     assert (first["dose"], first["sex"], first["id"]) == ("400", "x", "4")
-    assert second["reason"] == "column cured: 2 is none of 0, 1"
+    assert second["reason"] == 'column cured: "2" is none of 0, 1, ill, well'
     assert second["note"] == table[7]["note"]
     assert not {4, 8} & set(pq.read_table(out.train)["id"].to_pylist() + pq.read_table(out.test)["id"].to_pylist())
 
@@ -132,7 +134,49 @@ def test_exactly_the_limit_is_enough(tmp_path):
     assert summary.quarantined == 6
 
 
-def test_repeated_rows_are_dropped(tmp_path):
+def test_a_table_without_an_id_keeps_all_its_rows_unless_the_use_case_says_otherwise(tmp_path):
+    schema = replace(SCHEMA, keys=(), id=None, group=None)
+    table = [{name: row[name] for name in (*schema.names, "cured")} for row in (*rows(), *rows()[:20])]
+    summary, out = run(tmp_path, table, make_usecase(schema))
+    assert (summary.duplicates, summary.train + summary.test) == (0, 80)
+    assert not {str(row) for row in pq.read_table(out.train).drop_columns([HOLDOUT]).to_pylist()} & {
+        str(row) for row in pq.read_table(out.test).drop_columns([HOLDOUT]).to_pylist()
+    }
+    summary, _ = run(tmp_path, table, make_usecase(schema, deduplicate=True))
+    assert (summary.duplicates, summary.train + summary.test) == (20, 60)
+
+
+def test_rows_of_a_null_id_are_nobodys_and_all_kept(tmp_path):
+    schema = replace(SCHEMA, keys=(Column("id", "integer", nullable=True), SCHEMA.keys[1]))
+    table = [*rows(), *([rows()[0] | {"id": ""}] * 3), rows()[7]]
+    summary, _ = run(tmp_path, table, make_usecase(schema))
+    assert (summary.duplicates, summary.train + summary.test) == (1, 63)
+
+
+def test_what_is_assumed_of_a_table_is_said(tmp_path):
+    said = []
+    run(
+        tmp_path, [row | {"hat": 1, "dose": "NA" if row["id"] == 3 else row["dose"]} for row in rows()], say=said.append
+    )
+    assert said[:2] == [
+        "assumed: columns that the schema does not name are left out: hat",
+        "assumed: column dose: null is written as 'NA' (1)",
+    ]
+
+
+def test_a_group_larger_than_the_test_share_is_named_and_trains(tmp_path):
+    said = []
+    table = [row | {"family": "chain" if row["id"] <= 40 else row["family"]} for row in rows()]
+    summary, out = run(tmp_path, table, say=said.append)
+    assert "chain" not in pq.read_table(out.test)["family"].to_pylist()
+    assert summary.test == pytest.approx(15, abs=1)
+    assert (
+        "warning: family chain has 67% of the rows, more than the 25% to hold out: it trains, and 27% are held out"
+        in said
+    )
+
+
+def test_repeated_rows_of_an_id_are_dropped(tmp_path):
     table = [*rows(), rows()[0], rows()[5] | {"dose": ""}, rows()[5] | {"dose": ""}]
     table[5] = table[-1]
     summary, _ = run(tmp_path, table)
@@ -157,7 +201,7 @@ def test_a_missing_id_is_no_repeated_id(tmp_path):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"cured": 1}, "column cured: only the label 1 occurs, both 0 and 1 are needed"),
+        ({"cured": 1}, "column cured: only 'well' occurs, both classes are needed"),
         ({"dose": ""}, "column dose: all values are missing"),
         ({"sex": ""}, "column sex: all values are missing"),
         ({"family": "all in one"}, "rows (0) have only one class"),
@@ -214,6 +258,39 @@ def test_parquet_with_odd_types_reaches_the_quarantine(tmp_path):
     with pytest.raises(DataError, match="column note: all values are missing"):
         preprocess(make_usecase(), str(tmp_path / "rows.parquet"), out, say=quiet)
     assert [(row["row"], row["sex"], row["note"]) for row in quarantined(out)] == [("60", "x", "n")]
+
+
+def test_what_was_assumed_of_the_table_is_said_and_kept(tmp_path):
+    text = Path(write(tmp_path / "comma.csv", rows())).read_text().replace(",", ";")
+    (tmp_path / "rows.csv").write_text(text)
+    said = []
+    out = outputs(tmp_path / "out")
+    summary = preprocess(make_usecase(), str(tmp_path / "rows.csv"), out, say=said.append)
+    assert summary.assumed == ["fields are separated by ';'"]
+    assert said[0] == "assumed: fields are separated by ';'"
+    assert read_summary(out.train) == read_summary(out.test) == summary
+    assert "fields are separated by &#39;;&#39;" in out.profile.read_text()
+
+
+def test_a_dialect_that_the_use_case_declares_is_read_and_nothing_is_assumed(tmp_path):
+    table = [row | {"note": "Łódź"} for row in rows()]
+    text = Path(write(tmp_path / "plain.csv", table)).read_text(encoding="utf-8").replace(",", ":")
+    (tmp_path / "rows.csv").write_bytes(text.encode("cp1250"))
+    out = outputs(tmp_path / "out")
+    usecase = make_usecase(csv=Csv(delimiter=":", encoding="cp1250"))
+    summary = preprocess(usecase, str(tmp_path / "rows.csv"), out, say=quiet)
+    assert summary.assumed == []
+    assert set(pq.read_table(out.train)["note"].to_pylist()) == {"Łódź"}
+    assert "Assumed" not in out.profile.read_text()
+
+
+def test_a_summary_of_before_assumptions_were_kept_is_read(tmp_path):
+    _, out = run(tmp_path, rows())
+    document = json.loads(pq.read_schema(out.train).metadata[METADATA])
+    del document["assumed"]
+    table = pq.read_table(out.train).replace_schema_metadata({METADATA: json.dumps(document)})
+    pq.write_table(table, tmp_path / "old.parquet")
+    assert read_summary(tmp_path / "old.parquet").assumed == []
 
 
 @pytest.mark.parametrize("metadata", [None, {METADATA: b"{}"}, {METADATA: b"nonsense"}, {METADATA: b"[]"}])

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from components.core.bundle import FILES, MANIFEST, MODEL, open_bundle
-from components.core.errors import BundleError, RegistryError, StorageError
-from components.core.registry import Registry, Version
+from components.core.errors import BundleError, StorageError
+from components.core.registry import Registry
 from components.core.settings import Settings
+from components.core.versions import Version
 from tests.stores.endpoint import Endpoint
 from tests.stores.relay import relaying
 
@@ -62,7 +63,7 @@ def test_another_bundle_in_a_versions_place_is_refused(settings: Settings, tmp_p
     place, other = registry.bundle(version).directory, make_bundle(tmp_path / "other", 0.1)
     for path in other.directory.iterdir():
         (place / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(RegistryError, match=f"holds bundle {other.digest}, version 1 is {version.digest}"):
+    with pytest.raises(BundleError, match=f"holds bundle {other.digest}, not {version.digest} as its address says"):
         registry.bundle(version)
 
 
@@ -72,7 +73,7 @@ def test_a_bundle_from_s3_is_downloaded_once(on_s3: Settings, tmp_path: Path) ->
     found = registry.bundle(version)
     assert found.directory == cache_of(on_s3, version)
     assert found.model == open_bundle(tmp_path / "bundle").model
-    registry._store = None  # type: ignore[assignment]  # a second download would fail
+    registry._bundles.storage = None  # type: ignore[assignment]  # a second download would fail
     assert registry.bundle(version).digest == version.digest
 
 
@@ -91,7 +92,7 @@ def test_an_altered_bundle_on_s3_is_refused_and_leaves_nothing_here(on_s3: Setti
     spoiled = tmp_path / "spoiled"
     spoiled.write_bytes((tmp_path / "bundle" / MODEL).read_bytes())
     spoil(spoiled)
-    registry._store.upload(spoiled, f"bundles/tiny/{version.digest}/{MODEL}")
+    registry._bundles.storage.upload(spoiled, f"bundles/tiny/{version.digest}/{MODEL}")
     with pytest.raises(BundleError, match=r"model\.onnx was altered"):
         registry.bundle(version)
     assert list((on_s3.home_path / "cache").iterdir()) == []
@@ -102,14 +103,14 @@ def test_a_truncated_download_does_not_poison_the_cache(
 ) -> None:
     registry = Registry(on_s3)
     version = register(registry, make_bundle(tmp_path / "bundle"))
-    download = registry._store.download
+    download = registry._bundles.storage.download
 
     def truncated(key: str, path: Path) -> None:
         download(key, path)
         path.write_bytes(path.read_bytes()[:100])
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry._store, "download", truncated)
+        patch.setattr(registry._bundles.storage, "download", truncated)
         with pytest.raises(BundleError):
             registry.bundle(version)
     assert registry.bundle(version).digest == version.digest
@@ -120,7 +121,7 @@ def test_an_interrupted_download_does_not_poison_the_cache(
 ) -> None:
     registry = Registry(on_s3)
     version = register(registry, make_bundle(tmp_path / "bundle"))
-    download = registry._store.download
+    download = registry._bundles.storage.download
 
     def interrupted(key: str, path: Path) -> None:
         if key.endswith(MODEL):
@@ -128,7 +129,7 @@ def test_an_interrupted_download_does_not_poison_the_cache(
         download(key, path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(registry._store, "download", interrupted)
+        patch.setattr(registry._bundles.storage, "download", interrupted)
         with pytest.raises(KeyboardInterrupt):
             registry.bundle(version)
     assert registry.bundle(version).digest == version.digest
@@ -155,7 +156,7 @@ def test_a_bundle_that_is_there_is_not_written_again(on_s3: Settings, s3: Endpoi
 def test_of_a_bundle_that_is_half_there_only_the_rest_is_written(on_s3: Settings, s3: Endpoint, tmp_path: Path) -> None:
     """As a run leaves it that was killed on the way."""
     bundle = make_bundle(tmp_path / "bundle")
-    store = Registry(on_s3)._store
+    store = Registry(on_s3)._bundles.storage
     for name in FILES[:2]:
         store.upload(bundle.directory / name, f"bundles/tiny/{bundle.digest}/{name}")
     with relaying(s3.url) as relay:

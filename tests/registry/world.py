@@ -7,19 +7,27 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import onnxruntime
 
 from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
 from components.core.errors import RegistryError
 from components.core.gates import Criterion, Verdict
-from components.core.registry import Registry, Version
+from components.core.mlflow_run import LoggedData
+from components.core.registry import CHAMPION, PREVIOUS, Registry
 from components.core.settings import Settings
+from components.core.versions import Version
 from tests.serving.world import ROW, TINY, expected, graph
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {"roc_auc": 0.9, "log_loss": 0.4}
+TRIALS = [
+    {"candidate": "linear", "parameters": {"C": 0.3}, "log_loss": 0.41, "roc_auc": 0.88},
+    {"candidate": "forest", "parameters": {"forest__depth": 3}, "log_loss": 0.44, "roc_auc": 0.86},
+]
 
 
 def make_bundle(directory: Path, bias: float = 0.0) -> Bundle:
@@ -36,7 +44,13 @@ def make_bundle(directory: Path, bias: float = 0.0) -> Bundle:
         "usecase": "tiny",
         "versions": {"onnxruntime": onnxruntime.__version__},
         "lineage": {"data": {"digest": "d" * 64}, "code": "c" * 40, "seed": 7},
-        "training": {"candidate": "linear", "calibration": {"kind": "none"}, "parameters": {"C": 0.3}},
+        "training": {
+            "candidate": "linear",
+            "calibration": {"kind": "none"},
+            "parameters": {"C": 0.3},
+            "cross_validation": {"rows": 700, "folds": 5, "log_loss": 0.41, "roc_auc": 0.88},
+            "trials": TRIALS,
+        },
     }
     write_bundle(directory, files, manifest)
     return open_bundle(directory)
@@ -48,17 +62,25 @@ def verdict(bundle: Bundle, *, passed: bool = True) -> Verdict:
     return Verdict(bundle.digest, None, passed, (Criterion("roc_auc", 0.9, 0.8, passed, why),))
 
 
-def register(registry: Registry, bundle: Bundle, *, passed: bool = True, reason: str = "manual") -> Version:
+def register(
+    registry: Registry,
+    bundle: Bundle,
+    *,
+    passed: bool = True,
+    reason: str = "manual",
+    data: Sequence[LoggedData] = (),
+) -> Version:
     """Registers a bundle with a report."""
     reports = bundle.directory.parent / f"{bundle.directory.name} reports"
     reports.mkdir(exist_ok=True)
     (reports / "model-card.md").write_text("# tiny\n")
-    return registry.register(bundle, verdict(bundle, passed=passed), METRICS, reports, reason=reason)
+    return registry.register(bundle, verdict(bundle, passed=passed), METRICS, reports, reason=reason, data=data)
 
 
 RACER = """
 import sys
-from components.core.registry import Registry, Version
+from components.core.registry import Registry
+from components.core.versions import Version
 from components.core.settings import read_settings
 from tests.registry.world import promote_slowly
 registry = Registry(read_settings())
@@ -100,3 +122,22 @@ def promote_slowly(registry: Registry, version: Version) -> str:
     finally:
         registry.aliased = read  # type: ignore[method-assign]
     return "won"
+
+
+def aliases(registry: Registry) -> tuple[str | None, ...]:
+    """Version numbers of the champion and the previous one."""
+    found = [registry.aliased("tiny", alias) for alias in (CHAMPION, PREVIOUS)]
+    return tuple(version.version if version else None for version in found)
+
+
+class Target:
+    """A place to serve that notes the order of things."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry, self.seen = registry, list[Any]()
+
+    def roll_out(self, bundle: Any, version: Version, commit: Any, say: Any) -> str:
+        self.seen.append((version.version, bundle.digest, aliases(self.registry)))
+        commit()
+        say("done")
+        return "http://there"

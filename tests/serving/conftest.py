@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from .receiver import Receiver
 from .world import Running, make_bundle, server
 
 
@@ -19,3 +21,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(bundle: Path) -> Iterator[Running]:
     with server(bundle, "--model-version", "3", "--max-body", "200000", "--max-rows", "1000") as process:
         yield process
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()

@@ -2,67 +2,17 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 import time
 from base64 import b64decode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from .receiver import Receiver, wait_for
 from .world import ROW_VALUES, call, ndarray, server
-
-
-class Receiver(http.server.ThreadingHTTPServer):
-    """Takes batches, or refuses or delays them as told."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.events: list[dict[str, Any]] = []
-        self.refusals: list[int] = []
-        self.delay = 0.0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/"
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        time.sleep(self.server.delay)
-        status = self.server.refusals.pop(0) if self.server.refusals else 202
-        if status == 202:
-            assert self.headers["content-type"] == "application/cloudevents-batch+json"
-            self.server.events += json.loads(body)
-        self.send_response(status)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Quiet."""
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as made:
-        thread = threading.Thread(target=made.serve_forever)
-        thread.start()
-        yield made
-        made.shutdown()
-        thread.join()
-
-
-def wait_for(receiver: Receiver, number: int) -> list[dict[str, Any]]:
-    deadline = time.monotonic() + 8
-    while len(receiver.events) < number and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return receiver.events
 
 
 def counted(url: str, result: str) -> int:
@@ -111,6 +61,15 @@ def test_what_a_client_wants_unlogged_is_not_sent_in_any_word_of_seldons(
 
 def test_events_are_sent_again_until_they_are_taken_and_keep_their_id(bundle: Path, receiver: Receiver) -> None:
     receiver.refusals = [503, 429]
+    with server(bundle, "--events-url", receiver.url) as running:
+        call(running.url + "/predict", ndarray(ROW_VALUES))
+        assert len(wait_for(receiver, 2)) == 2
+        assert counted(running.url, "dropped") == 0
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_events_wait_where_another_program_answers(bundle: Path, receiver: Receiver, status: int) -> None:
+    receiver.refusals = [status]
     with server(bundle, "--events-url", receiver.url) as running:
         call(running.url + "/predict", ndarray(ROW_VALUES))
         assert len(wait_for(receiver, 2)) == 2

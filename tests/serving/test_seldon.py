@@ -62,6 +62,15 @@ def test_a_request_comes_as_form_field_as_query_as_multipart_or_as_curl_sends_it
         assert answer.survived == pytest.approx([expected(22.5, port="C")]), answer.body
 
 
+@pytest.mark.parametrize("puid", ["order 12", "Grüße", "a\r\nb: c", "x" * 256])
+def test_a_puid_that_no_header_can_carry_stands_in_the_body_alone(running: Running, puid: str) -> None:
+    answer = call(running.url + "/predict", {**ndarray(ROW_VALUES), "meta": {"puid": puid}})
+    assert answer.status == 200
+    assert answer.json["meta"]["puid"] == puid
+    assert "seldon-puid" not in answer.headers
+    assert "b" not in answer.headers
+
+
 def test_the_puid_of_the_header_wins_over_that_of_the_meta_and_is_made_if_there_is_none(
     running: Running,
 ) -> None:
@@ -142,7 +151,8 @@ def test_a_bad_value_is_answered_with_its_row_column_value_and_limit(running: Ru
         ({**ndarray(ROW_VALUES), "meta": []}, None),
         ({**ndarray(ROW_VALUES), "meta": 1}, "meta or meta.tags is not an object"),
         ({**ndarray(ROW_VALUES), "meta": {"tags": 1}}, "meta or meta.tags is not an object"),
-        ({**ndarray(ROW_VALUES), "meta": {"puid": "a\r\nb: c"}}, "the puid is not"),
+        ({**ndarray(ROW_VALUES), "meta": {"puid": "x" * 257}}, "meta.puid is not a string of at most 256 characters"),
+        ({**ndarray(ROW_VALUES), "meta": {"puid": 7}}, "meta.puid is not a string"),
     ],
 )
 def test_a_bad_message_is_answered_with_what_is_wrong(running: Running, message: Any, sentence: str | None) -> None:

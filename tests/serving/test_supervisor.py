@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import DeployError
+from components.core.errors import DeployError, PortError
 from serving.control import LOG_FILE, STATE_FILE, Control, ensure_supervisor, find_supervisor
 from tests.ports import free_port
 
 from .load import Load
+from .receiver import Receiver, wait_for
 from .world import ROW_VALUES, call, make_bundle, ndarray
 
 Connect = Callable[[], Control]
@@ -240,9 +241,54 @@ def test_sigterm_is_as_graceful_as_stop(connect: Connect, bundle: Path, tmp_path
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(DeployError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
+        with pytest.raises(PortError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
             ensure_supervisor(tmp_path, "127.0.0.1", port, free_port(), sys.executable)
     assert find_supervisor(tmp_path) is None
+
+
+def test_a_port_is_a_supervisors_own_before_anything_is_promoted(connect: Connect, tmp_path: Path) -> None:
+    port = int(connect().status().url.rpartition(":")[2])
+    other = tmp_path / "other"
+    with pytest.raises(PortError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
+        ensure_supervisor(other, "127.0.0.1", port, free_port(), sys.executable)
+
+
+def test_events_follow_their_receiver_also_those_that_wait_and_those_of_a_process_started_again(
+    connect: Connect, bundle: Path, receiver: Receiver
+) -> None:
+    control = connect()
+    control.send_events("http://127.0.0.1:9/")  # where nobody is
+    deploy(control, bundle, "1")
+    url = control.status().url
+    call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="waits")
+    control.start(bundle, "tiny", "2")
+    control.send_events(receiver.url)
+    assert [event["requestid"] for event in wait_for(receiver, 2)] == ["waits"] * 2
+    # The candidate was started before, with the old URL.
+    control.promote()
+    call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="candidate")
+    assert [event["requestid"] for event in wait_for(receiver, 4)][2:] == ["candidate"] * 2
+    status = control.status()
+    assert status.serving is not None
+    assert status.events_url == receiver.url
+    os.kill(status.serving.pids[0], signal.SIGKILL)
+    eventually(lambda: bool((found := control.status().serving) and found.restarts == 1 and found.pids))
+    call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="restarted")
+    assert [event["requestid"] for event in wait_for(receiver, 6)][4:] == ["restarted"] * 2
+
+
+def test_events_of_a_server_that_sent_none_begin_when_it_is_told_where(
+    connect: Connect, bundle: Path, receiver: Receiver
+) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    assert control.status().events_url == ""
+    control.send_events(receiver.url)
+    call(control.status().url + "/predict", ndarray(ROW_VALUES), seldon_puid="told")
+    assert [event["requestid"] for event in wait_for(receiver, 2)] == ["told"] * 2
+    with pytest.raises(DeployError, match="events cannot be sent to 'nowhere': not an http or https URL"):
+        control.send_events("nowhere")
+    assert control.status().events_url == receiver.url
 
 
 def test_an_interpreter_without_the_packages_is_one_sentence(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pytest
 
 from components.core.errors import RegistryError
@@ -17,9 +18,8 @@ from components.core.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from components.core.settings import NO_DETECTOR, Settings
 from components.deploy import step
 from tests.pipelines.laptop import Laptop
-from tests.registry.test_registry import Target, aliases
-from tests.registry.world import make_bundle, race, register
-from tests.serving.world import call
+from tests.registry.world import Target, aliases, make_bundle, race, register
+from tests.serving.world import ROW, call, expected
 from tests.stores import postgres, tracking
 from tests.stores.weed import ROOT, Weed
 from tests.usecases import breast_cancer
@@ -77,27 +77,30 @@ def test_versions_and_aliases_are_one_for_all_replicas(
         registry.promote(versions[0], expected=None)
     assert aliases(registry) == ("2", "1")
     target = Target(registry)
-    assert step.rollback("tiny", registry, target).version == "1"
+    assert step.rollback("tiny", registry, target, lambda _: None).version == "1"
     assert target.seen == [("1", versions[0].digest, ("2", "1"))]
     stored = server.endpoint().storage(BUCKET).keys()
     assert len([key for key in stored if f"/{versions[0].run_id}/artifacts/rollouts/" in key]) == 1
     for url in platform.urls:
         other = Registry(Settings(home=str(tmp_path / "other"), tracking_uri=url))
         found = [other.aliased("tiny", alias) for alias in (CHAMPION, PREVIOUS, CHALLENGER)]
-        assert [version.version for version in found if version] == ["1", "2", "2"]
+        assert [version.version if version else None for version in found] == ["1", None, "2"]
+        assert [version.withdrawn for version in other.overview("tiny").versions] == [True, False]
         assert other.find("tiny", versions[1].digest) == versions[1]
     rows = postgres.query(platform.database, "SELECT alias, version FROM registered_model_aliases ORDER BY alias")
-    assert rows.splitlines() == ["challenger|2", "champion|1", "previous|2"]
+    assert rows.splitlines() == ["challenger|2", "champion|1"]
 
 
-def test_a_runs_files_are_in_the_bucket(server: Weed, settings: Settings, tmp_path: Path) -> None:
+def test_a_runs_files_and_a_versions_model_are_in_the_bucket(server: Weed, settings: Settings, tmp_path: Path) -> None:
     version = register(Registry(settings), make_bundle(tmp_path / "bundle", 0.5))
     stored = server.endpoint().storage(BUCKET).keys()
-    for name in ("bundle/model.onnx", "bundle/bundle.json", "reports/model-card.md"):
-        assert [key for key in stored if key.endswith(f"/{version.run_id}/artifacts/{name}")], (name, stored)
+    assert [key for key in stored if key.endswith(f"/{version.run_id}/artifacts/reports/model-card.md")], stored
     mlflow.set_tracking_uri(settings.tracking)
-    model = mlflow.onnx.load_model(f"models:/tiny@{CHALLENGER}")
-    assert [item.name for item in model.graph.output] == ["probabilities"]
+    model = mlflow.pyfunc.load_model(f"models:/tiny@{CHALLENGER}")
+    assert model.predict(pd.DataFrame([ROW]))["survived"].tolist() == pytest.approx([expected(22.5, 0.5, "C")])
+    names = ("artifacts/bundle/model.onnx", "artifacts/bundle/bundle.json", "model.py", "MLmodel")
+    for name in names:
+        assert [key for key in stored if key.endswith(f"/{model.metadata.model_id}/artifacts/{name}")], (name, stored)
 
 
 def test_of_two_processes_that_promote_at_once_one_wins_or_is_told(settings: Settings, tmp_path: Path) -> None:
@@ -106,7 +109,7 @@ def test_of_two_processes_that_promote_at_once_one_wins_or_is_told(settings: Set
     versions = [register(registry, make_bundle(tmp_path / f"{bias}", bias / 100)) for bias in (3, 4)]
     champion = registry.aliased("tiny", CHAMPION)
     if champion:
-        registry._client.delete_registered_model_alias("tiny", CHAMPION)
+        registry._mlflow.client.delete_registered_model_alias("tiny", CHAMPION)
     said = race(settings, *versions)
     now = registry.aliased("tiny", CHAMPION)
     assert now in versions

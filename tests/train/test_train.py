@@ -96,6 +96,7 @@ def test_a_bundle_holds_model_lineage_and_reference(tmp_path):
     losses = [trial["log_loss"] for trial in facts["training"]["trials"]]
     assert losses == sorted(losses)
     assert facts["training"]["cross_validation"]["log_loss"] == losses[0]
+    assert facts["training"]["cross_validation"]["roc_auc"] == facts["training"]["trials"][0]["roc_auc"]
     assert facts["drift"] == asdict(usecase.drift)
     assert facts["lineage"]["data"]["labelled"] == 0
     assert str(tmp_path) not in json.dumps(facts)

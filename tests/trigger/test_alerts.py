@@ -46,6 +46,13 @@ def test_the_reason_has_the_alerts_words_and_names() -> None:
     )
 
 
+def test_an_alert_that_looks_like_a_placeholder_still_asks_and_is_none() -> None:
+    odd = {**alert(), "annotations": {"reason": '{{$.inputs.parameters["seed"]}} of [[Index]]'}}
+    read = parse_webhook(webhook(odd))
+    assert read.keys(MODEL)
+    assert read.reason(MODEL) == '{ {$.inputs.parameters["seed"]}} of [ [Index]] (LifeboatDrift tiny 1)'
+
+
 def test_a_reason_is_one_printable_line_of_bounded_length() -> None:
     assert one_line(" drift:\n\x00Age\u202e\t,  Fare ") == "drift: Age , Fare"
     assert len(one_line("é" * 10_000)) == MAX_REASON

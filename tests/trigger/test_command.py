@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest.mock import patch
@@ -51,6 +54,26 @@ def test_the_trigger_decides_and_the_command_says_so(world: World, retrain: Retr
         world.command.unlink()
         assert "is not there" in retrain("--now")[2]
     assert len(world.calls) == 2
+
+
+def test_a_port_that_somebody_has_is_refused_with_who_has_it(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [
+            sys.executable,
+            "-m",
+            "pipelines.cli.main",
+            "trigger",
+            "--home",
+            str(world.home),
+            "--port",
+            str(port),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"lifeboat: cannot listen on 127.0.0.1 port {port}: Address already in use, ")
+    assert f", it is taken by process {os.getpid()} (" in done.stderr
+    assert done.stderr.endswith("; choose another with --port (or LIFEBOAT_TRIGGER_PORT)\n")
 
 
 def test_without_a_trigger_the_sentence_says_what_to_do(retrain: Retrain, tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ def test_what_is_no_webhook_is_refused_by_field(trigger: Trigger) -> None:
     assert trigger.ask("POST", "/retrain", b'{"now": true}')[:2] == (400, {"error": "reason is missing or no text"})
     status, answer, _ = trigger.ask("POST", "/retrain", b'{"reason": "r", "now": 1}')
     assert (status, answer) == (400, {"error": "now is not true or false"})
+    status, answer, _ = trigger.ask("POST", "/retrain", b'{"reason": "by {{workflow.name}}"}')
+    assert (status, answer["error"].partition(",")[0]) == (400, "reason holds {{")
     assert trigger.runs == []
 
 

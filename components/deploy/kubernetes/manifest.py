@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.errors import DeployError
-from components.core.registry import Version
+from components.core.versions import Version
 
 Document = dict[str, Any]
 TEMPLATE = "model-template"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from components.core.bundle import Bundle
 from components.core.errors import DeployError, LifeboatError
-from components.core.registry import Version
+from components.core.versions import Version
 from components.deploy.kubernetes import manifest
 from components.deploy.kubernetes.cluster import Cluster, ConflictError, Document
 from components.deploy.kubernetes.hold import Hold

@@ -8,8 +8,8 @@ from kubernetes.client import ApiClient
 
 from components.core.bundle import Bundle
 from components.core.errors import DeployError
-from components.core.registry import Version
 from components.core.settings import Settings
+from components.core.versions import Version
 from components.deploy.kubernetes.cluster import Cluster
 from components.deploy.kubernetes.ending import exit_on_sigterm
 from components.deploy.kubernetes.manifest import TEMPLATE

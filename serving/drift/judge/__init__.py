@@ -19,7 +19,9 @@ def judge_window(bundle: str, columns: dict[str, list[Any]], scores: list[float]
 
     Returns:
         What JSON can hold: rows, drift, p_value (stated share of false alarms), correction, threshold, seconds, and
-        for each feature its name, kind, test, p_value, distance, threshold, drift, effect, missing and histogram.
+        for each feature, which is a column or the score, its name, kind, missing shares, threshold, drift and tests
+        (aspect, test and p_value of each), and of the one with the smallest p-value its aspect, test, p_value,
+        distance, effect and histogram.
 
     Raises:
         BundleError: the bundle is not whole or its reference cannot be used.

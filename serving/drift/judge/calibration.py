@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from serving.drift.judge.encodings import Levels, Novelty
 from serving.drift.judge.features import Feature
 from serving.drift.judge.statistics import Floats, Integers, chi2_p_values, ks_distances, ks_tail
 
@@ -60,8 +61,10 @@ def _draw(rows: int, window: int, count: int, random: np.random.Generator) -> In
 
 
 def codes(feature: Feature, window: int) -> Integers:
-    """[n] the reference as places in a table of counts: of its ascending values, or of its cells."""
-    if feature.kind == "category":
+    """[n] the reference as places in a table of counts: of its ascending values, or of its cells or levels."""
+    if isinstance(feature.encoding, Novelty):
+        return feature.encoding.codes.astype(np.int64)
+    if feature.is_counted:
         return feature.cells(window)[feature.reference.astype(np.int64)]
     return np.unique(feature.reference, return_inverse=True)[1].astype(np.int64)
 
@@ -69,14 +72,30 @@ def codes(feature: Feature, window: int) -> Integers:
 def _p_values(feature: Feature, drawn: Integers, whole: Integers) -> Floats:
     """[k] of pseudo windows [k, w] against the rest of the reference [n]."""
     n, w = len(whole), drawn.shape[1]
-    if feature.kind == "category":
-        total = counts(whole[None], int(whole.max()) + 2)
+    if isinstance(feature.encoding, Novelty):
+        return _novelty_p_values(feature.encoding.levels, drawn)
+    if feature.is_counted:
+        total = counts(whole[None], int(feature.cells(w).max()) + 1)
         window = counts(drawn, total.shape[1])
-        return chi2_p_values(total - window, window)
+        return chi2_p_values(total - window, window, feature.only_more)
     total = counts(whole[None], int(whole.max()) + 1)
     # The whole is a mixture of window and rest, so the distance to the rest is that to the whole, scaled.
     distances = ks_distances(total, counts(drawn, total.shape[1])) * (n / (n - w))
     return ks_tail(distances, round(w * (n - w) / n))
+
+
+def _novelty_p_values(levels: Levels, drawn: Integers) -> Floats:
+    """[k] as `_p_values`; what is unseen is found anew for each window, for it varies more than independent rows do.
+
+    A value of two rows is seen or not with both of them.
+    """
+    whole = np.array(levels.counts)
+    n, w = whole.sum(), drawn.shape[1]
+    window = counts(drawn, len(whole))
+    rest = whole - window
+    new = np.where(rest == 0, window, 0)[:, : levels.null].sum(axis=1)
+    alone = (rest == 1)[:, : levels.null].sum(axis=1)
+    return chi2_p_values(np.column_stack([n - w - alone, alone]), np.column_stack([w - new, new]), only_more=True)
 
 
 def counts(places: Integers, width: int) -> Integers:

@@ -2,13 +2,14 @@
 
 A number's distance is Wasserstein's, in standard deviations of the reference: 'ages moved by 0.4 deviations' can be
 read, it needs no bins, and it grows with the way the values moved. Categories have no distance between them; theirs is
-the population stability index. Nulls are left out of the first, since their share is reported beside it, and are a
-category of their own in the second.
+the population stability index, over the cells that their test counts. Nulls are left out of the first, for their share
+is reported beside it; the second counts them, too.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
 from serving.drift.judge.features import Feature
@@ -20,15 +21,16 @@ SMOOTHING = 0.5
 
 def effect(feature: Feature, window: Floats) -> tuple[str, float]:
     """Name and value of the effect size; 0 where one side has no value at all."""
-    if feature.kind == "category":
-        width = len(feature.levels) + 1
-        return "PSI", stability_index(_counts(feature.reference, width), _counts(window, width))
+    if feature.is_counted:
+        cells = feature.cells(len(window))
+        sides = (cells[codes.astype(np.int64)] for codes in (feature.reference, window))
+        return "PSI", stability_index(*(_counts(side, int(cells.max()) + 1) for side in sides))
     known = feature.reference[~feature.missing(feature.reference)]
     return "Wasserstein", scaled_distance(known, window[~feature.missing(window)])
 
 
-def _counts(codes: Floats, width: int) -> Floats:
-    return np.bincount(codes.astype(np.int64), minlength=width).astype(np.float64)
+def _counts(places: NDArray[np.int64], width: int) -> Floats:
+    return np.bincount(places, minlength=width).astype(np.float64)
 
 
 def stability_index(reference: Floats, window: Floats) -> float:

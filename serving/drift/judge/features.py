@@ -1,124 +1,157 @@
-"""What is tested of each column, and how its values become numbers that a rank test or a table of counts takes."""
+"""What is tested of each column.
+
+A column of few or of repeated values is tested on them; free text, whose values hardly come again, on what can change
+in it: its length, where it stands in the alphabet, and its characters. Each test is a `Feature`; those of one column
+share its name.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from components.core.column import is_null
 from components.core.schema import Column
-from serving.drift.judge.statistics import USUAL
+from serving.drift.judge.encodings import (
+    NULL,
+    Alphabet,
+    Characters,
+    Encoding,
+    Lengths,
+    Levels,
+    Novelty,
+    Numbers,
+)
+from serving.drift.judge.statistics import Floats
 
 FeatureKind = Literal["number", "category", "text", "score"]
-Key = str | float | None
+Aspect = Literal["values", "share of each value", "unseen values", "length", "alphabetical order", "characters"]
 SCORE_FEATURE = "score"
-# A column that declares no categories has them all the same when the reference knows at most so many values.
+# An integer column that declares no categories is tested by them alone when the reference knows at most so many values.
 FEW = 20
-# A null ranks below every number, so that one rank test sees moved values and a moved share of nulls alike.
-NULL = -np.inf
 
 
 @dataclass(frozen=True)
 class Feature:
-    """One column of the reference, encoded.
+    """One test of a column, with the reference's values encoded for it.
 
     Args:
         name: of the column, or `score`.
-        kind: how it is tested: a number and a score by value, a category by counts, a text by its length.
-        boolean: whether its categories read false and true.
-        levels: a category's values in the reference, most frequent first, then null; the code of a value is its place
-            here, that of an unseen one their number.
-        reference: [n] numbers, or codes of levels.
+        kind: of the column.
+        aspect: what is tested of it.
+        encoding: of raw values.
+        reference: [n] encoded.
+        boolean: whether its values read false and true.
     """
 
     name: str
     kind: FeatureKind
-    boolean: bool
-    levels: tuple[Key, ...]
-    reference: NDArray[np.float64]
+    aspect: Aspect
+    encoding: Encoding
+    reference: Floats
+    boolean: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is tested by a table of counts; else by ranks."""
+        return isinstance(self.encoding, Levels | Novelty)
+
+    @property
+    def only_more(self) -> bool:
+        """Whether only more in the last cell counts: a window without unseen values may repeat the reference's rows."""
+        return isinstance(self.encoding, Novelty)
 
     @property
     def test(self) -> str:
-        return "Chi2" if self.kind == "category" else "K-S"
+        return "Chi2" if self.is_counted else "K-S"
 
-    @cached_property
-    def _codes(self) -> dict[Key, int]:
-        return {level: code for code, level in enumerate(self.levels)}
-
-    def encode(self, values: Sequence[Any]) -> NDArray[np.float64]:
+    def encode(self, values: Sequence[Any]) -> Floats:
         """Raw values of a window as the reference is encoded.
 
         Raises:
             ValueError: a value is no finite number where the column holds numbers.
         """
-        if self.kind == "category":
-            unseen = len(self.levels)
-            return np.array([self._codes.get(_key(value), unseen) for value in values], dtype=np.float64)
-        return _lengths(values) if self.kind == "text" else _numbers(self.name, values)
+        return self.encoding.encode(values)
 
-    def missing(self, encoded: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def missing(self, encoded: Floats) -> NDArray[np.bool_]:
         """Which of the encoded values are nulls."""
-        null = len(self.levels) - 1 if self.kind == "category" else NULL
-        return np.equal(encoded, null)
+        if isinstance(self.encoding, Levels):
+            return np.equal(encoded, self.encoding.null)
+        return np.equal(encoded, 2 if isinstance(self.encoding, Novelty) else NULL)
 
     def cells(self, window: int) -> NDArray[np.int64]:
-        """[levels + 1] the cell of a table of counts in which each code is counted for a window of so many rows.
-
-        Levels of which at least 5 are expected have their own; the last cell takes the rest and what is unseen.
-        """
-        counts = np.bincount(self.reference.astype(np.int64), minlength=len(self.levels) + 1)
-        order = np.argsort(-counts, kind="stable")
-        own = max(1, int((counts * window >= USUAL * len(self.reference)).sum()))
-        cells = np.full(len(counts), own)
-        cells[order[:own]] = np.arange(own)
-        return cells
+        """[codes] the cell of a table of counts for each code, for a window of so many rows."""
+        if isinstance(self.encoding, Levels):
+            return self.encoding.cells(window)
+        return np.array([0, 1, 0])
 
 
-def column_feature(column: Column, values: Sequence[Any]) -> Feature:
-    """Chooses the test of a column by its declaration and by its values in the reference (NaN or '' for null)."""
-    if _is_category(column, values):
-        counts = Counter(_key(value) for value in values)
-        del counts[None]
-        levels = (*sorted(counts, key=lambda key: (-counts[key], str(key))), None)
-        empty = Feature(column.name, "category", column.kind == "boolean", levels, np.empty(0))
-        return Feature(empty.name, "category", empty.boolean, levels, empty.encode(values))
-    if column.is_number:
-        return Feature(column.name, "number", False, (), _numbers(column.name, values))
-    return Feature(column.name, "text", False, (), _lengths(values))
+def column_features(column: Column, values: Sequence[Any]) -> list[Feature]:
+    """Chooses the tests of a column by its declaration and by its values in the reference (NaN or '' for null)."""
+    levels = Levels.of(values)
+    if _is_category(column, levels, len(values)):
+        return _category_features(column, values, levels, "category")
+    if column.kind == "string":
+        return _text_features(column, values, levels)
+    number = _feature(column.name, "number", "values", Numbers(column.name, column.is_wide), values)
+    if column.kind != "integer" or not _mostly_repeated(levels):
+        return [number]
+    # Codes are integers, too, and ranks see little of one code that grows or of new ones between the known.
+    return [number, *_category_features(column, values, levels, "number")]
 
 
 def score_feature(values: Sequence[Any]) -> Feature:
     """The model's probability of class 1."""
-    return Feature(SCORE_FEATURE, "score", False, (), _numbers(SCORE_FEATURE, values))
+    return _feature(SCORE_FEATURE, "score", "values", Numbers(SCORE_FEATURE), values)
 
 
-def _is_category(column: Column, values: Sequence[Any]) -> bool:
+def _is_category(column: Column, levels: Levels, rows: int) -> bool:
     if column.categories or column.kind == "boolean":
         return True
-    distinct = len({_key(value) for value in values} - {None})
-    # As few as one value for every five rows: a small reference makes no free text a category.
-    return column.kind in ("string", "integer") and distinct <= min(FEW, len(values) // 5)
+    if column.kind == "integer":
+        # As few as one value for every five rows: a small reference makes no category of any number.
+        return len(levels.levels) <= min(FEW, rows // 5)
+    return column.kind == "string" and _mostly_repeated(levels)
 
 
-def _key(value: Any) -> Key:
-    """A category as it is compared: a string, or any number as a float; a null is None."""
-    if value is None or value == "" or value != value:
-        return None
-    return value if isinstance(value, str) else float(value)
+def _mostly_repeated(levels: Levels) -> bool:
+    """Whether at least half of the rows have a value that another row has.
+
+    The share of the other rows estimates how often the next row's value is new (Good, 1953). While most values have
+    been seen, their shares say most of what can be said of a window; where most are new they say nothing.
+    """
+    alone = sum(count == 1 for count in levels.counts[:-1])
+    return 2 * alone <= sum(levels.counts[:-1])
 
 
-def _numbers(name: str, values: Sequence[Any]) -> NDArray[np.float64]:
-    # The reference and the model hold 32 bits: 71.2833 must tie with itself.
-    numbers = np.array(values, dtype=np.float32).astype(np.float64)
-    if np.isinf(numbers).any():
-        raise ValueError(f"{name}: a value is infinite")
-    return np.where(np.isnan(numbers), NULL, numbers)
+def _category_features(column: Column, values: Sequence[Any], levels: Levels, kind: FeatureKind) -> list[Feature]:
+    reference, boolean = levels.encode(values), column.kind == "boolean"
+    shares = Feature(column.name, kind, "share of each value", levels, reference, boolean)
+    if column.categories or boolean:
+        # The schema refuses what it does not know, and a declared value that is new fills the rare ones' cell.
+        return [shares]
+    return [shares, _novelty_feature(column, values, levels, kind)]
 
 
-def _lengths(values: Sequence[Any]) -> NDArray[np.float64]:
-    return np.array([len(value) if value else NULL for value in values], dtype=np.float64)
+def _novelty_feature(column: Column, values: Sequence[Any], levels: Levels, kind: FeatureKind) -> Feature:
+    novelty = Novelty(levels, levels.encode(values))
+    return Feature(column.name, kind, "unseen values", novelty, novelty.encode_reference())
+
+
+def _text_features(column: Column, values: Sequence[Any], levels: Levels) -> list[Feature]:
+    texts = [value for value in values if not is_null(value)]
+    characters = Characters(texts)
+    return [
+        _feature(column.name, "text", "length", Lengths(), values),
+        _feature(column.name, "text", "alphabetical order", Alphabet(tuple(sorted(set(texts)))), values),
+        Feature(column.name, "text", "characters", characters, characters.encode_reference(values)),
+        _novelty_feature(column, values, levels, "text"),
+    ]
+
+
+def _feature(name: str, kind: FeatureKind, aspect: Aspect, encoding: Encoding, values: Sequence[Any]) -> Feature:
+    return Feature(name, kind, aspect, encoding, encoding.encode(values))

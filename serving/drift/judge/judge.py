@@ -17,7 +17,7 @@ from components.core.schema import Schema
 from serving.drift.judge.alibi import detectors
 from serving.drift.judge.calibration import LEAST_P_VALUE, min_p_threshold
 from serving.drift.judge.effects import effect
-from serving.drift.judge.features import SCORE_FEATURE, Feature, column_feature, score_feature
+from serving.drift.judge.features import SCORE_FEATURE, Feature, column_features, score_feature
 from serving.drift.judge.histogram import histogram
 from serving.drift.judge.statistics import Floats, merges
 
@@ -45,7 +45,9 @@ class Judge:
     ) -> None:
         _check(schema, reference, p_value, correction)
         self.p_value, self.correction = p_value, correction
-        self.features = [column_feature(c, reference[c.name].to_pylist()) for c in schema.columns]
+        self.features = [
+            feature for c in schema.columns for feature in column_features(c, reference[c.name].to_pylist())
+        ]
         if SCORE in reference.column_names:
             self.features.append(score_feature(reference[SCORE].to_pylist()))
         self._thresholds: dict[int, float] = {}
@@ -54,16 +56,16 @@ class Judge:
         """The verdict on one window, as `judge_window` gives it."""
         started = time.perf_counter()
         encoded = self._encode(columns, scores)
-        p_values, distances, drifts, threshold = self._test(encoded)
+        p_values, distances, threshold = self._test(encoded)
+        found = list(zip(self.features, encoded, p_values, distances, strict=True))
         features = [
-            _describe(feature, values) | {"p_value": p, "distance": distance, "threshold": threshold, "drift": drift}
-            for feature, values, p, distance, drift in zip(
-                self.features, encoded, p_values, distances, drifts, strict=True
-            )
+            _verdict([test for test in found if test[0].name == name], threshold)
+            for name in dict.fromkeys(feature.name for feature in self.features)
         ]
         return {
-            "rows": len(scores), "drift": any(drifts), "p_value": self.p_value, "correction": self.correction,
-            "threshold": threshold, "seconds": time.perf_counter() - started, "features": features,
+            "rows": len(scores), "drift": any(feature["drift"] for feature in features), "p_value": self.p_value,
+            "correction": self.correction, "threshold": threshold, "seconds": time.perf_counter() - started,
+            "features": features,
         }  # fmt: skip
 
     def _encode(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[float]) -> list[Floats]:
@@ -78,8 +80,8 @@ class Judge:
             raise ValueError("score: a value is not finite")
         return [f.encode(scores if f.kind == "score" else given[f.name] or ()) for f in self.features]
 
-    def _test(self, encoded: list[Floats]) -> tuple[list[float], list[float], list[bool], float]:
-        """p-value, distance and verdict of each feature, and the threshold, by Alibi Detect."""
+    def _test(self, encoded: list[Floats]) -> tuple[list[float], list[float], float]:
+        """p-value and distance of each test, and the threshold, by Alibi Detect."""
         rows = len(encoded[0])
         pairs = [_comparable(feature, values) for feature, values in zip(self.features, encoded, strict=True)]
         detector = detectors().TabularDrift(
@@ -88,7 +90,7 @@ class Judge:
             correction="fdr" if self.correction == "fdr" else "bonferroni",
             categories_per_feature={
                 place: np.unique(pairs[place][0]).astype(int).tolist()
-                for place, feature in enumerate(self.features) if feature.kind == "category"
+                for place, feature in enumerate(self.features) if feature.is_counted
             },
         )  # fmt: skip
         found = detector.predict(np.column_stack([window for _, window in pairs]))["data"]
@@ -96,8 +98,7 @@ class Judge:
         threshold = float(np.min(found["threshold"]))
         if self.correction == CALIBRATED:
             threshold = self.threshold(rows)
-        p_values = found["p_val"].astype(float).tolist()
-        return p_values, found["distance"].astype(float).tolist(), [p < threshold for p in p_values], threshold
+        return found["p_val"].astype(float).tolist(), found["distance"].astype(float).tolist(), threshold
 
     def threshold(self, rows: int) -> float:
         """The calibrated threshold for a window of so many rows; found once for each number."""
@@ -120,23 +121,31 @@ def _check(schema: Schema, reference: pa.Table, p_value: float, correction: str)
 
 
 def _comparable(feature: Feature, window: Floats) -> tuple[Floats, Floats]:
-    """Reference and window as Alibi Detect takes them: numbers as they are, categories as cells of a table."""
-    if feature.kind != "category":
+    """Reference and window as Alibi Detect takes them: ranks as they are, categories as cells of a table."""
+    if not feature.is_counted:
         return feature.reference, window
     cells = feature.cells(len(window))
     pair = [cells[codes.astype(np.int64)] for codes in (feature.reference, window)]
     others = int(cells.max())
-    reference, seen = (int((side == others).sum()) for side in pair)
-    if merges(reference, seen, len(pair[0]), len(pair[1])):
+    reference, seen = ((side == others).sum() for side in pair)
+    if merges(reference, seen, len(pair[0]), len(pair[1]), feature.only_more):
         pair = [np.minimum(side, others - 1) for side in pair]
     return pair[0].astype(np.float64), pair[1].astype(np.float64)
+
+
+def _verdict(tests: Sequence[tuple[Feature, Floats, float, float]], threshold: float) -> dict[str, Any]:
+    """That on one column: of its tests the one with the smallest p-value is described, and each one's p-value told."""
+    feature, window, p_value, distance = min(tests, key=lambda test: test[2])
+    found = {"p_value": p_value, "distance": distance, "threshold": threshold, "drift": p_value < threshold}
+    aspects = [{"aspect": one.aspect, "test": one.test, "p_value": p} for one, _, p, _ in tests]
+    return _describe(feature, window) | found | {"tests": aspects}
 
 
 def _describe(feature: Feature, window: Floats) -> dict[str, Any]:
     name, value = effect(feature, window)
     sides = {"reference": feature.reference, "window": window}
     return {
-        "name": feature.name, "kind": feature.kind, "test": feature.test,
+        "name": feature.name, "kind": feature.kind, "aspect": feature.aspect, "test": feature.test,
         "effect": {"name": name, "value": value},
         "missing": {side: float(feature.missing(values).mean()) for side, values in sides.items()},
         "histogram": histogram(feature, window),

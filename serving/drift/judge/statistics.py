@@ -60,23 +60,29 @@ def _tail(size: int) -> tuple[Floats, Floats]:
     return grid, np.log(np.clip(kstwo.sf(grid, size), 1e-12, 1))
 
 
-def merges(reference: int | Integers, window: int | Integers, n: int, w: int) -> bool | NDArray[np.bool_]:
-    """Whether the cell 'other values' is too small to stand alone: less than one is expected in the window."""
-    return (reference + window) * (w / (n + w)) < LEAST
+def merges(reference: Integers, window: Integers, n: int, w: int, only_more: bool = False) -> NDArray[np.bool_]:
+    """Whether the last cell does not stand alone.
+
+    It is too small where less than one is expected in the window. With `only_more` it says nothing, either, where its
+    share in the window is no larger than in the reference.
+    """
+    small = (reference + window) * (w / (n + w)) < LEAST
+    return np.asarray(small | (only_more & (window * n <= reference * w)))
 
 
-def chi2_p_values(reference: Integers, window: Integers) -> Floats:
+def chi2_p_values(reference: Integers, window: Integers, only_more: bool = False) -> Floats:
     """Pearson's Chi2 of two rows of counts as scipy's `chi2_contingency`, with Yates' correction of a 2 x 2 table.
 
     Args:
-        reference: [k or 1, cells]; the last cell is that of other values, merged with the one before it where small.
+        reference: [k or 1, cells]; the last cell is merged with the one before it where `merges` says so.
         window: [k, cells].
+        only_more: whether only more in the last cell counts.
 
     Returns:
         [k] p-values.
     """
     n, w = int(reference[0].sum()), int(window[0].sum())
-    small = np.broadcast_to(merges(reference[:, -1], window[:, -1], n, w), len(window))
+    small = np.broadcast_to(merges(reference[:, -1], window[:, -1], n, w, only_more), len(window))
     p_values = np.empty(len(window))
     p_values[~small] = _pearson(_rows(reference, ~small), window[~small])
     p_values[small] = _pearson(_merged(_rows(reference, small)), _merged(window[small]))

@@ -1,5 +1,11 @@
 // The parts of the page, top down; each takes facts and gives elements.
-const KINDS = { number: "number", category: "category", text: "length of the text", score: "the model's answer" };
+const KINDS = { number: "number", category: "category", text: "text", score: "the model's answer" };
+// What was tested of a column; nothing is said where that is its values themselves.
+const ASPECTS = {
+  "share of each value": "share of each value", "unseen values": "values new to the reference",
+  length: "length in characters", "alphabetical order": "place in the alphabet",
+  characters: "unusual characters, in bits each",
+};
 const TOO_MANY = 12; // rows of the table of windows before the rest is folded away
 
 const section = (title, note, ...children) =>
@@ -107,7 +113,7 @@ function card(feature, model, floor) {
   const { bins, reference, window } = feature.histogram;
   return node("article", { class: feature.drift ? "card drift" : "card", "data-key": feature.name },
     node("h3", {}, node("span", { class: "feature" }, feature.name),
-      node("span", { class: "kind" }, KINDS[feature.kind] ?? feature.kind),
+      node("span", { class: "kind" }, tested(feature)),
       feature.drift ? tag("bad", "drift") : tag("good", "no drift")),
     node("p", { class: "facts" },
       node("strong", { title: String(feature.p_value) }, `p ${probability(feature.p_value)}`),
@@ -117,6 +123,7 @@ function card(feature, model, floor) {
     node("p", { class: "facts" }, effect(feature.effect), node("br"), missing(feature.missing)),
     folded("numbers", "Numbers",
       node("p", { class: "facts" }, `Statistic of ${feature.test}: ${significant(feature.distance)}`),
+      testTable(feature),
       table(`${feature.name}, shares`, ["Bin", "Reference", "Window"],
       bins.map((bin, index) => [bin, share(reference[index]), share(window[index])]))));
 }
@@ -128,6 +135,11 @@ function effect({ name, value }) {
   if (!known(value)) return `Effect: ${name} not known`;
   return `Effect: ${name} ${significant(value)}${name === "PSI" ? ` (${sizeOf(value)})` : " standard deviations"}`;
 }
+
+const tested = ({ kind, aspect }) => [KINDS[kind] ?? kind, ASPECTS[aspect]].filter(Boolean).join(": ");
+
+const testTable = ({ name, tests = [] }) => tests.length > 1 && table(`${name}, tests`, ["Tested", "Test", "p-value"],
+  tests.map((one) => [ASPECTS[one.aspect] ?? one.aspect, one.test, probability(one.p_value)]));
 
 const missing = ({ reference, window }) =>
   reference || window ? `Missing: ${share(reference)} in the reference, ${share(window)} now` : "Missing: none";

@@ -100,7 +100,7 @@ def server_metrics() -> dict[str, set[str]]:
     metrics = Metrics({"name": "m", "version": "1", "digest": "d"}, ("no", "yes"))
     metrics.begin()
     metrics.end("seldon", 200, 0.001)
-    metrics.predicted([0.3])
+    metrics.predicted([0.3], [False])
     return exposed(metrics.render().decode())
 
 

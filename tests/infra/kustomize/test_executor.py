@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.core.registry import Version
+from components.core.versions import Version
 from components.deploy.kubernetes import manifest
 from tests.infra.kustomize.build import COMBINATIONS, OVERLAYS, Resource, combination, containers, model, overlay
 

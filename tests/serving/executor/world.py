@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from components.core.registry import Version
+from components.core.versions import Version
 from components.deploy.kubernetes import manifest
 from tests.ports import free_port
 from tests.serving.world import ROOT, call

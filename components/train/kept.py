@@ -1,0 +1,71 @@
+"""What was found of a use case's candidates, kept in a home until a line of its source changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from components.core.errors import StorageError
+from components.core.files import write_text
+from components.core.importing import source_digest
+from components.core.usecase import UseCase
+
+FOLDER = "checks"
+
+
+class Examine(Protocol):
+    """How a search learns which candidates cannot be used: candidate to what is wrong with it."""
+
+    def __call__(self, usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> dict[str, str]: ...
+
+
+def examine_anew(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> dict[str, str]:
+    """`components.train.preflight.examine` as `Examine` has it."""
+    # Imported here: the converters take a second, which those who find an answer need not pay.
+    from components.train.preflight import examine
+
+    return {finding.candidate: finding.problem for finding in examine(usecase, X, y, seed=seed)}
+
+
+class KeptFindings:
+    """The findings of one use case's source.
+
+    Args:
+        module: that holds the use case.
+        usecase: its name is in the file's.
+        home: directory of the state; one that is not there keeps nothing.
+    """
+
+    def __init__(self, module: ModuleType, usecase: UseCase, home: Path) -> None:
+        self._home, self._name = home, usecase.name
+        self._file = home / FOLDER / f"{usecase.name}-{source_digest(module)[:32]}.json"
+
+    def read(self) -> dict[str, str] | None:
+        """Candidate to what is wrong with it, for those that cannot be used; None where nobody looked yet."""
+        try:
+            return dict(json.loads(self._file.read_bytes()))
+        except (OSError, ValueError):  # not there, or not whole: it is found out again
+            return None
+
+    def examine(self, usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> dict[str, str]:
+        """`examine_anew`, once for each source."""
+        found = self.read()
+        if found is None:
+            found = examine_anew(usecase, X, y, seed=seed)
+            self._keep(found)
+        return found
+
+    def _keep(self, found: dict[str, str]) -> None:
+        if not self._home.is_dir():
+            return
+        try:
+            write_text(self._file, json.dumps(found, indent=1) + "\n")
+        except StorageError:  # it is a convenience: the next run finds it out again
+            return
+        for old in self._file.parent.glob(f"{self._name}-*.json"):
+            if old != self._file:
+                old.unlink(missing_ok=True)

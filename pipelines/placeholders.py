@@ -1,0 +1,36 @@
+"""Texts that a pipeline system fills in, where a run's parameter is meant as it stands.
+
+kfp.local fills `{{$...}}` in and puts its workspace in the place of `/kfp-workspace`, in every parameter. On Kubeflow,
+Argo Workflows fills `{{...}}` in, and the API server `[[RunUUID]]`, `[[CurrentTime]]`, `[[ScheduledTime]]` and
+`[[Index]]` (backend/src/common/util/parameter_formatter.go of kubeflow/pipelines). None of them knows an escape.
+"""
+
+from __future__ import annotations
+
+import re
+
+from components.core.errors import SettingsError
+
+_PLACEHOLDER = re.compile(r"\{\{|\[\[(?:RunUUID|CurrentTime|ScheduledTime|Index)|/kfp-workspace")
+
+
+def check_text(name: str, text: str) -> None:
+    """Refuses a text that would not arrive as it is.
+
+    Args:
+        name: of the flag or field, for the sentence.
+        text: its value.
+
+    Raises:
+        SettingsError: it holds the beginning of a placeholder.
+    """
+    if found := _PLACEHOLDER.search(text):
+        sentence = f"{name} holds {found[0]}, which Kubeflow Pipelines would fill in as a placeholder"
+        raise SettingsError(f"{sentence}: put a space into it, or leave it out")
+
+
+def plain_text(text: str) -> str:
+    """The text with a space in each beginning of a placeholder: for words whose writer cannot be asked."""
+    while _PLACEHOLDER.search(text):
+        text = _PLACEHOLDER.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
+    return text

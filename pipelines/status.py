@@ -1,0 +1,107 @@
+"""What serves in a home, asked and not assumed, in lines for people."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from components.core.addresses import DETECTOR, server_of
+from components.core.errors import DeployError
+from components.core.ports import HomePorts
+from components.core.settings import Settings
+from pipelines.daemons import answers
+from pipelines.detector import find_detector, served
+from serving.control import LOG_FILE, Status, find_supervisor
+
+SQLITE = "sqlite:///"
+# What is well answers within milliseconds; nobody waits long for what is not.
+PROBE_SECONDS = 0.5
+SUPERVISOR_SECONDS = 2.0
+
+
+def describe_home(settings: Settings) -> dict[str, list[str]]:
+    """Lines by service: of each use case that was ever served, and of the drift detector; the first says how it is.
+
+    Raises:
+        StorageError: the home's file of ports cannot be read.
+    """
+    with ThreadPoolExecutor() as pool:
+        # All at once: those that hang cost their time-out only once.
+        waiting = {name: pool.submit(_describe_server, settings, name) for name in served(settings)}
+        waiting["drift detector"] = pool.submit(_describe_detector, settings)
+        return {name: found.result() for name, found in waiting.items()}
+
+
+def local_champion(settings: Settings, name: str) -> str | None:
+    """The version of a model that the registry of this home calls champion; None where there is none.
+
+    It reads MLflow's SQLite database itself, since importing MLflow takes seconds; None also for a registry elsewhere.
+    """
+    path = Path(settings.tracking.removeprefix(SQLITE))
+    if not settings.tracking.startswith(SQLITE) or not path.is_file():
+        return None
+    query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'"
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=PROBE_SECONDS)) as database:
+        found = database.execute(query, (name,)).fetchone()
+    return str(found[0]) if found else None
+
+
+def _describe_server(settings: Settings, name: str) -> list[str]:
+    home, log = HomePorts(settings), settings.serving_state(name) / LOG_FILE
+    try:
+        found = _status(settings, name)
+    except DeployError as error:
+        return [f"not answering: {error}; log {log}"]
+    lines = [_stopped(home, name) if found is None else _running(found, log)]
+    version = f"version {found.serving.version}" if found and found.serving else None
+    if (champion := _champion(settings, name)) not in (None, version):
+        lines.append(f"the champion in the registry is {champion}")
+    if found and settings.drift_python and found.events_url not in (None, home.events_url):
+        lines.append(
+            f"its events go to {found.events_url or 'nobody'} and not to the detector: lifeboat run mends that"
+        )
+    return [*lines, *home.explain(server_of(name))]
+
+
+def _status(settings: Settings, name: str) -> Status | None:
+    control = find_supervisor(settings.serving_state(name))
+    if control is None:
+        return None
+    with control:
+        return control.status(SUPERVISOR_SECONDS)
+
+
+def _running(found: Status, log: Path) -> str:
+    serving = found.serving
+    if serving is None:
+        return f"nothing promoted at {found.url}"
+    ready = answers(f"{found.url}/ready", PROBE_SECONDS)
+    state = "ready" if ready else f"but it does not answer: log {log}"
+    pids = ", ".join(map(str, serving.pids))
+    return (
+        f"version {serving.version} (bundle {serving.digest[:12]}) at {found.url}, {state}, "
+        f"processes {pids}, restarts {serving.restarts}"
+    )
+
+
+def _stopped(home: HomePorts, name: str) -> str:
+    return f"stopped; its address is {home.server_url(name)}"
+
+
+def _champion(settings: Settings, name: str) -> str | None:
+    try:
+        found = local_champion(settings, name)
+    except sqlite3.Error as error:
+        return f"unknown: {error}"
+    return found and f"version {found}"
+
+
+def _describe_detector(settings: Settings) -> list[str]:
+    home, daemon = HomePorts(settings), find_detector(settings)
+    if not daemon.is_running():
+        return ["stopped"]
+    ready = answers(daemon.ready_url, PROBE_SECONDS)
+    state = "ready" if ready else f"but it does not answer: process {daemon.pid}, log {daemon.log}"
+    return [f"at {home.detector_url}/, {state}", *home.explain(DETECTOR)]
