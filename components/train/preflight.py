@@ -151,7 +151,8 @@ def _refusing(what: str) -> Iterator[None]:
     try:
         yield
     except REFUSALS as error:
-        raise UseCaseError(f"{what}: {first_line(error)}") from error
+        instead = remedy_of_refusal(str(error))
+        raise UseCaseError(f"{what}: {first_line(error)}" + (f"; {instead}" if instead else "")) from error
 
 
 def _some_rows(schema: Schema, X: Any, y: NDArray[Any]) -> NDArray[np.int64]:

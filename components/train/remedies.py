@@ -15,6 +15,7 @@ REMEDIES: dict[str, str] = {
     "Birch": "KMeans()",
     "CCA": _REDUCED,
     "ClassifierChain": "its base estimator itself: there is one label",
+    "CountVectorizer": "CountVectorizer() without strip_accents, without stop words beside n-grams",
     "DictVectorizer": _NUMBERED,
     "DictionaryLearning": _REDUCED,
     "FactorAnalysis": _REDUCED,
@@ -25,7 +26,9 @@ REMEDIES: dict[str, str] = {
     "GaussianProcessClassifier": "SVC(probability=True) or KNeighborsClassifier()",
     "HashingVectorizer": "CountVectorizer() or TfidfVectorizer()",
     "Isomap": _REDUCED,
+    "HistGradientBoostingClassifier": "it with Floats32() as the last step of the features",
     "KNNImputer": "SimpleImputer(add_indicator=True)",
+    "KNeighborsClassifier": "it with weights='uniform' on scaled features",
     "KNeighborsTransformer": _REDUCED,
     "IterativeImputer": "SimpleImputer(add_indicator=True) or KNNImputer()",
     "KernelPCA": "PCA() or PolynomialFeatures()",
@@ -61,6 +64,7 @@ REMEDIES: dict[str, str] = {
     "RadiusNeighborsTransformer": _REDUCED,
     "SparsePCA": _REDUCED,
     "SplineTransformer": "KBinsDiscretizer() or PolynomialFeatures()",
+    "TfidfVectorizer": "TfidfVectorizer() without sublinear_tf or strip_accents, without stop words beside n-grams",
     "VotingClassifier": "VotingClassifier(voting='soft')",
 }
 ELSE = "a step that docs/estimators.md lists as working"
