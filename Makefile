@@ -31,8 +31,8 @@ stop: setup ## end the model server
 	@$(BIN)/lifeboat stop
 
 .PHONY: mlflow-ui
-mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000
-	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.lifeboat/mlflow.db
+mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000 (ARGS="--port 5001")
+	@MLFLOW_DISABLE_TELEMETRY=true $(BIN)/mlflow ui --backend-store-uri sqlite:///$(CURDIR)/.lifeboat/mlflow.db $(ARGS)
 
 .PHONY: notebook
 notebook: .venvs/notebook.stamp ## explore, train and watch in JupyterLab (after make run)
