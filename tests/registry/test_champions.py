@@ -149,13 +149,18 @@ def test_a_rollback_that_is_overtaken_moves_nothing(registry: Registry, champion
 
 
 def test_the_overview_names_every_version_and_alias(registry: Registry, champions: list[Version]) -> None:
-    assert Registry(Settings(home=str(registry._home))).overview("other") == Overview()
+    assert registry.overview("other") == Overview()
     found = registry.overview("tiny")
     assert [one.version for one in found.versions] == ["3", "2", "1"]
     assert (found.champion, found.previous, found.challenger) == (champions[2], champions[1], champions[2])
     assert found.before(champions[2]) == [champions[1], champions[0]]
     assert found.champion is not None
     assert found.champion.passed
+
+
+def test_the_overview_of_a_new_home_is_empty_and_makes_nothing(tmp_path: Path) -> None:
+    assert Registry(Settings(home=str(tmp_path / "home"))).overview("tiny") == Overview()
+    assert list(tmp_path.iterdir()) == []
 
 
 def with_card(registry: Registry, bundle_dir: Path, *, passed: bool) -> Version:

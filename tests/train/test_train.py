@@ -102,7 +102,7 @@ def test_a_bundle_holds_model_lineage_and_reference(tmp_path):
     assert str(tmp_path) not in json.dumps(facts)
 
     expected = trained.model.predict_proba(data_frame(table, usecase.schema))
-    assert np.abs(Scorer(bundle.model, bundle.schema).probabilities(table) - expected).max() < 2e-5
+    assert np.abs(Scorer(bundle.model, bundle.schema).probabilities(table) - expected).max() < 1e-5
     assert sum(line.startswith("trial ") for line in said) == 3
     assert said[0].startswith("trial 1/3: logistic (C=0.1): log loss ")
     assert any("differs from scikit-learn by at most" in line for line in said)
