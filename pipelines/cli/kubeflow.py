@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 from components.core.errors import SettingsError
+from components.core.placeholders import check_text
 from components.core.settings import Settings
 from components.core.usecase import list_usecases, load_usecase
 from pipelines.cli.arguments import pipeline_arguments
-from pipelines.placeholders import check_text
 
 
 def usecases(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
