@@ -140,8 +140,9 @@ class Registry:
                 self._tag(later, {WITHDRAWN: stamp()})
             self._untag(version, (WITHDRAWN,))
             self._crown(version)
-            if known.previous:
-                self._point(version.name, PREVIOUS, next(iter(known.before(version)), None))
+            earlier = next(iter(known.before(version)), None)
+            if earlier or known.previous:
+                self._point(version.name, PREVIOUS, earlier)
 
     def keep_rollout(self, version: Version, outcome: str, page: str) -> None:
         """Keeps how a rollout of a version went.
