@@ -142,13 +142,23 @@ def _label_advice(raw: pa.ChunkedArray, label: Label, name: str) -> Iterator[str
 def _classes(label: Label, counts: Counter[Any]) -> str:
     shown = ", ".join(f"{value!r} ({count:,})" for value, count in counts.most_common(_SHOWN))
     known = [value for value in counts if not _is_usual_null(value)]
+    if all(_is_class(label, value) for value in known):
+        return f"the column holds {shown}: rows without a class go to the quarantine"
     if len(known) == 2:
         names = tuple(str(value) for value in sorted(known, key=str))
         return f"the column holds {shown}: declare Label({label.name!r}, {names!r}), the second is the one asked for"
     if len(known) > 2:
         more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
         return f"the column holds {shown}{more}: two classes can be learned; leave the other rows out of the table"
-    return f"the column holds {shown}: rows without a class go to the quarantine"
+    return f"the column holds {shown}: it has no two classes"
+
+
+def _is_class(label: Label, value: object) -> bool:
+    try:
+        label.parse(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_usual_null(value: object) -> bool:

@@ -98,8 +98,8 @@ def _first_rows(path: Path, source: str, usecase: UseCase, report: Report) -> tu
 def _judge_rows(usecase: UseCase, checked: Checked, advice: list[str], report: Report) -> None:
     broken, rows = len(checked.problems), checked.table.num_rows
     if broken > usecase.max_quarantine * rows:
-        limit = f"at most {usecase.max_quarantine:.0%} may (max_quarantine)"
-        report.problems.append(f"{broken:,} of {rows:,} rows ({broken / rows:.0%}) break the schema, {limit}")
+        limit = f"at most {usecase.max_quarantine:.0%} may, which max_quarantine changes"
+        report.problems.append(f"{broken:,} of {rows:,} rows ({broken / rows:.1%}) break the schema; {limit}")
         report.problems += advice
     else:
         report.warnings += advice

@@ -1,5 +1,7 @@
 """Usual pipelines, trained, exported and held against scikit-learn on rows and probes; or refused by name."""
 
+import re
+
 import numpy as np
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
@@ -82,7 +84,8 @@ def halved(X):
 
 
 def named(values):
-    return [pytest.param(value, id=" ".join(repr(value).split())[:60]) for value in values]
+    # Without addresses, which differ from process to process.
+    return [pytest.param(value, id=re.sub(r" at 0x\w+", "", " ".join(repr(value).split()))[:60]) for value in values]
 
 
 @pytest.mark.parametrize(
