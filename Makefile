@@ -42,9 +42,14 @@ notebook: .venvs/notebook.stamp ## explore, train and watch in JupyterLab (after
 	@$(BIN)/jupyter lab notebooks $(ARGS)
 
 .PHONY: test
-test: setup-dev ## run the tests
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+test: setup-dev ## run the tests, but those of make test-slow
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not slow" $(ARGS)
 	@$(MAKE) --no-print-directory test-drift
+
+.PHONY: test-slow
+test-slow: setup-dev ## run the tests that take long and seldom find anything
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m slow $(ARGS)
+	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m slow tests/drift_judge $(ARGS)
 
 .PHONY: sweep
 sweep: setup-dev ## train, export and probe every estimator of scikit-learn's list, against docs/estimators.md
@@ -52,7 +57,7 @@ sweep: setup-dev ## train, export and probe every estimator of scikit-learn's li
 
 .PHONY: test-drift
 test-drift: setup-dev ## run those tests that need Alibi Detect (make test does as well)
-	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal tests/drift_judge $(ARGS)
+	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m "not slow" tests/drift_judge $(ARGS)
 
 .PHONY: test-cluster
 test-cluster: setup-dev ## test the Kubernetes rollout on a real API server (etcd, prometheus, and Go once, or KUBECONFIG)
@@ -120,7 +125,7 @@ images: $(COMPONENT_IMAGES:%=image-%) $(SERVING_IMAGES:%=image-%) ## build every
 
 # BUILD_ARGS: for a network or a base image of your own. ATTESTED=FILE pushes by digest alone, with a bill of materials and
 # the provenance, and writes what BuildKit says of it to FILE (needs buildx); CI does (.github/tools/images.py).
-OUTPUT = $(if $(ATTESTED),--platform linux/amd64 --sbom=true --provenance=mode=max --metadata-file $(ATTESTED) \
+OUTPUT = $(if $(ATTESTED),--platform linux/amd64 --sbom=true --provenance=mode=max --metadata-file "$(ATTESTED)" \
 	--output type=image$(COMMA)name=$(REGISTRY)/$*$(COMMA)push=true$(COMMA)push-by-digest=true$(COMMA)oci-mediatypes=true,--tag $(REGISTRY)/$*:$(TAG))
 COMMA := ,
 image-%:

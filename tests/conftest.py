@@ -6,6 +6,7 @@ And what tests of several folders ask for: a registry, and S3 as a stand-in and 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,11 @@ for _name, _value in LIBRARIES.items():
 # other's. The bundles are the same to the byte.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# In the background of a script SIGINT is ignored; what a test starts, to interrupt it later, would ignore it, too.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGTERM, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # Files that train models for minutes, the longest first. Begun last, one of them would keep one process busy while the
 # other had nothing.

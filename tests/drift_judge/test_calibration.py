@@ -50,7 +50,7 @@ def alarms(verdicts: np.ndarray) -> float:
     return float(np.mean(raised))
 
 
-@pytest.mark.parametrize("size", [200, 100])
+@pytest.mark.parametrize("size", [200, pytest.param(100, marks=pytest.mark.slow)])
 def test_windows_of_one_population_are_called_drifted_as_rarely_as_stated(size):
     verdicts = drifted(synthetic, size, seed=20, streams=STREAMS, windows=WINDOWS)
     assert abs(verdicts.mean() - STATED) <= STATED / 4

@@ -48,6 +48,7 @@ def living_in(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_circle_closes_by_itself(home: Path, environment: dict[str, str]) -> None:
     command = [*COMMAND, str(home), "--patience", "400"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1200)

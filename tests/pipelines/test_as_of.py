@@ -23,6 +23,9 @@ from components.core.storage import S3, open_storage
 from components.preprocess.step import Summary, read_summary
 from tests.usecases import breast_cancer
 
+# Two runs of the pipeline for what `tests/core/test_point_in_time.py` finds in seconds, but for the command line.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "tests.usecases.breast_cancer"
 NOON = datetime(2025, 1, 5, 12, tzinfo=UTC).timestamp()

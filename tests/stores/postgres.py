@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -55,7 +56,7 @@ def server(superuser: str) -> Iterator[Server]:
                 shutil.chown(path, "nobody")
         ways = ("--auth-host=scram-sha-256", "--auth-local=trust", f"--pwfile={folder}/password")
         _run("initdb", f"-D{folder}/data", f"-U{superuser}", *ways, "--no-sync")
-        options = f"-p {made.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {folder}"
+        options = f"-p {made.port} -c listen_addresses=127.0.0.1 -c fsync=off -k {shlex.quote(folder)}"
         _run("pg_ctl", "-D", f"{folder}/data", "-l", f"{folder}/log", "-w", "-o", options, "start")
         try:
             yield made

@@ -194,6 +194,7 @@ print(train(usecase_of(LOGISTIC, FOREST), Path(train_rows), Path(bundle), seed=i
 """
 
 
+@pytest.mark.slow
 def test_data_code_and_seed_give_the_digest_in_any_process(tmp_path):
     usecase = usecase_of(LOGISTIC, FOREST)
     one = prepared(tmp_path / "one", usecase)

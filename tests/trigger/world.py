@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -83,7 +84,13 @@ class Trigger:
     """The process; a context manager that ends it."""
 
     def __init__(self, world: World, settings: dict[str, object]) -> None:
-        chosen = {"port": 0, "usecase": USECASE, "command": world.command, "cooldown_seconds": 0, "daily_limit": 100}
+        chosen = {
+            "port": 0,
+            "usecase": USECASE,
+            "command": shlex.quote(str(world.command)),
+            "cooldown_seconds": 0,
+            "daily_limit": 100,
+        }
         variables = {f"{PREFIX}TRIGGER_{name.upper()}": str(value) for name, value in {**chosen, **settings}.items()}
         others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         self.environment = {**others, f"{PREFIX}HOME": str(world.home), **variables}

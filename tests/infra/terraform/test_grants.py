@@ -30,7 +30,7 @@ def query() -> Iterator[Query]:
     with postgres.server("cloudsqladmin") as server:
 
         def run(user: str, database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-            place = f"host={server.folder} port={server.port} user={user} dbname={database}"
+            place = f"host='{server.folder}' port={server.port} user={user} dbname={database}"
             return postgres.psql(place, *arguments)
 
         for statement in filter(None, CLOUD_SQL.strip().splitlines()):
