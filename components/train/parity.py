@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from components.core.errors import BundleError, first_line
-from components.core.graph import is_exact
+from components.core.precision import is_exact
 from components.core.probes import Probes, describe_row, make_probes
 from components.core.schema import Schema
 from components.core.scoring import Scorer
