@@ -16,9 +16,9 @@ from pipelines.detector import find_detector, served
 from serving.control import LOG_FILE, Status, find_supervisor
 
 SQLITE = "sqlite:///"
-# What is well answers within milliseconds; nobody waits long for what is not.
-PROBE_SECONDS = 0.5
-SUPERVISOR_SECONDS = 2.0
+# What is well answers within milliseconds, but for a machine whose cores are all taken; nobody waits long for the rest.
+PROBE_SECONDS = 2.0
+SUPERVISOR_SECONDS = 5.0
 
 
 def describe_home(settings: Settings) -> dict[str, list[str]]:

@@ -35,6 +35,11 @@ class Connection:
         """Whether it is a SQLite database."""
         return self.uri.startswith(SQLITE)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it is a database that nobody has made yet, which takes MLflow seconds."""
+        return self.is_local and not Path(self.uri.removeprefix(SQLITE)).exists()
+
     @cached_property
     def client(self) -> Any:
         """MLflow's client. Use it within `errors`."""

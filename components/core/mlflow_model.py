@@ -91,11 +91,12 @@ def _describe(bundle: Bundle, identity: dict[str, str]) -> Any:
 
 
 def _column(column: Column) -> Any:
-    """Text is declared as such, a number as anything.
+    """Anything: the model checks its values itself, and `kinds` in the metadata says what they are.
 
-    MLflow converts no integers to doubles and no doubles to integers, and a DataFrame has either, depending on whether
-    a null stands in the column. The model checks numbers itself; `kinds` in the metadata says what they are.
+    A declared type would have MLflow convert or refuse before that. It takes no integers for doubles nor doubles for
+    integers, and a DataFrame has either, depending on whether a null stands in the column; it refuses categories for
+    strings, and makes the text '<NA>' of a null among Arrow's strings.
     """
     from mlflow.types.schema import AnyType, ColSpec
 
-    return ColSpec(AnyType() if column.is_number else "string", column.name, required=not column.nullable)
+    return ColSpec(AnyType(), column.name, required=not column.nullable)

@@ -51,7 +51,9 @@ class Registry:
         return max(found, key=lambda one: (one.passed, int(one.version)), default=None)
 
     def overview(self, name: str) -> Overview:
-        """All versions and what the aliases name; empty for an unknown model. Two requests."""
+        """All versions and what the aliases name; empty for an unknown model. Two requests; it makes no database."""
+        if self._mlflow.is_new:
+            return Overview()
         with self._mlflow.errors():
             model = _present(lambda: self._mlflow.client.get_registered_model(name))
         if model is None:
@@ -138,8 +140,9 @@ class Registry:
                 self._tag(later, {WITHDRAWN: stamp()})
             self._untag(version, (WITHDRAWN,))
             self._crown(version)
-            if known.previous:
-                self._point(version.name, PREVIOUS, next(iter(known.before(version)), None))
+            earlier = next(iter(known.before(version)), None)
+            if earlier or known.previous:
+                self._point(version.name, PREVIOUS, earlier)
 
     def keep_rollout(self, version: Version, outcome: str, page: str) -> None:
         """Keeps how a rollout of a version went.

@@ -30,6 +30,7 @@ def preprocess(
     from pathlib import Path
 
     from components.core.moment import read_moment
+    from components.core.placeholders import plain_values
     from components.core.progress import say
     from components.core.storage import open_storage
     from components.core.usecase import load_usecase
@@ -41,4 +42,4 @@ def preprocess(
     moment = read_moment(as_of, "as_of")
     table = data or str(case.data)
     summary = step.preprocess(case, table, paths, labelled=store, as_of=moment, s3=settings.s3, say=say)
-    train_rows.metadata.update(asdict(summary))
+    train_rows.metadata.update(plain_values(asdict(summary)))

@@ -9,7 +9,7 @@ from typing import Any
 from components.core.errors import SettingsError
 from components.core.gates import parse_bounds
 from components.core.moment import FORMS, parse_moment, show_moment
-from pipelines.placeholders import check_text
+from components.core.placeholders import check_text
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from components.core.errors import SettingsError
 from components.core.importing import list_usecases
+from components.core.placeholders import check_text
 from components.core.settings import Settings
 from components.core.usecase import load_usecase
 from pipelines.cli.arguments import pipeline_arguments
-from pipelines.placeholders import check_text
 
 
 def usecases(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature

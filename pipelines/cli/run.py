@@ -37,8 +37,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     with local_steps() as processes:
         found = find(options, settings)
         if found.usecase is None or found.problems:
+            if len(found.problems) == 1:
+                raise PipelineError(found.problems[0])
             show_findings(found, console)
-            raise PipelineError(f"the run was not begun: {len(found.problems)} problems, see above")
+            raise PipelineError(f"{len(found.problems)} problems, see above, would stop the run: it was not begun")
         usecase = found.usecase
         remember(usecase.name, options.usecase, settings)
         notes = reserve_ports(settings, usecase.name)

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from components.core.errors import SettingsError
-from pipelines.placeholders import check_text
+from components.core.placeholders import check_text
 from pipelines.trigger.alerts import WebhookError, one_line, parse_object, parse_webhook, text_of
 from pipelines.trigger.guard import Guard
 from pipelines.trigger.metrics import CONTENT_TYPE, Metrics

@@ -18,8 +18,8 @@ from pipelines.cli.main import build_parser
 from .conftest import Lifeboat, Said
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("run", "status", "stop", "rollback", "promote", "predict", "score", "features", "usecases", "compile",
-         "submit", "trigger", "retrain", "loop")  # fmt: skip
+VERBS = ("check", "run", "status", "stop", "rollback", "promote", "predict", "score", "features", "usecases",
+         "compile", "submit", "trigger", "retrain", "loop")  # fmt: skip
 
 
 def parser_of(verb: str) -> argparse.ArgumentParser:

@@ -11,9 +11,11 @@ import pytest
 from kfp import dsl, local
 
 from components.core.errors import GateError, SettingsError
+from components.core.placeholders import check_text, plain_text, plain_values
+from components.preprocess.component import preprocess
 from pipelines.cli.arguments import add_pipeline_arguments, pipeline_arguments
 from pipelines.local import RunLog
-from pipelines.placeholders import check_text, plain_text
+from pipelines.steps.execution import StepCommand
 from pipelines.steps.fork_server import ForkServer
 from pipelines.steps.handler import steps_run_by
 
@@ -82,3 +84,37 @@ def test_words_of_others_keep_their_letters_and_are_no_placeholder(text: str) ->
 @pytest.mark.parametrize("text", TEXTS)
 def test_words_of_others_without_one_are_left_alone(text: str) -> None:
     assert plain_text(text) == text
+
+
+def test_a_tables_path_in_an_artifacts_metadata_is_no_placeholder(tmp_path: Path) -> None:
+    """The metadata is a part of the next step's input; a use case's table may lie anywhere."""
+    table = tmp_path / "{{$}}" / "train.csv"
+    table.parent.mkdir()
+    table.write_bytes(Path("components/usecases/titanic/data/train.csv").read_bytes())
+    names = ("train_rows", "test_rows", "quarantine", "profile")
+    kinds = {"profile": "system.HTML"}
+    artifacts = {
+        name: {"artifacts": [{
+            "name": name, "uri": str(tmp_path / name), "metadata": {},
+            "type": {"schemaTitle": kinds.get(name, "system.Dataset"), "schemaVersion": "0.0.1"},
+        }]}
+        for name in names
+    }  # fmt: skip
+    output = tmp_path / "executor_output.json"
+    document = {
+        "inputs": {"parameterValues": {"usecase": "titanic", "data": str(table), "labelled": False}},
+        "outputs": {"artifacts": artifacts, "outputFile": str(output)},
+    }
+    given = ("--executor_input", json.dumps(document), "--function_to_execute", "preprocess")
+    container = preprocess.component_spec.implementation.container
+    command = StepCommand.parse([*container.command, *given], {})
+    lines = list[str]()
+    with ForkServer([]) as server:
+        assert server.run(command, lines.append).code == 0, lines
+    [artifact] = json.loads(output.read_text())["artifacts"]["train_rows"]["artifacts"]
+    assert artifact["metadata"]["source"] == plain_text(str(table)) != str(table)
+
+
+def test_every_text_of_metadata_is_made_plain_and_nothing_else() -> None:
+    found = plain_values({"rows": 3, "share": 0.5, "refused": {"{{a}}": "[[Index]]"}, "none": None})
+    assert found == {"rows": 3, "share": 0.5, "refused": {"{ {a}}": "[ [Index]]"}, "none": None}

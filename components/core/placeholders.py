@@ -1,4 +1,4 @@
-"""Texts that a pipeline system fills in, where a run's parameter is meant as it stands.
+"""Texts that a pipeline system fills in, where a parameter or an artifact's metadata is meant as it stands.
 
 kfp.local fills `{{$...}}` in and puts its workspace in the place of `/kfp-workspace`, in every parameter. On Kubeflow,
 Argo Workflows fills `{{...}}` in, and the API server `[[RunUUID]]`, `[[CurrentTime]]`, `[[ScheduledTime]]` and
@@ -8,6 +8,8 @@ Argo Workflows fills `{{...}}` in, and the API server `[[RunUUID]]`, `[[CurrentT
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from components.core.errors import SettingsError
 
@@ -34,3 +36,17 @@ def plain_text(text: str) -> str:
     while _PLACEHOLDER.search(text):
         text = _PLACEHOLDER.sub(lambda found: f"{found[0][0]} {found[0][1:]}", text)
     return text
+
+
+def plain_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with `plain_text` of every text in it, for an artifact's metadata.
+
+    It is a part of the next step's input, in which placeholders are filled in wherever they stand.
+    """
+    return {plain_text(name): _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return plain_values(value)
+    return plain_text(value) if isinstance(value, str) else value
