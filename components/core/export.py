@@ -23,6 +23,7 @@ from components.core.converters import register_converters
 from components.core.errors import first_line
 from components.core.graph import INSIDE, restore_names, simplify
 from components.core.nodes import OPSETS, observing, parts
+from components.core.precision import carry_doubles, refuse_rounding
 from components.core.schema import Schema
 
 __all__ = ["OPSETS", "export_onnx", "register_converters"]
@@ -61,6 +62,10 @@ def export_onnx(model: Any, schema: Schema, X: Any) -> bytes:
     restore_names(graph.graph, schema)
     _keep_probabilities(graph.graph, calibrated)
     simplify(graph, schema)
+    wide = [column.name for column in schema.columns if column.is_wide]
+    carry_doubles(graph, wide)
+    simplify(graph, schema)
+    refuse_rounding(graph.graph, wide)
     # The version of the converter stands in the manifest; here it would change the digest twice.
     graph.producer_name, graph.producer_version, graph.doc_string = PRODUCER, "", ""
     # The converter keeps the domains in a set, whose order differs from process to process.

@@ -14,6 +14,16 @@ from components.core.projection_converters import squared_distances
 def simple_imputer(nodes: Nodes) -> None:
     """The statistic where a value is missing; then flags of what was missing if asked."""
     model = nodes.model
+    if _is_plain(nodes):
+        nodes.add(
+            "Imputer",
+            nodes.source,
+            output=nodes.result,
+            domain="ai.onnx.ml",
+            imputed_value_floats=model.statistics_.astype(np.float32).tolist(),
+            replaced_value_float=np.nan,
+        )
+        return
     missing, x = missing_mask(nodes, model.missing_values), nodes.source if nodes.is_text else nodes.numbers()
     statistics = model.statistics_
     kept = np.arange(len(statistics))
@@ -30,6 +40,14 @@ def simple_imputer(nodes: Nodes) -> None:
         flags = nodes.cast(nodes.columns(model.indicator_.features_, missing), nodes.dtype)
         filled = nodes.join([filled, flags])
     nodes.finish(filled)
+
+
+def _is_plain(nodes: Nodes) -> bool:
+    """Whether it is what ONNX's one node of this name does: of float32, NaN by a number in each column."""
+    model = nodes.model
+    if nodes.is_text or nodes.dtype != np.float32 or model.indicator_ is not None:
+        return False
+    return model.missing_values != model.missing_values and not np.isnan(model.statistics_.astype(np.float64)).any()
 
 
 def _fill(nodes: Nodes, statistics: NDArray[Any]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from components.core.calibration import CLIP, Calibrated
 from components.core.errors import BundleError, first_line
-from components.core.graph import is_exact
+from components.core.precision import is_exact
 from components.core.probes import Probes, describe_row, make_probes
 from components.core.schema import Schema
 from components.core.scoring import Scorer

@@ -161,3 +161,13 @@ def test_the_graph_has_raw_inputs_one_output_and_no_label():
 def test_the_same_model_gives_the_same_bytes():
     model, _ = fitted("logistic regression", True)
     assert export_onnx(model, SCHEMA, frame()) == export_onnx(model, SCHEMA, frame())
+
+
+def test_what_two_features_compute_alike_is_computed_once():
+    """A node costs a row about 0.7 µs whatever it does."""
+    model, _ = fitted("logistic regression", False)
+    nodes = onnx.load_from_string(export_onnx(model, SCHEMA, frame())).graph.node
+    kinds = [node.op_type for node in nodes]
+    assert kinds.count("Add") == 2  # the family's size, which also divides the fare
+    assert "Identity" not in kinds
+    assert len(kinds) <= 31
