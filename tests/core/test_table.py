@@ -141,7 +141,7 @@ def test_the_row_of_a_late_error_is_right(tmp_path):
     ("header", "sentence"),
     [
         (HEADER.replace("dose", "Dose"), "the table has 'Dose' where the schema says 'dose'"),
-        (HEADER.replace("age", " A.G_e"), "the table has ' A.G_e' where the schema says 'age'"),
+        (HEADER.replace("age", " A.G_e"), "the table has 'A.G_e' where the schema says 'age'"),
         (HEADER.replace("dose", "amount"), "columns missing: dose; the table has: age, amount, count"),
         (HEADER.replace(",y", ",z"), "columns missing: y"),
     ],

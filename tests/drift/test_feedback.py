@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from components.core.calibration_error import calibration_error
 from components.core.labelled import read_labelled
 from components.core.schema import Schema
 from components.core.storage import DirectoryStorage
-from serving.drift.live import calibration_error
 from tests.serving.world import TINY
 
 from .conftest import Shop
@@ -59,7 +59,7 @@ def test_live_figures_are_those_of_the_rows_with_truth(shop: Shop, running: Dete
     running.post([*prediction(shop.digest, rows, "p"), truth("p", *truths)])
     live = running.until(lambda report: report["models"] and report["models"][0]["live"]["rows"] == 60)["models"][0]
     scores = [score(row) for row in rows]
-    right = sum((value >= 0.5) == bool(true) for value, true in zip(scores, truths, strict=True)) / 60
+    right = sum((value > 0.5) == bool(true) for value, true in zip(scores, truths, strict=True)) / 60
     given = [value if true else 1 - value for value, true in zip(scores, truths, strict=True)]
     assert live["live"]["accuracy"] == pytest.approx(right)
     assert live["live"]["log_loss"] == pytest.approx(-sum(map(math.log, given)) / 60, rel=1e-4)
@@ -73,13 +73,15 @@ def test_live_figures_are_those_of_the_rows_with_truth(shop: Shop, running: Dete
 
 
 def _calibration_error(scores: list[float], truths: list[int]) -> float:
-    """The definition: in each tenth, the distance of mean score and share of class 1, weighted by its rows."""
+    """The definition: in each tenth of the rows by score the distance of mean score and share of class 1."""
+    ranked = sorted(zip(scores, truths, strict=True))
+    starts = sorted(
+        {next(i for i, (s, _) in enumerate(ranked) if s == ranked[len(ranked) * n // 10][0]) for n in range(10)}
+    )
     error = 0.0
-    for tenth in range(10):
-        inside = [(s, t) for s, t in zip(scores, truths, strict=True) if min(int(s * 10), 9) == tenth]
-        if inside:
-            means = [sum(values) / len(inside) for values in zip(*inside, strict=True)]
-            error += len(inside) / len(scores) * abs(means[0] - means[1])
+    for start, end in zip(starts, [*starts[1:], len(ranked)], strict=True):
+        inside = ranked[start:end]
+        error += abs(sum(s for s, _ in inside) - sum(t for _, t in inside)) / len(ranked)
     return error
 
 

@@ -29,7 +29,7 @@ def answers() -> list[Answer]:
         moment = START + 1 + step / 10
         version = "1" if moment < START + 30 else "2"
         right = moment < START + 10 or version == "2"
-        made.append(Answer(moment, 0.001 if version == "1" else 0.002, version, 0.9, int(right)))
+        made.append(Answer(moment, 0.001 if version == "1" else 0.002, version, 0.9, 1, right))
     return made
 
 
@@ -59,7 +59,7 @@ def test_the_figures_say_how_long_each_part_took_and_what_the_models_got_right(c
 
 
 def test_a_failed_prediction_counts(circle: Circle) -> None:
-    circle.answers.insert(5, Answer(START + 2, 1.0, "", float("nan"), 1, "503: full"))
+    circle.answers.insert(5, Answer(START + 2, 1.0, "", float("nan"), 1, error="503: full"))
     assert {words: figure for figure, words in figures(circle)}["of them failed"] == "1"
 
 

@@ -144,7 +144,7 @@ def test_the_parts_of_the_store_are_those_of_the_code() -> None:
     from components.core.labelled import FOLDER
 
     assert f'prefix = "{FOLDER}/"' in IDENTITY
-    assert 'f"bundles/{' in (ROOT / "components/core/registry.py").read_text()
+    assert 'f"bundles/{' in (ROOT / "components/core/bundle_store.py").read_text()
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
