@@ -14,6 +14,8 @@ from components.preprocess.feedback import TIME
 from components.train.search import Search
 
 SCORE = "__score"
+# A number for each group, whose rows are alike; its name is nobody's business.
+GROUP = "__group"
 # So many windows of rows from feedback say what serving looks like now.
 WINDOWS = 2
 
@@ -21,7 +23,7 @@ WINDOWS = 2
 def make_reference(
     table: pa.Table, groups: list[str], found: Search, usecase: UseCase, say: Callable[[str], None]
 ) -> pa.Table:
-    """Raw inputs and `SCORE`, the probability of class 1 by a model that did not see the row, calibrated.
+    """Raw inputs, `SCORE`, the probability of class 1 by a model that did not see the row, calibrated, and `GROUP`.
 
     On the rows it was trained on a model is surer than on new ones, which would look like drift. So only rows of the
     search come into question, which have such a score.
@@ -39,7 +41,10 @@ def make_reference(
     else:
         say(f"drift reference: the newest {len(chosen):,} rows from feedback")
     reference = table.select(list(usecase.schema.names)).take(pa.array(found.rows[chosen]))
-    return reference.append_column(SCORE, pa.array(found.scores[chosen])).replace_schema_metadata(None)
+    names = [groups[row] for row in found.rows[chosen]]
+    numbers = np.unique(names, return_inverse=True)[1].astype(np.int32)
+    reference = reference.append_column(SCORE, pa.array(found.scores[chosen])).append_column(GROUP, pa.array(numbers))
+    return reference.replace_schema_metadata(None)
 
 
 def _newest(table: pa.Table, found: Search, usecase: UseCase) -> NDArray[np.int64] | None:

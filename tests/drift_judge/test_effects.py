@@ -187,7 +187,7 @@ def test_bits_are_those_of_the_other_texts_by_hand():
     """Two texts of one character: to the other one it is known or it is not."""
     model = CharacterModel(["a", "a"])
     alone = (1 + 0.5) / (1 + 0.5 * 2)
-    assert model.bits(["a", "a"], counted=True) == pytest.approx(-np.log2((1 + WEIGHT * alone) / (1 + WEIGHT)))
+    assert model.bits(["a", "a"], np.arange(2)) == pytest.approx(-np.log2((1 + WEIGHT * alone) / (1 + WEIGHT)))
     fresh = (0 + 0.5) / (2 + 0.5 * 2)
     assert model.bits(["b"]) == pytest.approx(-np.log2((0 + WEIGHT * fresh) / (2 + WEIGHT)))
 

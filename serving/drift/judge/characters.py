@@ -36,19 +36,20 @@ class CharacterModel:
         self._total = len(keys)
         self._pairs, self._firsts, self._seconds = _Counts(keys), _Counts(keys // POINT), _Counts(keys % POINT)
 
-    def bits(self, texts: Sequence[str], counted: bool = False) -> Floats:
+    def bits(self, texts: Sequence[str], groups: Integers | None = None) -> Floats:
         """[n] bits per character of texts that are not empty.
 
         Args:
             texts: to measure.
-            counted: whether they are the reference's own: then each is measured by the other ones alone, for a text
-                is more usual to a model that counted it.
+            groups: [n] where they are the reference's own: then each is measured by those of other groups alone, for a
+                text is more usual to a model that counted it, or others like it.
         """
         keys, rows = _pairs(texts)
-        total = self._total - np.bincount(rows)[rows] * counted
-        pairs = self._pairs.of(keys, rows, counted)
-        firsts = self._firsts.of(keys // POINT, rows, counted)
-        seconds = self._seconds.of(keys % POINT, rows, counted)
+        own = None if groups is None else np.unique(groups, return_inverse=True)[1][rows]
+        total = self._total - (0 if own is None else np.bincount(own)[own])
+        pairs = self._pairs.of(keys, own)
+        firsts = self._firsts.of(keys // POINT, own)
+        seconds = self._seconds.of(keys % POINT, own)
         alone = (seconds + SMOOTHING) / (total + SMOOTHING * (len(self._seconds.keys) + 1))
         shares = (pairs + WEIGHT * alone) / (firsts + WEIGHT)
         return np.asarray(np.bincount(rows, -np.log2(shares)) / np.bincount(rows))
@@ -60,13 +61,13 @@ class _Counts:
     def __init__(self, keys: Integers) -> None:
         self.keys, self.counts = np.unique(keys, return_counts=True)
 
-    def of(self, keys: Integers, rows: Integers, counted: bool) -> Integers:
-        """The count of each key, without its own row's where that was counted."""
+    def of(self, keys: Integers, own: Integers | None) -> Integers:
+        """The count of each key, without those of its own group where these were counted."""
         if not len(self.keys):
             return np.zeros(len(keys), dtype=np.int64)
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
         found = np.where(self.keys[places] == keys, self.counts[places], 0)
-        return found - _within(rows, places) if counted else found
+        return found if own is None else found - _within(own, places)
 
 
 def _pairs(texts: Sequence[str]) -> tuple[Integers, Integers]:
@@ -78,7 +79,7 @@ def _pairs(texts: Sequence[str]) -> tuple[Integers, Integers]:
     return (points[:-1] * POINT + points[1:])[inside], rows[1:][inside]
 
 
-def _within(rows: Integers, places: Integers) -> Integers:
-    """How often each place occurs in its own row."""
-    _, cell, counts = np.unique(rows * (places.max(initial=0) + 1) + places, return_inverse=True, return_counts=True)
+def _within(own: Integers, places: Integers) -> Integers:
+    """How often each place occurs in its own group."""
+    _, cell, counts = np.unique(own * (places.max(initial=0) + 1) + places, return_inverse=True, return_counts=True)
     return np.asarray(counts[cell])

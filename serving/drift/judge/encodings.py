@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from components.core.column import is_null
 from serving.drift.judge.characters import CharacterModel
-from serving.drift.judge.statistics import USUAL, Floats
+from serving.drift.judge.statistics import USUAL, Floats, Integers
 
 Key = str | float
 NULL = -np.inf
@@ -61,19 +61,23 @@ class Levels:
         levels: the reference's values, most frequent first. The code of a value is its place here, that of a null
             their number, and that of an unseen value this plus 1 plus the levels that sort before it.
         counts: [levels + 1] how often each occurs in the reference, nulls last.
+        owners: [levels + 1] in how many groups of rows each occurs there.
     """
 
     levels: tuple[Key, ...]
     counts: tuple[int, ...]
+    owners: tuple[int, ...]
 
     @classmethod
-    def of(cls, values: Sequence[Any]) -> Levels:
-        """Those of the reference."""
-        counts = Counter(as_key(value) for value in values)
-        nulls = counts.pop(None, 0)
+    def of(cls, values: Sequence[Any], groups: Integers) -> Levels:
+        """Those of the reference, whose rows are of these groups, [n]."""
+        keys = [as_key(value) for value in values]
+        counts = Counter(keys)
+        owners = Counter(key for key, _ in set(zip(keys, groups.tolist(), strict=True)))
         known = {key: count for key, count in counts.items() if key is not None}
-        levels = sorted(known, key=lambda key: (-known[key], str(key)))
-        return cls(tuple(levels), (*(known[level] for level in levels), nulls))
+        levels: list[Key | None] = [*sorted(known, key=lambda key: (-known[key], str(key))), None]
+        numbers = (tuple(each[level] for level in levels) for each in (counts, owners))
+        return cls(tuple(key for key in levels if key is not None), *numbers)
 
     @property
     def null(self) -> int:
@@ -126,15 +130,18 @@ class Novelty:
     """Whether a value is unseen (1), seen (0) or null (2).
 
     A value of the reference counts as unseen where no other row has it: so often the next row's value is expected to be
-    new (Good, The Population Frequencies of Species, 1953).
+    new (Good, The Population Frequencies of Species, 1953). Rows of one group share values that others do not have, and
+    what serving asks is of other groups: so only a row of another group counts.
 
     Args:
         levels: of the reference.
         codes: [n] the reference, as these encode it.
+        groups: [n] of its rows.
     """
 
     levels: Levels
     codes: Floats
+    groups: Integers
 
     def encode(self, values: Sequence[Any]) -> Floats:
         return self._unseen(self.levels.encode(values), 0)
@@ -144,9 +151,9 @@ class Novelty:
         return self._unseen(self.codes, 1)
 
     def _unseen(self, codes: Floats, most: int) -> Floats:
-        """Those with at most so many occurrences in the reference."""
-        counts = np.append(np.array(self.levels.counts), np.zeros(len(self.levels.levels) + 1))
-        return np.where(codes == self.levels.null, 2.0, counts[codes.astype(np.int64)] <= most)
+        """Those that occur in at most so many groups of the reference."""
+        owners = np.append(np.array(self.levels.owners), np.zeros(len(self.levels.levels) + 1))
+        return np.where(codes == self.levels.null, 2.0, owners[codes.astype(np.int64)] <= most)
 
 
 class Lengths:
@@ -183,24 +190,29 @@ class Characters:
     ranks would be all about noise.
 
     Args:
-        texts: of the reference, without nulls.
+        values: [n] the reference's; None or '' for a null.
+        groups: [n] of its rows.
     """
 
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._model = CharacterModel(texts)
-        self._middle = float(np.median(self._model.bits(texts, counted=True))) if texts else 0.0
+    def __init__(self, values: Sequence[Any], groups: Integers) -> None:
+        texts = [value for value in values if not is_null(value)]
+        self._model, self._values, self._groups = CharacterModel(texts), values, groups
+        own = groups[[not is_null(value) for value in values]]
+        self._middle = float(np.median(self._model.bits(texts, own))) if texts else 0.0
 
     def encode(self, values: Sequence[Any]) -> Floats:
-        return self._of(values, counted=False)
+        return self._of(values, None)
 
-    def encode_reference(self, values: Sequence[Any]) -> Floats:
-        return self._of(values, counted=True)
+    def encode_reference(self) -> Floats:
+        """[n] of the reference."""
+        return self._of(self._values, self._groups)
 
-    def _of(self, values: Sequence[Any], counted: bool) -> Floats:
+    def _of(self, values: Sequence[Any], groups: Integers | None) -> Floats:
         encoded = np.full(len(values), NULL)
         known = np.array([bool(value) for value in values], dtype=bool)
         if known.any():
-            bits = self._model.bits([value for value in values if value], counted)
+            own = None if groups is None else groups[known]
+            bits = self._model.bits([value for value in values if value], own)
             encoded[known] = self._middle + STEP * np.round((bits - self._middle) / STEP)
         return encoded
 

@@ -26,7 +26,7 @@ from serving.drift.judge.encodings import (
     Novelty,
     Numbers,
 )
-from serving.drift.judge.statistics import Floats
+from serving.drift.judge.statistics import Floats, Integers
 
 FeatureKind = Literal["number", "category", "text", "score"]
 Aspect = Literal["values", "share of each value", "unseen values", "length", "alphabetical order", "characters"]
@@ -90,18 +90,25 @@ class Feature:
         return np.array([0, 1, 0])
 
 
-def column_features(column: Column, values: Sequence[Any]) -> list[Feature]:
-    """Chooses the tests of a column by its declaration and by its values in the reference (NaN or '' for null)."""
-    levels = Levels.of(values)
+def column_features(column: Column, values: Sequence[Any], groups: Integers | None = None) -> list[Feature]:
+    """Chooses the tests of a column by its declaration and by its values in the reference.
+
+    Args:
+        column: its declaration.
+        values: [n] of the reference; NaN or '' for null.
+        groups: [n] which rows share what would leak; each row its own unless given.
+    """
+    groups = np.arange(len(values)) if groups is None else groups
+    levels = Levels.of(values, groups)
     if _is_category(column, levels, len(values)):
-        return _category_features(column, values, levels, "category")
+        return _category_features(column, values, levels, groups, "category")
     if column.kind == "string":
-        return _text_features(column, values, levels)
+        return _text_features(column, values, levels, groups)
     number = _feature(column.name, "number", "values", Numbers(column.name, column.is_wide), values)
     if column.kind != "integer" or not _mostly_repeated(levels):
         return [number]
     # Codes are integers, too, and ranks see little of one code that grows or of new ones between the known.
-    return [number, *_category_features(column, values, levels, "number")]
+    return [number, *_category_features(column, values, levels, groups, "number")]
 
 
 def score_feature(values: Sequence[Any]) -> Feature:
@@ -119,37 +126,42 @@ def _is_category(column: Column, levels: Levels, rows: int) -> bool:
 
 
 def _mostly_repeated(levels: Levels) -> bool:
-    """Whether at least half of the rows have a value that another row has.
+    """Whether at least half of the rows have a value that a row of another group has.
 
     The share of the other rows estimates how often the next row's value is new (Good, 1953). While most values have
     been seen, their shares say most of what can be said of a window; where most are new they say nothing.
     """
-    alone = sum(count == 1 for count in levels.counts[:-1])
+    owned = zip(levels.counts[:-1], levels.owners[:-1], strict=True)
+    alone = sum(count for count, owners in owned if owners == 1)
     return 2 * alone <= sum(levels.counts[:-1])
 
 
-def _category_features(column: Column, values: Sequence[Any], levels: Levels, kind: FeatureKind) -> list[Feature]:
+def _category_features(
+    column: Column, values: Sequence[Any], levels: Levels, groups: Integers, kind: FeatureKind
+) -> list[Feature]:
     reference, boolean = levels.encode(values), column.kind == "boolean"
     shares = Feature(column.name, kind, "share of each value", levels, reference, boolean)
     if column.categories or boolean:
         # The schema refuses what it does not know, and a declared value that is new fills the rare ones' cell.
         return [shares]
-    return [shares, _novelty_feature(column, values, levels, kind)]
+    return [shares, _novelty_feature(column, values, levels, groups, kind)]
 
 
-def _novelty_feature(column: Column, values: Sequence[Any], levels: Levels, kind: FeatureKind) -> Feature:
-    novelty = Novelty(levels, levels.encode(values))
+def _novelty_feature(
+    column: Column, values: Sequence[Any], levels: Levels, groups: Integers, kind: FeatureKind
+) -> Feature:
+    novelty = Novelty(levels, levels.encode(values), groups)
     return Feature(column.name, kind, "unseen values", novelty, novelty.encode_reference())
 
 
-def _text_features(column: Column, values: Sequence[Any], levels: Levels) -> list[Feature]:
+def _text_features(column: Column, values: Sequence[Any], levels: Levels, groups: Integers) -> list[Feature]:
     texts = [value for value in values if not is_null(value)]
-    characters = Characters(texts)
+    characters = Characters(values, groups)
     return [
         _feature(column.name, "text", "length", Lengths(), values),
         _feature(column.name, "text", "alphabetical order", Alphabet(tuple(sorted(set(texts)))), values),
-        Feature(column.name, "text", "characters", characters, characters.encode_reference(values)),
-        _novelty_feature(column, values, levels, "text"),
+        Feature(column.name, "text", "characters", characters, characters.encode_reference()),
+        _novelty_feature(column, values, levels, groups, "text"),
     ]
 
 

@@ -19,10 +19,12 @@ from serving.drift.judge.calibration import LEAST_P_VALUE, min_p_threshold
 from serving.drift.judge.effects import effect
 from serving.drift.judge.features import SCORE_FEATURE, Feature, column_features, score_feature
 from serving.drift.judge.histogram import histogram
-from serving.drift.judge.statistics import Floats, merges
+from serving.drift.judge.statistics import Floats, Integers, merges
 
 # The reference's column with the model's out-of-fold probability of class 1; bundles of before drift have none.
 SCORE = "__score"
+# And that with a number for each group of rows that share what would leak; those of before have none.
+GROUP = "__group"
 CALIBRATED = "calibrated"
 CORRECTIONS = (CALIBRATED, "bonferroni", "fdr")
 
@@ -45,8 +47,11 @@ class Judge:
     ) -> None:
         _check(schema, reference, p_value, correction)
         self.p_value, self.correction = p_value, correction
+        self._groups = _groups(reference)
         self.features = [
-            feature for c in schema.columns for feature in column_features(c, reference[c.name].to_pylist())
+            feature
+            for c in schema.columns
+            for feature in column_features(c, reference[c.name].to_pylist(), self._groups)
         ]
         if SCORE in reference.column_names:
             self.features.append(score_feature(reference[SCORE].to_pylist()))
@@ -103,7 +108,7 @@ class Judge:
     def threshold(self, rows: int) -> float:
         """The calibrated threshold for a window of so many rows; found once for each number."""
         if rows not in self._thresholds:
-            self._thresholds[rows] = min_p_threshold(self.features, rows, self.p_value)
+            self._thresholds[rows] = min_p_threshold(self.features, rows, self.p_value, self._groups)
         return self._thresholds[rows]
 
 
@@ -166,6 +171,13 @@ def open_judge(directory: str) -> Judge:
         return Judge(bundle.schema, _reference(bundle), **chosen)
     except (ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{bundle.reference} is no reference for drift: {error}") from error
+
+
+def _groups(reference: pa.Table) -> Integers:
+    """The group of each row, [n]; bundles of before know none, and each row is its own."""
+    if GROUP not in reference.column_names:
+        return np.arange(reference.num_rows)
+    return np.unique(reference[GROUP].to_numpy(), return_inverse=True)[1].astype(np.int64)
 
 
 def _reference(bundle: Bundle) -> pa.Table:
