@@ -9,6 +9,9 @@ import pytest
 from components.core.schema import Column, Label, Schema
 from serving.drift.judge.judge import GROUP, Judge
 
+from .world import needs_alibi
+
+needs_alibi()
 SCHEMA = Schema(
     (Column("cabin", "string", nullable=True), Column("name", "string"), Column("fare", "float")),
     Label("y", ("a", "b")),

@@ -113,8 +113,10 @@ def test_the_reference_holds_training_rows_only(tmp_path):
     train_rows = prepared(tmp_path / "data", usecase)
     train(usecase, train_rows, tmp_path / "b", say=quiet)
     reference = pq.read_table(open_bundle(tmp_path / "b").reference)
-    assert reference.column_names == [*usecase.schema.names, "__score"]
+    assert reference.column_names == [*usecase.schema.names, "__score", "__group"]
     assert reference.num_rows == pq.read_table(train_rows).num_rows
+    families = pq.read_table(train_rows)["family"].to_pylist()
+    assert len(set(zip(families, reference["__group"].to_pylist(), strict=True))) == len(set(families))
     train_doses = set(pq.read_table(train_rows)["dose"].to_pylist())
     held_out = set(pq.read_table(train_rows.with_name("test.parquet"))["dose"].to_pylist()) - train_doses
     assert held_out
