@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol
@@ -32,7 +31,9 @@ def examine_anew(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) ->
 
 
 class KeptFindings:
-    """The findings of one use case's source.
+    """That all candidates of one use case's source can be used, once it was found out.
+
+    That one cannot is not kept: it may be the table's doing, and the next one is another.
 
     Args:
         module: that holds the use case.
@@ -42,30 +43,29 @@ class KeptFindings:
 
     def __init__(self, module: ModuleType, usecase: UseCase, home: Path) -> None:
         self._home, self._name = home, usecase.name
-        self._file = home / FOLDER / f"{usecase.name}-{source_digest(module)[:32]}.json"
+        self._file = home / FOLDER / f"{usecase.name}-{source_digest(module)[:32]}"
 
-    def read(self) -> dict[str, str] | None:
-        """Candidate to what is wrong with it, for those that cannot be used; None where nobody looked yet."""
-        try:
-            return dict(json.loads(self._file.read_bytes()))
-        except (OSError, ValueError):  # not there, or not whole: it is found out again
-            return None
+    @property
+    def all_usable(self) -> bool:
+        """Whether it was found out before."""
+        return self._file.is_file()
 
     def examine(self, usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> dict[str, str]:
-        """`examine_anew`, once for each source."""
-        found = self.read()
-        if found is None:
-            found = examine_anew(usecase, X, y, seed=seed)
-            self._keep(found)
+        """`examine_anew`, unless all can be used."""
+        if self.all_usable:
+            return {}
+        found = examine_anew(usecase, X, y, seed=seed)
+        if not found:
+            self._keep()
         return found
 
-    def _keep(self, found: dict[str, str]) -> None:
+    def _keep(self) -> None:
         if not self._home.is_dir():
             return
         try:
-            write_text(self._file, json.dumps(found, indent=1) + "\n")
+            write_text(self._file, "all candidates of this source can be trained, exported and served\n")
         except StorageError:  # it is a convenience: the next run finds it out again
             return
-        for old in self._file.parent.glob(f"{self._name}-*.json"):
+        for old in self._file.parent.glob(f"{self._name}-*"):
             if old != self._file:
                 old.unlink(missing_ok=True)

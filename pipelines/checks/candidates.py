@@ -22,8 +22,8 @@ def check_candidates(
         settings: their home keeps what is found.
     """
     kept = KeptFindings(import_reference(reference), usecase, settings.home_path)
-    found = kept.read()
-    if found is None:
+    found: dict[str, str] = {}
+    if not kept.all_usable:
         # Imported here: scikit-learn and pandas take a second, which a check that finds its answer need not pay.
         from components.train.parity import data_frame
 

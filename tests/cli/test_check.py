@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import subprocess
 import sys
@@ -88,21 +87,40 @@ def test_a_candidate_that_cannot_be_served_is_a_warning_beside_one_that_can(life
     assert "candidate 'ridge' is left out: RidgeClassifier gives no probability" in said.output
 
 
-def test_what_was_found_of_candidates_is_kept_until_the_source_changes(
-    lifeboat: Lifeboat, home: Path, tmp_path: Path
+def test_that_all_candidates_can_be_used_is_kept_until_the_source_changes(
+    lifeboat: Lifeboat, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = usecase(tmp_path / "fares")
     home.mkdir()
-    lifeboat("check", "--usecase", str(folder))
-    [kept] = (home / "checks").iterdir()
-    assert json.loads(kept.read_text()) == {}
-    kept.write_text(json.dumps({"line": "it was kept"}))
-    assert "candidate 'line' is left out: it was kept" in lifeboat("check", "--usecase", str(folder)).output
+    looked: list[int] = []
+    monkeypatch.setattr("components.train.kept.examine_anew", lambda *_, **__: looked.append(1) or {})
+    for _ in range(3):
+        assert "1 of 1 can be trained" in lifeboat("check", "--usecase", str(folder)).output
+    assert len(looked) == 1
     (folder / "more.py").write_text("# another line\n")
-    said = lifeboat("check", "--usecase", str(folder))
-    assert "1 of 1 can be trained" in said.output
-    [new] = (home / "checks").iterdir()
-    assert new != kept
+    lifeboat("check", "--usecase", str(folder))
+    assert len(looked) == 2
+    assert len(list((home / "checks").iterdir())) == 1
+
+
+def test_that_one_cannot_be_used_is_not_kept_for_the_next_table(
+    lifeboat: Lifeboat, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = usecase(tmp_path / "fares")
+    home.mkdir()
+    answers = [{"line": "this table's fault"}, {}]
+    monkeypatch.setattr("components.train.kept.examine_anew", lambda *_, **__: answers.pop(0))
+    assert "candidate 'line' is left out: this table's fault" in lifeboat("check", "--usecase", str(folder)).output
+    assert "1 of 1 can be trained" in lifeboat("check", "--usecase", str(folder)).output
+
+
+def test_a_table_of_one_class_says_nothing_of_candidates(lifeboat: Lifeboat, tmp_path: Path) -> None:
+    table = tmp_path / "one.csv"
+    table.write_text("Fare,Pclass,Survived\n" + "7.5,3,0\n" * 50)
+    said = lifeboat("check", "--usecase", str(usecase(tmp_path / "fares")), "--data", str(table))
+    assert said.code == 1
+    assert "only 'no' occurs, both classes are needed" in said.output
+    assert "candidate" not in said.output
 
 
 def test_a_run_begins_with_the_check_and_lists_what_stops_it(lifeboat: Lifeboat, tmp_path: Path) -> None:
