@@ -124,7 +124,9 @@ class HomePorts:
         return [
             f"{service} has {_words(name)} {port}, since {DEFAULTS[name]} is {self._owner(DEFAULTS[name], every)}"
             for name, port in kept.items()
-            if port != DEFAULTS[name] and not self._is_available(service, DEFAULTS[name])
+            if port != DEFAULTS[name]
+            and name not in self.chosen(service)
+            and not self._is_available(service, DEFAULTS[name])
         ]
 
     def server_url(self, usecase: str) -> str:

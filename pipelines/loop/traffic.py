@@ -122,7 +122,7 @@ class Traffic:
             status, document = _ask(connection, "GET", "/api/v1.0/metadata")
             if status != 200 or document["versions"] != [version]:
                 return Decision()  # another version answers by now, and this one no more
-            self._decisions[version] = Decision(**document["custom"]["decision"])
+            self._decisions[version] = Decision(float(document["custom"]["threshold"]), document["custom"]["decision"])
         return self._decisions[version]
 
     def _tell_truths(self, connection: http.client.HTTPConnection) -> None:

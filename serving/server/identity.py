@@ -43,9 +43,11 @@ def init_metadata(model: Model, identity: Identity) -> dict[str, object]:
         "platform": "onnx",
         "inputs": [{"messagetype": "ndarray", "schema": {"names": names, "shape": [len(names)]}}],
         "outputs": [{"messagetype": "ndarray", "schema": {"names": classes, "shape": [2]}}],
+        # Seldon's custom fields are texts.
         "custom": {
             "bundle_digest": identity.digest,
             "usecase": model.bundle.usecase,
-            "decision": model.bundle.decision.to_manifest(),
+            "decision": model.bundle.decision.rule,
+            "threshold": repr(model.bundle.decision.threshold),
         },
     }
