@@ -61,7 +61,7 @@ class Traffic:
     truth_after: float = 1.0
     answers: list[Answer] = field(default_factory=list)
     truths_failed: int = 0
-    _pending: deque[tuple[float, str, int]] = field(default_factory=deque, init=False)
+    _pending: deque[tuple[float, str, str]] = field(default_factory=deque, init=False)
     _decisions: dict[str, Decision] = field(default_factory=dict, init=False)
     _failure: queue.SimpleQueue[BaseException] = field(default_factory=queue.SimpleQueue, init=False)
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
@@ -114,7 +114,7 @@ class Traffic:
         right = self._decision(connection, version).is_positive(float(np.float32(score))) == bool(case.truth)
         self.answers.append(Answer(now, seconds, version, score, case.truth, right))
         if self._with_truth:
-            self._pending.append((time.monotonic() + self.truth_after, meta["puid"], case.truth))
+            self._pending.append((time.monotonic() + self.truth_after, meta["puid"], case.label))
 
     def _decision(self, connection: http.client.HTTPConnection, version: str) -> Decision:
         """How this version decides, as its server says."""
@@ -127,8 +127,8 @@ class Traffic:
 
     def _tell_truths(self, connection: http.client.HTTPConnection) -> None:
         while self._pending and self._pending[0][0] <= time.monotonic():
-            _, puid, truth = self._pending.popleft()
-            feedback = {"response": {"meta": {"puid": puid}}, "truth": {"data": {"ndarray": [[truth]]}}}
+            _, puid, label = self._pending.popleft()
+            feedback = {"response": {"meta": {"puid": puid}}, "truth": {"data": {"ndarray": [[label]]}}}
             status, _ = _post(connection, "/api/v1.0/feedback", json.dumps(feedback).encode())
             self.truths_failed += status != 200
 

@@ -37,11 +37,13 @@ class Case:
     Args:
         names, values: of one row, keys included; None for null.
         truth: the label, 0 or 1.
+        label: the name of its class, which is what a client says: a class may be called "1" and be the second.
     """
 
     names: list[str]
     values: list[Any]
     truth: int
+    label: str
 
     @property
     def request(self) -> bytes:
@@ -109,7 +111,8 @@ class World:
     def _case(self, row: dict[str, Any]) -> Case:
         names = [*self._schema.names, *(key.name for key in self._schema.keys)]
         values = [json_value(row[name]) for name in names]
-        return Case(names, values, int(row[self._schema.label.name]))
+        truth = int(row[self._schema.label.name])
+        return Case(names, values, truth, self._schema.label.classes[truth])
 
 
 def shift(column: Column, value: Any, random: np.random.Generator) -> Any:

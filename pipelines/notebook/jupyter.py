@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+import shutil
+import tempfile
 import time
 import urllib.request
 from dataclasses import dataclass, replace
@@ -27,6 +29,59 @@ def open_home() -> Settings:
     return replace(settings, home=str(PROJECT / settings.home)).resolved()
 
 
+def serve_copy(settings: Settings, name: str) -> Settings:
+    """Serves the champion in a home of its own, with a detector of its own: what is tried there teaches nobody.
+
+    Args:
+        settings: of the home that has the champion.
+        name: of the model.
+
+    Returns:
+        The settings of the copy's home; `stop_copy` ends it.
+
+    Raises:
+        LifeboatError: there is no champion, or it cannot be served.
+    """
+    from components.core.bundle_store import BundleStore
+    from components.core.registry import CHAMPION, Registry
+    from components.deploy.local import LocalTarget
+    from pipelines.detector import ensure_detector
+
+    registry = Registry(settings)
+    version = registry.aliased(name, CHAMPION)
+    if version is None:
+        raise LifeboatError(f"{name} has no champion; make one with: lifeboat run")
+    bundle = registry.bundle(version)
+    home = tempfile.mkdtemp(prefix="lifeboat-")
+    own = replace(settings, home=home, store="", tracking_uri="", port=0, metrics_port=0, detector_port=0).resolved()
+    BundleStore(own).publish(bundle)
+    LocalTarget(own).roll_out(bundle, version, _already, _quiet)
+    ensure_detector(own, say=_quiet)
+    return own
+
+
+def stop_copy(settings: Settings) -> None:
+    """Ends the servers of a copy and removes its home."""
+    from pipelines.detector import find_detector, served
+    from serving.control import find_supervisor
+
+    for name in served(settings):
+        control = find_supervisor(settings.serving_state(name))
+        if control is not None:
+            with control:
+                control.stop()
+    find_detector(settings).stop()
+    shutil.rmtree(settings.home_path, ignore_errors=True)
+
+
+def _already() -> None:
+    """A copy is nobody's champion."""
+
+
+def _quiet(_: str) -> None:
+    """Says nothing in a notebook."""
+
+
 @dataclass(frozen=True)
 class Page:
     """A whole HTML page, which Jupyter shows in a frame of its own, so that its style stays its own."""
@@ -48,25 +103,25 @@ def wait_for_windows(detector: str, more: int, patience: float = 120.0) -> Docum
         patience: seconds to wait.
 
     Raises:
-        LifeboatError: it has heard of no model, or time is up.
+        LifeboatError: time is up.
     """
     found = _heard_of_last(detector)
+    patience = patience if more else 0
     until, wanted = time.monotonic() + patience, _judged(found) + more
-    while _judged(found) < wanted:
+    while found is None or _judged(found) < wanted:
         if time.monotonic() > until:
-            raise LifeboatError(f"{detector} judged {_judged(found)} windows in {patience:.0f} s, asked: {wanted}")
+            what = "has heard of no model" if found is None else f"judged {_judged(found)} windows"
+            raise LifeboatError(f"{detector} {what} in {patience:.0f} s, asked: {wanted}")
         time.sleep(PAUSE)
         found = _heard_of_last(detector)
     return found
 
 
-def _heard_of_last(detector: str) -> Document:
+def _heard_of_last(detector: str) -> Document | None:
     with urllib.request.urlopen(f"{detector}/drift", timeout=10) as answer:  # noqa: S310  # our own detector
         models: list[Document] = json.load(answer)["models"]
-    if not models:
-        raise LifeboatError(f"{detector} has heard of no model yet")
-    return max(models, key=lambda model: float(model["last"]))
+    return max(models, key=lambda model: float(model["last"]), default=None)
 
 
-def _judged(model: Document) -> int:
-    return int(model["judgements"]["judged"])
+def _judged(model: Document | None) -> int:
+    return int(model["judgements"]["judged"]) if model else 0

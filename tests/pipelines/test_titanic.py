@@ -145,6 +145,8 @@ class TestTitanic:
             assert said.startswith("Feature store of titanic: 0 labelled rows\n")
         elif command[0] == "status":
             assert "titanic" in said
+        elif command[0] == "check":
+            assert "Nothing would stop a run" in said
         else:
             [written] = tmp_path.iterdir()
             assert written.stat().st_size > 1000
@@ -174,7 +176,7 @@ class TestTitanic:
 
 
 def test_some_are_run() -> None:
-    assert {command[0] for command in HERE} == {"compile", "features", "predict", "score", "status"}
+    assert {command[0] for command in HERE} == {"check", "compile", "features", "predict", "score", "status"}
 
 
 def executor_output(path: Path) -> dict[str, Any]:
