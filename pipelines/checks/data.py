@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,9 +69,10 @@ def check_data(usecase: UseCase, source: str, s3: S3) -> Report:
     report.facts += [f"assumed: {line}" for line in (*checked.assumed, *say_nulls(checked.nulls))]
     absent = set(usecase.schema.names) - set(table.column_names)
     _judge_rows(usecase, checked, advice, report)
-    if report.rows is not None:
-        with _noting(report):
-            _divide(usecase, report.rows, absent, whole, report)
+    try:
+        _divide(usecase, absent, whole, report)
+    except LifeboatError as error:
+        report.problems.append(str(error))
     return report
 
 
@@ -110,32 +109,30 @@ def _judge_rows(usecase: UseCase, checked: Checked, advice: list[str], report: R
     report.rows = checked.good if broken < rows else None
 
 
-def _divide(usecase: UseCase, rows: pa.Table, absent: set[str], whole: bool, report: Report) -> None:
-    """Divides the rows as the run will; of a part of the table only the ids can be judged."""
+def _divide(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> None:
+    """Divides the rows as the run will; of a part of the table only the ids can be judged.
+
+    Rows that nothing can be learned from are taken out of the report: of candidates they say nothing.
+    """
+    rows, report.rows = report.rows, None
+    if rows is None:
+        return
+    refuse_useless(rows, usecase.schema, absent, "the table")
+    report.rows = rows
     base, _ = deduplicate(rows, usecase, "the table")
-    refuse_useless(base, usecase.schema, absent, "the table")
     parts = divide(base, read_feedback(None, usecase, _quiet), usecase)
     y = parts.rows.column(usecase.schema.label.name).to_numpy()
     if whole:
         refuse_one_sided(y, parts.holdout, "the table")
-        _refuse_folds(usecase, parts.rows.filter(pa.array(~parts.holdout.test)), report)
+        _refuse_folds(usecase, parts.rows.filter(pa.array(~parts.holdout.test)))
     report.warnings += parts.warnings(usecase)
 
 
-def _refuse_folds(usecase: UseCase, rows: pa.Table, report: Report) -> None:
+def _refuse_folds(usecase: UseCase, rows: pa.Table) -> None:
     y, folds = rows.column(usecase.schema.label.name).to_numpy(), usecase.split.folds
     fold = assign_folds(group_names(rows, usecase.schema), y, folds=folds, salt=usecase.split.salt)
-    with _noting(report):
-        refuse_one_sided_folds(y, fold, folds)
+    refuse_one_sided_folds(y, fold, folds)
 
 
 def _quiet(_: str) -> None:
     """Hears nothing."""
-
-
-@contextmanager
-def _noting(report: Report) -> Iterator[None]:
-    try:
-        yield
-    except LifeboatError as error:
-        report.problems.append(str(error))

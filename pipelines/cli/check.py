@@ -73,8 +73,7 @@ def find(options: argparse.Namespace, settings: Settings) -> Findings:
     found.facts += table.facts
     found.problems += table.problems
     found.warnings += table.warnings
-    # Of a table that cannot be learned from nothing can be said of candidates.
-    if table.rows is not None and not table.problems:
+    if table.rows is not None:
         usable, refused = check_candidates(options.usecase, usecase, table.rows, settings)
         found.facts.append(f"candidates: {len(usable)} of {len(usecase.candidates)} can be trained and served")
         (found.warnings if usable else found.problems).extend(refused)
