@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from components.core.bundle import OUTPUT
 from components.core.errors import BundleError, DataError, first_line
 from components.core.schema import Column, Schema
+from components.core.session import open_session
 from components.core.tensors import tensor_type
 
 # Rows that one call of the session takes: enough to hide the call's overhead, few enough to bound memory.
@@ -25,15 +25,15 @@ CHUNK = 16_384
 _FEW = 256
 # A number is told apart in so many bands, drawn from so many rows; a text of more levels says nothing.
 _BANDS, _SAMPLE, _LEVELS = 16, 1024, 256
-_UNLOADABLE = (
+_UNRUNNABLE = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
     ort_errors.InvalidProtobuf,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+    ValueError,
 )
-_UNRUNNABLE = (*_UNLOADABLE, ValueError)
 
 
 def feeds(schema: Schema, table: pa.Table) -> dict[str, NDArray[Any]]:
@@ -83,15 +83,7 @@ class Scorer:
     """
 
     def __init__(self, model: bytes, schema: Schema, threads: int = 1) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Its errors are raised; on stderr they would stand a second time.
-        options.log_severity_level = 4
-        try:
-            self.session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except _UNLOADABLE as error:
-            raise BundleError(f"the model cannot be loaded: {first_line(error)}") from error
+        self.session = open_session(model, threads)
         self.schema = schema
         self._check_names()
 

@@ -11,8 +11,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from components.core.bundle import OUTPUT, Bundle, open_bundle
-from components.core.errors import BundleError, first_line
+from components.core.errors import BundleError
 from components.core.schema import Schema
+from components.core.session import open_session
 from components.core.tensors import ONNX_TYPES, tensor_type
 
 GOLDEN_TOLERANCE = 1e-4
@@ -33,9 +34,7 @@ class Model:
     def __init__(self, bundle: Bundle) -> None:
         self.schema: Schema = bundle.schema
         self.bundle = bundle
-        # Its official builds report home unless told not to: here, and before the import in `main`.
-        ort.disable_telemetry_events()
-        self._session = _session(bundle.model)
+        self._session = open_session(bundle.model)
         _check_graph(self._session, bundle.schema)
         self._kinds = tuple((column.name, tensor_type(column)) for column in bundle.schema.columns)
 
@@ -91,16 +90,6 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{directory}: golden.json does not fit the schema: {error!r}") from error
     return model
-
-
-def _session(content: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's own errors share no base but this
-        raise BundleError(f"model.onnx does not load: {first_line(error)}") from error
 
 
 def _check_graph(session: ort.InferenceSession, schema: Schema) -> None:

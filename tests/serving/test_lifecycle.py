@@ -54,7 +54,7 @@ def test_a_broken_bundle_is_never_ready_and_says_why(tmp_path: Path) -> None:
     nonsense = make_bundle(tmp_path / "nonsense", model=b"nonsense")
     reasons = {
         flipped: "was altered", truncated: "was altered", pickled: "model.pkl does not belong in a bundle",
-        wrong: "golden request 1", nonsense: "model.onnx does not load", tmp_path / "none": "is not a bundle",
+        wrong: "golden request 1", nonsense: "the model cannot be loaded", tmp_path / "none": "is not a bundle",
     }  # fmt: skip
     for bundle, reason in reasons.items():
         code, message = run_to_its_end("--bundle", str(bundle))
