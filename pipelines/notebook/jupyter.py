@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import html
 import json
 import shutil
@@ -37,7 +38,7 @@ def serve_copy(settings: Settings, name: str) -> Settings:
         name: of the model.
 
     Returns:
-        The settings of the copy's home; `stop_copy` ends it.
+        The settings of the copy's home; `stop_copy` ends it, at the latest when Python ends.
 
     Raises:
         LifeboatError: there is no champion, or it cannot be served.
@@ -54,6 +55,8 @@ def serve_copy(settings: Settings, name: str) -> Settings:
     bundle = registry.bundle(version)
     home = tempfile.mkdtemp(prefix="lifeboat-")
     own = replace(settings, home=home, store="", tracking_uri="", port=0, metrics_port=0, detector_port=0).resolved()
+    # A notebook that ends half way ends its copy, too.
+    atexit.register(stop_copy, own)
     BundleStore(own).publish(bundle)
     LocalTarget(own).roll_out(bundle, version, _already, _quiet)
     ensure_detector(own, say=_quiet)
