@@ -11,10 +11,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import NormalDist
 from typing import Any, Literal, Protocol
 
 from components.core.errors import GateError
+from components.core.sample_size import interval_rows, mcnemar_rows, say_needed
 
 # With fewer rows on which two models disagree no paired test can reach p < 0.05 (0.5**5 is 0.03, two-sided 0.06).
 FEWEST_DISCORDANT = 5
@@ -30,8 +30,6 @@ HIGHER_IS_BETTER = {
     "recall": True,
     "f1": True,
 }
-# Standard errors of a two-sided 95 % interval, and those of a power of 80 %.
-TWO_SIDED, POWER = 1.96, 0.8416
 # Microseconds of one row; there is no second model to hold them against.
 LATENCIES = ("latency_p50_us", "latency_p99_us")
 
@@ -238,11 +236,11 @@ class BeatsChampion:
         discordant = paired.won + paired.lost
         if discordant < FEWEST_DISCORDANT:
             why = f"not enough evidence: the models disagree on {discordant} of {paired.rows:,} rows"
-            why += _needed(paired.rows * FEWEST_DISCORDANT / discordant if discordant else math.inf)
+            why += say_needed(paired.rows * FEWEST_DISCORDANT / discordant if discordant else math.inf)
             return Criterion(name, gain.value, self.margin, passed=False, why=why)
         if self.metric == "accuracy" and paired.mcnemar_p >= self.alpha:
             why = f"not enough evidence: McNemar p = {paired.mcnemar_p:.3f}, below {self.alpha:g} is asked"
-            why += _needed(_mcnemar_rows(paired, self.alpha))
+            why += say_needed(mcnemar_rows(paired.rows, paired.won, paired.lost, self.alpha))
             return Criterion(name, gain.value, self.margin, passed=False, why=why)
         return _cleared(name, gain, self.margin, paired.rows)
 
@@ -318,37 +316,8 @@ def _cleared(name: str, gain: Interval, margin: float, rows: int) -> Criterion:
     passed = gain.low > margin
     why = f"gain {gain.value:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}], its lower limit must exceed {margin:g}"
     if not passed and gain.high > margin:
-        why = f"not enough evidence: {why}{_needed(_interval_rows(gain, margin, rows))}"
+        why = f"not enough evidence: {why}{say_needed(interval_rows(gain.value, gain.low, margin, rows))}"
     return Criterion(name, gain.value, margin, passed, why)
-
-
-def _interval_rows(gain: Interval, margin: float, rows: int) -> float:
-    """Rows of which the lower limit would clear the margin four times in five, were the gain what it seems.
-
-    An interval shrinks with the root of the rows. Its half is 1.96 standard errors, and the gain that is found lies at
-    most 0.84 of them below the true one in four of five samples.
-    """
-    if gain.value <= margin:
-        return math.inf
-    half = (gain.value - gain.low) / TWO_SIDED
-    return rows * ((TWO_SIDED + POWER) * half / (gain.value - margin)) ** 2
-
-
-def _mcnemar_rows(paired: Paired, alpha: float) -> float:
-    """Rows of which McNemar's test would find this difference four times in five (Connor, 1987)."""
-    discordant, gain = (paired.won + paired.lost) / paired.rows, (paired.won - paired.lost) / paired.rows
-    if gain <= 0:
-        return math.inf
-    quantile = NormalDist().inv_cdf(1 - alpha / 2)
-    return float(((quantile * math.sqrt(discordant) + POWER * math.sqrt(discordant - gain**2)) / gain) ** 2)
-
-
-def _needed(rows: float) -> str:
-    """How many rows would decide, to two digits; without a gain no number of rows is told."""
-    if math.isinf(rows):
-        return "; there is no gain that more rows could confirm"
-    digits = 10 ** max(0, math.floor(math.log10(rows)) - 1)
-    return f"; about {math.ceil(rows / digits) * digits:,} held-out rows are needed to decide"
 
 
 def _refuse(metric: str, known: tuple[str, ...], **numbers: float) -> None:
