@@ -127,7 +127,7 @@ def test_the_same_truth_again_changes_nothing_and_another_one_corrects(store: Pa
     with detector(store, tmp_path / "drift.db", "--export-seconds", "0.2", "--live-rows", "10") as process:
         process.post([*prediction(digest, row, "p"), truth("p", 1)])
         process.until(lambda report: report["feedback"]["exported"] == 1)
-        assert process.report()["models"][0]["live"]["accuracy"] == 1
+        process.until(lambda report: report["models"][0]["live"]["accuracy"] == 1)
         process.post([truth("p", 1)])
         found = process.until(lambda report: report["feedback"]["duplicate"] == 1)
         assert (found["feedback"]["exported"], found["models"][0]["live"]["rows"]) == (1, 1)
