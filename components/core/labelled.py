@@ -30,11 +30,12 @@ from components.core.label import StoredLabel
 from components.core.latest import latest_rows
 from components.core.moment import show_seconds
 from components.core.schema import Column, Schema
+from components.core.sources import LONGEST
 from components.core.storage import Storage
 from components.core.table import check_table
 
 FOLDER = "labelled"
-PUID, ROW, VERSION, SCORE = "__puid", "__row", "__version", "__score"
+PUID, ROW, VERSION, SCORE, SOURCE = "__puid", "__row", "__version", "__score", "__source"
 PREDICTED_AT, LABELLED_AT = "__predicted_at", "__labelled_at"
 # The end of the year 9999, beyond which there is no date.
 _LAST_SECOND = 253_402_300_799
@@ -45,6 +46,8 @@ HIDDEN = (
     Column(SCORE, "float", minimum=0, maximum=1, description="Probability of class 1 that it gave"),
     Column(PREDICTED_AT, "float", minimum=0, maximum=_LAST_SECOND, description="Seconds since 1970"),
     Column(LABELLED_AT, "float", minimum=0, maximum=_LAST_SECOND, description="Seconds since 1970"),
+    # A part from before truths had sources does not have it.
+    Column(SOURCE, "string", nullable=True, max_length=LONGEST, description="Who said what was true"),
 )
 
 

@@ -10,7 +10,9 @@ from urllib.parse import unquote
 
 import orjson
 
+from components.core.sources import ANONYMOUS, is_source
 from serving.server.errors import bad
+from serving.server.events import CLIENT_ID, SOURCE
 from serving.server.message import JSON, Request
 
 Mode = Literal["binary", "structured", "batch"]
@@ -44,6 +46,8 @@ class Event:
         puid, model, version: of the request it belongs to, "" if absent.
         content_type: of the content.
         content: bytes, or the parsed JSON of an event that came as JSON.
+        alias: how the client calls its request, "" if it does not.
+        sender: who sent a truth.
     """
 
     id: str
@@ -55,20 +59,25 @@ class Event:
     version: str
     content_type: str
     content: Any
+    alias: str = ""
+    sender: str = ANONYMOUS
 
     def pack(self) -> bytes:
         """As one blob."""
         is_json = not isinstance(self.content, bytes)
         content = orjson.dumps(self.content) if is_json else self.content
         head = [self.id, self.source, self.type, self.time, self.puid, self.model, self.version, self.content_type]
-        return orjson.dumps([*head, is_json]) + b"\n" + content
+        return orjson.dumps([is_json, *head, self.alias, self.sender]) + b"\n" + content
 
     @classmethod
     def unpack(cls, blob: bytes) -> Event:
         """From what `pack` made."""
         line, _, content = blob.partition(b"\n")
-        *head, is_json = orjson.loads(line)
-        return cls(*[*head, orjson.loads(content) if is_json else content])
+        is_json, *head = orjson.loads(line)
+        if not isinstance(is_json, bool):  # of an earlier edition, which had it at the end
+            is_json, head = head[-1], [is_json, *head[:-1]]
+        head.insert(8, orjson.loads(content) if is_json else content)
+        return cls(*head)
 
 
 def receive(request: Request) -> Post:
@@ -147,6 +156,7 @@ def _from_json(entry: dict[str, Any]) -> Event:
 def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Event:
     get = attributes.get
     puid, model, version = get("requestid", ""), get("modelid", ""), get("modelversion", "")
+    alias, sender = get(CLIENT_ID, ""), get(SOURCE, "")
     return Event(
         attributes["id"],
         attributes["source"],
@@ -157,6 +167,8 @@ def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Event
         version if type(version) is str else "",
         content_type if type(content_type) is str else "",
         content,
+        alias if type(alias) is str else "",
+        sender if type(sender) is str and is_source(sender) else ANONYMOUS,
     )
 
 

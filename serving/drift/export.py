@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from components.core.errors import DataError, LifeboatError
-from components.core.labelled import LABELLED_AT, PREDICTED_AT, PUID, ROW, SCORE, VERSION, write_labelled
+from components.core.labelled import LABELLED_AT, PREDICTED_AT, PUID, ROW, SCORE, SOURCE, VERSION, write_labelled
 from components.core.storage import open_storage
 from serving.drift.bundles import Bundles, Known, NotYetError
 from serving.drift.counters import COUNT
@@ -24,7 +24,7 @@ from serving.drift.settings import Settings
 from serving.server import log
 
 PENDING = """SELECT l.id, l.labelled, l.row, l.truth, l.score, v.model, v.version, v.digest,
-p.id, p.puid, p.time, p.columns
+p.id, p.puid, p.time, p.columns, l.source
 FROM labels l JOIN predictions p ON p.id = l.prediction JOIN versions v ON v.id = l.version
 WHERE l.exported = 0 ORDER BY l.id LIMIT ?"""
 # Only what was written: a truth that was corrected meanwhile is written again.
@@ -103,12 +103,12 @@ class _Rows:
 
     def of(self, line: Any) -> dict[str, Any]:
         """One row of the query."""
-        _, labelled, row, truth, score, _, version, _, prediction, puid, predicted, columns = line
+        _, labelled, row, truth, score, _, version, _, prediction, puid, predicted, columns, source = line
         if self._columns[0] != prediction:
             self._columns = prediction, orjson.loads(columns)
         values = (column[row] for column in self._columns[1])
         return {
             **{name: None if value == "" else value for name, value in zip(self._names, values, strict=True)},
             self._label: truth, PUID: puid, ROW: row, VERSION: version, SCORE: score,
-            PREDICTED_AT: predicted, LABELLED_AT: labelled,
+            PREDICTED_AT: predicted, LABELLED_AT: labelled, SOURCE: source,
         }  # fmt: skip

@@ -157,7 +157,8 @@ class Fold:
         version = self.versions.find(model, version_name, digest, known.rule)
         start = self.versions.add(version, len(scores), now)
         times = pair[0].time or received, received
-        self.predictions.add(version, known, start, pair[0].puid, times, columns, scores)
+        names = pair[0].puid, pair[0].alias
+        self.predictions.add(version, known, start, names, times, columns, scores)
 
     def _judge(self, event: Event, received: float) -> None:
         key = event.model, "", ANY

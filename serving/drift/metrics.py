@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from serving.drift.truths import MEANINGS
+
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 KINDS = ("request", "response", "feedback", "other")
-MEANINGS = ("joined", "waiting", "duplicate", "contradictory", "late", "unknown")
 OF_VERSION = ("model", "version")
 OF_FEATURE = (*OF_VERSION, "feature")
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from serving.drift.counters import read_counters
+from serving.drift.counters import read_counters, read_sources
 from serving.drift.rule import Rule
+from serving.drift.truths import MEANINGS
 
 SHOWN = 100
-MEANINGS = ("joined", "waiting", "duplicate", "contradictory", "late", "unknown")
 VERSIONS = "SELECT id, model, version, digest, rule, total, first, opened, last FROM versions ORDER BY model, last"
 WINDOWS = """SELECT number, opened, closed, rows, drift, alarm, state, reason, threshold, p_values FROM windows
 WHERE version = ? ORDER BY number DESC LIMIT ?"""
@@ -64,6 +64,7 @@ class Report:
             "models": models,
             "events": _events(counters, now.waiting),
             "feedback": {**feedback, "waiting": truths, "exported": counters.get("exported", 0)},
+            "sources": dict(read_sources(counters).most_common(SHOWN)),
             "judge": {"state": now.judge, "reason": now.reason},
             "problems": now.problems,
             "time": moment,

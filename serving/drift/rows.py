@@ -108,7 +108,7 @@ class Decoder:
     def _read_seldon(self, event: Event) -> Columns:
         document = read_json(event, self._max_depth)
         document.pop("meta", None)  # the puid is known, the rest is not needed
-        return self._seldon.read(_request(event, b""), document).columns
+        return self._seldon.read(document).columns
 
     def _read_v2(self, event: Event) -> Columns:
         content = event.content if isinstance(event.content, bytes) else orjson.dumps(event.content)

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from components.core.schema import Schema
-from serving.server.seldon import LONGEST_ID
 from serving.server.settings import Settings
 from serving.server.tensor import DATATYPES
 from serving.server.v2 import OUTPUTS
@@ -89,7 +88,7 @@ def _prediction(schema: Schema) -> dict[str, Any]:
     shape = {"type": "array", "items": {"type": "integer"}}
     tensor = _object({"shape": shape, "values": {"type": "array", "items": probability}})
     names = {"type": "array", "const": list(schema.label.classes)}
-    meta = _object({"puid": {"type": "string", "maxLength": LONGEST_ID}, "tags": {"type": "object"}})
+    meta = _object({"puid": {"type": "string"}, "tags": {"type": "object"}})
     data = _object({"names": names, "ndarray": {"type": "array", "items": pair}, "tensor": tensor}, ["names"])
     return _object({"data": data, "meta": meta})
 
@@ -119,7 +118,7 @@ def _inference(schema: Schema) -> dict[str, Any]:
     )
     asked = _object({"name": {"enum": list(OUTPUTS)}})
     properties = {
-        "id": {"type": "string", "maxLength": LONGEST_ID},
+        "id": {"type": "string"},
         "inputs": {"type": "array", "items": tensor, "minItems": 1},
         "outputs": {"type": "array", "items": asked},
     }

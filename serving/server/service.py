@@ -8,6 +8,7 @@ from functools import partial
 from typing import Protocol, TypeVar
 from urllib.parse import quote
 
+from components.core.sources import ANONYMOUS, read_source
 from serving.server import log
 from serving.server.app import App, Route
 from serving.server.batcher import Batcher, Job
@@ -22,6 +23,7 @@ from serving.server.model import Model, Probabilities
 from serving.server.openapi import describe_api
 from serving.server.page import render_page
 from serving.server.payload import read_document
+from serving.server.request_id import RequestId, RequestIds
 from serving.server.seldon import SeldonCodec
 from serving.server.settings import Settings
 from serving.server.turns import Turns
@@ -41,8 +43,11 @@ R = TypeVar("R", bound=Rows, contravariant=True)
 class Codec(Protocol[R]):
     """How a protocol words a prediction."""
 
-    def write(self, message: R, probabilities: Probabilities, /) -> Response:
+    def write(self, message: R, probabilities: Probabilities, id_: RequestId, /) -> Response:
         """The answer."""
+
+    def to_watch(self, message: R, probabilities: Probabilities, response: Response, /) -> Response:
+        """The same answer for the detector, which needs the probabilities whatever was asked for."""
 
     @staticmethod
     def error(error: RequestError) -> Response:
@@ -67,6 +72,7 @@ class Service:
         self.events = _events(settings, self.identity, metrics)
         self._model, self._settings, self._metrics = model, settings, metrics
         self._classes = model.schema.label.classes
+        self._ids = RequestIds()
         reader, tags = Reader(model.schema, settings.max_rows), self.identity.tags
         self._seldon = SeldonCodec(reader, self._classes, tags)
         self._decision = model.bundle.decision
@@ -93,8 +99,8 @@ class Service:
         body = Response.of({"data": {"names": list(row), "ndarray": [list(row.values())]}}).body
         for _ in range(20):
             request = Request(_Nowhere(), b"POST", b"/predict", {}, body, True, 0.0)
-            message = self._seldon.read(request, read_document(request, self._settings.max_depth))
-            self._seldon.write(message, self._model.predict(message.columns))
+            message = self._seldon.read(read_document(request, self._settings.max_depth))
+            self._seldon.write(message, self._model.predict(message.columns), self._ids.make(request, None, ""))
 
     def _add_seldon(self) -> None:
         add, seldon = self.app.add, partial(Route, protocol="seldon")
@@ -134,14 +140,13 @@ class Service:
 
     def _predict(self, request: Request) -> None:
         self._check_load()
-        message = self._seldon.read(request, read_document(request, self._settings.max_depth))
-        self._submit(request, message, self._seldon, message.puid)
+        message = self._seldon.read(read_document(request, self._settings.max_depth))
+        self._submit(request, message, self._seldon, self._ids.make(request, message.meta.get("puid"), "meta.puid"))
 
     def _infer(self, request: Request) -> None:
         self._check_load()
         message = self._v2.read(request)
-        puid = self._seldon.puid(request, message.id, "id")
-        self._submit(request, message, self._v2, puid)
+        self._submit(request, message, self._v2, self._ids.make(request, message.id, "id"))
 
     def _check_load(self) -> None:
         """Before any work on the request: an overload is answered quickly, or it would be none."""
@@ -149,23 +154,24 @@ class Service:
         if waiting >= self._settings.max_pending:
             raise RequestError(503, f"{waiting} requests are waiting, which is the limit", b"retry-after: 1\r\n")
 
-    def _submit(self, request: Request, message: R, codec: Codec[R], puid: str) -> None:
-        request.id = puid
+    def _submit(self, request: Request, message: R, codec: Codec[R], id_: RequestId) -> None:
+        request.id = id_.puid
 
         def finish(probabilities: Probabilities | None) -> None:
             if probabilities is None:
                 self.app.answer(request, codec.error(RequestError(500, "the model failed on this request")))
                 return
             try:
-                response = codec.write(message, probabilities)
+                response = codec.write(message, probabilities, id_)
+                watched = codec.to_watch(message, probabilities, response)
             except Exception as error:  # the others of this run must still be answered
                 log.error("an answer cannot be written", error)
-                response = codec.error(RequestError(500, "internal error"))
+                response = watched = codec.error(RequestError(500, "internal error"))
             scores = probabilities[:, 1].tolist()
             self._metrics.predicted(scores, map(self._decision.is_positive, scores))
             self.app.answer(request, response)
             if self.events is not None:
-                self.events.predicted(request, response, puid)
+                self.events.predicted(request, watched, id_)
 
         self._batcher.submit(Job(message.columns, message.rows, finish))
 
@@ -174,11 +180,18 @@ class Service:
         feedback = read_feedback(document, self._model.schema.label, self._settings.max_rows)
         answer = document.get("response", {})
         meta = answer.get("meta", {}) if type(answer) is dict else {}
-        puid = self._seldon.puid(request, meta.get("puid") if type(meta) is dict else None, "response.meta.puid")
+        said = meta.get("puid") if type(meta) is dict else None
+        id_ = self._ids.make(request, said, "response.meta.puid")
         self._metrics.judged(feedback.truth, feedback.reward)
         if self.events is not None:
-            self.events.judged(request, puid)
-        return Response.of({"data": {"ndarray": []}, "meta": {"puid": puid, "tags": self.identity.tags}})
+            self.events.judged(request, id_, self._source(request))
+        tags = self.identity.tags
+        return Response.of({"data": {"ndarray": []}, "meta": {"puid": id_.header or id_.body or id_.own, "tags": tags}})
+
+    def _source(self, request: Request) -> str:
+        """Who sends: the subject that the mesh has verified, where a setting says that there is one."""
+        header = self._settings.subject_header.lower().encode()
+        return read_source(request.headers[header]) if header in request.headers else ANONYMOUS
 
     def _readiness(self, _request: Request) -> Response:
         if not self.ready:

@@ -15,6 +15,7 @@ from serving.server.columns import Columns, Reader
 from serving.server.errors import RequestError, bad
 from serving.server.message import HEADER_LENGTH, JSON, Request, Response
 from serving.server.payload import parse_object, refuse_encoding
+from serving.server.request_id import RequestId
 from serving.server.tensor import Tensor, pack_strings, read_tensor
 
 if TYPE_CHECKING:
@@ -88,20 +89,27 @@ class V2Codec:
         columns = self._read_inputs(document.get("inputs"), binary)
         return Inference(columns, id_ or None, self._read_outputs(document))
 
-    def write(self, inference: Inference, probabilities: Probabilities) -> Response:
+    def write(self, inference: Inference, probabilities: Probabilities, id_: RequestId) -> Response:
         """The answer: the outputs asked for, binary ones behind the JSON in their order."""
         document: dict[str, Any] = dict(self._common)
-        if inference.id is not None:
-            document["id"] = inference.id
+        if id_.body or not id_.header:  # with a header and no id, as Seldon's executor asks, the header is enough
+            document["id"] = id_.body or id_.own
         blobs: list[bytes] = []
         document["outputs"] = [
             self._write_output(name, as_binary, probabilities, blobs) for name, as_binary in inference.outputs.items()
         ]
         text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         if not blobs:
-            return Response(200, text, JSON)
-        header = b"%b: %d\r\n" % (HEADER_LENGTH, len(text))
+            return Response(200, text, JSON, id_.line)
+        header = b"%b%b: %d\r\n" % (id_.line, HEADER_LENGTH, len(text))
         return Response(200, b"".join((text, *blobs)), b"application/octet-stream", header)
+
+    def to_watch(self, inference: Inference, probabilities: Probabilities, response: Response) -> Response:
+        """What the detector is told: the answer, or the probabilities where only other outputs were asked for."""
+        if PROBABILITIES in inference.outputs:
+            return response
+        output = self._write_output(PROBABILITIES, False, probabilities, [])
+        return Response(200, orjson.dumps({**self._common, "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY))
 
     @staticmethod
     def error(error: RequestError) -> Response:

@@ -82,15 +82,22 @@ def test_json_is_answered_with_every_output_unless_some_are_asked_for(running: R
     assert [output["name"] for output in document["outputs"]] == ["label"]
 
 
-@pytest.mark.parametrize("name", ["order 12", "Grüße", "a\r\nb: c", "x" * 256, "a/b?c=%20"])
+@pytest.mark.parametrize("name", ["order 12", "Grüße", "a\r\nb: c", "x" * 256, "x" * 100_000, "a/b?c=%20"])
 def test_an_id_is_any_text_and_comes_back(running: Running, name: str) -> None:
     answer = call(running.url + INFER, {"id": name, "inputs": tensors()})
     assert answer.status == 200
     assert answer.json["id"] == name
 
 
-@pytest.mark.parametrize("name", ["x" * 257, 12, ["a"]])
-def test_an_id_that_is_no_text_or_too_long_is_refused_by_that_name(running: Running, name: object) -> None:
+def test_an_id_is_made_where_the_request_has_none(running: Running) -> None:
+    answers = [call(running.url + INFER, {"inputs": tensors(), **more}) for more in ({}, {"id": ""}, {"id": None})]
+    ids = [answer.json["id"] for answer in answers]
+    assert ids == [answer.headers["seldon-puid"] for answer in answers]
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize("name", [12, ["a"]])
+def test_an_id_that_is_no_text_is_refused_by_that_name(running: Running, name: object) -> None:
     answer = call(running.url + INFER, {"id": name, "inputs": tensors()})
     assert answer.status == 400
     assert answer.json["error"].startswith("id is not a string")
