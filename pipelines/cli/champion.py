@@ -7,11 +7,11 @@ import socket
 
 from components.core.settings import Settings
 from components.core.usecase import load_usecase
+from components.core.versions import user
 
 
 def promote(options: argparse.Namespace, settings: Settings) -> int:
     """Ships a version whatever its gate said."""
-    from components.core.mlflow_run import user
     from components.core.registry import Registry
     from components.deploy import step
     from components.deploy.override import Override

@@ -90,7 +90,9 @@ class Detector:
         return int(self._intake.submitted - self._folder.folded + self._folder.held)
 
     def _now(self) -> Now:
-        return Now(self._waiting(), self._child.state, self._child.reason, self._bundles.problems)
+        return Now(
+            self._waiting(), self._child.state, self._child.reason, self._bundles.problems, self._export.conflicts
+        )
 
 
 def watch(settings: Settings, environment: dict[str, str]) -> None:

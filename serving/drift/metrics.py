@@ -99,6 +99,14 @@ def _totals(report: dict[str, Any], counters: dict[str, int]) -> Iterator[Metric
     if events["last"] is not None:
         name = "lifeboat_drift_last_event_timestamp_seconds"
         yield GaugeMetricFamily(name, "When the last event was folded in", value=events["last"])
+    conflicts = GaugeMetricFamily(
+        "lifeboat_label_conflicts",
+        "Truths that contradict the table or one another and wait for somebody",
+        labels=["model"],
+    )
+    for usecase, number in report["conflicts"].items():
+        conflicts.add_metric([usecase], number)
+    yield conflicts
     up = report["judge"]["state"] != "failed"
     yield GaugeMetricFamily("lifeboat_drift_judge_up", "Whether windows can be judged", value=up)
 

@@ -29,12 +29,14 @@ class Now:
         waiting: events acknowledged and not folded in.
         judge, reason: its state.
         problems: why bundles are missing.
+        conflicts: truths that contradict the table or one another, by use case.
     """
 
     waiting: int
     judge: str
     reason: str
     problems: list[str]
+    conflicts: dict[str, int]
 
 
 class Report:
@@ -67,6 +69,7 @@ class Report:
             "sources": dict(read_sources(counters).most_common(SHOWN)),
             "judge": {"state": now.judge, "reason": now.reason},
             "problems": now.problems,
+            "conflicts": now.conflicts,
             "time": moment,
         }
 
