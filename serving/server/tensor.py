@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from components.core.column import shown_value
-from serving.server.errors import bad
+from serving.server.errors import bad, refuse_unknown
 
 
 @dataclass(frozen=True)
@@ -107,13 +107,6 @@ def read_parameters(where: str, entry: dict[str, Any], known: frozenset[str]) ->
         raise bad(f"{where}: parameters is not an object")
     refuse_unknown(where, "parameter", parameters, known)
     return parameters
-
-
-def refuse_unknown(where: str, kind: str, given: dict[str, Any], known: frozenset[str]) -> None:
-    """Raises a 400 for a name that is none of those known."""
-    if not given.keys() <= known:
-        name = next(name for name in given if name not in known)
-        raise bad(f"{where}: the {kind} {name} is not supported, only {', '.join(sorted(known))}")
 
 
 def pack_strings(values: list[str]) -> bytes:

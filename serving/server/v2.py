@@ -13,10 +13,10 @@ import orjson
 from components.core.column import shown_value
 from components.core.decision import Decision
 from serving.server.columns import Columns, Reader
-from serving.server.errors import RequestError, bad
+from serving.server.errors import RequestError, bad, refuse_unknown
 from serving.server.message import HEADER_LENGTH, JSON, Request, Response
 from serving.server.payload import parse_object, refuse_encoding
-from serving.server.tensor import Tensor, pack_strings, read_parameters, read_tensor, refuse_unknown
+from serving.server.tensor import Tensor, pack_strings, read_parameters, read_tensor
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
