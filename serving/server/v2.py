@@ -5,6 +5,7 @@ A null is JSON's null, NaN in a tensor of floats and the empty string in one of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ class V2Codec:
         classes: names of the two probabilities.
         decision: which of them a row is.
         identity: `model_name`, `model_version` and `bundle_digest` of every answer.
-        max_depth: of JSON.
+        max_depth, max_values: of JSON.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class V2Codec:
         decision: Decision,
         identity: dict[str, str],
         max_depth: int,
+        max_values: float = math.inf,
     ) -> None:
-        self._reader, self._classes, self._decision, self._max_depth = reader, classes, decision, max_depth
+        self._reader, self._classes, self._decision = reader, classes, decision
+        self._limits = max_depth, max_values
         digest = {"bundle_digest": identity["bundle_digest"]}
         self._common = {
             "model_name": identity["model_name"],
@@ -86,7 +89,7 @@ class V2Codec:
         if content_type not in _TYPES:
             raise RequestError(415, f"the content type is {content_type.decode('latin-1')[:60]}, not JSON or binary")
         text, binary = self._split(request)
-        document = parse_object(text, self._max_depth)
+        document = parse_object(text, *self._limits)
         refuse_unknown("the request", "member", document, _MEMBERS)
         id_ = document.get("id")
         if id_ is not None and type(id_) is not str:
