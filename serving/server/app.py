@@ -71,11 +71,15 @@ class App:
     def handle(self, request: Request) -> None:
         """Answers a request; never raises."""
         self._metrics.begin()
+        self.attempt(request, lambda route: route.handler(request))
+
+    def attempt(self, request: Request, handler: Callable[[Route], Response | None]) -> None:
+        """Answers with what a handler gives for the request's route, unless that is None, or with what it raises."""
         route = None
         try:
             route = self._find(request)
             request.protocol = route.protocol
-            response = route.handler(request)
+            response = handler(route)
         except RequestError as error:
             word = route.error if route is not None else self._word(request.path)
             # A probe that is told "not ready" is no overload.

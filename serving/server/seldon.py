@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from serving.server.columns import Columns, Reader
-from serving.server.errors import RequestError, bad
+from serving.server.errors import RequestError, bad, refuse_unknown
 from serving.server.message import JSON, Response
 from serving.server.request_id import RequestId
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 # orjson then writes float32 as the shortest text that reads back as the same float32.
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 OTHER_FORMS = ("strData", "binData", "customData")
+FORMS = ("data", "jsonData", *OTHER_FORMS)
+ARRAYS = ("ndarray", "tensor", "tftensor")
+_MEMBERS = frozenset({"status", "meta", *FORMS})
+_MEMBERS_OF_DATA = frozenset({"names", *ARRAYS})
 
 
 class Message:
@@ -59,6 +63,8 @@ class SeldonCodec:
         Raises:
             RequestError: 400; it names what is wrong and where.
         """
+        refuse_unknown("the message", "member", document, _MEMBERS)
+        refuse_both(document, FORMS)
         meta = document.get("meta") or {}
         if type(meta) is not dict or type(meta.get("tags", {})) is not dict:
             raise bad("meta or meta.tags is not an object")
@@ -105,6 +111,8 @@ class SeldonCodec:
     def _read_data(self, data: Any) -> tuple[Columns, bool]:
         if type(data) is not dict:
             raise bad("data is not an object")
+        refuse_unknown("data", "member", data, _MEMBERS_OF_DATA)
+        refuse_both(data, ARRAYS, "data.")
         names = data.get("names")
         if "ndarray" in data:
             return self._reader.from_rows(data["ndarray"], names, "data.ndarray"), False
@@ -118,6 +126,7 @@ class SeldonCodec:
         values, shape = (tensor.get("values"), tensor.get("shape")) if type(tensor) is dict else (None, None)
         if type(values) is not list or type(shape) is not list:
             raise bad("data.tensor is not an object of shape and values")
+        refuse_unknown("data.tensor", "member", tensor, {"shape", "values"})
         if len(shape) != 2 or any(type(size) is not int or size < 0 for size in shape):
             raise bad(f"data.tensor.shape is {orjson.dumps(shape)[:60].decode(errors='replace')}, not [rows, columns]")
         if shape[0] * shape[1] != len(values):
@@ -133,3 +142,10 @@ class SeldonCodec:
             if meta.get(name):
                 document[name] = meta[name]
         return b"," + orjson.dumps(document)[1:] + b"}"
+
+
+def refuse_both(message: dict[str, Any], forms: tuple[str, ...], where: str = "") -> None:
+    """Raises a 400 where rows come in two forms: one of them would be passed over."""
+    given = [form for form in forms if message.get(form) is not None]
+    if len(given) > 1:
+        raise bad(f"{where}{given[0]} and {where}{given[1]} are both given")
