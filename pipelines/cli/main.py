@@ -26,7 +26,15 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat features                  what the feature store holds
   lifeboat rollback                  put the previous champion back
   lifeboat promote 3 --because "..." ship a version that its gate refused
-  lifeboat stop                      end the model server
+  lifeboat serve                     bring back what is deployed, without a training, and keep it running
+  lifeboat stop                      end the model servers and the drift detector
+"""
+
+SERVE = """\
+In the foreground it prints the logs, each line with the name of its service, and ends all of it on Ctrl-C or SIGTERM:
+the model servers first, drained, then the drift detector. What runs in the background already, after lifeboat run, is
+watched from the foreground from then on, and ends with it. A service that ends by itself is started again, after a
+pause that grows up to 30 s while it does not live long.
 """
 
 
@@ -98,7 +106,14 @@ def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def _add_serving(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _verb(verbs, "serving", "status", "say what serves, and where the state and the registry are")
-    stop = _verb(verbs, "serving", "stop", "drain and end the local model server")
+    serve = _verb(verbs, "serve", "serve", "bring back what is deployed, without a training, and keep it running")
+    serve.epilog = SERVE
+    serve.formatter_class = argparse.RawDescriptionHelpFormatter
+    serve.add_argument("--usecase", help="only the model server of this use case (default: all that were deployed)")
+    text = "return once all serves, and keep it from the background, as lifeboat run does (default: in the foreground)"
+    serve.add_argument("--detach", action="store_true", help=text)
+    _ports(serve)
+    stop = _verb(verbs, "serving", "stop", "drain and end what serves, which then stays stopped")
     stop.add_argument("--usecase", help="only that of this use case (default: all)")
 
 
