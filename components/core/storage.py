@@ -82,8 +82,9 @@ class DirectoryStorage:
         _copy(path, self._path(key))
 
     def keys(self, prefix: str = "") -> list[str]:
-        with _as_storage_error(f"{self.root}"):
-            found = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file())
+        folder = self._path(prefix.rpartition("/")[0])  # nothing beside it is looked at
+        with _as_storage_error(f"{folder}"):
+            found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
             return sorted(key for key in found if key.startswith(prefix))
 
     def _path(self, key: str) -> Path:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,11 @@ from serving.server import log
 
 _DIGEST, _NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[a-z][a-z0-9-]{0,39}")
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
-# A bundle in a directory or nearby is here within this time, and then nothing has to be put aside for it.
-PATIENCE = 2.0
+# The store is asked what it holds at most this often, however many bundles are asked for that it does not hold.
+LIST_SECONDS = 2.0
+# Of the reasons why bundles are missing, for people.
+SHOWN = 20
+Key = tuple[str, str]
 
 
 class NotYetError(Exception):
@@ -61,6 +64,9 @@ class _Failure:
 class Bundles:
     """Fetches bundles in a thread of its own, so that a store that hangs holds up nothing else.
 
+    Only what the store says it holds is fetched, and nothing is kept of what is merely asked for: anybody can invent
+    digests.
+
     Args:
         settings: give the store and the place of the copies.
         arrived: is called in that thread after each try.
@@ -69,13 +75,16 @@ class Bundles:
     def __init__(self, settings: Settings, arrived: Callable[[], None]) -> None:
         self._settings, self._arrived = settings, arrived
         self._folder = Path(f"{settings.database}-bundles")
-        self._known: dict[tuple[str, str], Known] = {}
-        self._coming: dict[tuple[str, str], Future[Known]] = {}
-        self._failures: dict[tuple[str, str], _Failure] = {}
+        self._known: dict[Key, Known] = {}
+        self._coming: dict[Key, Future[Known]] = {}
+        self._failures: dict[Key, _Failure] = {}
+        self._local = {(path.parent.name, path.name) for path in self._folder.glob("*/*")}
+        self._stored: set[Key] = set()
+        self._listing, self._listed, self._problem = False, -LIST_SECONDS, ""
         self._pool, self._lock = ThreadPoolExecutor(1, "bundles"), threading.Lock()
 
     def find(self, usecase: str, digest: str) -> Known:
-        """Gives a bundle.
+        """Gives a bundle; never waits for one.
 
         Raises:
             RefusedError: there can be none of this name, or it is altered.
@@ -85,15 +94,26 @@ class Bundles:
         with self._lock:
             return self._known.get(key) or self._find(key)
 
+    def has(self, usecase: str, digest: str) -> bool:
+        """Whether `find` may give it, now or soon: the store holds it as far as is known."""
+        key = usecase, digest
+        with self._lock:
+            if key in self._known or self._exists(key):
+                return True
+            self._list()
+            return False
+
     @property
     def problems(self) -> list[str]:
         """Why bundles are missing, for people."""
-        return [failure.reason for failure in list(self._failures.values())]
+        reasons = [failure.reason for failure in list(self._failures.values())]
+        return ([self._problem] if self._problem else []) + reasons[:SHOWN]
 
-    def keep(self, used: set[tuple[str, str]]) -> None:
+    def keep(self, used: set[Key]) -> None:
         """Removes the copies of all other bundles."""
         for key in self._known.keys() - used:
             shutil.rmtree(self._known.pop(key).directory, ignore_errors=True)
+            self._local.discard(key)
         for key in self._failures.keys() - used:
             if time.monotonic() > self._failures[key].until + self._settings.bundle_seconds:
                 del self._failures[key]
@@ -102,34 +122,58 @@ class Bundles:
         """Waits for nothing."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _find(self, key: tuple[str, str]) -> Known:
+    def _find(self, key: Key) -> Known:
         usecase, digest = key
         if not _NAME.fullmatch(usecase) or not _DIGEST.fullmatch(digest):
             raise RefusedError("unknown model")
         failure = self._failures.get(key)
         if failure is not None and time.monotonic() < failure.until:
             raise RefusedError("altered bundle") if failure.altered else NotYetError(failure.reason)
-        return self._take(key)
-
-    def _take(self, key: tuple[str, str]) -> Known:
         coming = self._coming.get(key)
         if coming is None:
+            if not self._exists(key):
+                self._list()
+                raise NotYetError(self._problem or f"the store holds no bundle {digest} of {usecase}")
             coming = self._coming[key] = self._pool.submit(self._fetch, *key)
             coming.add_done_callback(lambda _: self._arrived())
-            if key not in self._failures:
-                wait([coming], PATIENCE)
         if not coming.done():
             raise NotYetError("the bundle is being fetched")
         del self._coming[key]
+        return self._take(key, coming)
+
+    def _take(self, key: Key, coming: Future[Known]) -> Known:
         try:
             known = self._known[key] = coming.result()
         except LifeboatError as error:
             self._fail(key, error)
             raise RefusedError("altered bundle") if self._failures[key].altered else NotYetError(str(error)) from None
         self._failures.pop(key, None)
+        self._local.add(key)
         return known
 
-    def _fail(self, key: tuple[str, str], error: LifeboatError) -> None:
+    def _exists(self, key: Key) -> bool:
+        """Whether the store has it as far as is known, or this machine."""
+        return key in self._stored or key in self._local
+
+    def _list(self) -> None:
+        """Has the store asked what it holds, unless that was done a moment ago."""
+        if not self._listing and time.monotonic() - self._listed >= LIST_SECONDS:
+            self._listing = True
+            self._pool.submit(self._read_list).add_done_callback(lambda _: self._arrived())
+
+    def _read_list(self) -> None:
+        prefix = f"bundles/{self._settings.usecase}/" if self._settings.usecase else "bundles/"
+        try:
+            keys = open_storage(self._settings.store, self._settings.s3).keys(prefix)
+            places = (key.split("/") for key in keys)
+            self._stored = {(place[1], place[2]) for place in places if len(place) == 4 and place[3] == MANIFEST}
+            self._problem = ""
+        except LifeboatError as error:
+            self._problem = str(error)
+        finally:
+            self._listed, self._listing = time.monotonic(), False
+
+    def _fail(self, key: Key, error: LifeboatError) -> None:
         before = self._failures.get(key)
         delay = FIRST_DELAY if before is None else min(2 * before.delay, LONGEST_DELAY)
         self._failures[key] = _Failure(str(error), isinstance(error, BundleError), time.monotonic() + delay, delay)

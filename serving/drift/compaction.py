@@ -49,6 +49,8 @@ class _Due:
         return found
 
     def _rows(self, version: Version) -> int:
+        if version.is_newcomer:
+            return version.total  # its one window is open, so all of it is there
         first = self._connection.execute("SELECT min(start) FROM predictions WHERE version = ?", (version.id,))
         start = first.fetchone()[0]
         return 0 if start is None else version.total - int(start)
@@ -72,8 +74,10 @@ class Compaction:
             self._remove(connection, fold, found)
         with self._database.writing(connection):
             for version in fold.versions.by_id().values():
-                self._trim(connection, version)
-            self._forget_versions(connection, fold, now)
+                if not version.is_newcomer:
+                    self._trim(connection, version)
+                if version.last <= now - self._settings.retention_seconds:
+                    fold.versions.forget(connection, version)
         self._shrink(connection)
 
     def used(self, fold: Fold) -> set[tuple[str, str]]:
@@ -105,23 +109,6 @@ class Compaction:
             "AND NOT EXISTS (SELECT 1 FROM predictions WHERE id = prediction)",
             (version.id, self._settings.live_rows),
         )
-
-    def _forget_versions(self, connection: sqlite3.Connection, fold: Fold, now: float) -> None:
-        """Versions that were not heard of for the retention, and the most silent ones where there are many."""
-        versions = sorted(fold.versions.by_id().values(), key=lambda version: version.last)
-        many = len(versions) - self._settings.max_versions // 2
-        for place, version in enumerate(versions):
-            silent = self._settings.active_seconds if place < many else self._settings.retention_seconds
-            if version.last > now - silent:
-                continue
-            connection.execute(
-                "DELETE FROM entities WHERE prediction IN (SELECT id FROM predictions WHERE version = ?)", (version.id,)
-            )
-            for table in ("windows", "labels", "live", "history", "online", "predictions"):
-                connection.execute(f"DELETE FROM {table} WHERE version = ?", (version.id,))  # noqa: S608  # our names
-            connection.execute("DELETE FROM versions WHERE id = ?", (version.id,))
-            connection.execute("DELETE FROM counters WHERE name GLOB ?", (f"windows:{version.id}:*",))
-            fold.versions.forget(version)
 
     def _shrink(self, connection: sqlite3.Connection) -> None:
         """Gives free pages back to the file system when they are more than the used ones."""

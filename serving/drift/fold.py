@@ -48,8 +48,8 @@ class Fold:
         self.counters = Counters()
         self.seen = Seen(settings.max_ids)
         self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves)
-        self.versions = Versions(settings.max_versions)
-        self.held, self.predictions = Held(), Predictions()
+        self.versions = Versions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
+        self.held, self.predictions = Held(settings.max_held, settings.max_held_bytes), Predictions()
         self.gone = Gone(settings.max_ids)
         self.truths = Truths(settings, self.counters, self.versions, self.gone)
 
@@ -68,34 +68,28 @@ class Fold:
             else:
                 self.counters.add("duplicates")
 
-    def retry(self, connection: sqlite3.Connection, now: float) -> bool:
-        """Tries again what waits for a bundle; tells whether some of it waits no more."""
-        before = self.held.events
+    def retry(self, connection: sqlite3.Connection, now: float) -> None:
+        """Takes what waited for a bundle that is here, and gives up what has waited too long."""
         for key in self.held.keys:
-            for item in self.held.next(connection, key):
-                try:
-                    self._resume(key, item, now)
-                except NotYetError:
-                    if item.received + self._settings.bundle_seconds > now:
-                        break
-                    self.counters.refuse("unknown model")
-                except RefusedError as reason:
-                    self.counters.refuse(str(reason))
-                except Exception as error:  # whatever a payload can do, it must not stand in the way of the others
-                    log.error("an event cannot be folded in", **describe(error))
-                    self.counters.refuse("internal error")
-                self.held.done(key, item)
-        return self.held.events < before
+            model, usecase, digest = key
+            if self.versions.newest(model) if digest == ANY else self._bundles.has(usecase, digest):
+                self._resume_all(connection, key, now)
+        if given_up := self.held.expire(now - self._settings.bundle_seconds):
+            self.counters.refuse("unknown model", given_up)
 
     def flush(self, connection: sqlite3.Connection) -> bool:
         """Writes the pass; inside a transaction. Tells whether a window was closed."""
         self.seen.flush(connection)
         self.halves.flush(connection)
+        if given_up := self.held.make_room(lambda key: self._bundles.has(key[1], key[2])):
+            self.counters.refuse("no room for unknown models", given_up)
         self.held.flush(connection)
         closed = self.versions.flush(connection)
         self.predictions.flush(connection)
         self.truths.flush(connection, self.predictions.arrived)
         self.predictions.arrived = []
+        for version in self.versions.crowded():
+            self.counters.refuse("too many versions", self.versions.forget(connection, version))
         self.counters.flush(connection)
         return closed
 
@@ -123,6 +117,20 @@ class Fold:
             self._predict(key, version, pair, (answer, blob), received, now)
         except NotYetError:
             self.held.add(key, received, *pair)
+
+    def _resume_all(self, connection: sqlite3.Connection, key: Key, now: float) -> None:
+        while items := self.held.next(connection, key):
+            for item in items:
+                try:
+                    self._resume(key, item, now)
+                except NotYetError:
+                    return
+                except RefusedError as reason:
+                    self.counters.refuse(str(reason))
+                except Exception as error:  # whatever a payload can do, it must not stand in the way of the others
+                    log.error("an event cannot be folded in", **describe(error))
+                    self.counters.refuse("internal error")
+                self.held.done(key)
 
     def _resume(self, key: Key, item: Item, now: float) -> None:
         if item.second is None:
@@ -169,9 +177,9 @@ class Fold:
             self.held.add(key, received, event)
 
     def _read_truths(self, event: Event, received: float) -> None:
-        versions = self.versions.of_model(event.model)
-        if not versions:
+        version = self.versions.newest(event.model)
+        if version is None:
             raise NotYetError
-        known = self._bundles.find(self._settings.usecase or event.model, versions[-1].digest)
+        known = self._bundles.find(self._settings.usecase or event.model, version.digest)
         limits = self._settings.max_rows, self._settings.max_depth
         self.truths.add(read_truths(event, known.schema, *limits, received))

@@ -20,6 +20,7 @@ from serving.server import log
 # Events and bytes of a pass: enough for few transactions, and few enough for memory.
 EVENTS, BYTES = 1_000, 8 << 20
 TICK_SECONDS, COMPACT_SECONDS, BROKEN_SECONDS = 0.5, 5.0, 2.0
+PATIENCE_SECONDS, SAY_SECONDS = 2.0, 60.0
 READ = "SELECT id, received, mode, events, head, body FROM inbox ORDER BY id"
 Row = tuple[int, float, Mode, int, bytes, bytes]
 
@@ -40,8 +41,10 @@ class Folder:
         self._fold = Fold(settings, bundles)
         self._live, self._compaction = LiveFigures(settings.live_rows), Compaction(settings, database)
         self._awake, self._stopping = threading.Event(), False
-        self._ticked = self._compacted = 0.0
+        self._ticked = self._compacted = self._said = 0.0
+        self._waits_since = time.time()
         self.folded = self.held = 0
+        self.problem = ""
         self._thread = threading.Thread(target=self._run, name="fold", daemon=True)
         self._fold.load(self._connection)
 
@@ -51,6 +54,11 @@ class Folder:
 
     def wake(self) -> None:
         """There is something to do."""
+        self._awake.set()
+
+    def retry(self) -> None:
+        """A bundle may have come; from any thread."""
+        self._ticked = 0.0
         self._awake.set()
 
     def stop(self) -> None:
@@ -141,15 +149,25 @@ class Folder:
             return
         self._ticked = now
         self._fold.versions.tick(now)
-        if self._fold.retry(self._connection, now):
-            self._ticked = 0.0  # there may be more
-            self._awake.set()
+        self._fold.retry(self._connection, now)
         self._write(None, now)
+        self._say_what_waits(now)
         self._update_live(now)
         if now - self._compacted >= COMPACT_SECONDS:
             self._compacted = now
             self._compaction.run(self._connection, self._fold, now)
             self._bundles.keep(self._compaction.used(self._fold))
+
+    def _say_what_waits(self, now: float) -> None:
+        """Once a minute and with a count: anybody can send what has no bundle."""
+        held, self.problem = self._fold.held, ""
+        if not held.events:
+            self._waits_since = now
+        elif now - self._waits_since > PATIENCE_SECONDS:
+            self.problem = f"{held.events} events wait for {len(held.keys)} bundles that are not here"
+            if now - self._said >= SAY_SECONDS:
+                self._said = now
+                log.error(self.problem)
 
     def _update_live(self, now: float) -> None:
         truths = self._fold.truths

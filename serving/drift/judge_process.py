@@ -21,6 +21,8 @@ from components.core.bundle import REFERENCE
 
 SCORE = "__score"
 NICENESS = 5
+# Of versions; the one made first makes room.
+DETECTORS = 100
 
 
 def main(module: str) -> None:
@@ -64,6 +66,8 @@ class Judge:
                 _reference_scores(bundle), expected
             )
             detector.update(past)
+            if len(self._online) >= DETECTORS:
+                del self._online[next(iter(self._online))]  # made again from `past` when it is asked for
             self._online[version] = detector
         return bool(scores) and bool(detector.update(scores))
 

@@ -19,9 +19,11 @@ from serving.server import log
 # How often a judge may die on one window before it is given up.
 TRIES = 5
 LOOK_SECONDS, NOT_YET_SECONDS = 1.0, 1.0
+# From the least rows of a window on: names of versions with a row each can be invented, and each has a detector.
 ONLINE = """SELECT v.id, v.model, v.digest, coalesce(o.rows, 0), v.total, json_extract(v.rule, '$.online')
 FROM versions v LEFT JOIN online o ON o.version = v.id
-WHERE json_extract(v.rule, '$.online') > 0 AND v.total > coalesce(o.rows, 0) ORDER BY v.id LIMIT 1"""
+WHERE json_extract(v.rule, '$.online') > 0 AND v.total > coalesce(o.rows, 0)
+AND v.total >= json_extract(v.rule, '$.minimum') ORDER BY v.id LIMIT 1"""
 FED = """INSERT INTO online VALUES (?1, ?2, CASE WHEN ?3 THEN ?2 END)
 ON CONFLICT (version) DO UPDATE SET rows = ?2, alarmed = CASE WHEN ?3 THEN ?2 ELSE alarmed END"""
 # Rows for the online detectors at a time, and how many an online detector is shown again after a restart.

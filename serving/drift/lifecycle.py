@@ -45,10 +45,10 @@ class Detector:
         loop = asyncio.get_running_loop()
         open_storage(settings.store, settings.s3)  # a wrong address is said now
         self._database = database
-        self._bundles = Bundles(settings, lambda: self._folder.wake())
+        self._bundles = Bundles(settings, lambda: self._folder.retry())
         self._child = JudgeChild(settings.judge, settings.judge_seconds, environment)
         self._reader = database.connect()
-        report = Report(self._reader, settings.active_seconds, self._now)
+        report = Report(self._reader, settings.active_seconds, settings.max_versions, self._now)
         metrics = Metrics(report.read, report.counters)
         self._judging = Judging(settings, database, self._bundles, self._child, metrics.judged)
         self._folder = Folder(settings, database, self._bundles, self._judging.wake)
@@ -87,12 +87,12 @@ class Detector:
                 part.close()
 
     def _waiting(self) -> int:
-        return int(self._intake.submitted - self._folder.folded + self._folder.held)
+        return int(self._intake.submitted - self._folder.folded)
 
     def _now(self) -> Now:
-        return Now(
-            self._waiting(), self._child.state, self._child.reason, self._bundles.problems, self._export.conflicts
-        )
+        problems = [*filter(None, [self._folder.problem]), *self._bundles.problems]
+        child, held = self._child, self._folder.held
+        return Now(self._waiting(), held, child.state, child.reason, problems, self._export.conflicts)
 
 
 def watch(settings: Settings, environment: dict[str, str]) -> None:

@@ -96,6 +96,7 @@ def _totals(report: dict[str, Any], counters: dict[str, int]) -> Iterator[Metric
     exported = report["feedback"]["exported"]
     yield CounterMetricFamily("lifeboat_labelled_rows", "Rows with truth written to the store", value=exported)
     yield GaugeMetricFamily("lifeboat_drift_waiting", "Events not folded in yet", value=events["waiting"])
+    yield GaugeMetricFamily("lifeboat_drift_held", "Events that wait for a bundle", value=events["held"])
     if events["last"] is not None:
         name = "lifeboat_drift_last_event_timestamp_seconds"
         yield GaugeMetricFamily(name, "When the last event was folded in", value=events["last"])

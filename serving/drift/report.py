@@ -15,7 +15,9 @@ from serving.drift.rule import Rule
 from serving.drift.truths import MEANINGS
 
 SHOWN = 100
-VERSIONS = "SELECT id, model, version, digest, rule, total, first, opened, last FROM versions ORDER BY model, last"
+# Those that have closed a window, then those that have brought most: names of versions can be invented.
+VERSIONS = """SELECT * FROM (SELECT id, model, version, digest, rule, total, first, opened, last FROM versions
+ORDER BY number > 1 DESC, total DESC, id LIMIT ?) ORDER BY model, last"""
 WINDOWS = """SELECT number, opened, closed, rows, drift, alarm, state, reason, threshold, p_values FROM windows
 WHERE version = ? ORDER BY number DESC LIMIT ?"""
 LATEST = """SELECT number, verdict FROM windows WHERE version = ? AND state = 'judged' ORDER BY number DESC LIMIT 1"""
@@ -27,12 +29,14 @@ class Now:
 
     Args:
         waiting: events acknowledged and not folded in.
+        held: events that wait for a bundle.
         judge, reason: its state.
         problems: why bundles are missing.
         conflicts: truths that contradict the table or one another, by use case.
     """
 
     waiting: int
+    held: int
     judge: str
     reason: str
     problems: list[str]
@@ -45,11 +49,14 @@ class Report:
     Args:
         connection: to read with.
         active_seconds: after which a version that is not heard of is inactive.
+        limit: of the versions that are shown.
         now: gives what is not in the database.
     """
 
-    def __init__(self, connection: sqlite3.Connection, active_seconds: float, now: Callable[[], Now]) -> None:
-        self._connection, self._active_seconds, self._now = connection, active_seconds, now
+    def __init__(
+        self, connection: sqlite3.Connection, active_seconds: float, limit: int, now: Callable[[], Now]
+    ) -> None:
+        self._connection, self._active_seconds, self._limit, self._now = connection, active_seconds, limit, now
 
     def read(self) -> dict[str, Any]:
         """Everything, of one moment."""
@@ -64,7 +71,7 @@ class Report:
         feedback = {meaning: counters.get(f"truth:{meaning}", 0) for meaning in MEANINGS}
         return {
             "models": models,
-            "events": _events(counters, now.waiting),
+            "events": {**_events(counters), "waiting": now.waiting, "held": now.held},
             "feedback": {**feedback, "waiting": truths, "exported": counters.get("exported", 0)},
             "sources": dict(read_sources(counters).most_common(SHOWN)),
             "judge": {"state": now.judge, "reason": now.reason},
@@ -78,7 +85,7 @@ class Report:
         return read_counters(self._connection)
 
     def _models(self, moment: float, counters: dict[str, int]) -> list[dict[str, Any]]:
-        rows = self._connection.execute(VERSIONS).fetchall()
+        rows = self._connection.execute(VERSIONS, (self._limit,)).fetchall()
         # Of two bundles under one version the newer one counts.
         newest = {(model, version): id_ for id_, model, version, *_ in rows}
         models = []
@@ -146,12 +153,11 @@ def _window(
     }  # fmt: skip
 
 
-def _events(counters: dict[str, int], waiting: int) -> dict[str, Any]:
+def _events(counters: dict[str, int]) -> dict[str, Any]:
     prefix = "refused:"
     return {
         "accepted": sum(number for name, number in counters.items() if name.startswith("events:")),
         "duplicates": counters.get("duplicates", 0),
         "refused": {name[len(prefix) :]: number for name, number in counters.items() if name.startswith(prefix)},
-        "waiting": waiting,
         "last": counters.get("last"),
     }

@@ -43,8 +43,14 @@ class Settings(S3Settings):
     bundle_seconds: float = option(600.0, "time that a prediction waits for a bundle that cannot be fetched")
     max_ids: int = option(500_000, "ids of events remembered, so that a repeated one counts once")
     max_halves: int = option(50_000, "requests without response, and the other way round, that wait at most")
-    max_versions: int = option(
-        100, "versions of models known at a time; of more than half of it the silent ones are forgotten"
+    max_held: int = option(
+        10_000, "predictions and feedback that wait for a bundle at most, half of them for one; beyond it the oldest go"
+    )
+    max_held_bytes: int = option(64 * 1024 * 1024, "bytes that wait for a bundle at most, half of them for one")
+    max_versions: int = option(100, "versions with a closed window, and versions shown, at most")
+    max_newcomers: int = option(
+        10_000,
+        "versions without a closed window at most; beyond it those that brought least and are silent are forgotten",
     )
     retention_seconds: float = option(30 * 86_400.0, "time that a prediction is kept for its truth")
     retention_rows: int = option(500_000, "predicted rows kept for their truth")

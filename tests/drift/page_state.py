@@ -91,14 +91,15 @@ def model(number: int = 30, shifted: int = 0, **fields: Any) -> dict[str, Any]:
 def state(*models: dict[str, Any], **fields: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
         "models": list(models), "time": NOW, "judge": {"state": "ready", "reason": ""},
-        "events": {"accepted": 12074, "duplicates": 12, "refused": {"schema": 3}, "waiting": 4, "last": NOW - 2},
+        "events": {"accepted": 12074, "duplicates": 12, "refused": {"schema": 3}, "waiting": 4, "held": 0,
+                   "last": NOW - 2},
         "feedback": {"joined": 361, "waiting": 8, "duplicate": 2, "contradictory": 1, "conflict": 2, "untrusted": 4,
                      "ambiguous": 3, "late": 0, "unknown": 5, "exported": 352},
     }  # fmt: skip
     return made | fields
 
 
-QUIET = {"accepted": 0, "duplicates": 0, "refused": {}, "waiting": 0, "last": None}
+QUIET = {"accepted": 0, "duplicates": 0, "refused": {}, "waiting": 0, "held": 0, "last": None}
 # Each kind of state, and what the headline says of it.
 STATES: dict[str, tuple[dict[str, Any], str]] = {
     "none": (state(events=QUIET), "Waiting for the first prediction"),

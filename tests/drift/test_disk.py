@@ -67,11 +67,11 @@ def test_what_a_backlog_took_is_given_back(shop: Shop, tmp_path: Path) -> None:
     """Predictions that wait for a bundle fill the file; once they are windows it shrinks again."""
     empty, database = tmp_path / "store", tmp_path / "drift.db"
     empty.mkdir()
-    with detector(empty, database, "--retention-rows", "100") as process:
+    with detector(empty, database, "--retention-rows", "100", "--max-held", "20000") as process:
         for seed in range(60):
             process.post(predictions(shop.digest, people(100, seed)))
-        process.until(lambda report: report["events"]["waiting"] == 12_000)
-        process.until(lambda _: _kept(database, "held", "1") == 6_000)
+        process.until(lambda report: report["events"]["held"] == 12_000)
+        assert _kept(database, "held", "1") == 6_000
         full = _pages(database)
         (empty / "bundles").symlink_to(shop.store / "bundles")
         assert process.settled()["models"][0]["rows"] == 6_000

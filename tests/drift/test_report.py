@@ -21,6 +21,7 @@ OF_FEATURE = {
 }  # fmt: skip
 OTHERS = {
     "lifeboat_drift_events_total": "type", "lifeboat_drift_duplicates_total": "", "lifeboat_drift_waiting": "",
+    "lifeboat_drift_held": "",
     "lifeboat_drift_refused_total": "reason", "lifeboat_drift_last_event_timestamp_seconds": "",
     "lifeboat_drift_windows_total": "model,result,version", "lifeboat_drift_judge_up": "",
     "lifeboat_drift_judge_seconds_count": "", "lifeboat_feedback_rows_total": "result",
@@ -59,7 +60,7 @@ def test_a_real_verdict_with_everything_around_it(tmp_path: Path) -> None:
             "model", "version", "digest", "active", "alarm", "alarms", "of", "window", "windows", "latest", "online",
             "live", "history",
         }  # fmt: skip
-        assert set(found["events"]) == {"accepted", "duplicates", "refused", "waiting", "last"}
+        assert set(found["events"]) == {"accepted", "duplicates", "refused", "waiting", "held", "last"}
         assert set(found["feedback"]) == {*MEANINGS, "exported"}
         assert found["judge"] == {"state": "ready", "reason": ""}
         _check_metrics(call(process.url + "/metrics").body.decode())

@@ -135,17 +135,6 @@ def test_only_versions_that_answer_are_in_the_metrics(shop: Shop, tmp_path: Path
         assert not any('version="1"' in line for line in process.metrics())
 
 
-def test_many_versions_let_the_silent_ones_be_forgotten(shop: Shop, tmp_path: Path) -> None:
-    with detector(shop.store, tmp_path / "drift.db", "--max-versions", "4", "--active-seconds", "1") as process:
-        for version in "123":
-            process.post(predictions(shop.digest, YOUNG, modelversion=version))
-        process.until(lambda report: [one["version"] for one in report["models"]] == ["2", "3"])
-        # At once: between two of them others may be forgotten.
-        some = [predictions(shop.digest, YOUNG[:1], modelversion=version) for version in "4567"]
-        process.post([event for events in some for event in events])
-        process.until(lambda report: report["events"]["refused"] == {"too many versions": 2})
-
-
 class Receiver(http.server.ThreadingHTTPServer):
     """Takes verdicts, after some refusals."""
 

@@ -127,8 +127,12 @@ class Detector:
         raise AssertionError(f"it does not come to hold: {found}\n{self.log.read_text()[-3000:]}")
 
     def settled(self) -> dict[str, Any]:
-        """The report once nothing waits to be folded in."""
-        return self.until(lambda found: not found["events"]["waiting"])
+        """The report once nothing waits to be folded in, nor for a bundle."""
+        return self.until(lambda found: not found["events"]["waiting"] and not found["events"]["held"])
+
+    def counted(self, events: int) -> dict[str, Any]:
+        """The report once so many events were folded in and none waits for its bundle."""
+        return self.until(lambda found: found["events"]["accepted"] == events and not found["events"]["held"])
 
     def stop(self) -> int:
         """SIGTERM; gives the exit code."""

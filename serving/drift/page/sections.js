@@ -195,6 +195,7 @@ function eventCounts({ events, judge, time }) {
   const refused = Object.entries(events.refused).filter(([, times]) => times > 0);
   return [["Last event", age(events.last, time)], ["Accepted", events.accepted],
     ["Seen twice, counted once", events.duplicates], ["On disk, not yet in a window", events.waiting],
+    ["Waiting for their bundle", events.held],
     ["Judge", judge.state],
     ...(refused.length ? refused.map(([reason, times]) => [`Refused: ${reason}`, times]) : [["Refused", "none"]])];
 }

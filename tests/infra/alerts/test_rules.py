@@ -135,7 +135,7 @@ def test_the_detector_has_the_metrics_of_the_table() -> None:
     }  # fmt: skip
     report = {
         "models": [model, {**model, "version": "0", "active": False}],
-        "events": {"refused": {"schema": 1}, "duplicates": 2, "waiting": 0, "last": 1.0},
+        "events": {"refused": {"schema": 1}, "duplicates": 2, "waiting": 0, "held": 0, "last": 1.0},
         "feedback": {"exported": 5},
         "judge": {"state": "ready"},
         "conflicts": {"titanic": 3},
