@@ -29,13 +29,11 @@ class Now:
 
     Args:
         waiting: events acknowledged and not folded in.
-        held: events that wait for a bundle.
         judge, reason: its state.
         problems: why bundles are missing.
     """
 
     waiting: int
-    held: int
     judge: str
     reason: str
     problems: list[str]
@@ -63,13 +61,14 @@ class Report:
         try:
             counters = read_counters(self._connection)
             truths = self._connection.execute("SELECT count(*) FROM truths").fetchone()[0]
+            held = 2 * self._connection.execute("SELECT count(*) FROM held").fetchone()[0]  # about: each as two events
             models = self._models(moment, counters)
         finally:
             self._connection.execute("COMMIT")
         feedback = {meaning: counters.get(f"truth:{meaning}", 0) for meaning in MEANINGS}
         return {
             "models": models,
-            "events": {**_events(counters), "waiting": now.waiting, "held": now.held},
+            "events": {**_events(counters), "waiting": now.waiting, "held": held},
             "feedback": {**feedback, "waiting": truths, "exported": counters.get("exported", 0)},
             "judge": {"state": now.judge, "reason": now.reason},
             "problems": now.problems,
