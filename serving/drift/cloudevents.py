@@ -13,7 +13,8 @@ import orjson
 from serving.server.errors import RequestError, bad
 from serving.server.message import JSON, Request
 
-Mode = Literal["binary", "structured", "batch"]
+# A mixed batch holds some that are no events.
+Mode = Literal["binary", "structured", "batch", "mixed"]
 STRUCTURED, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 # Characters of each attribute that we read or that stands in a label, a key or a log; the first three must be there.
 REQUIRED = {"id": 256, "source": 1024, "type": 256}
@@ -115,6 +116,8 @@ def unfold(post: Post) -> list[Event | None]:
     entries = orjson.loads(post.body)
     if post.mode == "structured":
         return [_from_json(entries)]
+    if post.mode == "batch":
+        return [_from_json(entry) for entry in entries]
     return [None if _problem(entry) else _from_json(entry) for entry in entries]
 
 
@@ -136,7 +139,9 @@ def _receive_batch(body: bytes) -> Post:
     problems = [f"event {number} of the batch: {problem}" for number, problem in found if problem]
     if problems and len(problems) == len(entries):
         raise bad(problems[0])
-    return Post("batch", len(entries), b"", body, len(problems), problems[0] if problems else "")
+    if problems:
+        return Post("mixed", len(entries), b"", body, len(problems), problems[0])
+    return Post("batch", len(entries), b"", body)
 
 
 def _parse(body: bytes) -> Any:
