@@ -11,13 +11,23 @@ from urllib.parse import unquote
 import orjson
 
 from components.core.sources import ANONYMOUS, is_source
-from serving.server.errors import bad
+from serving.server.errors import RequestError, bad
 from serving.server.events import CLIENT_ID, SOURCE
 from serving.server.message import JSON, Request
 
-Mode = Literal["binary", "structured", "batch"]
+# A mixed batch holds some that are no events.
+Mode = Literal["binary", "structured", "batch", "mixed"]
 STRUCTURED, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
-LONGEST = 1024
+# Characters of each attribute that we read or that stands in a label, a key or a log; the first three must be there.
+REQUIRED = {"id": 256, "source": 1024, "type": 256}
+LIMITS = REQUIRED | {
+    "time": 64, "requestid": 256, "modelid": 128, "modelversion": 128, "inferenceservicename": 253, "namespace": 253,
+    "endpoint": 253, "datacontenttype": 256,
+}  # fmt: skip
+# What is parsed in one piece holds up whoever needs the interpreter meanwhile, so that it is bounded: a batch or a
+# structured event in bytes, and every JSON in lists and objects, which take longest, and in values. A larger event
+# comes as a binary one, whose content is not parsed here.
+BATCH_BYTES, BATCH_EVENTS, CONTAINERS, VALUES = 512 * 1024, 1_000, 50_000, 300_000
 
 
 @dataclass(slots=True)
@@ -29,12 +39,15 @@ class Post:
         events: their number.
         head: attributes of a binary event as JSON.
         body: as it came.
+        refused, reason: how many of the events are none, and why the first of them is.
     """
 
     mode: Mode
     events: int
     head: bytes
     body: bytes
+    refused: int = 0
+    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -63,9 +76,12 @@ class Event:
     sender: str = ANONYMOUS
 
     def pack(self) -> bytes:
-        """As one blob."""
+        """As one blob; content that is nested deeper than can be written becomes null."""
         is_json = not isinstance(self.content, bytes)
-        content = orjson.dumps(self.content) if is_json else self.content
+        try:
+            content = orjson.dumps(self.content) if is_json else self.content
+        except TypeError:  # its one reason here: what came was JSON
+            content = b"null"
         head = [self.id, self.source, self.type, self.time, self.puid, self.model, self.version, self.content_type]
         return orjson.dumps([is_json, *head, self.alias, self.sender]) + b"\n" + content
 
@@ -83,35 +99,66 @@ class Event:
 def receive(request: Request) -> Post:
     """Checks that a request holds CloudEvents, as far as they must be to be acknowledged.
 
+    An event that is none leaves the others of its batch alone: a sender's clients choose some of what is in it.
+
     Raises:
-        RequestError: 400 with the reason.
+        RequestError: 400 with the reason; 413.
     """
     content_type = request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if content_type == BATCH:
-        entries = _parse(request.body)
-        if type(entries) is not list:
-            raise bad("a batch of CloudEvents is a list")
-        for number, entry in enumerate(entries, start=1):
-            _check(entry, f"event {number} of the batch: ")
-        return Post("batch", len(entries), b"", request.body)
+        return _receive_batch(request.body)
     if content_type == STRUCTURED:
-        _check(_parse(request.body), "")
+        if problem := _problem(_parse(request.body)):
+            raise bad(problem)
         return Post("structured", 1, b"", request.body)
     attributes = _attributes(request.headers)
-    _check({"specversion": "1.0", **attributes}, "header ce-")
+    if problem := _problem({"specversion": "1.0", **attributes}):
+        raise bad(f"header ce-{problem}")
     return Post("binary", 1, orjson.dumps(attributes), request.body)
 
 
-def unfold(post: Post) -> list[Event]:
-    """The events of a post that was received."""
+def unfold(post: Post) -> list[Event | None]:
+    """The events of a post that was received; None for what is none."""
     if post.mode == "binary":
         attributes = orjson.loads(post.head)
         return [_event(attributes, attributes.get("datacontenttype", ""), post.body)]
     entries = orjson.loads(post.body)
-    return [_from_json(entry) for entry in (entries if post.mode == "batch" else [entries])]
+    if post.mode == "structured":
+        return [_from_json(entries)]
+    if post.mode == "batch":
+        return [_from_json(entry) for entry in entries]
+    return [None if _problem(entry) else _from_json(entry) for entry in entries]
+
+
+def is_crowded(text: bytes, values: int) -> bool:
+    """Whether JSON may hold more lists and objects, or more values, than are parsed.
+
+    Brackets and commas in its strings count as well.
+    """
+    return text.count(b"[") + text.count(b"{") > CONTAINERS or text.count(b",") > values
+
+
+def _receive_batch(body: bytes) -> Post:
+    entries = _parse(body)
+    if type(entries) is not list:
+        raise bad("a batch of CloudEvents is a list")
+    if len(entries) > BATCH_EVENTS:
+        raise bad(f"the batch has {len(entries)} events, the limit is {BATCH_EVENTS}")
+    found = ((number, _problem(entry)) for number, entry in enumerate(entries, start=1))
+    problems = [f"event {number} of the batch: {problem}" for number, problem in found if problem]
+    if problems and len(problems) == len(entries):
+        raise bad(problems[0])
+    if problems:
+        return Post("mixed", len(entries), b"", body, len(problems), problems[0])
+    return Post("batch", len(entries), b"", body)
 
 
 def _parse(body: bytes) -> Any:
+    if len(body) > BATCH_BYTES:
+        limit = f"the limit of a batch or a structured event is {BATCH_BYTES}"
+        raise RequestError(413, f"the body has {len(body)} bytes, {limit}; send a larger event as a binary one")
+    if is_crowded(body, len(body)):
+        raise bad(f"the body has more than {CONTAINERS} lists and objects, which is the limit")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -131,15 +178,21 @@ def _decode(value: bytes) -> str:
     return unquote(text) if "%" in text else text
 
 
-def _check(entry: Any, where: str) -> None:
+def _problem(entry: Any) -> str:
+    """Why something is no CloudEvent that is taken; "" if it is one."""
     if type(entry) is not dict:
-        raise bad(f"{where}a CloudEvent is an object")
+        return "a CloudEvent is an object"
     if entry.get("specversion") not in ("1.0", "0.3"):
-        raise bad(f"{where}specversion: is not 1.0")
-    for name in ("id", "source", "type"):
+        return "specversion: is not 1.0"
+    for name, limit in REQUIRED.items():
         value = entry.get(name)
-        if type(value) is not str or not 0 < len(value) <= LONGEST:
-            raise bad(f"{where}{name}: is not a string of 1 to {LONGEST} characters")
+        if type(value) is not str or not 0 < len(value) <= limit:
+            return f"{name}: is not a string of 1 to {limit} characters"
+    for name, limit in LIMITS.items():
+        value = entry.get(name)
+        if type(value) is str and len(value) > limit:
+            return f"{name}: has {len(value)} characters, the limit is {limit}"
+    return ""
 
 
 def _from_json(entry: dict[str, Any]) -> Event:

@@ -11,14 +11,14 @@ import traceback
 from typing import Any
 
 from serving.drift.bundles import Bundles, NotYetError
-from serving.drift.cloudevents import Event, Post, unfold
+from serving.drift.cloudevents import BATCH_BYTES, LIMITS, VALUES, Event, Post, is_crowded, unfold
 from serving.drift.counters import Counters
 from serving.drift.feedback import read_truths
 from serving.drift.gone import Gone
 from serving.drift.halves import Halves, Side
 from serving.drift.held import ANY, Held, Item, Key
 from serving.drift.predictions import Predictions
-from serving.drift.rows import RefusedError, read_answer
+from serving.drift.rows import BINARY, RefusedError, read_answer
 from serving.drift.seen import Seen
 from serving.drift.settings import Settings
 from serving.drift.truths import Truths
@@ -27,6 +27,9 @@ from serving.server import log
 from serving.server.events import FEEDBACK, REQUEST, RESPONSE
 
 SIDES: dict[str, Side] = {REQUEST: "request", RESPONSE: "response"}
+DIGEST, MANY = 64, 1 << 60
+# Behind the JSON of such a content binary data comes, in which a bracket is none.
+JSON_BYTES = {BINARY.decode(): BATCH_BYTES}
 KINDS = {REQUEST: "request", RESPONSE: "response", FEEDBACK: "feedback"}
 
 
@@ -62,7 +65,9 @@ class Fold:
     def take(self, post: Post, received: float, now: float) -> None:
         """Folds a post in."""
         for event in unfold(post):
-            if self.seen.first(event.source, event.id):
+            if event is None:
+                self.counters.refuse("envelope")
+            elif self.seen.first(event.source, event.id):
                 self.counters.add(f"events:{KINDS.get(event.type, 'other')}")
                 self._take(event, received, now)
             else:
@@ -95,6 +100,8 @@ class Fold:
 
     def _take(self, event: Event, received: float, now: float) -> None:
         try:
+            # Of a request it depends on its columns how many values there may be.
+            self._bound(event, MANY if event.type == REQUEST else VALUES)
             if event.type in SIDES:
                 self._take_half(SIDES[event.type], event, received, now)
             elif event.type == FEEDBACK:
@@ -146,13 +153,9 @@ class Fold:
             raise RefusedError("no prediction")
         tags = answer.get("parameters") if "outputs" in answer else (answer.get("meta") or {}).get("tags")
         said = {**answer, **tags} if type(tags) is dict else answer
-        model, version, digest = (
-            event.model or said.get("model_name"),
-            event.version or said.get("model_version"),
-            said.get("bundle_digest"),
-        )
-        if not (type(model) is str and type(version) is str and type(digest) is str):
-            raise RefusedError("unknown model")
+        model = _name(event.model or said.get("model_name"), LIMITS["modelid"])
+        version = _name(event.version or said.get("model_version"), LIMITS["modelversion"])
+        digest = _name(said.get("bundle_digest"), DIGEST)
         return (model, self._settings.usecase or model, digest), version
 
     def _predict(
@@ -161,12 +164,18 @@ class Fold:
     ) -> None:  # fmt: skip
         model, usecase, digest = key
         known = self._bundles.find(usecase, digest)
+        self._bound(pair[0], max(VALUES, self._settings.max_rows * len(known.schema.known)))
         columns, scores = known.decoder.read(pair[0], *answer)
         version = self.versions.find(model, version_name, digest, known.rule)
         start = self.versions.add(version, len(scores), now)
         times = pair[0].time or received, received
         names = pair[0].puid, pair[0].alias
         self.predictions.add(version, known, start, names, times, columns, scores)
+
+    @staticmethod
+    def _bound(event: Event, values: int) -> None:
+        if isinstance(event.content, bytes) and is_crowded(event.content[: JSON_BYTES.get(event.content_type)], values):
+            raise RefusedError("payload")
 
     def _judge(self, event: Event, received: float) -> None:
         key = event.model, "", ANY
@@ -183,3 +192,10 @@ class Fold:
         known = self._bundles.find(self._settings.usecase or event.model, version.digest)
         limits = self._settings.max_rows, self._settings.max_depth
         self.truths.add(read_truths(event, known.schema, *limits, received))
+
+
+def _name(value: Any, limit: int) -> str:
+    """A text that is no longer than a name may be."""
+    if type(value) is not str or len(value) > limit:
+        raise RefusedError("unknown model")
+    return value

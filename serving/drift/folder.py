@@ -17,8 +17,9 @@ from serving.drift.live import LiveFigures
 from serving.drift.settings import Settings
 from serving.server import log
 
-# Events and bytes of a pass: enough for few transactions, and few enough for memory.
-EVENTS, BYTES = 1_000, 8 << 20
+# Events and bytes of a pass: enough for few transactions, and few enough that its objects, which the garbage collector
+# goes through at a stretch, keep nobody waiting.
+EVENTS, BYTES = 1_000, 512 << 10
 TICK_SECONDS, COMPACT_SECONDS, BROKEN_SECONDS = 0.5, 5.0, 2.0
 PATIENCE_SECONDS, SAY_SECONDS = 2.0, 60.0
 READ = "SELECT id, received, mode, events, head, body FROM inbox ORDER BY id"
@@ -43,7 +44,7 @@ class Folder:
         self._awake, self._stopping = threading.Event(), False
         self._ticked = self._compacted = self._said = 0.0
         self._waits_since = time.time()
-        self.folded = self.held = 0
+        self.folded = self.folded_bytes = 0
         self.problem = ""
         self._thread = threading.Thread(target=self._run, name="fold", daemon=True)
         self._fold.load(self._connection)
@@ -121,6 +122,7 @@ class Folder:
             self._recover()
             return False
         self.folded += sum(row[3] for row in rows)
+        self.folded_bytes += sum(len(row[5]) for row in rows)
         return True
 
     def _write(self, last: int | None, now: float) -> None:
@@ -130,7 +132,6 @@ class Folder:
             connection.execute("DELETE FROM inbox WHERE id <= ?", (last or 0,))
             if last is not None:
                 connection.execute("INSERT OR REPLACE INTO counters VALUES ('last', ?)", (now,))
-        self.held = self._fold.held.events
         if closed:
             self._closed()
 
@@ -138,6 +139,7 @@ class Folder:
         self._fold.counters.refuse("internal error", row[3])
         self._write(row[0], time.time())
         self.folded += row[3]
+        self.folded_bytes += len(row[5])
 
     def _recover(self) -> None:
         """Back to what is in the database."""

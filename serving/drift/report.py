@@ -29,14 +29,12 @@ class Now:
 
     Args:
         waiting: events acknowledged and not folded in.
-        held: events that wait for a bundle.
         judge, reason: its state.
         problems: why bundles are missing.
         conflicts: truths that contradict the table or one another, by use case.
     """
 
     waiting: int
-    held: int
     judge: str
     reason: str
     problems: list[str]
@@ -65,13 +63,14 @@ class Report:
         try:
             counters = read_counters(self._connection)
             truths = self._connection.execute("SELECT count(*) FROM truths").fetchone()[0]
+            held = 2 * self._connection.execute("SELECT count(*) FROM held").fetchone()[0]  # about: each as two events
             models = self._models(moment, counters)
         finally:
             self._connection.execute("COMMIT")
         feedback = {meaning: counters.get(f"truth:{meaning}", 0) for meaning in MEANINGS}
         return {
             "models": models,
-            "events": {**_events(counters), "waiting": now.waiting, "held": now.held},
+            "events": {**_events(counters), "waiting": now.waiting, "held": held},
             "feedback": {**feedback, "waiting": truths, "exported": counters.get("exported", 0)},
             "sources": dict(read_sources(counters).most_common(SHOWN)),
             "judge": {"state": now.judge, "reason": now.reason},

@@ -14,7 +14,7 @@ import orjson
 
 from components.core.decision import Decision
 from components.core.schema import Schema
-from serving.drift.cloudevents import Event
+from serving.drift.cloudevents import BATCH_BYTES, Event
 from serving.server.columns import Columns, Reader
 from serving.server.errors import RequestError
 from serving.server.message import HEADER_LENGTH, Request, Response
@@ -171,7 +171,7 @@ def split_binary(content: bytes, part: str) -> tuple[dict[str, Any], bytes]:
     """
     try:
         # One character for each byte, so that the end found is the one in bytes.
-        _, end = json.JSONDecoder().raw_decode(content.decode("latin-1"))
+        _, end = json.JSONDecoder().raw_decode(content[:BATCH_BYTES].decode("latin-1"))
         document = orjson.loads(content[:end])
         size = sum((entry.get("parameters") or {}).get("binary_data_size", 0) for entry in document[part])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

@@ -6,8 +6,8 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 
-from serving.drift.cloudevents import receive
-from serving.drift.intake import Intake
+from serving.drift.cloudevents import Post
+from serving.drift.intake import RETRY, Intake
 from serving.drift.metrics import CONTENT_TYPE, Metrics
 from serving.drift.page.page import CONTENT_SECURITY_POLICY, render_page
 from serving.drift.report import Report
@@ -17,7 +17,6 @@ from serving.server.app import App, Route
 from serving.server.errors import RequestError
 from serving.server.message import JSON, Request, Response
 
-RETRY = b"retry-after: 1\r\n"
 SECURITY = f"content-security-policy: {CONTENT_SECURITY_POLICY}\r\nx-content-type-options: nosniff\r\n".encode()
 # What the connection refuses before it is a request; the rest is counted where it is refused.
 COUNTED = ("large", "slow")
@@ -47,12 +46,17 @@ class Service:
     Args:
         settings: limits.
         intake: takes the events.
-        waiting: how many were taken and are not folded in.
+        waiting: how many events and bytes were taken and are not folded in.
         report, metrics: of everything.
     """
 
     def __init__(
-        self, settings: Settings, intake: Intake, waiting: Callable[[], int], report: Report, metrics: Metrics
+        self,
+        settings: Settings,
+        intake: Intake,
+        waiting: Callable[[], tuple[int, int]],
+        report: Report,
+        metrics: Metrics,
     ) -> None:
         self.ready = False
         self.app = App(Requests(intake), settings.log_requests, log_payloads=False)
@@ -70,23 +74,20 @@ class Service:
         add("GET", "/ready /readyz", Route(self._readiness))
 
     def _take(self, request: Request) -> None:
-        if self._waiting() >= self._settings.max_waiting:
+        waiting, size = self._waiting()
+        limits = self._settings.max_waiting, self._settings.max_waiting_bytes
+        if waiting >= limits[0] or size + len(request.body) > limits[1]:
             self._intake.refuse("overload")
-            raise RequestError(503, f"{self._settings.max_waiting} events are waiting, which is the limit", RETRY)
-        try:
-            post = receive(request)
-        except RequestError:
-            self._intake.refuse("envelope")
-            raise
+            raise RequestError(503, f"{waiting} events of {size} bytes wait, the limits are {limits}", RETRY)
 
-        def finish(done: bool) -> None:
-            if done:
-                self.app.answer(request, Response.of({"accepted": post.events}))
+        def finish(outcome: Post | RequestError) -> None:
+            if isinstance(outcome, RequestError):
+                self.app.answer(request, self.app.refusal(outcome))
                 return
-            error = RequestError(503, "the events cannot be written", RETRY)
-            self.app.answer(request, self.app.refusal(error))
+            told = {"refused": outcome.refused, "reason": outcome.reason} if outcome.refused else {}
+            self.app.answer(request, Response.of({"accepted": outcome.events - outcome.refused, **told}))
 
-        self._intake.submit(post, finish)
+        self._intake.submit(request, finish)
 
     def _readiness(self, _request: Request) -> Response:
         if not self.ready:

@@ -31,11 +31,12 @@ class Settings(S3Settings):
     events_path: str = option("", "path that takes events besides / and /events: a name of its own for each detector")
     usecase: str = option("", "use case of every event, the event's model id unless set")
 
-    max_body: int = option(16 * 1024 * 1024, "largest request body in bytes")
+    max_body: int = option(4 * 1024 * 1024, "largest request body in bytes, that of a binary event")
     max_rows: int = option(10_000, "largest number of rows in a prediction or a feedback")
     max_depth: int = option(100, "deepest nesting of JSON")
     max_connections: int = option(1024, "open connections; one more is answered 503")
     max_waiting: int = option(100_000, "events taken and not yet folded in; more are answered 503")
+    max_waiting_bytes: int = option(512 * 1024 * 1024, "bytes of them; more are answered 503")
     request_seconds: float = option(10.0, "time for a request to arrive whole")
     drain_seconds: float = option(20.0, "time after which an ending detector leaves what is unanswered")
 

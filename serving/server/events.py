@@ -2,8 +2,9 @@
 way.
 
 The attributes are those of Seldon's payload logger. Events are posted in batches (`application/cloudevents-
-batch+json`). A detector that is slow or down fills the buffer; what does not fit is dropped and counted. An
-event keeps its id when it is sent again, so that a receiver can count it once.
+batch+json`), a large one alone and in binary mode, so that a receiver need not parse megabytes in one piece. A
+detector that is slow or down fills the buffer; what does not fit is dropped and counted. An event keeps its id when it
+is sent again, so that a receiver can count it once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import orjson
@@ -37,9 +39,13 @@ FEEDBACK = "io.seldon.serving.feedback"
 CLIENT_ID, SOURCE = "clientid", "authid"
 BATCH_TYPE = "application/cloudevents-batch+json"
 MAX_BATCH = 200
+# Of the bodies in a batch; a body longer than LARGE has a post of its own.
+BATCH_BYTES, LARGE = 128 * 1024, 64 * 1024
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 # Too slow, too many, or (404, 405) another program where the receiver was: that comes back, or we are told where it is.
 NOT_NOW = (404, 405, 408, 429)
+# Of a binary event's attributes; the rest, spaces, quotes and the percent sign included, is percent-encoded.
+PLAIN = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
 # A moment in which a batch gathers.
 PAUSE = 0.2
 
@@ -160,20 +166,43 @@ class Events:
             await self._arrived.wait()
             await asyncio.sleep(PAUSE)
             while self._buffer:
-                batch = list(islice(self._buffer, MAX_BATCH))
-                delivered = await self._deliver([self._format(event) for event in batch])
+                batch = self._next_batch()
+                delivered = await self._deliver(*self._write(batch))
                 for event in batch:
                     self._buffer.popleft()
                     self._bytes -= len(event.body)
                 (self._sent if delivered else self._dropped)(len(batch))
             self._arrived.clear()
 
-    async def _deliver(self, batch: list[dict[str, Any]]) -> bool:
-        """Posts a batch until it is taken; False if it never will be."""
-        body, delay = orjson.dumps(batch), FIRST_DELAY
+    def _next_batch(self) -> list[Event]:
+        """The oldest events that fit into one post."""
+        batch: list[Event] = []
+        size = 0
+        for event in islice(self._buffer, MAX_BATCH):
+            size += len(event.body)
+            if batch and (len(event.body) > LARGE or size > BATCH_BYTES):
+                break
+            batch.append(event)
+            if len(event.body) > LARGE:
+                break
+        return batch
+
+    def _write(self, batch: list[Event]) -> tuple[bytes, str, dict[str, str]]:
+        """Body, content type and further headers of a post."""
+        [first, *others] = batch
+        if others or len(first.body) <= LARGE:
+            return orjson.dumps([self._format(event) for event in batch]), BATCH_TYPE, {}
+        head = self._head(first)
+        content_type = head.pop("datacontenttype")
+        # As the HTTP binding has it: percent-encoded, so that no value ends its line.
+        return first.body, content_type, {f"ce-{name}": quote(value, safe=PLAIN) for name, value in head.items()}
+
+    async def _deliver(self, body: bytes, content_type: str, headers: dict[str, str]) -> bool:
+        """Posts until it is taken; False if it never will be."""
+        delay = FIRST_DELAY
         while True:
             try:
-                status = await post(self._target, body, BATCH_TYPE)
+                status = await post(self._target, body, content_type, headers)
             except (OSError, ValueError, asyncio.IncompleteReadError) as error:
                 log.error("events wait: the receiver cannot be reached", url=self._target.url, reason=repr(error))
             else:
@@ -191,20 +220,22 @@ class Events:
             await asyncio.wait_for(self._moved.wait(), seconds)
         self._moved.clear()
 
-    def _format(self, event: Event) -> dict[str, Any]:
-        moment = datetime.fromtimestamp(event.time, UTC).isoformat()
-        content_type = event.content_type.decode("latin-1")
-        document = {
+    def _head(self, event: Event) -> dict[str, str]:
+        """The attributes."""
+        return {
             "specversion": "1.0",
             "id": str(uuid4()),
             "type": event.type,
-            "time": moment,
-            "datacontenttype": content_type,
+            "time": datetime.fromtimestamp(event.time, UTC).isoformat(),
+            "datacontenttype": event.content_type.decode("latin-1"),
             **self._attributes,
             **({"requestid": event.puid} if event.puid else {}),
             **event.more,
         }
-        if content_type.startswith("application/json"):
+
+    def _format(self, event: Event) -> dict[str, Any]:
+        document = self._head(event)
+        if event.content_type.startswith(JSON):
             # Checked when it was read or written, so it goes in as it is.
             return {**document, "data": orjson.Fragment(event.body)}
         return {**document, "data_base64": b64encode(event.body).decode()}

@@ -38,19 +38,20 @@ class Target:
         return cls(url, parts.hostname, parts.port or (443 if secure else 80), secure, path)
 
 
-async def post(target: Target, body: bytes, content_type: str) -> int:
-    """Posts a body and gives the status.
+async def post(target: Target, body: bytes, content_type: str, headers: dict[str, str] | None = None) -> int:
+    """Posts a body and gives the status; no header may hold a line end.
 
     Raises:
         OSError: no connection, or it broke, or (TimeoutError) no answer came in time.
         ValueError: the answer is not HTTP.
     """
+    lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
     async with asyncio.timeout(SECONDS):
         reader, writer = await asyncio.open_connection(target.host, target.port, ssl=target.secure or None)
         try:
             writer.write(
                 f"POST {target.path} HTTP/1.1\r\nhost: {target.host}:{target.port}\r\nconnection: close\r\n"
-                f"content-type: {content_type}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+                f"content-type: {content_type}\r\n{lines}content-length: {len(body)}\r\n\r\n".encode()
                 + body
             )
             line = await reader.readline()

@@ -8,9 +8,11 @@ from base64 import b64encode
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 
+from serving.drift.cloudevents import LIMITS
 from tests.serving.world import call
 
 from .conftest import Shop
@@ -126,7 +128,9 @@ def test_what_is_no_cloudevent_is_refused_with_its_reason_and_counted(running: D
         (b"{}", {}, "no CloudEvent"),
         (b"[1", {"content_type": BATCH}, "not JSON"),
         (b"{}", {"content_type": BATCH}, "is a list"),
-        (json.dumps([whole, 7]).encode(), {"content_type": BATCH}, "event 2 of the batch"),
+        (json.dumps([7, 8]).encode(), {"content_type": BATCH}, "event 1 of the batch"),
+        (json.dumps([whole] * 1001).encode(), {"content_type": BATCH}, "1001 events, the limit is 1000"),
+        (b"[" * 200_000, {"content_type": BATCH}, "more than 50000 lists and objects"),
         (json.dumps(whole | {"id": ""}).encode(), {"content_type": STRUCTURED}, "id: is not a string"),
         (json.dumps(whole | {"specversion": "9"}).encode(), {"content_type": STRUCTURED}, "specversion"),
         (b"{}", {"ce_id": "1", "ce_source": "s"}, "header ce-type"),
@@ -137,6 +141,59 @@ def test_what_is_no_cloudevent_is_refused_with_its_reason_and_counted(running: D
         assert reason in answer.info
     found = running.until(lambda report: report["events"]["refused"].get("envelope") == len(wrong))
     assert found["events"]["accepted"] == 0
+
+
+@pytest.mark.parametrize(("name", "limit"), sorted(LIMITS.items()))
+def test_every_name_has_a_limit_of_its_own(shop: Shop, running: Detector, name: str, limit: int) -> None:
+    """In each form; in a batch the event that is wrong is left out, and the others are taken."""
+    fits = event("request", "p", {}) | {name: "x" * limit}
+    long = fits | {"id": str(uuid4()), name: "x" * (limit + 1)}
+    for number, one in enumerate((fits, long)):
+        answer = call(running.url, json.dumps(one).encode(), content_type=STRUCTURED)
+        assert answer.status == (200, 400)[number]
+    body, headers = binary(long)
+    content_type = {"content_type": "x" * (limit + 1)} if name == "datacontenttype" else {f"ce_{name}": long[name]}
+    refused = call(running.url, body, **headers | {"ce_specversion": "1.0"} | content_type)
+    for refusal, where in ((answer, ""), (refused, "header ce-")):
+        assert refusal.status == 400
+        assert refusal.info.startswith(f"{where}{name}: ")
+        assert str(limit) in refusal.info
+    batch = [*prediction(shop.digest, ROWS), long]
+    answer = call(running.url, json.dumps(batch).encode(), content_type=BATCH)
+    assert (answer.status, answer.json["accepted"], answer.json["refused"]) == (200, 2, 1)
+    assert answer.json["reason"].startswith(f"event 3 of the batch: {name}: ")
+    found = running.counted(3)
+    assert (rows_in_window(found), found["events"]["refused"]) == (3, {"envelope": 3})
+
+
+def test_names_in_an_answer_have_the_limits_of_the_events(shop: Shop, running: Detector) -> None:
+    """The executor names no version: that of the answer's tags is meant, which anybody can make as long as a book."""
+    request, response = prediction(shop.digest, ROWS)
+    del request["modelversion"], response["modelversion"]
+    response["data"]["meta"]["tags"]["model_version"] = "v" * 129
+    running.post([request, response])
+    found = running.until(lambda report: report["events"]["refused"])
+    assert (found["events"]["refused"], found["models"]) == ({"unknown model": 1}, [])
+    assert len(call(running.url + "/metrics").body) < 10_000
+
+
+def test_a_large_batch_is_refused_and_a_large_binary_event_is_taken(running: Detector) -> None:
+    batch = json.dumps([event("request", "p", "x" * 1024 * 1024)]).encode()
+    answer = call(running.url, batch, content_type=BATCH)
+    assert answer.status == 413
+    assert "send a larger event as a binary one" in answer.info
+    body, headers = binary(event("request", "p", "x" * 1024 * 1024))
+    assert call(running.url, body, **headers).status == 200
+    assert running.counted(1)["events"]["refused"] == {"large": 1}
+
+
+def test_bytes_that_wait_are_bounded(shop: Shop, tmp_path: Path) -> None:
+    with detector(shop.store, tmp_path / "drift.db", "--max-waiting-bytes", "1000") as process:
+        body, headers = binary(event("request", "p", "x" * 1000))
+        answer = call(process.url, body, **headers)
+        assert (answer.status, answer.headers["retry-after"]) == (503, "1")
+        process.post([])
+        assert process.until(lambda report: report["events"]["refused"])["events"]["refused"] == {"overload": 1}
 
 
 def test_events_of_no_use_are_counted_by_reason(shop: Shop, running: Detector) -> None:

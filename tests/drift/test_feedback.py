@@ -200,7 +200,7 @@ def test_feedback_through_another_version_finds_the_one_that_predicted(shop: Sho
 def test_what_is_no_truth_is_counted(shop: Shop, running: Detector) -> None:
     running.post(predictions(shop.digest, ROWS[:1]))
     running.post([truth("p", "alive"), event("feedback", "p", [1]), event("feedback", "p", {"reward": 1.0})])
-    found = running.until(lambda report: report["events"]["accepted"] == 5)
+    found = running.counted(5)
     assert found["events"]["refused"] == {"truth": 1, "payload": 1}
 
 

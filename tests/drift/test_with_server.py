@@ -37,6 +37,16 @@ def test_predictions_and_feedback_of_a_real_server_arrive(shop: Shop, running: D
     running.until(lambda report: [one["state"] for one in report["models"][0]["windows"]] == ["judged", "judged"])
 
 
+def test_a_prediction_of_thousands_of_rows_comes_as_an_event_of_its_own(shop: Shop, running: Detector) -> None:
+    bundle = shop.store / "bundles" / "tiny" / shop.digest
+    with server(bundle, "--events-url", running.url, "--model-version", 'the "7th" %') as serving:
+        assert call(serving.url + "/predict", request_of(people(10_000))).status == 200
+        assert call(serving.url + "/predict", request_of(people(1))).status == 200
+        found = running.until(lambda report: report["models"] and report["models"][0]["rows"] == 10_001)
+    assert found["models"][0]["version"] == 'the "7th" %'
+    assert found["events"]["refused"] == {}
+
+
 def test_what_is_acknowledged_before_sigterm_is_there_afterwards(shop: Shop, tmp_path: Path) -> None:
     with detector(shop.store, tmp_path / "drift.db") as first:
         for seed in range(20):
