@@ -204,6 +204,7 @@ def fields() -> Iterable[Row]:
     yield Row("control-in-value", get(HOST + b"x: y\x01z\r\n"), BAD)
     yield Row("high-byte-in-value", get(HOST + b"x: \xff\r\n"), OK)
     yield Row("space-around-value", post(b"content-length: \t <length> \t\r\nx:\t\t\r\n"), OK)
+    yield Row("range", get(HOST + b"range: bytes=0-1\r\nif-range: x\r\n"), OK)
     yield Row("names-in-any-case", post(b"CONTENT-LENGTH: <length>\r\n").replace(b"host", b"HoSt"), OK)
     yield Row("twice-content-type", post(b"content-type: text/plain\r\n" + LENGTH), BAD)
     yield Row("twice-unknown", get(HOST + b"x: y\r\nx: z\r\n"), OK)
@@ -291,6 +292,7 @@ def connections() -> Iterable[Row]:
     for value in (b"close", b"CLOSE", b"x, close", b"x\r\nconnection: close", b"keep-alive, close"):
         shown = value.decode().replace("\r\n", ";")
         yield Row(f"connection-{shown}", get(HOST + b"connection: " + value + b"\r\n"), (200,))
+    yield Row("connection-empty-elements", get(HOST + b"connection: , ,close,\r\n"), (200,))
     yield Row("connection-closed", get(HOST + b"connection: closed\r\n"), OK)
     yield Row("1.0", get(line=b"GET <get> HTTP/1.0"), (200,))
     yield Row("1.0-keep-alive", get(HOST + b"connection: x, Keep-Alive\r\n", b"GET <get> HTTP/1.0"), OK)
