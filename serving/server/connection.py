@@ -33,8 +33,8 @@ class Connection(asyncio.Protocol):
     """A connection of `Listener`, driven by the event loop and by its parser."""
 
     __slots__ = (
-        "_ahead", "_busy", "_crowded", "_eof", "_halted", "_held", "_leaving", "_listener", "_parser", "_paused", "_pumping",
-        "_refusal", "_transport", "deadline",
+        "_ahead", "_busy", "_crowded", "_eof", "_halted", "_held", "_leaving", "_listener", "_parser", "_paused",
+        "_pumping", "_refusal", "_transport", "deadline",
     )  # fmt: skip
     _transport: asyncio.Transport
 
