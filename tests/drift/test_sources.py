@@ -156,7 +156,8 @@ def test_a_truth_without_any_name_does_not_wait(shop: Shop, running: Detector) -
     running.post(prediction(shop.digest, ROWS[:1], "p"))
     running.until(lambda report: report["models"])
     for name in ("", "x" * 300):
-        running.post([event("feedback", name, {"truth": {"data": {"ndarray": [1]}}})])
+        said = {"response": {"meta": {"puid": name}}, "truth": {"data": {"ndarray": [1]}}}
+        running.post([event("feedback", "", said)])
     running.until(lambda report: counts(report) == (0, 0, 0, 2))
 
 
