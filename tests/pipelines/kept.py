@@ -97,10 +97,13 @@ class Kept(Laptop):
     def replaced(self, what: str, killed: int) -> bool:
         """Whether another process does by now what one that was killed did: worker, supervisor or detector."""
         try:
-            serving = self.status().serving
+            status = self.status()  # once: a worker may end between two
         except DeployError:  # it is gone while it is asked
             return False
-        return bool(serving and serving.pids) and getattr(self, what)() != killed and self.serves()
+        if status.serving is None or not status.serving.pids:
+            return False
+        pids = {"worker": status.serving.pids[0], "supervisor": status.pid, "detector": self.detector()}
+        return pids[what] != killed and self.serves()
 
     def serves(self) -> bool:
         """Whether a prediction is answered, and the detector ready."""
