@@ -126,11 +126,8 @@ class Daemon:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock() as descriptor:
-            deadline = time.monotonic() + LEAVING_SECONDS
-            while not take_lock(descriptor):  # whoever asks whether it runs holds it for an instant
-                if time.monotonic() > deadline:
-                    raise DeployError(f"another {self.name} runs: process {self.pid}")
-                time.sleep(0.01)
+            if not take_lock(descriptor, LEAVING_SECONDS):  # whoever asks whether it runs holds it for an instant
+                raise DeployError(f"another {self.name} runs: process {self.pid}")
             (self.folder / PID_FILE).write_text(str(os.getpid()))
             yield
             self.leave()

@@ -273,6 +273,15 @@ def _encodable(text: str) -> bool:
     return True
 
 
+def entity_name(value: Any) -> str:
+    """An entity's id as text, whether it came as 7, 7.0 or "7"; "" for none."""
+    if value is None or value != value or isinstance(value, bool):  # NaN
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
 def shown_value(value: object) -> str:
     """A value as it stands in a message: JSON, at most 60 characters."""
     # Of a long text only what is shown: a value may have megabytes.

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from components.core.errors import StorageError
 
+# Between two looks at a lock that somebody holds.
+LOOK_SECONDS = 0.01
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -61,13 +64,23 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def take_lock(descriptor: int) -> bool:
-    """Takes an open file's lock, until the descriptor and all its copies are closed; False if another one holds it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def take_lock(descriptor: int, seconds: float = 0.0) -> bool:
+    """Takes an open file's lock, until the descriptor and all its copies are closed; False if another one holds it.
+
+    Args:
+        descriptor: of the file.
+        seconds: to wait for it.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(LOOK_SECONDS)
+        else:
+            return True
 
 
 def is_locked(path: Path) -> bool:
@@ -123,11 +136,8 @@ def waiting_for(seconds: float, say: Callable[[], None], refuse: Callable[[], Ex
         if take_lock(descriptor):
             return
         say()
-        deadline = time.monotonic() + seconds
-        while not take_lock(descriptor):
-            if time.monotonic() > deadline:
-                raise refuse()
-            time.sleep(0.05)
+        if not take_lock(descriptor, seconds):
+            raise refuse()
 
     return wait
 

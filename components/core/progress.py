@@ -8,3 +8,7 @@ LEFT_OUT = "left out: "
 def say(text: str) -> None:
     """Prints one progress line at once."""
     print(f"{MARK}{text}", flush=True)
+
+
+def quiet(_: str) -> None:
+    """Takes the place of `say` where nobody is to hear."""

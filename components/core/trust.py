@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from components.core.errors import DataError, SettingsError
 from components.core.sources import TABLE, is_source
 from components.core.storage import Storage
+from components.core.versions import LONGEST_REASON
 
 FOLDER = "trust"
-LONGEST_REASON = 500
 # What becomes of a row: it teaches, or it waits for somebody to look at its source, or somebody said no.
 Standing = Literal["trusted", "waiting", "rejected"]
 

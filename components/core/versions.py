@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import getpass
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from components.core.errors import SettingsError
 
 # Tags of a version: when it became the champion, and when it was rolled back from.
 PROMOTED, WITHDRAWN = "promoted_at", "withdrawn_at"
 # And of one that was promoted whatever its gate said: why, and by whom.
 BECAUSE, BY = "promoted_because", "promoted_by"
+# Characters of a person's reason at most: it stands on the card.
+LONGEST_REASON = 500
 
 
 def stamp() -> str:
@@ -22,6 +27,23 @@ def stamp() -> str:
 def file_stamp() -> str:
     """Now, in UTC, as a part of a file's name: '20261126T041207512345Z'."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+
+
+def one_line(reason: str) -> str:
+    """A person's reason for the record, on one line.
+
+    Raises:
+        SettingsError: it is longer than `LONGEST_REASON`.
+    """
+    text = " ".join(reason.split())
+    if len(text) > LONGEST_REASON:
+        raise SettingsError(f"the reason has {len(text)} characters, at most {LONGEST_REASON} are kept: shorten it")
+    return text
+
+
+def whoever() -> str:
+    """Who runs this process, and where, for the record: user@host."""
+    return f"{user()}@{socket.gethostname()}"
 
 
 def user() -> str:

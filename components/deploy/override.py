@@ -8,10 +8,7 @@ from dataclasses import dataclass
 
 from components.core.errors import SettingsError
 from components.core.markup import markdown_text
-from components.core.versions import BECAUSE, BY, stamp
-
-# Characters of a reason at most: it stands on the card.
-LONGEST_REASON = 500
+from components.core.versions import BECAUSE, BY, one_line, stamp
 
 
 @dataclass(frozen=True)
@@ -33,15 +30,11 @@ class Override:
         """An override of this moment.
 
         Raises:
-            SettingsError: the reason is empty or longer than `LONGEST_REASON`.
+            SettingsError: the reason is empty, or too long (see `one_line`).
         """
-        reason = " ".join(because.split())
+        reason = one_line(because)
         if not reason:
             raise SettingsError("a promotion by hand needs a reason, and that given is empty: write why in --because")
-        if len(reason) > LONGEST_REASON:
-            raise SettingsError(
-                f"the reason has {len(reason)} characters, at most {LONGEST_REASON} are kept: shorten it"
-            )
         return cls(reason, by, stamp())
 
     @property

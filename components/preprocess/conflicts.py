@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.core.column import entity_name
 from components.core.hidden import LABELLED_AT, PUID, ROW, SOURCE
 from components.core.reading import read_table
 from components.core.schema import Schema
@@ -17,7 +18,7 @@ from components.core.table import check_table
 from components.core.usecase import UseCase
 from components.preprocess.base import deduplicate
 from components.preprocess.feedback import Feedback, read_feedback
-from components.preprocess.merge import STANDS, STANDS_BY, Merged, merge, row_name
+from components.preprocess.merge import STANDS, STANDS_BY, Merged, merge
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def list_conflicts(feedback: Feedback, merged: Merged, schema: Schema) -> list[C
         stands = standing[said[PUID], said[ROW]]
         conflicts.append(conflict(f"{said[PUID]}:{said[ROW]}", said, stands[SOURCE], stands[label]))
     conflicts += [
-        conflict(row_name(said[schema.id or ""]), said, said[STANDS_BY] or TABLE, said[STANDS])
+        conflict(entity_name(said[schema.id or ""]), said, said[STANDS_BY] or TABLE, said[STANDS])
         for said in merged.conflicts.to_pylist()
     ]
     return sorted(conflicts, key=lambda one: (one.at, one.row))

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.core.column import is_null
+from components.core.column import entity_name, is_null
 from components.core.hidden import LABELLED_AT, PREDICTED_AT, PUID, ROW, SOURCE
 from components.core.schema import Schema
 from components.core.split import Holdout
@@ -116,7 +116,9 @@ class _Said:
     def of(cls, rows: pa.Table, fed: pa.Table, schema: Schema, settled: Mapping[str, str]) -> _Said:
         table = rows.num_rows - fed.num_rows
         source = np.array([""] * table + fed.column(SOURCE).to_pylist(), dtype=object)
-        names = [""] * rows.num_rows if schema.id is None else list(map(row_name, rows.column(schema.id).to_pylist()))
+        names = (
+            [""] * rows.num_rows if schema.id is None else list(map(entity_name, rows.column(schema.id).to_pylist()))
+        )
         kept = np.array([settled.get(name) if name else None for name in names], dtype=object)
         unknown = np.full(table, np.nan)
         predicted, labelled = (
@@ -142,13 +144,6 @@ class _Said:
         other = np.not_equal(self.source, self.source[winner]).astype(bool)
         found: NDArray[np.bool_] = (self.label != self.label[winner]) & other & ~self.settled
         return found
-
-
-def row_name(id_: Any) -> str:
-    """An id as a settlement has it: 7 as well as 7.0 is "7"; "" for none."""
-    if is_null(id_):
-        return ""
-    return str(int(id_)) if isinstance(id_, float) and id_.is_integer() else str(id_)
 
 
 def _with_keys(base: pa.Table, fed: pa.Table, schema: Schema) -> pa.Table:

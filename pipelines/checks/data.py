@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.core.errors import DataError, LifeboatError, StorageError
+from components.core.progress import quiet
 from components.core.reading import read_batches
 from components.core.sources import ONLY_ANONYMOUS
 from components.core.split import assign_folds, group_names
@@ -121,7 +122,7 @@ def _divide(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> 
     refuse_useless(rows, usecase.schema, absent, "the table")
     report.rows = rows
     base, _ = deduplicate(rows, usecase, "the table")
-    parts = divide(base, read_feedback(None, usecase, _quiet, trusted=ONLY_ANONYMOUS), usecase)
+    parts = divide(base, read_feedback(None, usecase, quiet, trusted=ONLY_ANONYMOUS), usecase)
     y = parts.rows.column(usecase.schema.label.name).to_numpy()
     if whole:
         refuse_one_sided(y, parts.holdout, "the table")
@@ -133,7 +134,3 @@ def _refuse_folds(usecase: UseCase, rows: pa.Table) -> None:
     y, folds = rows.column(usecase.schema.label.name).to_numpy(), usecase.split.folds
     fold = assign_folds(group_names(rows, usecase.schema), y, folds=folds, salt=usecase.split.salt)
     refuse_one_sided_folds(y, fold, folds)
-
-
-def _quiet(_: str) -> None:
-    """Hears nothing."""

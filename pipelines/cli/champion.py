@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import socket
 
 from components.core.settings import Settings
 from components.core.usecase import load_usecase
-from components.core.versions import user
+from components.core.versions import whoever
 from pipelines.keeper.daemon import ensure_keeper
 
 
@@ -19,7 +18,7 @@ def promote(options: argparse.Namespace, settings: Settings) -> int:
     from components.deploy.targets import make_target
 
     name = load_usecase(options.usecase).name
-    override = Override.now(options.because, f"{user()}@{socket.gethostname()}")
+    override = Override.now(options.because, whoever())
     target = make_target(options.target, settings)
     shipped = step.promote(name, options.version, override, Registry(settings), target)
     if options.target == "local":

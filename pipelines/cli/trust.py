@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,12 +12,13 @@ from dataclasses import asdict
 from components.core.errors import SettingsError
 from components.core.labelled import load_labelled
 from components.core.moment import show_moment, show_seconds
+from components.core.progress import quiet
 from components.core.settings import Settings
 from components.core.sources import TABLE
 from components.core.storage import open_storage
-from components.core.trust import LONGEST_REASON, Ruling, Settlement, write_conflicts, write_records
+from components.core.trust import Ruling, Settlement, write_conflicts, write_records
 from components.core.usecase import load_usecase
-from components.core.versions import user
+from components.core.versions import one_line, whoever
 from components.preprocess.conflicts import Conflict, find_conflicts
 
 # Conflicts shown to a person; --json shows all.
@@ -44,12 +44,12 @@ def conflicts(options: argparse.Namespace, settings: Settings) -> int:
     table = options.data or str(usecase.data)
 
     def find() -> list[Conflict]:
-        return find_conflicts(usecase, table, storage, trusted=settings.trusted, s3=settings.s3, say=_quiet)
+        return find_conflicts(usecase, table, storage, trusted=settings.trusted, s3=settings.s3, say=quiet)
 
     found = find()
     if options.settle:
         chosen = _chosen(found, options.settle, options.keep)
-        now, by, because = time.time(), _whoever(), _reason(options.because)
+        now, by, because = time.time(), whoever(), one_line(options.because)
         rows = dict.fromkeys(one.row for one in chosen)
         write_records(storage, usecase.name, [Settlement(row, options.keep, now, by, because) for row in rows])
         print(f"settled {len(rows):,} of {len({one.row for one in found}):,} rows: the word of {options.keep} holds")
@@ -69,7 +69,7 @@ def _rule(options: argparse.Namespace, settings: Settings, *, accept: bool) -> i
         there = ", ".join(f"{name} ({rows:,})" for name, rows in known.most_common(10)) or "none"
         raise SettingsError(f"no labelled row of {usecase.name} is by {options.source!r}; sources: {there}")
     since = options.since.timestamp() if options.since else 0.0
-    ruling = Ruling(options.source, accept, time.time(), since, _whoever(), _reason(options.because))
+    ruling = Ruling(options.source, accept, time.time(), since, whoever(), one_line(options.because))
     write_records(storage, usecase.name, [ruling])
     after = load_labelled(storage, usecase.name, usecase.schema, trusted=settings.trusted)
     teach, word = after.sources.get(options.source, 0), "accepted" if accept else "rejected"
@@ -109,18 +109,3 @@ def _shown(found: Sequence[Conflict]) -> str:
     if len(found) > MOST:
         lines.append(f"  ... {len(found) - MOST:,} more; --json shows all")
     return "\n".join([*lines, f"Settle with --settle ROW (or {ALL}) --keep {TABLE} or a source's name."])
-
-
-def _reason(text: str) -> str:
-    reason = " ".join(text.split())
-    if len(reason) > LONGEST_REASON:
-        raise SettingsError(f"--because has {len(reason)} characters, at most {LONGEST_REASON} are kept: shorten it")
-    return reason
-
-
-def _whoever() -> str:
-    return f"{user()}@{socket.gethostname()}"
-
-
-def _quiet(_: str) -> None:
-    """Hears nothing."""

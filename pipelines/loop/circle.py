@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.core.errors import LifeboatError, PipelineError
+from components.core.progress import quiet
 from components.core.settings import Settings, inherited
 from components.core.usecase import UseCase
 from pipelines.daemons import Daemon
@@ -117,7 +118,7 @@ class Driver:
         training = self._settings.home_path / "training.parquet"
         rows = self._world.write_training(training)
         self._timeline.note("note", f"the first model is trained on {rows} rows, half of the table")
-        stack.callback(stop_home, self._settings, lambda _: None)
+        stack.callback(stop_home, self._settings, quiet)
         if not ensure_detector(self._settings, DETECTOR):
             raise PipelineError("the loop needs the drift detector's environment, which `make` sets up")
         command = [*LIFEBOAT, "run", "--usecase", self._usecase.name, "--data", str(training), "--require-deploy"]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.core.errors import LifeboatError
+from components.core.progress import quiet
 from components.core.settings import Settings, read_settings
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -58,8 +59,8 @@ def serve_copy(settings: Settings, name: str) -> Settings:
     # A notebook that ends half way ends its copy, too.
     atexit.register(stop_copy, own)
     BundleStore(own).publish(bundle)
-    LocalTarget(own).roll_out(bundle, version, _already, _quiet)
-    ensure_detector(own, say=_quiet)
+    LocalTarget(own).roll_out(bundle, version, _already, quiet)
+    ensure_detector(own, say=quiet)
     return own
 
 
@@ -67,16 +68,12 @@ def stop_copy(settings: Settings) -> None:
     """Ends the servers of a copy and removes its home."""
     from pipelines.keeper.daemon import stop_home
 
-    stop_home(settings, _quiet)
+    stop_home(settings, quiet)
     shutil.rmtree(settings.home_path, ignore_errors=True)
 
 
 def _already() -> None:
     """A copy is nobody's champion."""
-
-
-def _quiet(_: str) -> None:
-    """Says nothing in a notebook."""
 
 
 @dataclass(frozen=True)

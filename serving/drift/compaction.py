@@ -83,7 +83,7 @@ class Compaction:
     def used(self, fold: Fold) -> set[tuple[str, str]]:
         """Use case and digest of the bundles that are needed."""
         versions = fold.versions.by_id().values()
-        return {(self._settings.usecase or version.model, version.digest) for version in versions}
+        return {(self._settings.usecase_of(version.model), version.digest) for version in versions}
 
     def _remove(self, connection: sqlite3.Connection, fold: Fold, found: list[tuple[int, str, list[str]]]) -> None:
         """Removes predictions (id, model, names) and remembers their names."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -157,10 +156,7 @@ def _locked(path: Path) -> TextIO:
         file = path.with_name(f"{path.name}.lock").open("w")
     except OSError as error:
         raise SettingsError(f"database {path} cannot be written: {error.strerror}") from error
-    deadline = time.monotonic() + LOCK_SECONDS
-    while not take_lock(file.fileno()):
-        if time.monotonic() > deadline:
-            file.close()
-            raise SettingsError(f"database {path} is in use by another detector")
-        time.sleep(0.1)
+    if not take_lock(file.fileno(), LOCK_SECONDS):
+        file.close()
+        raise SettingsError(f"database {path} is in use by another detector")
     return file

@@ -62,11 +62,11 @@ class Export:
             try:
                 while await asyncio.to_thread(self.write):
                     pass
-                if written >= looked + CONFLICTS_SECONDS:
-                    looked = written
-                    self.conflicts = await asyncio.to_thread(self._read_conflicts)
             except (LifeboatError, NotYetError, RefusedError, sqlite3.Error) as error:
                 log.error("labelled rows wait: they cannot be written", reason=str(error))
+            if written >= looked + CONFLICTS_SECONDS:
+                looked = written
+                await self._look_at_conflicts()
 
     def write(self) -> bool:
         """Writes one part for each bundle; False if nothing is left."""
@@ -74,7 +74,7 @@ class Export:
         for line in self._connection.execute(PENDING, (self._settings.export_rows,)):
             groups[line[5], line[7]].append(line)
         for (model, digest), lines in groups.items():
-            usecase = self._settings.usecase or model
+            usecase = self._settings.usecase_of(model)
             self._write_part(usecase, self._bundles.find(usecase, digest), lines)
         return len(groups) > 0 and self._pending() >= self._settings.export_rows
 
@@ -82,10 +82,17 @@ class Export:
         """Lets go of the database."""
         self._connection.close()
 
+    async def _look_at_conflicts(self) -> None:
+        try:
+            self.conflicts = await asyncio.to_thread(self._read_conflicts)
+        except (LifeboatError, sqlite3.Error) as error:
+            log.error("how many truths are in conflict cannot be read", reason=str(error))
+
     def _read_conflicts(self) -> dict[str, int]:
         storage = open_storage(self._settings.store, self._settings.s3)
-        models = [model for (model,) in self._connection.execute("SELECT DISTINCT model FROM versions ORDER BY 1")]
-        return {name: read_conflicts(storage, name) for name in [self._settings.usecase or one for one in models]}
+        models = self._connection.execute("SELECT DISTINCT model FROM versions").fetchall()
+        names = sorted({self._settings.usecase_of(model) for (model,) in models})
+        return {name: read_conflicts(storage, name) for name in names}
 
     def _write_part(self, usecase: str, known: Known, lines: list[Any]) -> None:
         rows = _Rows(known)

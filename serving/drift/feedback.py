@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from components.core.column import entity_name
 from components.core.schema import Schema
 from serving.drift.cloudevents import Event
-from serving.drift.predictions import entity_name
 from serving.drift.rows import RefusedError, read_json
 from serving.server.errors import RequestError
 from serving.server.feedback import read_feedback

@@ -156,7 +156,7 @@ class Fold:
         model = _name(event.model or said.get("model_name"), LIMITS["modelid"])
         version = _name(event.version or said.get("model_version"), LIMITS["modelversion"])
         digest = _name(said.get("bundle_digest"), DIGEST)
-        return (model, self._settings.usecase or model, digest), version
+        return (model, self._settings.usecase_of(model), digest), version
 
     def _predict(
         self, key: Key, version_name: str, pair: tuple[Event, Event], answer: tuple[dict[str, Any], bytes],
@@ -189,7 +189,7 @@ class Fold:
         version = self.versions.newest(event.model)
         if version is None:
             raise NotYetError
-        known = self._bundles.find(self._settings.usecase or event.model, version.digest)
+        known = self._bundles.find(self._settings.usecase_of(event.model), version.digest)
         limits = self._settings.max_rows, self._settings.max_depth
         self.truths.add(read_truths(event, known.schema, *limits, received))
 

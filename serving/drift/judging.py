@@ -142,7 +142,7 @@ class Judging:
             await self._child.ask("load")
 
     async def _bundle(self, model: str, digest: str) -> Known:
-        return await asyncio.to_thread(self._bundles.find, self._settings.usecase or model, digest)
+        return await asyncio.to_thread(self._bundles.find, self._settings.usecase_of(model), digest)
 
     async def _feed_next(self) -> bool:
         """Feeds some scores of a version with an online detector."""

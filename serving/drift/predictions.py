@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from components.core.column import entity_name
 from serving.drift.bundles import Known
 from serving.drift.versions import Version
 from serving.server.columns import Columns
@@ -92,12 +93,3 @@ def _entities(known: Known, columns: Columns) -> list[tuple[int, str]]:
         return []
     values = columns[names.index(known.schema.id)]
     return [(place, name) for place, value in enumerate(values) if (name := entity_name(value))]
-
-
-def entity_name(value: Any) -> str:
-    """An entity's id as text, whether it came as 7, 7.0 or "7"; "" for none."""
-    if value is None or value != value or isinstance(value, bool):  # NaN
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return str(value)

@@ -93,6 +93,10 @@ class Settings(S3Settings):
         """The sources that are taken at their word."""
         return trusted_sources(self.trusted_sources, private=is_loopback(self.host))
 
+    def usecase_of(self, model: str) -> str:
+        """The use case whose bundles a model's are."""
+        return self.usecase or model
+
     @property
     def http(self) -> Http:
         """What the listener and its connections read."""

@@ -46,6 +46,11 @@ class RequestId:
         return self.header or self.own
 
     @property
+    def named(self) -> str:
+        """Of Seldon's `meta`: what the header says, else the body, else ours."""
+        return self.header or self.body or self.own
+
+    @property
     def alias(self) -> str:
         """What besides the puid finds the prediction again; empty for none, or one too long to be kept."""
         return self.body if self.body != self.puid and len(self.body) <= LONGEST else ""

@@ -89,7 +89,7 @@ class SeldonCodec:
             values = orjson.dumps(probabilities.reshape(-1), option=_NUMPY) + b"}"
         else:
             head, values = self._ndarray, orjson.dumps(probabilities, option=_NUMPY)
-        meta = b'},"meta":{"puid":' + orjson.dumps(id_.header or id_.body or id_.own)
+        meta = b'},"meta":{"puid":' + orjson.dumps(id_.named)
         tail = self._tail if not message.meta else self._write_meta(message.meta)
         return Response(200, b"".join((head, values, meta, tail)), JSON, id_.line)
 

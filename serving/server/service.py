@@ -208,7 +208,7 @@ class Service:
             self._metrics.judged(feedback.truth, feedback.reward)
             if self.events is not None:
                 self.events.judged(request, id_, self._source(request))
-            meta = {"puid": id_.header or id_.body or id_.own, "tags": self.identity.tags}
+            meta = {"puid": id_.named, "tags": self.identity.tags}
             return Response.of({"data": {"ndarray": []}, "meta": meta})
 
         return self._read(request, read, take)

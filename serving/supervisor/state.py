@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +31,9 @@ class State:
         directory.mkdir(parents=True, exist_ok=True)
         self._file = directory / STATE_FILE
         self._lock = (directory / LOCK_FILE).open("w")
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not take_lock(self._lock.fileno()):
-            if time.monotonic() > deadline:
-                self._lock.close()
-                raise SettingsError(f"another supervisor is already running for {directory}")
-            time.sleep(0.01)
+        if not take_lock(self._lock.fileno(), LOCK_SECONDS):
+            self._lock.close()
+            raise SettingsError(f"another supervisor is already running for {directory}")
         self.crashed = self._file.exists()
         self._remove_remains()
         # In a short directory of its own: the path of a socket has at most about a hundred characters.
