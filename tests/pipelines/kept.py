@@ -124,7 +124,8 @@ class Kept(Laptop):
 
     def reboot(self) -> None:
         """Ends every process of the home as a power cut does."""
-        pids = [self.keeper.pid, self.supervisor(), *self.serving().pids, self.detector()]
+        keeper = self.keeper.pid if self.keeper.is_running() else None
+        pids = [keeper, self.supervisor(), *self.serving().pids, self.detector()]
         for pid in filter(None, pids):
             os.kill(pid, signal.SIGKILL)
         eventually(self.nothing_runs)
