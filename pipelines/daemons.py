@@ -132,8 +132,10 @@ class Daemon:
                     raise DeployError(f"another {self.name} runs: process {self.pid}")
                 time.sleep(0.01)
             (self.folder / PID_FILE).write_text(str(os.getpid()))
-            yield
-            self.leave()
+            try:
+                yield
+            finally:
+                self.leave()
 
     @contextmanager
     def _lock(self) -> Iterator[int]:
