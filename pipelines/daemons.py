@@ -129,8 +129,10 @@ class Daemon:
             if not take_lock(descriptor, LEAVING_SECONDS):  # whoever asks whether it runs holds it for an instant
                 raise DeployError(f"another {self.name} runs: process {self.pid}")
             (self.folder / PID_FILE).write_text(str(os.getpid()))
-            yield
-            self.leave()
+            try:
+                yield
+            finally:
+                self.leave()
 
     @contextmanager
     def _lock(self) -> Iterator[int]:

@@ -13,6 +13,7 @@ from components.core.errors import DataError, DeployError, RegistryError
 from components.core.schema import Column, Schema
 from components.core.settings import Settings
 from components.core.usecase import load_usecase
+from components.deploy.deployed import read_deployed
 from serving.control import find_supervisor
 
 
@@ -24,8 +25,10 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
     row = _row(options, usecase.schema)
     url = options.url or _endpoint(usecase.name, settings)
     if url is None:
+        was = read_deployed(settings.serving_state(usecase.name))
+        verb = "serve" if was else "run"
         raise DeployError(
-            f"no model server of {usecase.name} runs; start it with: lifeboat run --usecase {options.usecase}"
+            f"no model server of {usecase.name} runs; start it with: lifeboat {verb} --usecase {options.usecase}"
         )
     [shares], tags = ask(url, [row])
     answer = dict(zip(usecase.schema.label.classes, shares, strict=True))

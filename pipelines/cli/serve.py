@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -15,7 +16,7 @@ from components.core.errors import LifeboatError
 from components.core.settings import Settings
 from pipelines import systemd
 from pipelines.cli.known import name_of
-from pipelines.cli.serving import show_home
+from pipelines.cli.serving import home_lines
 from pipelines.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
 from pipelines.keeper.keeper import STARTS
 from pipelines.keeper.logs import LogTail
@@ -43,8 +44,9 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
 
 def _serve_here(chosen: Sequence[ModelServer], settings: Settings) -> int:
     stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
+            signal.signal(number, lambda *_: stopping.set())
     with ExitStack() as stack:
         logs = stack.enter_context(closing(_Logs(settings)))
         _bring_up(chosen, settings)
@@ -69,7 +71,7 @@ def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
         troubles = [error for error in pool.map(_start, chosen) if error is not None]
     if len(troubles) == len(chosen):
         for server in chosen:
-            server.stop(partial(_say, server.name))
+            server.give_up()
         raise troubles[0]
     return len(troubles) == 0 and _start(DriftDetector(settings)) is None
 
@@ -84,15 +86,19 @@ def _start(service: Service) -> LifeboatError | None:
 
 
 def _say_what_serves(settings: Settings) -> None:
-    show_home(settings)
-    for service in services(settings):
-        sys.stdout.write(f"log of {service.name}: {service.log}\n")
-    sys.stdout.flush()
+    logs = [f"log of {service.name}: {service.log}" for service in services(settings)]
+    _print("\n".join([*home_lines(settings), *logs]))
 
 
 def _say(who: str, text: str) -> None:
-    sys.stdout.write(f"{who} | {text}\n")
-    sys.stdout.flush()
+    _print(f"{who} | {text}")
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError:  # whoever read this is gone, which is no reason for what serves to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _Logs:
@@ -105,7 +111,9 @@ class _Logs:
     def show(self) -> bool:
         """Prints what is new, each line with the name of its service; True, as a keeper asks what it calls."""
         for service in services(self._settings):
-            for line in self._tails.setdefault(service.name, LogTail(service.log)).lines():
+            if service.name not in self._tails:
+                self._tails[service.name] = LogTail(service.log)
+            for line in self._tails[service.name].lines():
                 _say(service.name, line)
         return True
 

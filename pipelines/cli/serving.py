@@ -16,21 +16,16 @@ from serving.control import find_supervisor
 
 def status(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
     """Prints how each local model server, the drift detector and the keeper are, and where the state is."""
-    show_home(settings)
+    print("\n".join(home_lines(settings)))
     return 0
 
 
-def show_home(settings: Settings) -> None:
-    """What `status` prints."""
-    console = Console(highlight=False)
-    # Lines and no table: a table folds the endpoint in a narrow terminal, and nobody can copy it then.
-    if not served(settings):
-        console.print("Nothing was ever served from here. Start with: lifeboat run", soft_wrap=True)
+def home_lines(settings: Settings) -> list[str]:
+    """What `status` prints: lines and no table, which would fold the endpoint in a narrow terminal."""
+    lines = [] if served(settings) else ["Nothing was ever served from here. Start with: lifeboat run"]
     for name, (first, *more) in describe_home(settings).items():
-        console.print(
-            "\n".join([f"{name:20} {first}", *(f"{'':20} {line}" for line in more)]), markup=False, soft_wrap=True
-        )
-    console.print(f"state {settings.home_path}\nregistry {settings.shown_tracking}", soft_wrap=True)
+        lines += [f"{name:20} {first}", *(f"{'':20} {line}" for line in more)]
+    return [*lines, f"state {settings.home_path}", f"registry {settings.shown_tracking}"]
 
 
 def stop(options: argparse.Namespace, settings: Settings) -> int:

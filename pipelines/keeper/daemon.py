@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.core.errors import DeployError, StorageError
+from components.core.errors import DeployError, LifeboatError, StorageError
 from components.core.files import holding_lock, waiting_for, write_text
 from components.core.settings import Settings, inherited
 from pipelines.daemons import Daemon
@@ -100,12 +100,21 @@ def stop_home(settings: Settings, say: Say = print) -> int:
 
 
 def stop_services(settings: Settings, usecase: str = "", say: Say = print) -> int:
-    """Ends the model servers, then the detector, which takes their last events; or the one server of a use case."""
-    ended = 0
+    """Ends the model servers, then the detector, which takes their last events; or the one server of a use case.
+
+    Raises:
+        LifeboatError: one of them does not end; the others have ended.
+    """
+    ended, troubles = 0, list[LifeboatError]()
     for service in services(settings):
-        if usecase in ("", service.name) and service.stop(say):
-            say(f"stopped {service.name}")
-            ended += 1
+        try:
+            if usecase in ("", service.name) and service.stop(say):
+                say(f"stopped {service.name}")
+                ended += 1
+        except LifeboatError as error:
+            troubles.append(error)
+    if troubles:
+        raise troubles[0]
     return ended
 
 

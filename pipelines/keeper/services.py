@@ -93,6 +93,11 @@ class ModelServer:
             elif refusals := port_problems(self._settings, self.name):
                 raise PortError(refusals[0])
 
+    def give_up(self) -> None:
+        """From now on it is not wanted, unless it runs."""
+        if not self.is_running():
+            want(self._state, wanted=False)
+
     def stop(self, say: Say) -> bool:
         if not self._state.is_dir():
             return False
@@ -140,7 +145,7 @@ def services(settings: Settings) -> list[Service]:
 
 
 def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
-    """The model servers of what was deployed from this home, from now on wanted.
+    """The model servers of what was deployed from this home, from now on wanted; no others, but those that run.
 
     Args:
         settings: of the home.
@@ -157,8 +162,11 @@ def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
         others = f"; deployed are: {', '.join(server.name for server in every)}" if every else ""
         flag = f" --usecase {name}" if name else ""
         raise DeployError(f"{what} deployed from {settings.home_path}{others}; start with: lifeboat run{flag}")
-    for server in found:
-        want(settings.serving_state(server.name), wanted=True)
+    for server in every:
+        if server in found:
+            want(settings.serving_state(server.name), wanted=True)
+        else:
+            server.give_up()
     return found
 
 

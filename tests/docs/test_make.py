@@ -28,4 +28,6 @@ def test_what_is_given_as_args_reaches_the_program(verb: str) -> None:
 def test_the_registry_that_is_browsed_is_that_of_the_settings() -> None:
     assert f"='sqlite:///{ROOT}/.lifeboat/mlflow.db' " in shown("mlflow-ui")
     assert "='sqlite:////srv/home/mlflow.db' " in shown("mlflow-ui", LIFEBOAT_HOME="/srv/home")
+    assert f"='sqlite:///{ROOT}/a home/mlflow.db' " in shown("mlflow-ui", LIFEBOAT_HOME="a home")
+    assert r"='sqlite:////srv/d'\''État à part/mlflow.db' " in shown("mlflow-ui", LIFEBOAT_HOME="/srv/d'État à part")
     assert "='http://registry:5000' " in shown("mlflow-ui", LIFEBOAT_TRACKING_URI="http://registry:5000")

@@ -15,6 +15,7 @@ from typing import Any
 from components.core.bundle import open_bundle
 from components.core.errors import DeployError
 from components.core.files import is_locked
+from components.core.settings import Settings
 from components.core.versions import Version
 from components.deploy.deployed import Deployed, read_deployed
 from components.deploy.local import LocalTarget
@@ -42,11 +43,13 @@ def eventually(happened: Callable[[], Any], seconds: float = 20.0) -> float:
 class Kept(Laptop):
     """The processes of a home, by what they are."""
 
-    def deploy(self) -> None:
-        """Rolls the model out, as a run's last step does."""
-        digest = add_bundle(Path(self.settings.bundle_store), MODEL)
-        bundle = open_bundle(Path(self.settings.bundle_store) / "bundles" / MODEL / digest)
-        LocalTarget(self.settings).roll_out(bundle, Version(MODEL, "1", digest, ""), lambda: None, lambda _: None)
+    def deploy(self, model: str = MODEL, settings: Settings | None = None) -> None:
+        """Rolls a model out, as a run's last step does."""
+        store = Path(self.settings.bundle_store)
+        digest = add_bundle(store, model)
+        bundle = open_bundle(store / "bundles" / model / digest)
+        target = LocalTarget(settings or self.settings)
+        target.roll_out(bundle, Version(model, "1", digest, ""), lambda: None, lambda _: None)
 
     @property
     def state(self) -> Path:
@@ -127,7 +130,8 @@ class Kept(Laptop):
 
     def reboot(self) -> None:
         """Ends every process of the home as a power cut does."""
-        pids = [self.keeper.pid, self.supervisor(), *self.serving().pids, self.detector()]
+        keeper = self.keeper.pid if self.keeper.is_running() else None
+        pids = [keeper, self.supervisor(), *self.serving().pids, self.detector()]
         for pid in filter(None, pids):
             os.kill(pid, signal.SIGKILL)
         eventually(self.nothing_runs)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from components.core.addresses import server_of
 from components.core.ports import HomePorts
+from pipelines.detector import find_detector
 from tests.pipelines.kept import MODEL, Kept, eventually, tell
 from tests.pipelines.laptop import ROOT
+from tests.ports import free_port
 
 # "Back within 5 s" and "answers within 3 s" are said of a machine with nothing else to do.
 BACK, REBOOT = 5.0, 3.0
@@ -167,10 +171,34 @@ def test_one_that_is_stopped_alone_stays_so_and_the_keeper_ends_when_nothing_is_
     eventually(lambda: kept.restarts() == {"the drift detector": 1})
     assert not (kept.state / "supervisor.json").exists()
     assert not kept.deployed.wanted
-    from pipelines.detector import find_detector
-
     find_detector(kept.settings).stop()
     eventually(kept.nothing_runs)
+
+
+def test_one_use_case_alone_comes_back_and_what_serves_on_other_ports_goes_on(laptop: Kept) -> None:
+    other = replace(laptop.settings, port=free_port(), metrics_port=free_port())
+    laptop.deploy("iris", other)
+    assert laptop.lifeboat("stop").count("stopped ") == 2
+    laptop.lifeboat("serve", "--detach", "--usecase", MODEL)
+    status = laptop.lifeboat("status")
+    assert "iris                 stopped; lifeboat serve brings version 1 back" in status
+    assert f"{MODEL}                 version 1 (bundle " in status
+    said = laptop.lifeboat("serve", "--detach", "--usecase", MODEL, "--port", str(other.port), code=1)
+    assert f"--port (or LIFEBOAT_PORT) is {other.port}, but use case {MODEL} of this home has" in said
+    assert laptop.serves()
+    assert laptop.deployed.wanted
+
+
+def test_a_foreground_whose_reader_is_gone_goes_on(laptop: Kept) -> None:
+    command = shlex.join(laptop.command("serve"))
+    with subprocess.Popen(["bash", "-c", f"{command} | head -1"], cwd=ROOT, env=laptop.environment) as shell:
+        eventually(lambda: (found := laptop.keeper.state()) is not None and found.foreground)
+        os.kill(laptop.supervisor(), signal.SIGKILL)
+        eventually(lambda: laptop.restarts() == {MODEL: 1})
+        assert laptop.serves()
+        laptop.lifeboat("stop")
+        assert shell.wait(60) == 0
+    assert laptop.nothing_runs()
 
 
 def test_nothing_that_was_ever_deployed_is_said(tmp_path: Path) -> None:
