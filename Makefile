@@ -26,8 +26,12 @@ run: setup ## prepare, train, judge, register and serve the Titanic model
 status: setup ## say what serves
 	@$(BIN)/lifeboat status $(ARGS)
 
+.PHONY: serve
+serve: setup ## bring back what is deployed, without a training, and keep it running (ARGS=--detach in the background)
+	@$(BIN)/lifeboat serve $(ARGS)
+
 .PHONY: stop
-stop: setup ## end the model server
+stop: setup ## end what serves
 	@$(BIN)/lifeboat stop $(ARGS)
 
 # That of the settings, as a variable: it may hold a password, which a command line would show to everybody.

@@ -13,14 +13,16 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.core.errors import DeployError
-from components.core.files import take_lock
+from components.core.files import is_locked, take_lock
 
-LOG_FILE = "log"
+LOG_FILE, PID_FILE = "log", "pid"
+# One that leaves by itself has done so by then, and nobody looks at a lock for as long.
+LEAVING_SECONDS = 2.0
 # Kept: Python warns of a child that outlives its handle.
 started: list[subprocess.Popen[bytes]] = []
 
@@ -46,18 +48,19 @@ class Daemon:
 
     def is_running(self) -> bool:
         """Whether one holds the lock."""
-        if not self.folder.is_dir():
-            return False
-        with self._lock() as descriptor:
-            return not take_lock(descriptor)
+        return is_locked(self.folder / "lock")
 
     @property
     def pid(self) -> int | None:
-        """Of its process, where one was ever started."""
+        """Of its process, where one was started and not stopped since: if it does not run, it ended by itself."""
         try:
-            return int((self.folder / "pid").read_text())
+            return int((self.folder / PID_FILE).read_text())
         except FileNotFoundError:
             return None
+
+    def is_ready(self) -> bool:
+        """Whether it does its work."""
+        return answers(self.ready_url)
 
     def ensure(
         self,
@@ -79,31 +82,58 @@ class Daemon:
         self.folder.mkdir(parents=True, exist_ok=True)
         deadline, process = time.monotonic() + seconds, None
         with self._lock() as descriptor:
-            while process is None or not answers(self.ready_url):
+            while process is None or not self.is_ready():
                 if process is None and take_lock(descriptor):
                     process = self._start(command, environment, (descriptor, *descriptors))
-                elif process is None and answers(self.ready_url):
+                elif process is None and self.is_ready():
                     return  # somebody else's, who was first
                 self._check(process, deadline - time.monotonic())
                 time.sleep(0.05)
 
     def stop(self, seconds: float = 15.0) -> bool:
-        """Asks it to end and waits for that; False if none ran.
+        """Asks it to end and waits for that; False if none ran. One that ended by itself counts as stopped from now on.
 
         Raises:
             DeployError: it did not end in time.
         """
-        if not self.is_running():
-            return False
-        if self.pid is None:
-            raise DeployError(f"the {self.name} runs, but {self.folder / 'pid'} does not say as what: end it by hand")
-        os.kill(self.pid, signal.SIGTERM)
-        deadline = time.monotonic() + seconds
+        pid, ran = self.pid, self.is_running()
+        if ran and pid is not None:
+            with suppress(ProcessLookupError):  # it ended a moment ago
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + (LEAVING_SECONDS if pid is None else seconds)
         while self.is_running():
             if time.monotonic() > deadline:
-                raise DeployError(f"the {self.name} did not end within {seconds:g} s; its log is {self.log}")
+                raise DeployError(
+                    f"the {self.name} runs, but {self.folder / PID_FILE} does not say as what: end it by hand"
+                    if pid is None
+                    else f"the {self.name} did not end within {seconds:g} s; its log is {self.log}"
+                )
             time.sleep(0.05)
-        return True
+        if self.pid == pid:  # else it is another one's, which was started meanwhile
+            self.leave()
+        return ran
+
+    def leave(self) -> None:
+        """Forgets its process: whether it runs on or not, it counts as stopped."""
+        (self.folder / PID_FILE).unlink(missing_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """This process as the daemon, for the block.
+
+        Raises:
+            DeployError: another one is.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock() as descriptor:
+            deadline = time.monotonic() + LEAVING_SECONDS
+            while not take_lock(descriptor):  # whoever asks whether it runs holds it for an instant
+                if time.monotonic() > deadline:
+                    raise DeployError(f"another {self.name} runs: process {self.pid}")
+                time.sleep(0.01)
+            (self.folder / PID_FILE).write_text(str(os.getpid()))
+            yield
+            self.leave()
 
     @contextmanager
     def _lock(self) -> Iterator[int]:
@@ -125,7 +155,7 @@ class Daemon:
                 )  # fmt: skip
             except OSError as error:
                 raise DeployError(f"the {self.name} cannot be started with {command[0]}: {error.strerror}") from error
-        (self.folder / "pid").write_text(str(process.pid))
+        (self.folder / PID_FILE).write_text(str(process.pid))
         started.append(process)
         return process
 

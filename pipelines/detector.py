@@ -11,6 +11,7 @@ from components.core.errors import DeployError, PortError
 from components.core.files import holding_lock
 from components.core.ports import HomePorts, Say
 from components.core.settings import Settings, inherited
+from components.core.sources import NOBODY
 from pipelines.daemons import Daemon, http_status
 from serving.control import find_supervisor
 from serving.server.sockets import bind, listen
@@ -127,6 +128,7 @@ def _environment(
         "descriptor": str(listening[0].fileno()) if listening else "0",
         "store": settings.bundle_store,
         "database": str(daemon.folder / "events.db"),
+        "trusted_sources": ",".join(sorted(settings.trusted)) or NOBODY,
         "s3_endpoint": settings.s3_endpoint,
         "s3_access_key": settings.s3_access_key,
         "s3_secret_key": settings.s3_secret_key,

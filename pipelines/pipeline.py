@@ -19,6 +19,7 @@ SETTINGS = {
     "s3-region": "LIFEBOAT_S3_REGION",
     "predictor-url": "LIFEBOAT_PREDICTOR_URL",
     "rollout": "LIFEBOAT_ROLLOUT",
+    "trusted-sources": "LIFEBOAT_TRUSTED_SOURCES",
 }
 KEYS = {"access-key": "LIFEBOAT_S3_ACCESS_KEY", "secret-key": "LIFEBOAT_S3_SECRET_KEY"}
 # The user of the components' image.

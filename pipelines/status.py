@@ -11,8 +11,11 @@ from components.core.addresses import DETECTOR, server_of
 from components.core.errors import DeployError
 from components.core.ports import HomePorts
 from components.core.settings import Settings
+from components.deploy.deployed import read_deployed
 from pipelines.daemons import answers
 from pipelines.detector import find_detector, served
+from pipelines.keeper.daemon import KeeperState, find_keeper
+from pipelines.keeper.services import services
 from serving.control import LOG_FILE, Status, find_supervisor
 
 SQLITE = "sqlite:///"
@@ -22,7 +25,8 @@ SUPERVISOR_SECONDS = 5.0
 
 
 def describe_home(settings: Settings) -> dict[str, list[str]]:
-    """Lines by service: of each use case that was ever served, and of the drift detector; the first says how it is.
+    """Lines by service: of each use case that was ever served, of the drift detector, and of the keeper where anything
+    runs; the first says how it is.
 
     Raises:
         StorageError: the home's file of ports cannot be read.
@@ -31,7 +35,12 @@ def describe_home(settings: Settings) -> dict[str, list[str]]:
         # All at once: those that hang cost their time-out only once.
         waiting = {name: pool.submit(_describe_server, settings, name) for name in served(settings)}
         waiting["drift detector"] = pool.submit(_describe_detector, settings)
-        return {name: found.result() for name, found in waiting.items()}
+        lines = {name: found.result() for name, found in waiting.items()}
+    keeper = find_keeper(settings)
+    runs = keeper.is_running()
+    if runs or any(service.is_running() for service in services(settings)):
+        lines["keeper"] = _describe_keeper(keeper.state() if runs else None, runs=runs)
+    return lines
 
 
 def local_champion(settings: Settings, name: str) -> str | None:
@@ -54,7 +63,7 @@ def _describe_server(settings: Settings, name: str) -> list[str]:
         found = _status(settings, name)
     except DeployError as error:
         return [f"not answering: {error}; log {log}"]
-    lines = [_stopped(home, name) if found is None else _running(found, log)]
+    lines = [_stopped(settings, home, name) if found is None else _running(found, log)]
     version = f"version {found.serving.version}" if found and found.serving else None
     if (champion := _champion(settings, name)) not in (None, version):
         lines.append(f"the champion in the registry is {champion}")
@@ -86,8 +95,13 @@ def _running(found: Status, log: Path) -> str:
     )
 
 
-def _stopped(home: HomePorts, name: str) -> str:
-    return f"stopped; its address is {home.server_url(name)}"
+def _stopped(settings: Settings, home: HomePorts, name: str) -> str:
+    state = settings.serving_state(name)
+    found = read_deployed(state)
+    if found is None:
+        return f"stopped; its address is {home.server_url(name)}"
+    ended = "ended by itself" if found.wanted else "stopped"
+    return f"{ended}; lifeboat serve brings version {found.version} back at {home.server_url(name)}"
 
 
 def _champion(settings: Settings, name: str) -> str | None:
@@ -98,10 +112,21 @@ def _champion(settings: Settings, name: str) -> str | None:
     return found and f"version {found}"
 
 
+def _describe_keeper(found: KeeperState | None, *, runs: bool) -> list[str]:
+    if not runs:
+        return ["stopped: what ends by itself stays so; lifeboat serve --detach brings back and keeps"]
+    if found is None:
+        return ["starting"]
+    where = "lifeboat serve" if found.foreground else "in the background"
+    restarts = ", ".join(f"{name} {count}" for name, count in found.restarts.items()) or "none"
+    troubles = [f"{name} cannot be started: {why}" for name, why in found.troubles.items()]
+    return [f"process {found.pid}, {where}, restarts: {restarts}", *troubles]
+
+
 def _describe_detector(settings: Settings) -> list[str]:
     home, daemon = HomePorts(settings), find_detector(settings)
     if not daemon.is_running():
-        return ["stopped"]
+        return ["stopped" if daemon.pid is None else "ended by itself; lifeboat serve brings it back"]
     ready = answers(daemon.ready_url, PROBE_SECONDS)
     state = "ready" if ready else f"but it does not answer: process {daemon.pid}, log {daemon.log}"
     return [f"at {home.detector_url}/, {state}", *home.explain(DETECTOR)]

@@ -275,5 +275,6 @@ def _encodable(text: str) -> bool:
 
 def shown_value(value: object) -> str:
     """A value as it stands in a message: JSON, at most 60 characters."""
-    text = json.dumps(value, ensure_ascii=True, default=repr) if not isinstance(value, str) else json.dumps(value)
+    # Of a long text only what is shown: a value may have megabytes.
+    text = json.dumps(value[:61] if isinstance(value, str) else value, ensure_ascii=True, default=repr)
     return text if len(text) <= 60 else f"{text[:57]}..."

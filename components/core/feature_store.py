@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 
 from components.core.errors import StorageError
 from components.core.files import replacing
-from components.core.labelled import HIDDEN, LABELLED_AT, VERSION, Labelled, stored_schema
+from components.core.hidden import HIDDEN, LABELLED_AT, VERSION
+from components.core.labelled import Labelled, stored_schema
 from components.core.schema import Schema
 from components.core.table import check_table
 
@@ -37,7 +38,9 @@ class Contents:
     Args:
         rows: predictions whose truth is known.
         broken: those among them that break the schema as it is today: a run would put them into quarantine.
-        corrected: truths that a later one contradicts; they are no rows any more.
+        corrected: truths that a later one of the same source contradicts; they are no rows any more.
+        sources: who said what was true, to rows.
+        apart: rows that are in the store and do not teach, by why and source, see `Labelled`.
         days: UTC day on which truth came, in order, to rows.
         classes: name of the class to rows.
         versions: version of the model that answered to rows.
@@ -51,6 +54,8 @@ class Contents:
     rows: int
     broken: int
     corrected: int
+    sources: dict[str, int]
+    apart: dict[str, dict[str, int]]
     days: dict[str, int]
     classes: dict[str, int]
     versions: dict[str, int]
@@ -77,6 +82,8 @@ def describe(found: Labelled, schema: Schema) -> Contents:
         rows=table.num_rows,
         broken=len(checked.problems),
         corrected=found.corrected,
+        sources=found.sources,
+        apart=found.apart,
         days={_day(number): rows for number, rows in sorted(_counts(days).items())},
         classes={name: classes.get(number, 0) for number, name in enumerate(label.classes)},
         versions=_versions(table.column(VERSION)),

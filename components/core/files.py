@@ -6,7 +6,8 @@ import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def write_text(path: Path, content: str) -> None:
     write_bytes(path, content.encode())
 
 
+def write_durably(path: Path, content: str) -> None:
+    """Writes a UTF-8 file atomically, and so that it outlives a power cut; raises StorageError."""
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
+        _sync(temporary)
+    _sync(path.parent)
+
+
 def file_digest(path: Path) -> str:
     """The sha256 of a file's bytes."""
     with path.open("rb") as file:
@@ -61,9 +70,29 @@ def take_lock(descriptor: int) -> bool:
     return True
 
 
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds a file's lock; whoever takes it at this instant must try again."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared: of two who look at the same time neither sees the other.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
-def holding_lock(path: Path) -> Iterator[None]:
+def holding_lock(path: Path, wait: Callable[[int], None] | None = None) -> Iterator[None]:
     """Holds a file's lock for the block, waiting for it first; the system lets it go with the process, however it ends.
+
+    Args:
+        path: of the file, which is made.
+        wait: takes the lock of an open file in another way than waiting without end, such as `waiting_for`.
 
     Raises:
         StorageError: the file cannot be made.
@@ -74,5 +103,38 @@ def holding_lock(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if wait is None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            wait(file.fileno())
         yield
+
+
+def waiting_for(seconds: float, say: Callable[[], None], refuse: Callable[[], Exception]) -> Callable[[int], None]:
+    """A `wait` of `holding_lock`.
+
+    Args:
+        seconds: to wait.
+        say: called once if the lock is not free.
+        refuse: makes what is raised when time is up.
+    """
+
+    def wait(descriptor: int) -> None:
+        if take_lock(descriptor):
+            return
+        say()
+        deadline = time.monotonic() + seconds
+        while not take_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise refuse()
+            time.sleep(0.05)
+
+    return wait
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

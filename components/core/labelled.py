@@ -4,21 +4,26 @@ A part is STORE/labelled/USECASE/date=YYYY-MM-DD/PART.parquet. It is named after
 twice changes nothing. It holds the raw values as they were asked (numbers as float64: a limit is checked on what was
 said, not on its nearest float32), the keys where the client gave them, the label, and the hidden columns below.
 
-Nothing is ever changed in place: a truth that is corrected becomes a new row of the same prediction with a later
+Nothing is ever changed in place: a truth that its source corrects becomes a new row of the same prediction with a later
 `__labelled_at`, and readers take the latest; or the latest that was known by a moment in the past. Known means that the
 truth had come, which is `__labelled_at`; the part that holds it may have been written a little later.
+
+Not every row teaches (`core.trust`): those of sources that are not trusted wait, and of two trusted sources that
+disagree about a prediction the first one's word stands. What is kept apart stays in the store, and is told.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -26,26 +31,21 @@ import pyarrow.parquet as pq
 from components.core.errors import DataError, first_line
 from components.core.files import file_digest
 from components.core.fingerprint import table_digest
+from components.core.hidden import HIDDEN, LABELLED_AT, PUID, ROW, SOURCE
 from components.core.label import StoredLabel
 from components.core.latest import latest_rows
 from components.core.moment import show_seconds
 from components.core.schema import Column, Schema
+from components.core.sources import ANONYMOUS, ONLY_ANONYMOUS
+from components.core.standing import standing_words
 from components.core.storage import Storage
 from components.core.table import check_table
+from components.core.trust import Trust, read_trust
 
 FOLDER = "labelled"
-PUID, ROW, VERSION, SCORE = "__puid", "__row", "__version", "__score"
-PREDICTED_AT, LABELLED_AT = "__predicted_at", "__labelled_at"
-# The end of the year 9999, beyond which there is no date.
-_LAST_SECOND = 253_402_300_799
-HIDDEN = (
-    Column(PUID, "string", max_length=1024, description="Identifier of the request"),
-    Column(ROW, "integer", minimum=0, description="Position of the row in its request"),
-    Column(VERSION, "string", nullable=True, description="Version of the model that answered"),
-    Column(SCORE, "float", minimum=0, maximum=1, description="Probability of class 1 that it gave"),
-    Column(PREDICTED_AT, "float", minimum=0, maximum=_LAST_SECOND, description="Seconds since 1970"),
-    Column(LABELLED_AT, "float", minimum=0, maximum=_LAST_SECOND, description="Seconds since 1970"),
-)
+# Sources named one by one.
+MOST_SOURCES = 10
+SETTLE = "lifeboat features conflicts shows them"
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,11 @@ class Labelled:
         digest: sha256 over the table, "" without rows: the same rows in any parts give the same, and so does the same
             moment, whatever came since.
         parts: how many of them hold a truth that was known.
-        corrected: truths that a later one of the same prediction contradicts.
+        corrected: truths that a later one of the same prediction and source contradicts.
         refused: key to reason of the parts that cannot be used.
+        apart: rows that do not teach, by why (`waiting`, `rejected`, or `contradicted` by an earlier truth) and source.
+        conflicts: rows of trusted sources that say otherwise than the one that stands, in the same columns.
+        trust: by which the rows were told apart.
     """
 
     table: pa.Table
@@ -67,6 +70,14 @@ class Labelled:
     parts: int
     corrected: int
     refused: dict[str, str]
+    apart: dict[str, dict[str, int]]
+    conflicts: pa.Table
+    trust: Trust
+
+    @property
+    def sources(self) -> dict[str, int]:
+        """Rows by the source of their truth."""
+        return _counts(self.table.column(SOURCE))
 
     @property
     def latest(self) -> float | None:
@@ -150,17 +161,24 @@ def _stored(value: Any, kind: pa.DataType) -> Any:
     return int(value) if kind == pa.int64() else float(value)
 
 
-def read_labelled(storage: Storage, usecase: str, schema: Schema, *, until: datetime | float | None = None) -> pa.Table:
-    """The labelled rows, typed as `core.table` types them, the latest truth of each prediction, hidden columns last.
+def read_labelled(
+    storage: Storage,
+    usecase: str,
+    schema: Schema,
+    *,
+    trusted: frozenset[str] = ONLY_ANONYMOUS,
+    until: datetime | float | None = None,
+) -> pa.Table:
+    """The labelled rows, typed as `core.table` types them, the standing truth of each prediction, hidden columns last.
 
     Args:
-        storage, usecase, schema, until: see `load_labelled`.
+        storage, usecase, schema, trusted, until: see `load_labelled`.
 
     Raises:
         DataError: a part cannot be used, or a row breaks the schema; names the key, or row and column.
         StorageError: the store cannot be read.
     """
-    found = load_labelled(storage, usecase, schema, until=until)
+    found = load_labelled(storage, usecase, schema, trusted=trusted, until=until)
     for key, reason in found.refused.items():
         raise DataError(reason, file=key)
     hidden = [column.name for column in HIDDEN]
@@ -173,7 +191,14 @@ def read_labelled(storage: Storage, usecase: str, schema: Schema, *, until: date
     return checked.table
 
 
-def load_labelled(storage: Storage, usecase: str, schema: Schema, *, until: datetime | float | None = None) -> Labelled:
+def load_labelled(
+    storage: Storage,
+    usecase: str,
+    schema: Schema,
+    *,
+    trusted: frozenset[str],
+    until: datetime | float | None = None,
+) -> Labelled:
     """Reads all parts of a use case; their rows are not yet held against the schema.
 
     A part that is damaged or was written under a schema that does not fit is left out and named with the reason: one
@@ -185,6 +210,7 @@ def load_labelled(storage: Storage, usecase: str, schema: Schema, *, until: date
         storage: the store.
         usecase: its name.
         schema: of the rows.
+        trusted: sources whose rows teach, unless the store's record says otherwise.
         until: the store as it was known then, in seconds since 1970 or with a time zone; now unless given. A truth that
             came later is not seen, so that one it corrected holds. Every part is read: the date of its folder is that
             of one of its rows.
@@ -193,6 +219,7 @@ def load_labelled(storage: Storage, usecase: str, schema: Schema, *, until: date
         StorageError: the store cannot be read.
     """
     columns, moment = _columns(schema), _seconds(until)
+    trust = read_trust(storage, usecase, trusted, until=moment)
     tables: list[pa.Table] = [_no_rows(schema)]
     refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
@@ -206,14 +233,49 @@ def load_labelled(storage: Storage, usecase: str, schema: Schema, *, until: date
                 continue
             known = part.filter(pc.less_equal(part.column(LABELLED_AT), moment))
             tables += [known] if known.num_rows else []
-    table, corrected = latest_rows(pa.concat_tables(tables), (PUID, ROW), LABELLED_AT, schema.label.name)
-    digest = table_digest(table) if table.num_rows else ""
-    return Labelled(table, digest, len(tables) - 1, corrected, refused)
+    rows = pa.concat_tables(tables)
+    rows = rows.set_column(rows.column_names.index(SOURCE), SOURCE, pc.fill_null(rows.column(SOURCE), ANONYMOUS))
+    latest, corrected = latest_rows(rows, (PUID, ROW, SOURCE), LABELLED_AT, schema.label.name)
+    sources, times = latest.column(SOURCE), latest.column(LABELLED_AT)
+    standing = trust.standing(np.asarray(sources.to_pylist(), dtype=object), times.to_numpy())
+    apart = {
+        why: _counts(sources.filter(pa.array(standing == why)))
+        for why in ("waiting", "rejected")
+        if (standing == why).any()
+    }
+    words = standing_words(latest.filter(pa.array(standing == "trusted", pa.bool_())), rows, schema.label.name, trust)
+    if words.conflicts.num_rows:
+        apart["contradicted"] = _counts(words.conflicts.column(SOURCE))
+    digest = table_digest(words.standing) if words.standing.num_rows else ""
+    return Labelled(words.standing, digest, len(tables) - 1, corrected, refused, apart, words.conflicts, trust)
+
+
+def _counts(sources: pa.ChunkedArray) -> dict[str, int]:
+    return dict(sorted(Counter(sources.to_pylist()).items()))
+
+
+def say_apart(apart: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """What of the labelled rows does not teach, and what to do about it, a sentence each.
+
+    Args:
+        apart: see `Labelled`.
+    """
+    remedies = {
+        "waiting": "wait for somebody to accept them: lifeboat features accept --source {!r}",
+        "rejected": "are rejected; lifeboat features accept --source {!r} takes them back",
+        "contradicted": f"contradict an earlier truth; {SETTLE}",
+    }
+    return [
+        f"{rows:,} rows of {source} {remedies[why].format(source)}"
+        for why, sources in apart.items()
+        for source, rows in list(sources.items())[:MOST_SOURCES]
+    ]
 
 
 def no_rows(schema: Schema) -> Labelled:
     """What `load_labelled` gives of an empty store."""
-    return Labelled(_no_rows(schema), "", 0, 0, {})
+    nothing = _no_rows(schema)
+    return Labelled(nothing, "", 0, 0, {}, {}, nothing, Trust())
 
 
 def _no_rows(schema: Schema) -> pa.Table:

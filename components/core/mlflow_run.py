@@ -5,9 +5,7 @@ Through MLflow's client alone, which keeps no state of the process and asks noth
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import re
 import tempfile
 import time
@@ -24,6 +22,7 @@ from components.core.bundle import Bundle
 from components.core.column import Column
 from components.core.gates import Verdict
 from components.core.mlflow_model import write_model
+from components.core.versions import user
 
 # What a table is used for, in MLflow's words.
 TRAINING, TESTING = "training", "testing"
@@ -183,14 +182,6 @@ def _run_tags(evaluated: Evaluated) -> dict[str, str]:
     }  # fmt: skip
     commit = re.match("[0-9a-f]{40}", tags["code_commit"])
     return {**tags, "mlflow.source.git.commit": commit[0]} if commit else tags
-
-
-def user() -> str:
-    """Who runs this process: the name, or the number where a container knows none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
 
 
 def _cross_validated(figures: Mapping[str, Any]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from typing import Any
 from components.core import options
 from components.core.errors import SettingsError
 from components.core.options import option
+from components.core.sources import ANONYMOUS, is_loopback, trusted_sources
 from components.core.storage import S3Settings
 
 PREFIX = "LIFEBOAT_"
@@ -62,6 +63,11 @@ class Settings(S3Settings):
         "", f"Python of the detector's environment, or {NO_DETECTOR}; the one in .venvs/drift unless set"
     )
     code_commit: str = option("", "commit of the code, for the lineage; asked of git unless set")
+    trusted_sources: str = option(
+        "",
+        "sources of truth whose rows teach unseen, with commas between them, or none; unless set "
+        f"{ANONYMOUS} where host and store are this machine's, and nobody elsewhere",
+    )
     kfp_host: str = option("", "URL of the Kubeflow Pipelines API")
     kfp_pages: str = option("", "URL of Kubeflow's pages as people open them; the API's own unless set")
     kfp_token: str = option("", "bearer token of that API", secret=True)
@@ -89,6 +95,7 @@ class Settings(S3Settings):
     rollout_score_distance: float = option(0.2, "largest Kolmogorov distance of the scores, 0 to 1")
 
     def __post_init__(self) -> None:
+        trusted_sources(self.trusted_sources, private=True)  # a name that is none is said now
         ports = {"port": self.port, "metrics_port": self.metrics_port, "detector_port": self.detector_port}
         for (name, port), (other, same) in combinations(ports.items(), 2):
             if port == same != 0:
@@ -114,6 +121,11 @@ class Settings(S3Settings):
     def bundle_store(self) -> str:
         """The address of the bundles in force."""
         return self.store or str(self.home_path / "store")
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The sources of truth whose rows teach, unless the store's record says otherwise."""
+        return trusted_sources(self.trusted_sources, private=is_loopback(self.host) and "://" not in self.store)
 
     @property
     def server_python(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +22,14 @@ def stamp() -> str:
 def file_stamp() -> str:
     """Now, in UTC, as a part of a file's name: '20261126T041207512345Z'."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+
+
+def user() -> str:
+    """Who runs this process: the name, or the number where a container knows none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
 
 
 @dataclass(frozen=True)

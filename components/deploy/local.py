@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from components.core.addresses import DETECTOR, server_of
 from components.core.bundle import Bundle, open_bundle
-from components.core.errors import LifeboatError, PortError
+from components.core.errors import DeployError, LifeboatError, PortError, StorageError
+from components.core.files import holding_lock, waiting_for
 from components.core.ports import HomePorts
 from components.core.settings import Settings
 from components.core.versions import Version
+from components.deploy.deployed import Deployed, write_deployed
 from components.deploy.probe import check_golden, compare
 from components.deploy.step import undo
 from components.deploy.timeline import Say
@@ -19,6 +22,8 @@ from serving.control import STATE_FILE, Control, Serving, ensure_supervisor, fin
 _ATTEMPTS = 5
 # The servers of a supervisor that was killed give their ports back at once, but not in the same instant.
 _KILLED_SECONDS = 5.0
+# A rollout waits this long for another one, which loads a model and drains the old server.
+_TURN_SECONDS = 300.0
 
 
 class LocalTarget:
@@ -30,6 +35,17 @@ class LocalTarget:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+
+    def turn(self, name: str, say: Say) -> AbstractContextManager[None]:
+        """As `components.deploy.step.Target` says."""
+        return holding_lock(
+            self._settings.serving_state(name) / "rollout.lock",
+            waiting_for(
+                _TURN_SECONDS,
+                lambda: say(f"another rollout of {name} is under way: waiting for its end"),
+                lambda: DeployError(f"another rollout of {name} did not end within {_TURN_SECONDS:g} s"),
+            ),
+        )
 
     def roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
         """As `components.deploy.step.Target` says; on other ports where somebody else is faster.
@@ -61,7 +77,15 @@ class LocalTarget:
             except LifeboatError as error:
                 undo(lambda: self._bring_back(control, old, say), error, say)
                 raise
+            self._record(bundle, version, say)
             return status.url
+
+    def _record(self, bundle: Bundle, version: Version, say: Say) -> None:
+        record = Deployed(version.name, version.version, bundle.digest, str(bundle.directory.resolve()))
+        try:
+            write_deployed(self._settings.serving_state(version.name), record)
+        except StorageError as error:  # it serves, and is the champion
+            say(f"that it is deployed is not on record, so that lifeboat serve would not bring it back: {error}")
 
     def _connect(self, name: str, say: Say) -> Control:
         """The supervisor that runs, or one that is started."""

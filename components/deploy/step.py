@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,13 @@ from components.deploy.timeline import Say, Timeline
 
 class Target(Protocol):
     """A place where models are served."""
+
+    def turn(self, name: str, say: Say) -> AbstractContextManager[None]:
+        """Keeps other rollouts of the model away for the block, where the place lets one wait for another.
+
+        Raises:
+            DeployError: another one takes too long.
+        """
 
     def roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
         """Brings a bundle into service without a failed request and gives its URL.
@@ -68,13 +76,17 @@ def deploy(bundle_dir: Path, verdict_file: Path, registry: Registry, target: Tar
     version = registry.find(bundle.usecase, bundle.digest)
     if version is None:
         raise RegistryError(f"bundle {bundle.digest[:12]} of {bundle.usecase} is not registered: evaluate it first")
-    _check_champion(registry, version, verdict)
-    stored = registry.bundle(version)
 
     def commit() -> None:
         registry.promote(version, expected=verdict.champion)
 
-    return _roll_out(stored, version, registry, target, commit, "is the champion", say)
+    with target.turn(version.name, say):
+        champion = registry.aliased(version.name, CHAMPION)
+        if champion and champion.digest == bundle.digest:
+            say(f"this bundle is the champion already, as version {champion.version}")
+            return _serve(champion, registry, target, say)
+        _check_champion(version.name, champion, verdict)
+        return _roll_out(registry.bundle(version), version, registry, target, commit, "is the champion", say)
 
 
 def check_verdict(bundle: Bundle, verdict_file: Path) -> Verdict:
@@ -109,6 +121,11 @@ def rollback(name: str, registry: Registry, target: Target, say: Say = print, *,
         RegistryError: there is no such version, or it never was the champion.
         DeployError: the rollout did not finish; the present champion keeps serving.
     """
+    with target.turn(name, say):
+        return _go_back(name, registry, target, say, to)
+
+
+def _go_back(name: str, registry: Registry, target: Target, say: Say, to: str | None) -> Deployment:
     known = registry.overview(name)
     champion = known.champion
     if champion is None:
@@ -143,6 +160,15 @@ def promote(
         BundleError: its bundle is not whole.
         DeployError: the rollout did not finish; the old version keeps serving.
     """
+    with target.turn(name, say):
+        version, shipped = _promote(name, number, override, registry, target, say)
+    _note_on_card(version, override, registry, say)
+    return shipped
+
+
+def _promote(
+    name: str, number: str, override: Override, registry: Registry, target: Target, say: Say
+) -> tuple[Version, Deployment]:
     known = registry.overview(name)
     version = numbered(name, known, number)
     if version == known.champion:
@@ -153,18 +179,19 @@ def promote(
     def commit() -> None:
         registry.promote(version, expected=expected, record=override.tags)
 
-    shipped = _roll_out(bundle, version, registry, target, commit, "is the champion", say)
-    _note_on_card(version, override, registry, say)
-    return shipped
+    return version, _roll_out(bundle, version, registry, target, commit, "is the champion", say)
 
 
 def serve_champion(name: str, registry: Registry, target: Target, say: Say = print) -> Deployment | None:
     """Brings the champion into service where none is, after a restart of the machine for instance; None without one."""
-    champion = registry.aliased(name, CHAMPION)
-    if champion is None:
-        return None
+    with target.turn(name, say):
+        champion = registry.aliased(name, CHAMPION)
+        return _serve(champion, registry, target, say) if champion else None
+
+
+def _serve(champion: Version, registry: Registry, target: Target, say: Say) -> Deployment:
     url = target.roll_out(registry.bundle(champion), champion, lambda: None, say)
-    return Deployment(name, champion.version, champion.digest, url)
+    return Deployment(champion.name, champion.version, champion.digest, url)
 
 
 def _roll_out(
@@ -199,12 +226,11 @@ def _note_on_card(version: Version, override: Override, registry: Registry, say:
         say(f"the model card does not say that it was promoted by hand: {error}")
 
 
-def _check_champion(registry: Registry, version: Version, verdict: Verdict) -> None:
+def _check_champion(name: str, champion: Version | None, verdict: Verdict) -> None:
     """Refuses before anything is started what `Registry.promote` would refuse at the end."""
-    champion = registry.aliased(version.name, CHAMPION)
     if (champion.digest if champion else None) != verdict.champion:
         raise RegistryError(
-            f"the champion of {version.name} changed since this bundle was judged against "
+            f"the champion of {name} changed since this bundle was judged against "
             f"{(verdict.champion or 'none')[:12]}: run the pipeline again"
         )
 

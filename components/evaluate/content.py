@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.core.bundle import Bundle
-from components.core.gates import Interval
+from components.core.gates import HIGHER_IS_BETTER, Interval
+from components.core.hidden import SOURCE
 from components.core.schema import Column
 from components.core.usecase import UseCase
 from components.evaluate.evaluation import Evaluation, SliceReport
@@ -38,6 +39,7 @@ _OFTEN_MISSING = 0.1
 # Below so many rows the bias of the calibration error matters.
 _FEW_ROWS = 1_000
 _LIST_ITEMS = 12
+SLICE_METRICS = ("roc_auc", "log_loss", "accuracy")
 
 
 def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> dict[str, Any]:
@@ -53,7 +55,9 @@ def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> di
         "tiles": _tiles(evaluation),
         "metrics": _metric_rows(evaluation),
         "champion": _champion_sentence(evaluation),
-        "slices": [_slice_row(part) for part in evaluation.slices],
+        "gate_metrics": [TITLES[name] for name in _gate_metrics(usecase)],
+        "origins": [_figures_row(part, _gate_metrics(usecase)) for part in evaluation.slices if part.column == SOURCE],
+        "slices": [_figures_row(part, SLICE_METRICS) for part in evaluation.slices if part.column != SOURCE],
         "slice_tests": _slice_tests(evaluation),
         "inputs": [_input_row(column, evaluation.data.nulls) for column in bundle.schema.columns],
         "limits": _limits(evaluation, bundle),
@@ -109,8 +113,13 @@ def _champion_sentence(evaluation: Evaluation) -> str:
     return f"Compared with the champion {champion[:12]} on {paired.rows:,} rows new to both. {won} {test}."
 
 
-def _slice_row(part: SliceReport) -> dict[str, Any]:
-    names = ("roc_auc", "log_loss", "accuracy")
+def _gate_metrics(usecase: UseCase) -> list[str]:
+    """The metrics of the use case's gates that rows have, in their order."""
+    named = dict.fromkeys(getattr(gate, "metric", "") for gate in usecase.gates)
+    return [name for name in named if name in HIGHER_IS_BETTER]
+
+
+def _figures_row(part: SliceReport, names: Sequence[str]) -> dict[str, Any]:
     figures = [_figure(name, Interval(part.metrics[name], 0, 0))[0] if name in part.metrics else "" for name in names]
     limits = [_figure(name, part.intervals[name])[1] if name in part.intervals else "" for name in names]
     return {
@@ -169,7 +178,12 @@ def _sample_limits(evaluation: Evaluation) -> Iterator[str]:
     called = f"A row is called “{evaluation.confusion.classes[1]}” above a probability of {decision.threshold:.3f}"
     yield f"{called} ({decision.rule}); accuracy, precision, recall and F1 are of that decision."
     if evaluation.data.feedback:
-        yield f"{evaluation.data.feedback:,} of these rows came back from serving with their truth."
+        sources = evaluation.data.sources
+        curated = f"{evaluation.rows - evaluation.data.feedback:,} of these rows came in the table"
+        told = ", ".join(f"{rows:,} of {source}" for source, rows in list(sources.items())[:_LIST_ITEMS])
+        more = len(sources) - _LIST_ITEMS
+        others = f" and {more:,} other sources" if more > 0 else ""
+        yield f"{curated}; the others came back from serving with a truth: {told}{others}."
     if few:
         yield f"Too few rows, or too few of one class, for confidence limits: {', '.join(few)}."
     if evaluation.rows < _FEW_ROWS:
@@ -193,7 +207,8 @@ def _sections(evaluation: Evaluation, manifest: dict[str, Any]) -> dict[str, lis
         "Held-out rows": {
             "file": evaluation.data.file,
             "sha256": evaluation.data.sha256,
-            "from_feedback": evaluation.data.feedback,
+            "curated": evaluation.rows - evaluation.data.feedback,
+            "from_feedback": dict(evaluation.data.sources),
         },
         "Versions": manifest.get("versions"),
         "Training": manifest.get("training"),

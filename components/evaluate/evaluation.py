@@ -78,15 +78,25 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Data:
-    """The held-out rows: file name, sha256 of the file, number of groups, share of nulls of each input, and how many
-    of them came back from serving with their truth.
+    """The held-out rows.
+
+    Args:
+        file, sha256: name and digest of their file.
+        groups: how many there are, None without groups.
+        nulls: share of each input.
+        sources: rows that came back from serving with their truth, by the source of that; the others are the table's.
     """
 
     file: str
     sha256: str
     groups: int | None
     nulls: Mapping[str, float]
-    feedback: int = 0
+    sources: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def feedback(self) -> int:
+        """How many rows came back from serving."""
+        return sum(self.sources.values())
 
 
 @dataclass(frozen=True)

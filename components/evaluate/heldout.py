@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from components.core.bundle import Bundle
 from components.core.column import is_null
 from components.core.errors import BundleError, DataError
 from components.core.files import file_digest
+from components.core.hidden import SOURCE
 from components.core.schema import Column, Schema
 from components.core.scoring import accepts
 from components.evaluate.evaluation import Data
 from components.evaluate.statistics import Floats
-from components.preprocess.feedback import TIME
 from components.preprocess.step import HOLDOUT, METADATA
 
 
@@ -33,14 +34,14 @@ class HeldOut:
         table: all columns.
         y: labels 0 and 1, [n].
         position: of each row's group in the split, in [0, 1), [n].
-        feedback: whether the row came back from serving, bool [n].
+        source: who said what was true of a row that came back from serving, "" for a row of the table, [n].
         data: facts for the report.
     """
 
     table: pa.Table
     y: NDArray[np.int8]
     position: Floats
-    feedback: NDArray[np.bool_]
+    source: NDArray[np.object_]
     data: Data
 
 
@@ -58,14 +59,14 @@ def read_heldout(path: Path, bundle: Bundle) -> HeldOut:
         raise DataError(f"columns missing: {', '.join(missing)}", file=str(path))
     y = _labels(table.column(schema.label.name), schema.label.name, path)
     position = table.column(HOLDOUT).to_numpy().astype(np.float64)
-    feedback = _feedback(table)
-    return HeldOut(table, y, position, feedback, _facts(table, schema, path, feedback))
+    source = _sources(table)
+    return HeldOut(table, y, position, source, _facts(table, schema, path, source))
 
 
-def _feedback(table: pa.Table) -> NDArray[np.bool_]:
-    if TIME not in table.column_names:
-        return np.zeros(table.num_rows, dtype=bool)
-    return ~np.isnan(np.asarray(table.column(TIME).to_numpy(), dtype=np.float64))
+def _sources(table: pa.Table) -> NDArray[np.object_]:
+    if SOURCE not in table.column_names:
+        return np.full(table.num_rows, "", dtype=object)
+    return np.asarray(table.column(SOURCE).to_pylist(), dtype=object)
 
 
 def _read(path: Path) -> pa.Table:
@@ -107,11 +108,11 @@ def _labels(column: pa.ChunkedArray, name: str, path: Path) -> NDArray[np.int8]:
     return values.astype(np.int8)
 
 
-def _facts(table: pa.Table, schema: Schema, path: Path, feedback: NDArray[np.bool_]) -> Data:
+def _facts(table: pa.Table, schema: Schema, path: Path, source: NDArray[np.object_]) -> Data:
     grouped = schema.group is not None and schema.group in table.column_names
     groups = int(pc.count_distinct(table.column(schema.group)).as_py()) if grouped else None
     nulls = {column.name: _null_share(table.column(column.name)) for column in schema.columns}
-    return Data(path.name, file_digest(path), groups, nulls, int(feedback.sum()))
+    return Data(path.name, file_digest(path), groups, nulls, dict(Counter(filter(None, source.tolist())).most_common()))
 
 
 def _null_share(values: pa.ChunkedArray) -> float:

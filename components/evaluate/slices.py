@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,11 +13,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.core.decision import Decision
+from components.core.hidden import SOURCE
 from components.core.usecase import Slice
 from components.evaluate.evaluation import SliceReport
 from components.evaluate.heldout import is_missing
 from components.evaluate.statistics import METRICS, Floats, Scored, bootstrap, intervals
-from components.preprocess.feedback import TIME
 
 # A column with more values than this is no way to cut rows: the rarest share one slice.
 MOST_VALUES = 12
@@ -41,14 +42,22 @@ def cut(table: pa.Table, slices: tuple[Slice, ...]) -> list[Part]:
     return [part for each in slices for part in _cut_one(table.column(each.column), each)]
 
 
-def by_origin(feedback: NDArray[np.bool_]) -> list[Part]:
-    """The rows from feedback and the others, where there are both: is the model as good at what serving sees now?
+def by_origin(source: NDArray[np.object_]) -> list[Part]:
+    """The rows of the table and those of each source of truth: what does a verdict rest on, and on whose word?
 
     These are reported and not held against the champion: of a changed world one model knows more, the other less.
+
+    Args:
+        source: who said what was true of each row, "" for the table, [n].
     """
-    if feedback.all() or not feedback.any():
+    names = [name for name, _ in Counter(source.tolist()).most_common() if name]
+    if not names:
         return []
-    return [Part("from feedback", TIME, feedback), Part("from the table", TIME, ~feedback)]
+    parts = [Part("from the table", SOURCE, np.equal(source, "").astype(bool))]
+    parts += [Part(f"from {name}", SOURCE, np.equal(source, name).astype(bool)) for name in names[:MOST_VALUES]]
+    if others := names[MOST_VALUES:]:
+        parts.append(Part(f"from {len(others):,} other sources", SOURCE, np.isin(source, others)))
+    return parts
 
 
 def _cut_one(values: pa.ChunkedArray, by: Slice) -> Iterator[Part]:

@@ -76,7 +76,7 @@ def evaluate(
         champion=champion.digest if champion else None,
         extra=extra_gates,
     )
-    reported = [*parts, *by_origin(rows.feedback)]
+    reported = [*parts, *by_origin(rows.source)]
     say(f"evaluating {len(reported)} slices")
     return Evaluation(
         decision=bundle.decision,

@@ -41,5 +41,7 @@ def preprocess(
     store = open_storage(settings.bundle_store, settings.s3) if labelled else None
     moment = read_moment(as_of, "as_of")
     table = data or str(case.data)
-    summary = step.preprocess(case, table, paths, labelled=store, as_of=moment, s3=settings.s3, say=say)
+    summary = step.preprocess(
+        case, table, paths, labelled=store, trusted=settings.trusted, as_of=moment, s3=settings.s3, say=say
+    )
     train_rows.metadata.update(plain_values(asdict(summary)))

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from components.core.split import Holdout, group_names, hold_out, hold_out_later, positions, split_digest
 from components.core.usecase import UseCase
-from components.preprocess.feedback import Feedback, merge, opposite_twins
+from components.preprocess.feedback import Feedback
+from components.preprocess.merge import merge, opposite_twins
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Parts:
         holdout: their sides.
         split: for the lineage: salt, share, `below` and `large` of `core.split.Holdout`, and a digest of all groups of
             the table and their sides. Where salt, share and digest agree, no row held out here was trained on there.
-        duplicates, replaced: see `feedback.Merged`.
+        duplicates, replaced, conflicts: see `feedback.Merged`.
         withheld: rows from feedback that may be the same as a row on the other side.
         large: names of the table's groups that hold more rows than are to be held out, and their share of its rows.
     """
@@ -33,6 +34,7 @@ class Parts:
     split: dict[str, Any]
     duplicates: int
     replaced: int
+    conflicts: pa.Table
     withheld: int
     large: dict[str, float]
 
@@ -61,8 +63,9 @@ def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
     groups = group_names(base, schema)
     known = hold_out(groups, labels, share=share, salt=salt)
     large = _large(groups, known)
-    merged, position = merge(base, feedback.good, schema), known.position
-    if feedback.good.num_rows:  # else they are the same, and of a million rows they take two seconds
+    fed, position = feedback.good, known.position
+    merged = merge(base, fed, schema, feedback.found.trust.kept)
+    if fed.num_rows:  # else they are the same, and of a million rows they take two seconds
         groups = group_names(merged.table, schema)
         position = positions(groups, salt)
     holdout = hold_out_later(known, position, share=share)
@@ -79,6 +82,7 @@ def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
         },
         duplicates=merged.duplicates,
         replaced=merged.replaced,
+        conflicts=merged.conflicts,
         withheld=int((~keep).sum()),
         large=large,
     )

@@ -10,7 +10,7 @@ import pyarrow.csv
 from components.core.csv_writing import writable
 from components.core.errors import DataError
 from components.core.files import replacing
-from components.core.labelled import HIDDEN, PUID, ROW
+from components.core.hidden import HIDDEN, PUID, ROW
 from components.core.table import Checked
 from components.preprocess.feedback import Feedback
 

@@ -15,10 +15,13 @@ import pyarrow.parquet as pq
 
 from components.core.errors import DataError, SettingsError
 from components.core.files import file_digest, replacing
+from components.core.labelled import SETTLE
 from components.core.moment import show_moment
 from components.core.reading import read_table
+from components.core.sources import ONLY_ANONYMOUS
 from components.core.storage import S3, Storage, local_copy
 from components.core.table import check_table, say_nulls
+from components.core.trust import write_conflicts
 from components.core.usecase import UseCase
 from components.preprocess import quarantine
 from components.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
@@ -35,16 +38,18 @@ METADATA = b"lifeboat"
 class Summary:
     """What became of the rows. It travels in the metadata of both Parquet files.
 
-    Every row read is counted once: rows + labelled = quarantined + duplicates + replaced + withheld + train + test.
+    Every row read is counted once: rows + labelled = quarantined + duplicates + replaced + conflicts + withheld + train
+    + test.
 
     Args:
         source: path or URL read.
         digest: sha256 of the file; with labelled rows that of both.
-        rows, labelled: counts of rows read, of the table and from feedback.
+        rows, labelled: counts of rows read, of the table and from feedback, as far as these teach.
         quarantined: that break the schema.
         duplicates: of an id that another row has as well, with the same cells; without an id only where the use case
             asks for it.
-        replaced: of an id of which a newer row says otherwise.
+        replaced: of an id of which another row stands: the table's, or the newest of its source.
+        conflicts: that contradict the table's row, or another source's earlier truth, of the same id.
         withheld: from feedback, that may be the same as a row on the other side of the split.
         train, test: that are left.
         positives: share of class 1 among the rows left.
@@ -55,6 +60,9 @@ class Summary:
             without any.
         as_of: the moment that was asked for; empty for now.
         assumed: what was taken for granted of how the table is written, of its columns and nulls, a sentence each.
+        sources: rows from feedback by the source of their truth.
+        apart: rows in the store that do not teach, and are not among those read: by why (`waiting` and `rejected`, and
+            `contradicted` by an earlier truth about the same prediction) and source.
     """
 
     source: str
@@ -74,6 +82,9 @@ class Summary:
     labelled_until: str = ""
     as_of: str = ""
     assumed: list[str] = field(default_factory=list)
+    conflicts: int = 0
+    sources: dict[str, int] = field(default_factory=dict)
+    apart: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,7 @@ def preprocess(
     outputs: Outputs,
     *,
     labelled: Storage | None = None,
+    trusted: frozenset[str] = ONLY_ANONYMOUS,
     as_of: datetime | None = None,
     s3: S3 | None = None,
     say: Callable[[str], None] = print,
@@ -103,6 +115,7 @@ def preprocess(
         source: path or s3:// URL of a CSV or Parquet file.
         outputs: written whole or not at all; the quarantine is written even when it is too large to go on.
         labelled: the feature store, whose labelled rows are taken as well.
+        trusted: sources of truth whose rows are taken, unless the store's record says otherwise.
         as_of: take them as they were known then; as they are now unless given. The table is taken as it is.
         s3: endpoint and keys for an s3:// URL.
         say: told of each stage.
@@ -123,7 +136,7 @@ def preprocess(
     for line in more:
         say(f"assumed: {line}")
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
-    feedback = read_feedback(labelled, usecase, say, as_of=as_of)
+    feedback = read_feedback(labelled, usecase, say, trusted=trusted, as_of=as_of)
     quarantine.write(outputs.quarantine, raw, checked, feedback)
     quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
     base, duplicates = deduplicate(checked.good, usecase, name)
@@ -146,15 +159,22 @@ def preprocess(
         labelled=feedback.raw.num_rows,
         replaced=parts.replaced,
         withheld=parts.withheld,
-        refused=feedback.refused,
-        labelled_digest=feedback.digest,
-        labelled_until=feedback.until,
+        refused=feedback.found.refused,
+        labelled_digest=feedback.found.digest,
+        labelled_until=feedback.found.until,
         as_of=show_moment(as_of) if as_of else "",
         assumed=[*assumed, *more],
+        conflicts=parts.conflicts.num_rows,
+        sources=feedback.found.sources,
+        apart=feedback.found.apart,
     )
     _write_parts(parts, summary, outputs, render_profile(parts.rows, usecase, asdict(summary)))
     if summary.labelled:
-        say(f"{summary.replaced:,} rows replaced by newer ones of the same id, {summary.withheld:,} withheld")
+        say(f"{summary.replaced:,} rows from feedback are older ones of an id, {summary.withheld:,} withheld")
+    if labelled and not as_of:
+        write_conflicts(labelled, usecase.name, summary.conflicts + feedback.found.conflicts.num_rows)
+    if summary.conflicts:
+        say(f"warning: {summary.conflicts:,} truths contradict the table or another source: {SETTLE}")
     say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {summary.duplicates:,} duplicates dropped")
     return summary
 
@@ -171,7 +191,8 @@ def _read(path: Path, name: str, usecase: UseCase, say: Callable[[str], None]) -
 
 
 def _joint_digest(digest: str, feedback: Feedback) -> str:
-    return hashlib.sha256(f"{digest}\n{feedback.digest}".encode()).hexdigest() if feedback.digest else digest
+    fed = feedback.found.digest
+    return hashlib.sha256(f"{digest}\n{fed}".encode()).hexdigest() if fed else digest
 
 
 def read_summary(path: Path) -> Summary:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from components.core.split import positions
 from components.core.usecase import UseCase
-from components.preprocess.feedback import TIME
+from components.preprocess.merge import TIME
 from components.train.search import Search
 
 SCORE = "__score"

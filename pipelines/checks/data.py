@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from components.core.errors import DataError, LifeboatError, StorageError
 from components.core.reading import read_batches
+from components.core.sources import ONLY_ANONYMOUS
 from components.core.split import assign_folds, group_names
 from components.core.storage import S3, local_copy
 from components.core.table import Checked, check_table, column_problems, say_nulls
@@ -120,7 +121,7 @@ def _divide(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> 
     refuse_useless(rows, usecase.schema, absent, "the table")
     report.rows = rows
     base, _ = deduplicate(rows, usecase, "the table")
-    parts = divide(base, read_feedback(None, usecase, _quiet), usecase)
+    parts = divide(base, read_feedback(None, usecase, _quiet, trusted=ONLY_ANONYMOUS), usecase)
     y = parts.rows.column(usecase.schema.label.name).to_numpy()
     if whole:
         refuse_one_sided(y, parts.holdout, "the table")

@@ -46,6 +46,11 @@ def add_as_of(parser: argparse.ArgumentParser, *flags: str, default: str | None 
     parser.add_argument(*flags, dest="as_of", metavar="MOMENT", type=_moment, default=default, help=text)
 
 
+def add_moment(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
+    """Adds a flag that takes a moment in the past, a `datetime` in the options."""
+    parser.add_argument(flag, metavar="MOMENT", type=_moment, default=None, help=f"{text}: {FORMS}")
+
+
 def _moment(text: str) -> datetime:
     try:
         return parse_moment(text)

@@ -7,11 +7,12 @@ import socket
 
 from components.core.settings import Settings
 from components.core.usecase import load_usecase
+from components.core.versions import user
+from pipelines.keeper.daemon import ensure_keeper
 
 
 def promote(options: argparse.Namespace, settings: Settings) -> int:
     """Ships a version whatever its gate said."""
-    from components.core.mlflow_run import user
     from components.core.registry import Registry
     from components.deploy import step
     from components.deploy.override import Override
@@ -21,6 +22,8 @@ def promote(options: argparse.Namespace, settings: Settings) -> int:
     override = Override.now(options.because, f"{user()}@{socket.gethostname()}")
     target = make_target(options.target, settings)
     shipped = step.promote(name, options.version, override, Registry(settings), target)
+    if options.target == "local":
+        ensure_keeper(settings)
     print(f"{name} version {shipped.version} serves at {shipped.url}; its gate was overridden by {override.by}")
     return 0
 
@@ -34,5 +37,7 @@ def rollback(options: argparse.Namespace, settings: Settings) -> int:
     name = load_usecase(options.usecase).name
     target = make_target(options.target, settings, at_once=True)
     shipped = step.rollback(name, Registry(settings), target, to=options.to)
+    if options.target == "local":
+        ensure_keeper(settings)
     print(f"{name} version {shipped.version} serves at {shipped.url}")
     return 0

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.core.errors import DataError
 from components.core.feature_store import Contents, check_target, describe, write_rows
-from components.core.labelled import FOLDER, Labelled, load_labelled
+from components.core.labelled import FOLDER, Labelled, load_labelled, say_apart
 from components.core.moment import show_moment
 from components.core.settings import Settings
 from components.core.storage import open_storage
@@ -56,7 +56,7 @@ def export(options: argparse.Namespace, settings: Settings) -> int:
 def _read(usecase: UseCase, moment: datetime | None, settings: Settings) -> tuple[str, Labelled]:
     """The address of a use case's rows, and the rows."""
     storage = open_storage(settings.bundle_store, settings.s3)
-    found = load_labelled(storage, usecase.name, usecase.schema, until=moment)
+    found = load_labelled(storage, usecase.name, usecase.schema, trusted=settings.trusted, until=moment)
     return f"{storage.url}/{FOLDER}/{usecase.name}", found
 
 
@@ -72,6 +72,8 @@ def _lines(usecase: UseCase, place: str, moment: datetime | None, contents: Cont
         yield from _figures(contents)
     else:
         yield f"It is empty: {_nothing(moment)}.\n{HOW_IT_FILLS}"
+    for line in say_apart(contents.apart):
+        yield _line("kept apart", line)
     yield from _refused(contents.refused)
 
 
@@ -82,6 +84,7 @@ def _figures(contents: Contents) -> Iterator[str]:
         yield _line("", f"... {hidden:,} days before")
     for day, rows in list(contents.days.items())[-MOST_DAYS:]:
         yield _line("", f"{day} {rows:>9,}")
+    yield _line("sources", _listed(contents.sources))
     yield _line("classes", _listed(contents.classes))
     older = len(contents.versions) - MOST_VERSIONS
     versions = {f"version {name}": rows for name, rows in list(contents.versions.items())[-MOST_VERSIONS:]}

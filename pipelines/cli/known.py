@@ -8,6 +8,7 @@ from components.core.errors import UseCaseError
 from components.core.files import write_text
 from components.core.importing import PACKAGE, as_path, list_usecases
 from components.core.settings import Settings
+from components.core.usecase import load_usecase
 
 FILE = "usecases.json"
 
@@ -34,6 +35,14 @@ def remember(name: str, reference: str, settings: Settings) -> None:
     known = _read(settings)
     if known.get(name) != reference:
         write_text(settings.home_path / FILE, json.dumps({**known, name: reference}, indent=1, sort_keys=True) + "\n")
+
+
+def name_of(reference: str, settings: Settings) -> str:
+    """The name of a use case; it is not imported where the home knows it."""
+    if settings.serving_state(reference).is_dir():
+        return reference
+    known = {stood_for: name for name, stood_for in _read(settings).items()}
+    return known.get(reference) or load_usecase(reference).name
 
 
 def _read(settings: Settings) -> dict[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 
 from components.core.errors import LifeboatError
 from components.core.settings import Settings, read_settings, variable
-from pipelines.cli.arguments import add_as_of, add_bounds, add_pipeline_arguments, add_table
+from pipelines.cli.arguments import add_as_of, add_bounds, add_moment, add_pipeline_arguments, add_table
 from pipelines.cli.known import resolve
 from pipelines.trigger.settings import add_flags as add_trigger_flags
 
@@ -26,7 +26,15 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat features                  what the feature store holds
   lifeboat rollback                  put the previous champion back
   lifeboat promote 3 --because "..." ship a version that its gate refused
-  lifeboat stop                      end the model server
+  lifeboat serve                     bring back what is deployed, without a training, and keep it running
+  lifeboat stop                      end the model servers and the drift detector
+"""
+
+SERVE = """\
+In the foreground it prints the logs, each line with the name of its service, and ends all of it on Ctrl-C or SIGTERM:
+the model servers first, drained, then the drift detector. What runs in the background already, after lifeboat run, is
+watched from the foreground from then on, and ends with it. A service that ends by itself is started again, after a
+pause that grows up to 30 s while it does not live long.
 """
 
 
@@ -98,7 +106,14 @@ def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def _add_serving(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _verb(verbs, "serving", "status", "say what serves, and where the state and the registry are")
-    stop = _verb(verbs, "serving", "stop", "drain and end the local model server")
+    serve = _verb(verbs, "serve", "serve", "bring back what is deployed, without a training, and keep it running")
+    serve.epilog = SERVE
+    serve.formatter_class = argparse.RawDescriptionHelpFormatter
+    serve.add_argument("--usecase", help="only the model server of this use case (default: all that were deployed)")
+    text = "return once all serves, and keep it from the background, as lifeboat run does (default: in the foreground)"
+    serve.add_argument("--detach", action="store_true", help=text)
+    _ports(serve)
+    stop = _verb(verbs, "serving", "stop", "drain and end what serves, which then stays stopped")
     stop.add_argument("--usecase", help="only that of this use case (default: all)")
 
 
@@ -139,12 +154,35 @@ def _add_features(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _usecase(shown)
     add_as_of(shown, "--as-of", "--until")
     shown.add_argument("--json", action="store_true", help="as JSON, with every day (default: for people)")
-    parts = shown.add_subparsers(title="more", metavar="[export]", help="the same rows as a file")
+    parts = shown.add_subparsers(
+        title="more", metavar="[WORD]", help="the rows as a file, whose word teaches, whose holds"
+    )
     file = _verb(parts, "features", "export", "write the feature store's rows to a file")
     file.add_argument("target", metavar="FILE", help="a .csv or .parquet file; written whole or not at all")
     # Without a default of their own: theirs would take the place of what stands before the word export.
     _usecase(file, argparse.SUPPRESS)
     add_as_of(file, "--as-of", "--until", default=argparse.SUPPRESS)
+    _add_trust(parts)
+
+
+def _add_trust(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    because = "why, in up to 500 characters, for the record (default: none)"
+    for word, text in (
+        ("accept", "let a source's rows teach: those there are, not those still to come"),
+        ("reject", "take a source's rows out of every later run, those still to come as well"),
+    ):
+        ruling = _verb(parts, "trust", word, text)
+        ruling.add_argument("--source", metavar="NAME", required=True, help="whose word the truths are")
+        add_moment(ruling, "--since", "rows whose truth came from then on (default: all)")
+        ruling.add_argument("--because", metavar="TEXT", default="", help=because)
+        _usecase(ruling, argparse.SUPPRESS)
+    conflicts = _verb(parts, "trust", "conflicts", "show or settle truths that contradict the table or one another")
+    conflicts.add_argument("--settle", metavar="ROW", default="", help="a row as it is shown, or all (default: show)")
+    conflicts.add_argument("--keep", metavar="WHO", default="", help="whose word holds: table, or a source's name")
+    conflicts.add_argument("--because", metavar="TEXT", default="", help=because)
+    conflicts.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON, all of them")
+    add_table(conflicts)
+    _usecase(conflicts, argparse.SUPPRESS)
 
 
 def _add_kubeflow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

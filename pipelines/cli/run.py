@@ -21,6 +21,7 @@ from pipelines.cli.known import remember
 from pipelines.cli.report import gate_table, metrics_table, say_live
 from pipelines.cli.serving import ensure_champion_serves
 from pipelines.detector import ensure_detector
+from pipelines.keeper.daemon import ensure_keeper
 from pipelines.local import Event, Result, local_steps, run_pipeline
 from pipelines.ports import refuse_strangers, reserve_ports
 
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
     if page:
         console.print(f"  drift         {page}", soft_wrap=True)
+    ensure_keeper(settings)
     console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")
     return NOT_DEPLOYED if options.require_deploy and result.deployment is None else 0
 

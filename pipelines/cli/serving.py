@@ -7,14 +7,21 @@ import argparse
 from rich.console import Console
 
 from components.core.settings import Settings
-from components.core.usecase import load_usecase
-from pipelines.detector import find_detector, served
+from pipelines.cli.known import name_of
+from pipelines.detector import served
+from pipelines.keeper.daemon import stop_home, stop_services
 from pipelines.status import describe_home
 from serving.control import find_supervisor
 
 
 def status(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
-    """Prints how each local model server and the drift detector are, and where the state is."""
+    """Prints how each local model server, the drift detector and the keeper are, and where the state is."""
+    show_home(settings)
+    return 0
+
+
+def show_home(settings: Settings) -> None:
+    """What `status` prints."""
     console = Console(highlight=False)
     # Lines and no table: a table folds the endpoint in a narrow terminal, and nobody can copy it then.
     if not served(settings):
@@ -24,23 +31,12 @@ def status(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG
             "\n".join([f"{name:20} {first}", *(f"{'':20} {line}" for line in more)]), markup=False, soft_wrap=True
         )
     console.print(f"state {settings.home_path}\nregistry {settings.shown_tracking}", soft_wrap=True)
-    return 0
 
 
 def stop(options: argparse.Namespace, settings: Settings) -> int:
-    """Drains and ends the local model servers; without --usecase the drift detector as well, which watches them all."""
-    names = [load_usecase(options.usecase).name] if options.usecase else served(settings)
-    ended = 0
-    for name in names:
-        control = find_supervisor(settings.serving_state(name))
-        if control is not None:
-            with control:
-                control.stop()
-            print(f"stopped {name}")
-            ended += 1
-    if not options.usecase and find_detector(settings).stop():
-        print("stopped the drift detector")
-        ended += 1
+    """Drains and ends what serves; without --usecase the drift detector and the keeper as well."""
+    name = name_of(options.usecase, settings) if options.usecase else ""
+    ended = stop_services(settings, name) if name else stop_home(settings)
     if not ended:
         print("nothing to stop")
     return 0

@@ -17,13 +17,13 @@ from components.core.errors import LifeboatError, PipelineError
 from components.core.settings import Settings, inherited
 from components.core.usecase import UseCase
 from pipelines.daemons import Daemon
-from pipelines.detector import ensure_detector, find_detector
+from pipelines.detector import ensure_detector
+from pipelines.keeper.daemon import stop_home
 from pipelines.loop.monitoring import Monitoring, Places, make_monitoring
 from pipelines.loop.timeline import Timeline
 from pipelines.loop.traffic import Answer, Traffic
 from pipelines.loop.watch import Document, Watch
 from pipelines.loop.world import World
-from serving.control import find_supervisor
 
 LIFEBOAT = [sys.executable, "-m", "pipelines.cli.main"]
 ALERT = "LifeboatDrift"
@@ -117,8 +117,7 @@ class Driver:
         training = self._settings.home_path / "training.parquet"
         rows = self._world.write_training(training)
         self._timeline.note("note", f"the first model is trained on {rows} rows, half of the table")
-        stack.callback(self._stop_server)
-        stack.callback(find_detector(self._settings).stop)
+        stack.callback(stop_home, self._settings, lambda _: None)
         if not ensure_detector(self._settings, DETECTOR):
             raise PipelineError("the loop needs the drift detector's environment, which `make` sets up")
         command = [*LIFEBOAT, "run", "--usecase", self._usecase.name, "--data", str(training), "--require-deploy"]
@@ -215,12 +214,6 @@ class Driver:
             if run["ended"] is None and run["handle"]:
                 os.kill(int(run["handle"]), signal.SIGTERM)
                 self._until(lambda: self._watch.runs()[0]["ended"] is not None, "the end of the run")
-
-    def _stop_server(self) -> None:
-        control = find_supervisor(self._settings.serving_state(self._usecase.name))
-        if control is not None:
-            with control:
-                control.stop()
 
 
 @contextmanager

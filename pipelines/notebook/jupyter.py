@@ -65,15 +65,9 @@ def serve_copy(settings: Settings, name: str) -> Settings:
 
 def stop_copy(settings: Settings) -> None:
     """Ends the servers of a copy and removes its home."""
-    from pipelines.detector import find_detector, served
-    from serving.control import find_supervisor
+    from pipelines.keeper.daemon import stop_home
 
-    for name in served(settings):
-        control = find_supervisor(settings.serving_state(name))
-        if control is not None:
-            with control:
-                control.stop()
-    find_detector(settings).stop()
+    stop_home(settings, _quiet)
     shutil.rmtree(settings.home_path, ignore_errors=True)
 
 

@@ -10,22 +10,27 @@ from urllib.parse import unquote
 
 import orjson
 
+from components.core.sources import ANONYMOUS, is_source
 from serving.server.errors import RequestError, bad
+from serving.server.events import CLIENT_ID, SOURCE
 from serving.server.message import JSON, Request
+from serving.server.structure import count, count_outside
 
 # A mixed batch holds some that are no events.
 Mode = Literal["binary", "structured", "batch", "mixed"]
+# Content that holds binary data behind its JSON.
+BINARY = "application/octet-stream"
 STRUCTURED, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 # Characters of each attribute that we read or that stands in a label, a key or a log; the first three must be there.
 REQUIRED = {"id": 256, "source": 1024, "type": 256}
 LIMITS = REQUIRED | {
     "time": 64, "requestid": 256, "modelid": 128, "modelversion": 128, "inferenceservicename": 253, "namespace": 253,
-    "endpoint": 253, "datacontenttype": 256,
+    "endpoint": 253, "datacontenttype": 256, CLIENT_ID: 256,
 }  # fmt: skip
 # What is parsed in one piece holds up whoever needs the interpreter meanwhile, so that it is bounded: a batch or a
 # structured event in bytes, and every JSON in lists and objects, which take longest, and in values. A larger event
 # comes as a binary one, whose content is not parsed here.
-BATCH_BYTES, BATCH_EVENTS, CONTAINERS, VALUES = 512 * 1024, 1_000, 50_000, 300_000
+BATCH_BYTES, BATCH_EVENTS, CONTAINERS, VALUES = 512 * 1024, 1_000, 50_000, 100_000
 
 
 @dataclass(slots=True)
@@ -57,6 +62,8 @@ class Event:
         puid, model, version: of the request it belongs to, "" if absent.
         content_type: of the content.
         content: bytes, or the parsed JSON of an event that came as JSON.
+        alias: how the client calls its request, "" if it does not.
+        sender: who sent a truth.
     """
 
     id: str
@@ -68,6 +75,8 @@ class Event:
     version: str
     content_type: str
     content: Any
+    alias: str = ""
+    sender: str = ANONYMOUS
 
     def pack(self) -> bytes:
         """As one blob; content that is nested deeper than can be written becomes null."""
@@ -77,14 +86,17 @@ class Event:
         except TypeError:  # its one reason here: what came was JSON
             content = b"null"
         head = [self.id, self.source, self.type, self.time, self.puid, self.model, self.version, self.content_type]
-        return orjson.dumps([*head, is_json]) + b"\n" + content
+        return orjson.dumps([is_json, *head, self.alias, self.sender]) + b"\n" + content
 
     @classmethod
     def unpack(cls, blob: bytes) -> Event:
         """From what `pack` made."""
         line, _, content = blob.partition(b"\n")
-        *head, is_json = orjson.loads(line)
-        return cls(*[*head, orjson.loads(content) if is_json else content])
+        is_json, *head = orjson.loads(line)
+        if not isinstance(is_json, bool):  # of an earlier edition, which had it at the end
+            is_json, head = head[-1], [is_json, *head[:-1]]
+        head.insert(8, orjson.loads(content) if is_json else content)
+        return cls(*head)
 
 
 def receive(request: Request) -> Post:
@@ -105,6 +117,8 @@ def receive(request: Request) -> Post:
     attributes = _attributes(request.headers)
     if problem := _problem({"specversion": "1.0", **attributes}):
         raise bad(f"header ce-{problem}")
+    if not attributes["datacontenttype"].startswith(BINARY):
+        _refuse_crowd(request.body)
     return Post("binary", 1, orjson.dumps(attributes), request.body)
 
 
@@ -122,11 +136,10 @@ def unfold(post: Post) -> list[Event | None]:
 
 
 def is_crowded(text: bytes, values: int) -> bool:
-    """Whether JSON may hold more lists and objects, or more values, than are parsed.
-
-    Brackets and commas in its strings count as well.
-    """
-    return text.count(b"[") + text.count(b"{") > CONTAINERS or text.count(b",") > values
+    """Whether JSON holds more lists, objects or values than are parsed."""
+    limits = ((b"[", CONTAINERS), (b"{", CONTAINERS), (b",", values))
+    # The exact count takes longer, and is asked for only where the text may be over the limit.
+    return any(count(text, mark) > limit and count_outside(text, mark) > limit for mark, limit in limits)
 
 
 def _receive_batch(body: bytes) -> Post:
@@ -148,12 +161,16 @@ def _parse(body: bytes) -> Any:
     if len(body) > BATCH_BYTES:
         limit = f"the limit of a batch or a structured event is {BATCH_BYTES}"
         raise RequestError(413, f"the body has {len(body)} bytes, {limit}; send a larger event as a binary one")
-    if is_crowded(body, len(body)):
-        raise bad(f"the body has more than {CONTAINERS} lists and objects, which is the limit")
+    _refuse_crowd(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise bad(f"the body is not JSON: {error}") from None
+
+
+def _refuse_crowd(body: bytes) -> None:
+    if is_crowded(body, len(body)):
+        raise bad(f"the body has more than {CONTAINERS} lists or objects, which is the limit")
 
 
 def _attributes(headers: dict[bytes, bytes]) -> dict[str, str]:
@@ -200,6 +217,7 @@ def _from_json(entry: dict[str, Any]) -> Event:
 def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Event:
     get = attributes.get
     puid, model, version = get("requestid", ""), get("modelid", ""), get("modelversion", "")
+    alias, sender = get(CLIENT_ID, ""), get(SOURCE, "")
     return Event(
         attributes["id"],
         attributes["source"],
@@ -210,6 +228,8 @@ def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Event
         version if type(version) is str else "",
         content_type if type(content_type) is str else "",
         content,
+        alias if type(alias) is str else "",
+        sender if type(sender) is str and is_source(sender) else ANONYMOUS,
     )
 
 

@@ -15,7 +15,7 @@ from serving.drift.versions import Version
 
 CHUNK = 2_000
 VACUUM_PAGES = 500
-OLDEST = "SELECT id, version, start, rows, puid, received FROM predictions WHERE id > ? ORDER BY id LIMIT ?"
+OLDEST = "SELECT id, version, start, rows, puid, alias, received FROM predictions WHERE id > ? ORDER BY id LIMIT ?"
 # A version's rows from here on belong to a window without verdict.
 OPEN = "SELECT version, min(first) FROM windows WHERE state = 'waiting' GROUP BY version"
 UNWRITTEN = "SELECT DISTINCT prediction FROM labels WHERE exported = 0"
@@ -32,17 +32,17 @@ class _Due:
         self._unwritten = {id_ for (id_,) in connection.execute(UNWRITTEN)}
         self._excess = sum(map(self._rows, self._versions.values())) - kept
 
-    def next(self) -> list[tuple[int, str, str]]:
-        """Id, model and puid of some; empty at the end."""
-        found: list[tuple[int, str, str]] = []
+    def next(self) -> list[tuple[int, str, list[str]]]:
+        """Id, model, and puid and alias of some; empty at the end."""
+        found: list[tuple[int, str, list[str]]] = []
         while not found:
             chunk = self._connection.execute(OLDEST, (self._last, CHUNK)).fetchall()
-            for id_, version, start, rows, puid, received in chunk:
+            for id_, version, start, rows, puid, alias, received in chunk:
                 if received >= self._before and self._excess < rows:
                     return found
                 self._last = id_
                 if start + rows <= self._open.get(version, 0) and id_ not in self._unwritten:
-                    found.append((id_, self._versions[version].model, puid))
+                    found.append((id_, self._versions[version].model, [puid, alias] if alias else [puid]))
                     self._excess -= rows
             if len(chunk) < CHUNK:
                 break
@@ -85,9 +85,9 @@ class Compaction:
         versions = fold.versions.by_id().values()
         return {(self._settings.usecase or version.model, version.digest) for version in versions}
 
-    def _remove(self, connection: sqlite3.Connection, fold: Fold, found: list[tuple[int, str, str]]) -> None:
-        """Removes predictions (id, model, puid) and remembers their names."""
-        names = [(model, "puid", puid) for _, model, puid in found]
+    def _remove(self, connection: sqlite3.Connection, fold: Fold, found: list[tuple[int, str, list[str]]]) -> None:
+        """Removes predictions (id, model, names) and remembers their names."""
+        names = [(model, "puid", puid) for _, model, puids in found for puid in puids]
         with self._database.writing(connection):
             for id_, _, _ in found:
                 rows = connection.execute(
@@ -104,8 +104,8 @@ class Compaction:
             (version.id, version.number - 1 - self._settings.history),
         )
         connection.execute(
-            "DELETE FROM labels WHERE version = ?1 AND exported = 1 AND id < (SELECT id FROM labels "
-            "WHERE version = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2) "
+            "DELETE FROM labels WHERE version = ?1 AND exported = 1 AND (counted = 0 OR id < (SELECT id FROM labels "
+            "WHERE version = ?1 AND counted = 1 ORDER BY id DESC LIMIT 1 OFFSET ?2)) "
             "AND NOT EXISTS (SELECT 1 FROM predictions WHERE id = prediction)",
             (version.id, self._settings.live_rows),
         )

@@ -18,9 +18,15 @@ from typing import TextIO
 from components.core.errors import SettingsError
 from components.core.files import take_lock
 
-FORMAT = 1
+FORMAT = 2
 LOCK_SECONDS = 5.0
-TABLES = """
+# One word of each source on a row; `counted` is the one in the live figures.
+LABELS = """CREATE TABLE labels (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, prediction INTEGER, row INTEGER, version INTEGER, score REAL, truth INTEGER,
+    labelled REAL, source TEXT, counted INTEGER, exported INTEGER DEFAULT 0, UNIQUE (prediction, row, source));
+CREATE INDEX labels_version ON labels (version, id);
+CREATE INDEX labels_pending ON labels (id) WHERE exported = 0;"""
+TABLES = f"""
 CREATE TABLE inbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, received REAL, mode TEXT, events INTEGER, head BLOB, body BLOB);
 CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER) WITHOUT ROWID;
@@ -34,9 +40,10 @@ CREATE TABLE versions (
     number INTEGER, opened REAL, last REAL, UNIQUE (model, version, digest));
 CREATE TABLE predictions (
     id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, start INTEGER, rows INTEGER, puid TEXT, time REAL,
-    received REAL, columns BLOB, scores BLOB);
+    received REAL, columns BLOB, scores BLOB, alias TEXT NOT NULL DEFAULT '');
 CREATE INDEX predictions_start ON predictions (version, start);
 CREATE INDEX predictions_puid ON predictions (puid);
+CREATE INDEX predictions_alias ON predictions (alias) WHERE alias != '';
 CREATE TABLE entities (
     model TEXT, entity TEXT, prediction INTEGER, row INTEGER, PRIMARY KEY (model, entity)) WITHOUT ROWID;
 CREATE INDEX entities_prediction ON entities (prediction);
@@ -45,19 +52,33 @@ CREATE TABLE windows (
     drift INTEGER, alarm INTEGER, threshold REAL, p_values TEXT, verdict TEXT, replied INTEGER DEFAULT 0,
     PRIMARY KEY (version, number));
 CREATE INDEX windows_waiting ON windows (closed) WHERE state = 'waiting';
-CREATE TABLE labels (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, prediction INTEGER, row INTEGER, version INTEGER, score REAL, truth INTEGER,
-    labelled REAL, exported INTEGER DEFAULT 0, UNIQUE (prediction, row));
-CREATE INDEX labels_version ON labels (version, id);
-CREATE INDEX labels_pending ON labels (id) WHERE exported = 0;
+{LABELS}
 CREATE TABLE truths (
-    id INTEGER PRIMARY KEY, received REAL, model TEXT, kind TEXT, name TEXT, row INTEGER, truth INTEGER);
+    id INTEGER PRIMARY KEY, received REAL, model TEXT, kind TEXT, name TEXT, row INTEGER, truth INTEGER,
+    source TEXT NOT NULL DEFAULT 'anonymous');
+CREATE INDEX truths_name ON truths (name);
+CREATE INDEX truths_source ON truths (source, id);
 CREATE TABLE gone (id INTEGER PRIMARY KEY, hashes BLOB);
 CREATE TABLE online (version INTEGER PRIMARY KEY, rows INTEGER, alarmed INTEGER);
 CREATE TABLE live (
     version INTEGER PRIMARY KEY, rows INTEGER, accuracy REAL, log_loss REAL, calibration_error REAL);
 CREATE TABLE history (id INTEGER PRIMARY KEY, version INTEGER, time REAL, accuracy REAL, log_loss REAL, rows INTEGER);
 """
+# Of format 1, where a row had one truth, and nobody asked whose.
+TO_2 = f"""
+ALTER TABLE predictions ADD COLUMN alias TEXT NOT NULL DEFAULT '';
+CREATE INDEX predictions_alias ON predictions (alias) WHERE alias != '';
+ALTER TABLE truths ADD COLUMN source TEXT NOT NULL DEFAULT 'anonymous';
+CREATE INDEX truths_name ON truths (name);
+CREATE INDEX truths_source ON truths (source, id);
+DROP INDEX labels_version;
+DROP INDEX labels_pending;
+ALTER TABLE labels RENAME TO labels_1;
+{LABELS}
+INSERT INTO labels
+SELECT id, prediction, row, version, score, truth, labelled, 'anonymous', 1, exported FROM labels_1;
+DROP TABLE labels_1;
+"""  # noqa: S608  # our own table
 
 
 class Database:
@@ -121,6 +142,8 @@ class Database:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if not found:
                 connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+            elif found == 1:
+                connection.executescript(f"BEGIN; {TO_2} PRAGMA user_version = {FORMAT}; COMMIT;")
             elif found != FORMAT:
                 raise SettingsError(f"database {self.path} has format {found}, this detector has format {FORMAT}")
         finally:

@@ -6,6 +6,7 @@ At least once: they are marked as written after they were, and a row that is wri
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
 import time
 from collections import defaultdict
@@ -14,8 +15,10 @@ from typing import Any
 import orjson
 
 from components.core.errors import DataError, LifeboatError
-from components.core.labelled import LABELLED_AT, PREDICTED_AT, PUID, ROW, SCORE, VERSION, write_labelled
+from components.core.hidden import LABELLED_AT, PREDICTED_AT, PUID, ROW, SCORE, SOURCE, VERSION
+from components.core.labelled import write_labelled
 from components.core.storage import open_storage
+from components.core.trust import read_conflicts
 from serving.drift.bundles import Bundles, Known, NotYetError
 from serving.drift.counters import COUNT
 from serving.drift.database import Database
@@ -24,12 +27,14 @@ from serving.drift.settings import Settings
 from serving.server import log
 
 PENDING = """SELECT l.id, l.labelled, l.row, l.truth, l.score, v.model, v.version, v.digest,
-p.id, p.puid, p.time, p.columns
+p.id, p.puid, p.time, p.columns, l.source
 FROM labels l JOIN predictions p ON p.id = l.prediction JOIN versions v ON v.id = l.version
 WHERE l.exported = 0 ORDER BY l.id LIMIT ?"""
 # Only what was written: a truth that was corrected meanwhile is written again.
 DONE = "UPDATE labels SET exported = 1 WHERE id = ? AND labelled = ?"
 LOOK_SECONDS = 0.5
+# Between two looks at the note of a run, which come seldom.
+CONFLICTS_SECONDS = 30.0
 
 
 class Export:
@@ -42,10 +47,12 @@ class Export:
     def __init__(self, settings: Settings, database: Database, bundles: Bundles) -> None:
         self._settings, self._database, self._bundles = settings, database, bundles
         self._connection = database.connect()
+        # By use case: truths that contradict the table or one another, as the last run and whoever settles left them.
+        self.conflicts: dict[str, int] = {}
 
     async def run(self) -> None:
         """Writes until it is cancelled."""
-        written = time.monotonic()
+        written, looked = time.monotonic(), -math.inf
         while True:
             await asyncio.sleep(min(LOOK_SECONDS, self._settings.export_seconds))
             due = time.monotonic() - written >= self._settings.export_seconds
@@ -55,6 +62,9 @@ class Export:
             try:
                 while await asyncio.to_thread(self.write):
                     pass
+                if written >= looked + CONFLICTS_SECONDS:
+                    looked = written
+                    self.conflicts = await asyncio.to_thread(self._read_conflicts)
             except (LifeboatError, NotYetError, RefusedError, sqlite3.Error) as error:
                 log.error("labelled rows wait: they cannot be written", reason=str(error))
 
@@ -71,6 +81,11 @@ class Export:
     def close(self) -> None:
         """Lets go of the database."""
         self._connection.close()
+
+    def _read_conflicts(self) -> dict[str, int]:
+        storage = open_storage(self._settings.store, self._settings.s3)
+        models = [model for (model,) in self._connection.execute("SELECT DISTINCT model FROM versions ORDER BY 1")]
+        return {name: read_conflicts(storage, name) for name in [self._settings.usecase or one for one in models]}
 
     def _write_part(self, usecase: str, known: Known, lines: list[Any]) -> None:
         rows = _Rows(known)
@@ -103,12 +118,12 @@ class _Rows:
 
     def of(self, line: Any) -> dict[str, Any]:
         """One row of the query."""
-        _, labelled, row, truth, score, _, version, _, prediction, puid, predicted, columns = line
+        _, labelled, row, truth, score, _, version, _, prediction, puid, predicted, columns, source = line
         if self._columns[0] != prediction:
             self._columns = prediction, orjson.loads(columns)
         values = (column[row] for column in self._columns[1])
         return {
             **{name: None if value == "" else value for name, value in zip(self._names, values, strict=True)},
             self._label: truth, PUID: puid, ROW: row, VERSION: version, SCORE: score,
-            PREDICTED_AT: predicted, LABELLED_AT: labelled,
+            PREDICTED_AT: predicted, LABELLED_AT: labelled, SOURCE: source,
         }  # fmt: skip

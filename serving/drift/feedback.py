@@ -24,6 +24,7 @@ class Truth:
         row: its place in the request.
         value: the class, 0 or 1.
         received: when it came.
+        source: who says so.
     """
 
     model: str
@@ -32,6 +33,7 @@ class Truth:
     row: int
     value: int
     received: float
+    source: str
 
 
 def read_truths(event: Event, schema: Schema, max_rows: int, max_depth: int, received: float) -> list[Truth]:
@@ -52,7 +54,7 @@ def read_truths(event: Event, schema: Schema, max_rows: int, max_depth: int, rec
     said = _said_puid(document)
     puids = tuple(dict.fromkeys(puid for puid in (said, event.puid) if puid))
     return [
-        Truth(event.model, () if name and not said else puids, name, row, value, received)
+        Truth(event.model, () if name and not said else puids, name, row, value, received, event.sender)
         for row, (value, name) in enumerate(zip(values, names, strict=True))
     ]
 

@@ -99,7 +99,7 @@ class Detector:
 
     def _now(self) -> Now:
         problems = [*filter(None, [self._folder.problem]), *self._bundles.problems]
-        return Now(self._waiting()[0], self._child.state, self._child.reason, problems)
+        return Now(self._waiting()[0], self._child.state, self._child.reason, problems, self._export.conflicts)
 
 
 def watch(settings: Settings, environment: dict[str, str]) -> None:

@@ -15,7 +15,7 @@ from components.core.decision import Decision
 # The nearest to 0 or 1 that a probability counts as: the end of a float32.
 EDGE = float(np.finfo(np.float32).eps)
 POINTS = 100
-LATEST = "SELECT score, truth FROM labels WHERE version = ? ORDER BY id DESC LIMIT ?"
+LATEST = "SELECT score, truth FROM labels WHERE version = ? AND counted = 1 ORDER BY id DESC LIMIT ?"
 
 
 @dataclass(frozen=True)

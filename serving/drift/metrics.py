@@ -9,9 +9,10 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from serving.drift.truths import MEANINGS
+
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 KINDS = ("request", "response", "feedback", "other")
-MEANINGS = ("joined", "waiting", "duplicate", "contradictory", "late", "unknown")
 OF_VERSION = ("model", "version")
 OF_FEATURE = (*OF_VERSION, "feature")
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -99,6 +100,14 @@ def _totals(report: dict[str, Any], counters: dict[str, int]) -> Iterator[Metric
     if events["last"] is not None:
         name = "lifeboat_drift_last_event_timestamp_seconds"
         yield GaugeMetricFamily(name, "When the last event was folded in", value=events["last"])
+    conflicts = GaugeMetricFamily(
+        "lifeboat_label_conflicts",
+        "Truths that contradict the table or one another and wait for somebody",
+        labels=["model"],
+    )
+    for usecase, number in report["conflicts"].items():
+        conflicts.add_metric([usecase], number)
+    yield conflicts
     up = report["judge"]["state"] != "failed"
     yield GaugeMetricFamily("lifeboat_drift_judge_up", "Whether windows can be judged", value=up)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,11 @@ import orjson
 from serving.drift.bundles import Known
 from serving.drift.versions import Version
 from serving.server.columns import Columns
+from serving.server.request_id import LONGEST
 
-INSERT = """INSERT INTO predictions (id, version, start, rows, puid, time, received, columns, scores)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT = """INSERT INTO predictions (id, version, start, rows, puid, alias, time, received, columns, scores)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+TAKEN = "SELECT 1 FROM predictions WHERE puid = ? AND version = ?"
 ENTITY = "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)"
 
 
@@ -22,7 +25,7 @@ class Arrived:
     """A prediction of this pass, for truths that wait for it."""
 
     model: str
-    puid: str
+    puids: list[str]
     entities: list[str]
 
 
@@ -31,14 +34,16 @@ class Predictions:
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads where the numbers stand."""
+        self._connection = connection
         row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'predictions'").fetchone()
         self._next = (row[0] if row else 0) + 1
         self._rows: list[tuple[Any, ...]] = []
         self._entities: list[tuple[str, str, int, int]] = []
         self.arrived: list[Arrived] = []
+        self._puids: set[tuple[str, int]] = set()
 
     def add(
-        self, version: Version, known: Known, start: int, puid: str, times: tuple[float, float],
+        self, version: Version, known: Known, start: int, names: tuple[str, str], times: tuple[float, float],
         columns: Columns, scores: list[float],
     ) -> None:  # fmt: skip
         """Takes a prediction.
@@ -46,24 +51,38 @@ class Predictions:
         Args:
             version, known: whose it is.
             start: number of its first row.
-            puid: of the request.
+            names: the request's id and how its client calls it, "" if it does not.
             times: when it was made, and when its event came.
             columns: inputs and keys.
             scores: of each row.
         """
         # A null is NaN among the numbers, which orjson writes as null, and "" among the strings.
-        row = (version.id, start, len(scores), puid, *times, orjson.dumps(columns), orjson.dumps(scores))
+        puid, alias = self._name(version.id, *names)
+        row = (version.id, start, len(scores), puid, alias, *times, orjson.dumps(columns), orjson.dumps(scores))
         self._rows.append((self._next, *row))
         entities = _entities(known, columns)
         self._entities += [(version.model, name, self._next, place) for place, name in entities]
-        self.arrived.append(Arrived(version.model, puid, [name for _, name in entities]))
+        asked = list(dict.fromkeys(filter(None, (*names, puid))))
+        self.arrived.append(Arrived(version.model, asked, [name for _, name in entities]))
         self._next += 1
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Writes; `arrived` stays for whoever comes after."""
         connection.executemany(INSERT, self._rows)
         connection.executemany(ENTITY, self._entities)
-        self._rows, self._entities = [], []
+        self._rows, self._entities, self._puids = [], [], set()
+
+    def _name(self, version: int, puid: str, alias: str) -> tuple[str, str]:
+        """What the prediction is called here: by an id of ours where another of its version has the request's.
+
+        Behind Seldon's executor a client may say the same id each time. Each is a prediction of its own, and a truth by
+        that id is of neither (`truths`).
+        """
+        alias = alias if alias != puid and len(alias) <= LONGEST else ""
+        if (puid, version) in self._puids or self._connection.execute(TAKEN, (puid, version)).fetchone():
+            puid, alias = secrets.token_hex(16), puid
+        self._puids.add((puid, version))
+        return puid, alias
 
 
 def _entities(known: Known, columns: Columns) -> list[tuple[int, str]]:

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from serving.drift.counters import read_counters
+from serving.drift.counters import read_counters, read_sources
 from serving.drift.rule import Rule
+from serving.drift.truths import MEANINGS
 
 SHOWN = 100
-MEANINGS = ("joined", "waiting", "duplicate", "contradictory", "late", "unknown")
 # Those that have closed a window, then those that have brought most: names of versions can be invented.
 VERSIONS = """SELECT * FROM (SELECT id, model, version, digest, rule, total, first, opened, last FROM versions
 ORDER BY number > 1 DESC, total DESC, id LIMIT ?) ORDER BY model, last"""
@@ -31,12 +31,14 @@ class Now:
         waiting: events acknowledged and not folded in.
         judge, reason: its state.
         problems: why bundles are missing.
+        conflicts: truths that contradict the table or one another, by use case.
     """
 
     waiting: int
     judge: str
     reason: str
     problems: list[str]
+    conflicts: dict[str, int]
 
 
 class Report:
@@ -70,8 +72,10 @@ class Report:
             "models": models,
             "events": {**_events(counters), "waiting": now.waiting, "held": held},
             "feedback": {**feedback, "waiting": truths, "exported": counters.get("exported", 0)},
+            "sources": dict(read_sources(counters).most_common(SHOWN)),
             "judge": {"state": now.judge, "reason": now.reason},
             "problems": now.problems,
+            "conflicts": now.conflicts,
             "time": moment,
         }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 from components.core.errors import SettingsError
 from components.core.options import add_flags, from_environment, given_flags, option, parse_texts
+from components.core.sources import ANONYMOUS, is_loopback, trusted_sources
 from components.core.storage import S3Settings
 from serving.server.settings import Settings as Http
 
@@ -57,6 +58,12 @@ class Settings(S3Settings):
     history: int = option(200, "judged windows kept for each version")
     active_seconds: float = option(300.0, "time after which a version that is not heard of leaves the metrics")
 
+    trusted_sources: str = option(
+        "",
+        "sources of truth that are taken at their word, with commas between them, or none; "
+        f"unless set {ANONYMOUS} on a loopback address, and nobody elsewhere",
+    )
+    max_sources: int = option(1_000, "sources of truth known; a truth of one more is refused, unless it is trusted")
     late_seconds: float = option(86_400.0, "time that a truth waits for its prediction")
     max_truths: int = option(100_000, "truths that wait for their prediction at most")
     live_rows: int = option(1_000, "rows with truth behind the live figures")
@@ -77,8 +84,14 @@ class Settings(S3Settings):
                 raise SettingsError(f"{spec.name} is {value}, it must be above 0")
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"port is {self.port}, a port is 0 to 65535")
+        trusted_sources(self.trusted_sources, private=True)  # a name that is none is said now
         if not self.store:
             raise SettingsError(f"no store: give --store or {PREFIX}STORE")
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The sources that are taken at their word."""
+        return trusted_sources(self.trusted_sources, private=is_loopback(self.host))
 
     @property
     def http(self) -> Http:

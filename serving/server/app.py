@@ -55,7 +55,7 @@ class App:
 
     def __init__(self, metrics: Counting, log_requests: bool, log_payloads: bool) -> None:
         self._metrics, self._log_requests, self._log_payloads = metrics, log_requests, log_payloads
-        self._routes: dict[bytes, dict[bytes, Route]] = {}
+        self._routes: dict[bytes, dict[bytes, Route]] = {b"*": {}}  # what OPTIONS calls the whole server
         self._fallbacks: list[tuple[bytes, Callable[[RequestError], Response]]] = []
 
     def add(self, methods: str, paths: str, route: Route) -> None:
@@ -71,11 +71,15 @@ class App:
     def handle(self, request: Request) -> None:
         """Answers a request; never raises."""
         self._metrics.begin()
+        self.attempt(request, lambda route: route.handler(request))
+
+    def attempt(self, request: Request, handler: Callable[[Route], Response | None]) -> None:
+        """Answers with what a handler gives for the request's route, unless that is None, or with what it raises."""
         route = None
         try:
             route = self._find(request)
             request.protocol = route.protocol
-            response = route.handler(request)
+            response = handler(route)
         except RequestError as error:
             word = route.error if route is not None else self._word(request.path)
             # A probe that is told "not ready" is no overload.
@@ -111,10 +115,12 @@ class App:
         method = b"GET" if request.method == b"HEAD" else request.method
         route = methods.get(method)
         if route is None:
-            allowed = b", ".join(sorted(methods))
+            allowed = b", ".join(sorted({*methods, b"OPTIONS", *([b"HEAD"] if b"GET" in methods else [])}))
+            allow = b"allow: %b\r\n" % allowed
+            if method == b"OPTIONS":
+                return Route(lambda _: Response(200, b"", headers=allow))
             shown = request.method.decode("latin-1")
-            message = f"{shown} is not allowed here, only {allowed.decode()}"
-            raise RequestError(405, message, b"allow: %b\r\n" % allowed)
+            raise RequestError(405, f"{shown} is not allowed here, only {allowed.decode()}", allow)
         return route
 
     def _word(self, path: bytes) -> Callable[[RequestError], Response]:

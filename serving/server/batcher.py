@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from serving.server.aside import Aside
 from serving.server.columns import Columns
 from serving.server.model import Probabilities
 
@@ -40,7 +42,8 @@ class Batcher:
         loop: the event loop.
         predict: columns to probabilities [n, 2].
         failed: is told of an error of the model; the request's own finish then answers it.
-        max_rows: of one run; a larger job runs alone.
+        aside: runs a larger job.
+        max_rows: of one run.
     """
 
     def __init__(
@@ -48,16 +51,21 @@ class Batcher:
         loop: asyncio.AbstractEventLoop,
         predict: Callable[[Sequence[list[Any]]], Probabilities],
         failed: Callable[[Exception], None],
+        aside: Aside,
         max_rows: int = 256,
     ) -> None:
         self._loop, self._predict, self._failed, self._max_rows = loop, predict, failed, max_rows
+        self._aside = aside
         self._jobs: list[Job] = []
 
     def __len__(self) -> int:
         return len(self._jobs)
 
     def submit(self, job: Job) -> None:
-        """Takes a job; its `finish` is called within this pass of the loop."""
+        """Takes a job; its `finish` is called within this pass of the loop, unless it is a large one."""
+        if job.rows > self._max_rows:
+            self._aside.run(partial(self._score, job.columns), lambda future: job.finish(future.result()))
+            return
         if not self._jobs:
             self._loop.call_soon(self._flush)
         self._jobs.append(job)

@@ -12,43 +12,37 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from itertools import chain
-from time import perf_counter
 from typing import TYPE_CHECKING
-
-import httptools
 
 from serving.server.errors import RequestError
 from serving.server.message import Request, Response
+from serving.server.parser import Parser
 
 if TYPE_CHECKING:
     from serving.server.listener import Listener
 
 # Requests that a client may send ahead on one connection before we stop reading it.
 MAX_AHEAD = 32
-MAX_HEAD = 32 * 1024
 LEAVING_SECONDS = 2.0
 WRITING_SECONDS = 30.0
 CLOSING = b"connection: close\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection(asyncio.Protocol):
-    """A connection of `Listener`, driven by the event loop and by the parser (`on_…`)."""
+    """A connection of `Listener`, driven by the event loop and by its parser."""
 
     __slots__ = (
-        "_ahead", "_body", "_busy", "_crowded", "_eof", "_head_size", "_headers", "_in_head", "_leaving",
-        "_listener", "_parser", "_paused", "_pumping", "_read", "_receiving", "_refusal", "_size", "_target",
-        "_transport", "deadline",
+        "_ahead", "_busy", "_crowded", "_eof", "_halted", "_leaving", "_listener", "_parser", "_paused", "_pumping",
+        "_refusal", "_transport", "deadline",
     )  # fmt: skip
     _transport: asyncio.Transport
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser = Parser(self, listener.settings.max_body)
         self._ahead: deque[Request] = deque()
-        self._busy = self._pumping = self._paused = self._leaving = self._eof = False
-        self._in_head = self._receiving = self._crowded = False
-        self._size = self._read = 0
+        self._busy = self._crowded = self._eof = self._halted = self._leaving = self._paused = self._pumping = False
         self._refusal: Response | None = None
 
     # The event loop's side.
@@ -67,23 +61,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._leaving or self._refusal is not None:
             return
-        was_in_head, was_receiving, size = self._in_head, self._receiving, self._size
-        self._read = len(data)
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
-        except httptools.HttpParserCallbackError as error:
-            if not isinstance(error.__context__, RequestError):
-                raise
-            self.refuse(error.__context__)
-        except httptools.HttpParserError as error:
-            self.refuse(RequestError(400, f"the request is not HTTP: {error}"))
-        if self._receiving and was_receiving and was_in_head == self._in_head and size == self._size:
-            # No part of a body: a header or trailer, which the parser keeps to itself until it ends.
-            self._head_size += len(data)
-            if self._head_size > MAX_HEAD:
-                self.refuse(RequestError(431, f"the headers have more than {MAX_HEAD} bytes"))
+            if self._parser.feed(data):
+                self._expect_rest()
+        except RequestError as error:
+            self.refuse(error)
 
     def eof_received(self) -> bool:
         """A client may end its side and still wait for answers: then the transport stays open."""
@@ -96,68 +78,31 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._paused = False
-        self._rest()
-        if self._receiving:
-            self._expect_rest()
+        self._go_on()
         self._pump()
 
     # The parser's side.
 
-    def on_message_begin(self) -> None:
-        self._target = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._body: list[bytes] = []
-        self._size = self._head_size = 0
-        self._receiving = self._in_head = True
-        self._expect_rest()
+    def invite(self) -> None:
+        """Asks for the body that a client holds back, once its earlier requests are answered."""
+        if self._parser.awaited and not (self._busy or self._ahead or self._paused):
+            self._parser.awaited = False
+            self._expect_rest()
+            self._transport.write(CONTINUE)
 
-    def on_url(self, url: bytes) -> None:
-        self._target += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # a trailer, which may come after the body, has no say
-            self._headers[name.lower()] = value
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        # Headers that came in several reads were counted there; those of one read can be too long only if it is.
-        if self._read > MAX_HEAD and sum(map(len, chain(*self._headers.items()))) > MAX_HEAD:
-            raise RequestError(431, f"the headers have more than {MAX_HEAD} bytes")
-        limit = self._listener.settings.max_body
-        length = self._headers.get(b"content-length")
-        if length is not None and int(length) > limit:
-            raise RequestError(413, f"the body has {length.decode()} bytes, the limit is {limit}")
-        if self._headers.get(b"expect") == b"100-continue" and not self._busy:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def on_body(self, body: bytes) -> None:
-        self._size += len(body)
-        if self._size > self._listener.settings.max_body:
-            raise RequestError(413, f"the body is longer than the limit of {self._listener.settings.max_body} bytes")
-        self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        self._receiving = False
+    def take(self, request: Request) -> None:
+        """Hands a request on, now or after those before it."""
         self._wait()
         if self._crowded:
             raise RequestError(503, "too many connections", b"retry-after: 1\r\n")
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        method, keep_alive = self._parser.get_method(), self._parser.should_keep_alive()
-        request = Request(self, method, self._target, self._headers, body, keep_alive, perf_counter())
         if self._busy or self._paused or self._ahead:
             self._ahead.append(request)
             if len(self._ahead) >= MAX_AHEAD:
+                self._halted = True
                 self._transport.pause_reading()
         else:
             self._busy = True
             self._listener.handle(request)
-
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """A client that offers HTTP/2 or a tunnel is answered in HTTP/1.1, and what it sends next is parsed
-        as such."""
-        self._parser = httptools.HttpRequestParser(self)
-        if rest:
-            self.data_received(rest)
 
     # Answers.
 
@@ -172,14 +117,16 @@ class Connection(asyncio.Protocol):
         self._write(response, CLOSING if last else kept, request.method == b"HEAD")
         if last:
             self._leave()
-        elif self._ahead or self._refusal is not None:
+        elif self._ahead or self._halted or self._refusal is not None:
             self._pump()
-        elif not self._receiving and not self._paused:
+        elif self._parser.receiving:
+            self.invite()
+        elif not self._paused:
             self._rest()
 
     def refuse(self, error: RequestError) -> None:
         """Answers what is no request, after the requests before it, and ends the connection."""
-        self._receiving = self._in_head = False
+        self._parser.receiving = False
         self._wait()
         self._refusal = self._listener.refusal(error)
         self._pump()
@@ -188,7 +135,7 @@ class Connection(asyncio.Protocol):
         """The deadline of the present state has passed."""
         if self._leaving or self._paused:
             self._transport.abort()
-        elif self._receiving:
+        elif self._parser.receiving:
             seconds = self._listener.settings.request_seconds
             self.refuse(RequestError(408, f"the request did not arrive within {seconds:g} s"))
         else:
@@ -197,15 +144,22 @@ class Connection(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         """Nothing was begun that needs an answer."""
-        return not (self._busy or self._receiving or self._ahead or self._paused or self._leaving)
+        return not (self._busy or self._parser.receiving or self._ahead or self._paused or self._leaving)
 
     def _rest(self) -> None:
         settings, draining = self._listener.settings, self._listener.draining
         self.deadline = self._listener.now + (settings.drain_idle_seconds if draining else settings.keep_alive_seconds)
 
+    def _go_on(self) -> None:
+        """The client is read again, and has its time again."""
+        self._rest()
+        if self._parser.receiving:
+            self._expect_rest()
+            self.invite()
+
     def _expect_rest(self) -> None:
-        """The request that has begun must be whole soon, unless the client first has to read."""
-        if not self._paused:
+        """The request that has begun must be whole soon, unless the client first has to read, or we have."""
+        if not (self._paused or self._halted):
             self.deadline = self._listener.now + self._listener.settings.request_seconds
 
     def _wait(self) -> None:
@@ -226,10 +180,12 @@ class Connection(asyncio.Protocol):
         if self._leaving or self._ahead or self._busy:
             return
         if self._refusal is not None:
-            self._write(self._refusal, CLOSING, head=False)
+            self._write(self._refusal, CLOSING, self._parser.is_head)
             self._leave()
-        elif not self._transport.is_reading():
+        elif self._halted and not self._paused:
+            self._halted = False
             self._transport.resume_reading()
+            self._go_on()
 
     def _write(self, response: Response, connection: bytes, head: bool) -> None:
         self._transport.write(

@@ -3,6 +3,9 @@ shape."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
+from typing import Any
+
 BAD_DATA = "MICROSERVICE_BAD_DATA"
 INTERNAL = "MICROSERVICE_INTERNAL_ERROR"
 LONGEST_INFO = 1000
@@ -32,3 +35,10 @@ class RequestError(Exception):
 def bad(info: str) -> RequestError:
     """A 400."""
     return RequestError(400, info)
+
+
+def refuse_unknown(where: str, kind: str, given: Mapping[str, Any], known: Set[str]) -> None:
+    """Raises a 400 for a name that is none of those known: what is passed over may have been meant."""
+    if not given.keys() <= known:
+        name = next(name for name in given if name not in known)
+        raise bad(f"{where}: the {kind} {name} is not supported, only {', '.join(sorted(known))}")

@@ -29,11 +29,14 @@ from serving.server import log
 from serving.server.message import FORM, HEADER_LENGTH, JSON, Request, Response
 from serving.server.metrics import Metrics
 from serving.server.post import Target, post
+from serving.server.request_id import RequestId
 from serving.server.settings import Settings
 
 REQUEST = "io.seldon.serving.inference.request"
 RESPONSE = "io.seldon.serving.inference.response"
 FEEDBACK = "io.seldon.serving.feedback"
+# Attributes beside Seldon's: how the client calls its request, and (of CloudEvents' extension for it) who sent a truth.
+CLIENT_ID, SOURCE = "clientid", "authid"
 BATCH_TYPE = "application/cloudevents-batch+json"
 MAX_BATCH = 200
 # Of the bodies in a batch; a body longer than LARGE has a post of its own.
@@ -56,6 +59,7 @@ class Event:
         puid: of the request it belongs to.
         time: in seconds since 1970.
         content_type, body: as they went over the wire.
+        more: further attributes.
     """
 
     type: str
@@ -63,6 +67,7 @@ class Event:
     time: float
     content_type: bytes
     body: bytes
+    more: dict[str, str]
 
 
 class Events:
@@ -111,19 +116,20 @@ class Events:
         limits = (settings.events_buffer, settings.events_bytes)
         return cls(target, attributes, *limits, metrics.events_sent, metrics.events_dropped)
 
-    def predicted(self, request: Request, response: Response, puid: str) -> None:
+    def predicted(self, request: Request, response: Response, id_: RequestId) -> None:
         """Takes a prediction, unless its client asked not to."""
         if _unlogged(request):
             return
-        now = time.time()
-        self._put(Event(REQUEST, puid, now, *_as_sent(request)))
-        self._put(Event(RESPONSE, puid, now, response.content_type, response.body))
+        now, alias = time.time(), {CLIENT_ID: id_.alias} if id_.alias else {}
+        self._put(Event(REQUEST, id_.puid, now, *_as_sent(request), alias))
+        self._put(Event(RESPONSE, id_.puid, now, response.content_type, response.body, {}))
 
-    def judged(self, request: Request, puid: str) -> None:
-        """Takes a feedback, unless its client asked not to."""
+    def judged(self, request: Request, id_: RequestId, source: str) -> None:
+        """Takes a feedback and who sent it, unless its client asked not to."""
         if _unlogged(request):
             return
-        self._put(Event(FEEDBACK, puid, time.time(), *_as_sent(request)))
+        # Without a name: it has none of its own, and whose prediction it is of may stand in its body.
+        self._put(Event(FEEDBACK, id_.header or id_.alias, time.time(), *_as_sent(request), {SOURCE: source}))
 
     def begin(self) -> None:
         """Starts to send; inside a running loop."""
@@ -221,9 +227,10 @@ class Events:
             "id": str(uuid4()),
             "type": event.type,
             "time": datetime.fromtimestamp(event.time, UTC).isoformat(),
-            "requestid": event.puid,
             "datacontenttype": event.content_type.decode("latin-1"),
             **self._attributes,
+            **({"requestid": event.puid} if event.puid else {}),
+            **event.more,
         }
 
     def _format(self, event: Event) -> dict[str, Any]:

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.core.schema import Label
-from serving.server.errors import bad
+from serving.server.errors import bad, refuse_unknown
+from serving.server.seldon import ARRAYS, FORMS, refuse_both
+
+_MEMBERS = frozenset({"request", "response", "reward", "truth"})
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ def read_feedback(document: dict[str, Any], label: Label, max_rows: int) -> Feed
     Raises:
         RequestError: 400; it names what is wrong.
     """
+    refuse_unknown("the feedback", "member", document, _MEMBERS)
     reward = document.get("reward", 0.0)
     if type(reward) not in (int, float) or not math.isfinite(reward):
         raise bad("reward is not a number")
@@ -42,9 +46,13 @@ def read_feedback(document: dict[str, Any], label: Label, max_rows: int) -> Feed
 
 
 def _values(truth: dict[str, Any]) -> Any:
+    refuse_unknown("truth", "member", truth, {"status", "meta", "data", "jsonData"})
+    refuse_both(truth, FORMS, "truth.")
     data = truth.get("data", {})
     if type(data) is not dict:
         raise bad("truth.data is not an object")
+    refuse_unknown("truth.data", "member", data, {"names", "ndarray", "tensor"})
+    refuse_both(data, ARRAYS, "truth.data.")
     if "tensor" in data:
         return data["tensor"].get("values", []) if type(data["tensor"]) is dict else None
     return data.get("ndarray", truth.get("jsonData", []))

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from components.core.schema import Schema
-from serving.server.seldon import LONGEST_ID
 from serving.server.settings import Settings
 from serving.server.tensor import DATATYPES
 from serving.server.v2 import OUTPUTS
@@ -16,6 +15,12 @@ _PUID = {
     "in": "header",
     "description": "Identifies the request; made if missing, and given back.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+}
+# What a client may say of its request; the rest of Seldon's is written by those it passes through.
+_META = {
+    "type": "object",
+    "properties": {"puid": {"type": "string"}, "tags": {"type": "object"}},
+    "additionalProperties": False,
 }
 
 
@@ -74,11 +79,14 @@ def _message(schema: Schema, max_rows: int) -> dict[str, Any]:
     row = {"type": "array", "prefixItems": columns, "minItems": len(columns), "maxItems": len(columns)}
     names = {"type": "array", "const": list(schema.names)}
     many = {"minItems": 1, "maxItems": max_rows, "type": "array"}
-    data = _object({"names": names, "ndarray": {**many, "items": row}}, ["ndarray"])
+    data = _closed({"names": names, "ndarray": {**many, "items": row}}, ["ndarray"])
     rows = {"oneOf": [_ref("Row"), {**many, "items": _ref("Row")}]}
     example = schema.example()
     return {
-        "oneOf": [_object({"data": data}, ["data"]), _object({"jsonData": rows}, ["jsonData"])],
+        "oneOf": [
+            _closed({"meta": _META, "data": data}, ["data"]),
+            _closed({"meta": _META, "jsonData": rows}, ["jsonData"]),
+        ],
         "example": {"data": {"names": list(example), "ndarray": [list(example.values())]}},
     }
 
@@ -89,16 +97,25 @@ def _prediction(schema: Schema) -> dict[str, Any]:
     shape = {"type": "array", "items": {"type": "integer"}}
     tensor = _object({"shape": shape, "values": {"type": "array", "items": probability}})
     names = {"type": "array", "const": list(schema.label.classes)}
-    meta = _object({"puid": {"type": "string", "maxLength": LONGEST_ID}, "tags": {"type": "object"}})
+    meta = _object({"puid": {"type": "string"}, "tags": {"type": "object"}})
     data = _object({"names": names, "ndarray": {"type": "array", "items": pair}, "tensor": tensor}, ["names"])
     return _object({"data": data, "meta": meta})
 
 
 def _feedback(schema: Schema) -> dict[str, Any]:
     truth = {"enum": [*([0, 1] if "0" in schema.label.spellings else []), *schema.label.classes]}
-    data = _object({"ndarray": {"type": "array", "items": truth}})
+    data = _closed({"ndarray": {"type": "array", "items": truth}}, ["ndarray"])
+    message = {"type": "object"}
     return {
-        **_object({"truth": _object({"data": data}), "reward": {"type": "number"}}, []),
+        **_closed(
+            {
+                "truth": _closed({"data": data}, ["data"]),
+                "reward": {"type": "number"},
+                "request": message,
+                "response": message,
+            },
+            [],
+        ),
         "example": {"truth": {"data": {"ndarray": [schema.label.classes[1]]}}, "reward": 1.0},
     }
 
@@ -109,21 +126,24 @@ def _inference(schema: Schema) -> dict[str, Any]:
         {"name": column.name, "datatype": datatypes[column.kind], "shape": [1], "data": [column.example]}
         for column in schema.columns
     ]
-    tensor = _object(
+    parameters = _closed({"content_type": {"enum": ["np"]}}, [])
+    tensor = _closed(
         {
             "name": {"enum": list(schema.known)},
             "datatype": {"enum": list(DATATYPES)},
             "shape": {"type": "array", "items": {"type": "integer"}},
             "data": {"type": "array"},
-        }
+            "parameters": parameters,
+        },
+        ["name", "datatype", "shape", "data"],
     )
-    asked = _object({"name": {"enum": list(OUTPUTS)}})
+    asked = _closed({"name": {"enum": list(OUTPUTS)}}, ["name"])
     properties = {
-        "id": {"type": "string", "maxLength": LONGEST_ID},
+        "id": {"type": "string"},
         "inputs": {"type": "array", "items": tensor, "minItems": 1},
         "outputs": {"type": "array", "items": asked},
     }
-    return {**_object(properties, ["inputs"]), "example": {"inputs": example}}
+    return {**_closed(properties, ["inputs"]), "example": {"inputs": example}}
 
 
 def _inference_answer() -> dict[str, Any]:
@@ -163,6 +183,11 @@ def _get(summary: str, content_type: str = "application/json") -> dict[str, Any]
 def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
     names = list(properties) if required is None else required
     return {"type": "object", "properties": properties, "required": names}
+
+
+def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """An object without any other member: one that is not known is refused."""
+    return {**_object(properties, required), "additionalProperties": False}
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import re
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from serving.server.columns import Columns, Reader
-from serving.server.errors import RequestError, bad
-from serving.server.message import JSON, Request, Response
+from serving.server.errors import RequestError, bad, refuse_unknown
+from serving.server.message import JSON, Response
+from serving.server.request_id import RequestId
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
     from serving.server.model import Probabilities
 
-# What a header can carry.
-_PUID = re.compile(r"[!-~]{1,128}")
-# Characters of an identity that stands in a body, where any text may.
-LONGEST_ID = 256
 # orjson then writes float32 as the shortest text that reads back as the same float32.
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 OTHER_FORMS = ("strData", "binData", "customData")
+FORMS = ("data", "jsonData", *OTHER_FORMS)
+ARRAYS = ("ndarray", "tensor", "tftensor")
+_MEMBERS = frozenset({"status", "meta", *FORMS})
+_MEMBERS_OF_DATA = frozenset({"names", *ARRAYS})
 
 
 class Message:
@@ -33,15 +31,14 @@ class Message:
         columns: the rows, for the model.
         rows: their number.
         tensor: whether the answer is a tensor.
-        puid: identifies the request.
-        meta: what the answer repeats of the request's.
+        meta: what the answer repeats of the request's, its own name of it (`puid`) included.
     """
 
-    __slots__ = ("columns", "meta", "puid", "rows", "tensor")
+    __slots__ = ("columns", "meta", "rows", "tensor")
 
-    def __init__(self, columns: Columns, tensor: bool, puid: str, meta: dict[str, Any]) -> None:
+    def __init__(self, columns: Columns, tensor: bool, meta: dict[str, Any]) -> None:
         self.columns, self.rows = columns, len(columns[0])
-        self.tensor, self.puid, self.meta = tensor, puid, meta
+        self.tensor, self.meta = tensor, meta
 
 
 class SeldonCodec:
@@ -59,25 +56,25 @@ class SeldonCodec:
         self._ndarray = b'{"data":{"names":' + names + b',"ndarray":'
         self._tensor = b'{"data":{"names":' + names + b',"tensor":{"shape":[%d,2],"values":'
         self._tail = b',"tags":' + orjson.dumps(tags) + b"}}"
-        self._prefix, self._numbers = os.urandom(8).hex(), count(1)
 
-    def read(self, request: Request, document: dict[str, Any]) -> Message:
+    def read(self, document: dict[str, Any]) -> Message:
         """Reads a SeldonMessage.
 
         Raises:
             RequestError: 400; it names what is wrong and where.
         """
+        refuse_unknown("the message", "member", document, _MEMBERS)
+        refuse_both(document, FORMS)
         meta = document.get("meta") or {}
         if type(meta) is not dict or type(meta.get("tags", {})) is not dict:
             raise bad("meta or meta.tags is not an object")
-        puid = self.puid(request, meta.get("puid"))
         if "data" in document:
             columns, tensor = self._read_data(document["data"])
-            return Message(columns, tensor, puid, meta)
+            return Message(columns, tensor, meta)
         if "jsonData" in document:
             rows = document["jsonData"]
             columns = self._reader.from_objects([rows] if type(rows) is dict else rows, "jsonData")
-            return Message(columns, True, puid, meta)
+            return Message(columns, True, meta)
         form = next((name for name in OTHER_FORMS if name in document), None)
         raise bad(
             f"{form} has no meaning for rows of named columns: send data or jsonData"
@@ -85,42 +82,25 @@ class SeldonCodec:
             else "neither data (ndarray or tensor) nor jsonData"
         )
 
-    def write(self, message: Message, probabilities: Probabilities) -> Response:
+    def write(self, message: Message, probabilities: Probabilities, id_: RequestId) -> Response:
         """The answer to a message: the probability of each class, by row."""
         if message.tensor:
             head = self._tensor % message.rows
             values = orjson.dumps(probabilities.reshape(-1), option=_NUMPY) + b"}"
         else:
             head, values = self._ndarray, orjson.dumps(probabilities, option=_NUMPY)
-        puid = message.puid.encode()
-        meta = b'},"meta":{"puid":' + orjson.dumps(message.puid)
+        meta = b'},"meta":{"puid":' + orjson.dumps(id_.header or id_.body or id_.own)
         tail = self._tail if not message.meta else self._write_meta(message.meta)
-        # One that no header can carry stands in the body alone.
-        header = b"seldon-puid: %b\r\n" % puid if _PUID.fullmatch(message.puid) else b""
-        return Response(200, b"".join((head, values, meta, tail)), JSON, header)
+        return Response(200, b"".join((head, values, meta, tail)), JSON, id_.line)
 
-    def puid(self, request: Request, said: Any, where: str = "meta.puid") -> str:
-        """The request's identity: its header's, the one that its body says, or a new one.
-
-        Args:
-            request: may have the header Seldon-Puid.
-            said: in the body; nothing at all asks for a new one.
-            where: in the body it stands, for messages.
-
-        Raises:
-            RequestError: 400; it is not a text, or too long.
-        """
-        sent = request.headers.get(b"seldon-puid")
-        if sent:
-            puid = sent.decode("latin-1")
-            if not _PUID.fullmatch(puid):
-                raise bad("the header Seldon-Puid is not 1 to 128 printable ASCII characters")
-            return puid
-        if not said:
-            return f"{self._prefix}{next(self._numbers):016x}"
-        if type(said) is not str or len(said) > LONGEST_ID:
-            raise bad(f"{where} is not a string of at most {LONGEST_ID} characters")
-        return said
+    @staticmethod
+    def to_watch(
+        message: Message,  # noqa: ARG004  # every codec's signature
+        probabilities: Probabilities,  # noqa: ARG004
+        response: Response,
+    ) -> Response:
+        """What the detector is told: the answer, which always holds the probabilities."""
+        return response
 
     @staticmethod
     def error(error: RequestError) -> Response:
@@ -131,6 +111,8 @@ class SeldonCodec:
     def _read_data(self, data: Any) -> tuple[Columns, bool]:
         if type(data) is not dict:
             raise bad("data is not an object")
+        refuse_unknown("data", "member", data, _MEMBERS_OF_DATA)
+        refuse_both(data, ARRAYS, "data.")
         names = data.get("names")
         if "ndarray" in data:
             return self._reader.from_rows(data["ndarray"], names, "data.ndarray"), False
@@ -144,6 +126,7 @@ class SeldonCodec:
         values, shape = (tensor.get("values"), tensor.get("shape")) if type(tensor) is dict else (None, None)
         if type(values) is not list or type(shape) is not list:
             raise bad("data.tensor is not an object of shape and values")
+        refuse_unknown("data.tensor", "member", tensor, {"shape", "values"})
         if len(shape) != 2 or any(type(size) is not int or size < 0 for size in shape):
             raise bad(f"data.tensor.shape is {orjson.dumps(shape)[:60].decode(errors='replace')}, not [rows, columns]")
         if shape[0] * shape[1] != len(values):
@@ -159,3 +142,10 @@ class SeldonCodec:
             if meta.get(name):
                 document[name] = meta[name]
         return b"," + orjson.dumps(document)[1:] + b"}"
+
+
+def refuse_both(message: dict[str, Any], forms: tuple[str, ...], where: str = "") -> None:
+    """Raises a 400 where rows come in two forms: one of them would be passed over."""
+    given = [form for form in forms if message.get(form) is not None]
+    if len(given) > 1:
+        raise bad(f"{where}{given[0]} and {where}{given[1]} are both given")

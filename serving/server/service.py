@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
+from components.core.sources import ANONYMOUS, read_source
 from serving.server import log
 from serving.server.app import App, Route
+from serving.server.aside import SMALL, Aside
 from serving.server.batcher import Batcher, Job
 from serving.server.columns import Columns, Reader
 from serving.server.errors import RequestError
 from serving.server.events import Events
-from serving.server.feedback import read_feedback
+from serving.server.feedback import Feedback, read_feedback
 from serving.server.identity import Identity, init_metadata
 from serving.server.message import Request, Response
 from serving.server.metrics import CONTENT_TYPE, Metrics
@@ -22,10 +25,11 @@ from serving.server.model import Model, Probabilities
 from serving.server.openapi import describe_api
 from serving.server.page import render_page
 from serving.server.payload import read_document
-from serving.server.seldon import SeldonCodec
+from serving.server.request_id import RequestId, RequestIds
+from serving.server.seldon import Message, SeldonCodec
 from serving.server.settings import Settings
 from serving.server.turns import Turns
-from serving.server.v2 import V2Codec, describe
+from serving.server.v2 import Inference, V2Codec, describe
 
 
 class Rows(Protocol):
@@ -35,14 +39,18 @@ class Rows(Protocol):
     rows: int
 
 
+T = TypeVar("T")
 R = TypeVar("R", bound=Rows, contravariant=True)
 
 
 class Codec(Protocol[R]):
     """How a protocol words a prediction."""
 
-    def write(self, message: R, probabilities: Probabilities, /) -> Response:
+    def write(self, message: R, probabilities: Probabilities, id_: RequestId, /) -> Response:
         """The answer."""
+
+    def to_watch(self, message: R, probabilities: Probabilities, response: Response, /) -> Response:
+        """The same answer for the detector, which needs the probabilities whatever was asked for."""
 
     @staticmethod
     def error(error: RequestError) -> Response:
@@ -67,11 +75,14 @@ class Service:
         self.events = _events(settings, self.identity, metrics)
         self._model, self._settings, self._metrics = model, settings, metrics
         self._classes = model.schema.label.classes
+        self._ids = RequestIds()
         reader, tags = Reader(model.schema, settings.max_rows), self.identity.tags
         self._seldon = SeldonCodec(reader, self._classes, tags)
         self._decision = model.bundle.decision
-        self._v2 = V2Codec(reader, self._classes, self._decision, tags, settings.max_depth)
-        self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"))
+        self._limits = settings.max_depth, reader.max_values
+        self._v2 = V2Codec(reader, self._classes, self._decision, tags, *self._limits)
+        self._aside = Aside(loop)
+        self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._aside)
         self._add_seldon()
         self._add_v2()
         self._add_information()
@@ -93,8 +104,8 @@ class Service:
         body = Response.of({"data": {"names": list(row), "ndarray": [list(row.values())]}}).body
         for _ in range(20):
             request = Request(_Nowhere(), b"POST", b"/predict", {}, body, True, 0.0)
-            message = self._seldon.read(request, read_document(request, self._settings.max_depth))
-            self._seldon.write(message, self._model.predict(message.columns))
+            message = self._seldon.read(read_document(request, *self._limits))
+            self._seldon.write(message, self._model.predict(message.columns), self._ids.make(request, None, ""))
 
     def _add_seldon(self) -> None:
         add, seldon = self.app.add, partial(Route, protocol="seldon")
@@ -134,51 +145,78 @@ class Service:
 
     def _predict(self, request: Request) -> None:
         self._check_load()
-        message = self._seldon.read(request, read_document(request, self._settings.max_depth))
-        self._submit(request, message, self._seldon, message.puid)
+
+        def submit(message: Message) -> None:
+            id_ = self._ids.make(request, message.meta.get("puid"), "meta.puid")
+            self._submit(request, message, self._seldon, id_)
+
+        self._read(request, lambda: self._seldon.read(read_document(request, *self._limits)), submit)
 
     def _infer(self, request: Request) -> None:
         self._check_load()
-        message = self._v2.read(request)
-        puid = self._seldon.puid(request, message.id, "id")
-        self._submit(request, message, self._v2, puid)
+
+        def submit(message: Inference) -> None:
+            self._submit(request, message, self._v2, self._ids.make(request, message.id, "id"))
+
+        self._read(request, lambda: self._v2.read(request), submit)
+
+    def _read(self, request: Request, read: Callable[[], T], then: Callable[[T], Response | None]) -> Response | None:
+        """What follows on reading a request: at once, or when it was read aside, where the request is large."""
+        if len(request.body) + len(request.query) <= SMALL:
+            return then(read())
+        self._check_load()
+        self._aside.run(read, lambda future: self.app.attempt(request, lambda _: then(future.result())))
+        return None
 
     def _check_load(self) -> None:
         """Before any work on the request: an overload is answered quickly, or it would be none."""
-        waiting = max(len(self._batcher), len(self.turns))
+        waiting = max(len(self._batcher), len(self.turns), len(self._aside))
         if waiting >= self._settings.max_pending:
             raise RequestError(503, f"{waiting} requests are waiting, which is the limit", b"retry-after: 1\r\n")
 
-    def _submit(self, request: Request, message: R, codec: Codec[R], puid: str) -> None:
-        request.id = puid
+    def _submit(self, request: Request, message: R, codec: Codec[R], id_: RequestId) -> None:
+        request.id = id_.puid
 
         def finish(probabilities: Probabilities | None) -> None:
             if probabilities is None:
                 self.app.answer(request, codec.error(RequestError(500, "the model failed on this request")))
                 return
             try:
-                response = codec.write(message, probabilities)
+                response = codec.write(message, probabilities, id_)
+                watched = codec.to_watch(message, probabilities, response)
             except Exception as error:  # the others of this run must still be answered
                 log.error("an answer cannot be written", error)
-                response = codec.error(RequestError(500, "internal error"))
+                response = watched = codec.error(RequestError(500, "internal error"))
             scores = probabilities[:, 1].tolist()
             self._metrics.predicted(scores, map(self._decision.is_positive, scores))
             self.app.answer(request, response)
             if self.events is not None:
-                self.events.predicted(request, response, puid)
+                self.events.predicted(request, watched, id_)
 
         self._batcher.submit(Job(message.columns, message.rows, finish))
 
-    def _feedback(self, request: Request) -> Response:
-        document = read_document(request, self._settings.max_depth)
-        feedback = read_feedback(document, self._model.schema.label, self._settings.max_rows)
-        answer = document.get("response", {})
-        meta = answer.get("meta", {}) if type(answer) is dict else {}
-        puid = self._seldon.puid(request, meta.get("puid") if type(meta) is dict else None, "response.meta.puid")
-        self._metrics.judged(feedback.truth, feedback.reward)
-        if self.events is not None:
-            self.events.judged(request, puid)
-        return Response.of({"data": {"ndarray": []}, "meta": {"puid": puid, "tags": self.identity.tags}})
+    def _feedback(self, request: Request) -> Response | None:
+        def read() -> tuple[Feedback, Any]:
+            document = read_document(request, *self._limits)
+            feedback = read_feedback(document, self._model.schema.label, self._settings.max_rows)
+            meta = document.get("response", {}).get("meta", {})
+            return feedback, meta.get("puid") if type(meta) is dict else None
+
+        def take(found: tuple[Feedback, Any]) -> Response:
+            feedback, said = found
+            id_ = self._ids.make(request, said, "response.meta.puid")
+            self._metrics.judged(feedback.truth, feedback.reward)
+            if self.events is not None:
+                self.events.judged(request, id_, self._source(request))
+            meta = {"puid": id_.header or id_.body or id_.own, "tags": self.identity.tags}
+            return Response.of({"data": {"ndarray": []}, "meta": meta})
+
+        return self._read(request, read, take)
+
+    def _source(self, request: Request) -> str:
+        """Who sends: the subject that the mesh has verified, where a setting says that there is one."""
+        header = self._settings.subject_header.lower().encode()
+        return read_source(request.headers[header]) if header in request.headers else ANONYMOUS
 
     def _readiness(self, _request: Request) -> Response:
         if not self.ready:

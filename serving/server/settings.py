@@ -53,6 +53,10 @@ class Settings:
     log_requests: bool = _setting(False, "log one line a request")
     log_payloads: bool = _setting(False, "let request and response bodies into the log")
 
+    subject_header: str = _setting(
+        "",
+        "header in which the mesh passes on whom it has verified: the source of a truth; none is believed unless set",
+    )
     events_url: str = _setting("", "URL that takes each prediction as CloudEvents; none are sent unless set")
     events_buffer: int = _setting(10_000, "events that wait for their receiver at most")
     events_bytes: int = _setting(32 * 1024 * 1024, "bytes of events that wait at most")

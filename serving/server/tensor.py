@@ -2,15 +2,51 @@
 
 from __future__ import annotations
 
+import math
+from base64 import b64decode
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
-from serving.server.errors import bad
+from components.core.column import shown_value
+from serving.server.errors import bad, refuse_unknown
 
-DATATYPES = {"BOOL": "?", "FP32": "<f4", "FP64": "<f8", "INT32": "<i4", "INT64": "<i8", "BYTES": ""}
+
+@dataclass(frozen=True)
+class Datatype:
+    """What a tensor may hold.
+
+    Args:
+        code: numpy's, of its binary data; none for texts.
+        kinds: of the values in JSON.
+        lower, upper: inclusive limits of a number.
+    """
+
+    code: str
+    kinds: frozenset[type]
+    lower: float = -math.inf
+    upper: float = math.inf
+
+
+_FLOATS = {f"FP{8 * size}": (f"<f{size}", float(np.finfo(f"f{size}").max)) for size in (2, 4, 8)}
+# All of the protocol's but BF16, which numpy has not.
+DATATYPES = {
+    "BOOL": Datatype("?", frozenset({bool})),
+    **{f"UINT{8 * n}": Datatype(f"<u{n}", frozenset({int}), 0, 2 ** (8 * n) - 1) for n in (1, 2, 4, 8)},
+    **{
+        f"INT{8 * n}": Datatype(f"<i{n}", frozenset({int}), -(2 ** (8 * n - 1)), 2 ** (8 * n - 1) - 1)
+        for n in (1, 2, 4, 8)
+    },
+    **{name: Datatype(code, frozenset({int, float}), -most, most) for name, (code, most) in _FLOATS.items()},
+    "BYTES": Datatype("", frozenset({str})),
+}
+# What MLServer's clients say of an input, and the datatypes of which it may be said. No column is a time, so that
+# `datetime` has no meaning: such a text is sent as `str`.
+CONTENT_TYPES = {"np": frozenset(DATATYPES), "str": frozenset({"BYTES"}), "base64": frozenset({"BYTES"})}
+_MEMBERS = frozenset({"name", "datatype", "shape", "data", "parameters"})
+_PARAMETERS = frozenset({"binary_data_size", "content_type"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +79,34 @@ def read_tensor(entry: Any, binary: bytes, start: int) -> tuple[Tensor, int]:
     if type(entry) is not dict or type(entry.get("name")) is not str:
         raise bad("an input is not an object with a name")
     name, datatype = entry["name"], entry.get("datatype")
+    where = f"input {name}"
+    refuse_unknown(where, "member", entry, _MEMBERS)
     if type(datatype) is not str or datatype not in DATATYPES:
-        raise bad(f"input {name}: the datatype is none of {', '.join(DATATYPES)}")
+        raise bad(f"{where}: the datatype {shown_value(datatype)} is none of {', '.join(DATATYPES)}")
     rows = _rows(name, entry.get("shape"))
-    parameters = entry.get("parameters") or {}
-    size = parameters.get("binary_data_size") if type(parameters) is dict else None
-    if size is None:
-        return Tensor(name, _from_json(name, entry.get("data"), rows)), 0
-    if type(size) is not int or not 0 <= size <= len(binary) - start:
-        raise bad(f"input {name}: binary_data_size is not a number of bytes that were sent")
-    own = binary[start : start + size]
-    if datatype == "BYTES":
-        return Tensor(name, _unpack_strings(name, own, rows)), size
-    return Tensor(name, _from_binary(name, own, DATATYPES[datatype], rows)), size
+    parameters = read_parameters(where, entry, _PARAMETERS)
+    values, size = _read_values(entry, binary, start, rows, parameters.get("binary_data_size"))
+    content_type = parameters.get("content_type")
+    if content_type is not None:
+        _check_content_type(name, datatype, content_type)
+    if content_type == "base64":
+        values = [_from_base64(name, row, value) for row, value in enumerate(values, start=1)]
+    return Tensor(name, values), size
+
+
+def read_parameters(where: str, entry: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The parameters of a request, an input or an output; none where they are left out.
+
+    Raises:
+        RequestError: 400; one is unknown. What is asked for and not done would give another answer than asked for.
+    """
+    parameters = entry.get("parameters")
+    if parameters is None:
+        return {}
+    if type(parameters) is not dict:
+        raise bad(f"{where}: parameters is not an object")
+    refuse_unknown(where, "parameter", parameters, known)
+    return parameters
 
 
 def pack_strings(values: list[str]) -> bytes:
@@ -72,6 +123,59 @@ def _rows(name: str, shape: Any) -> int:
         if len(shape) == 2 and shape[1] == 1:
             return int(shape[0])
     raise bad(f"input {name}: the shape is neither [rows] nor [rows, 1]")
+
+
+def _read_values(entry: dict[str, Any], binary: bytes, start: int, rows: int, size: Any) -> tuple[list[Any], int]:
+    """Values, and how many bytes of the binary data they took."""
+    name, datatype = entry["name"], entry["datatype"]
+    if size is None:
+        values = _from_json(name, entry.get("data"), rows)
+        _check_values(name, datatype, values)
+        return values, 0
+    if entry.get("data") is not None:
+        raise bad(f"input {name}: data and binary_data_size are both given")
+    if type(size) is not int or not 0 <= size <= len(binary) - start:
+        raise bad(f"input {name}: binary_data_size is not a number of bytes that were sent")
+    own = binary[start : start + size]
+    if datatype == "BYTES":
+        return list(_unpack_strings(name, own, rows)), size
+    return _from_binary(name, own, DATATYPES[datatype].code, rows), size
+
+
+def _check_content_type(name: str, datatype: str, content_type: Any) -> None:
+    shown = shown_value(content_type)
+    if type(content_type) is not str or content_type not in CONTENT_TYPES:
+        raise bad(f"input {name}: the content_type {shown} is not supported, only {', '.join(CONTENT_TYPES)}")
+    if datatype not in CONTENT_TYPES[content_type]:
+        raise bad(f"input {name}: the content_type {shown} is one of BYTES, the datatype is {datatype}")
+
+
+def _from_base64(name: str, row: int, value: Any) -> str | None:
+    try:
+        return None if value is None else b64decode(value, validate=True).decode()
+    except ValueError:
+        raise bad(f"input {name}, row {row}: {shown_value(value)} is not the base64 of a UTF-8 text") from None
+
+
+def _check_values(name: str, datatype: str, values: list[Any]) -> None:
+    """Raises a 400 for a value that the datatype cannot hold; a null is none. The column has its say later."""
+    kind = DATATYPES[datatype]
+    known = [value for value in values if value is not None] if None in values else values
+    # All at once, by loops in C; one by one only where one of them is wrong, or a whole number is written as 3.0.
+    ordinary = set(map(type, known)) <= kind.kinds
+    if ordinary and (not known or not kind.code or (kind.lower <= min(known) and max(known) <= kind.upper)):
+        return
+    for row, value in enumerate(values, start=1):
+        if value is not None and not _holds(kind, value):
+            limits = "" if math.isinf(kind.lower) else f", which is {kind.lower} to {kind.upper}"
+            raise bad(f"input {name}, row {row}: {shown_value(value)} is no {datatype}{limits}")
+
+
+def _holds(kind: Datatype, value: Any) -> bool:
+    # JSON has one kind of number, so that 3.0 is a whole one; and 0 and 1 are truth values, as for the schema.
+    whole = type(value) is float and value.is_integer() and int in kind.kinds
+    truth = type(value) is int and value in (0, 1) and bool in kind.kinds
+    return (type(value) in kind.kinds or whole or truth) and (not kind.code or kind.lower <= value <= kind.upper)
 
 
 def _from_json(name: str, data: Any, rows: int) -> list[Any]:

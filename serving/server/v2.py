@@ -5,17 +5,20 @@ A null is JSON's null, NaN in a tensor of floats and the empty string in one of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from components.core.column import shown_value
 from components.core.decision import Decision
 from serving.server.columns import Columns, Reader
-from serving.server.errors import RequestError, bad
+from serving.server.errors import RequestError, bad, refuse_unknown
 from serving.server.message import HEADER_LENGTH, JSON, Request, Response
 from serving.server.payload import parse_object, refuse_encoding
-from serving.server.tensor import Tensor, pack_strings, read_tensor
+from serving.server.request_id import RequestId
+from serving.server.tensor import Tensor, pack_strings, read_parameters, read_tensor
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 PROBABILITIES, LABEL = "probabilities", "label"
 OUTPUTS = {PROBABILITIES: "FP32", LABEL: "BYTES"}
 _TYPES = (b"application/json", b"application/octet-stream")
+_MEMBERS = frozenset({"id", "parameters", "inputs", "outputs"})
+# When to answer and whom, which changes no answer of a model without a state.
+_IGNORED = {"headers", "priority", "timeout", "sequence_id", "sequence_start", "sequence_end"}
+_PARAMETERS = frozenset({"binary_data_output", "content_type"} | _IGNORED)
 
 
 class Inference:
@@ -51,7 +58,7 @@ class V2Codec:
         classes: names of the two probabilities.
         decision: which of them a row is.
         identity: `model_name`, `model_version` and `bundle_digest` of every answer.
-        max_depth: of JSON.
+        max_depth, max_values: of JSON.
     """
 
     def __init__(
@@ -61,8 +68,10 @@ class V2Codec:
         decision: Decision,
         identity: dict[str, str],
         max_depth: int,
+        max_values: float = math.inf,
     ) -> None:
-        self._reader, self._classes, self._decision, self._max_depth = reader, classes, decision, max_depth
+        self._reader, self._classes, self._decision = reader, classes, decision
+        self._limits = max_depth, max_values
         digest = {"bundle_digest": identity["bundle_digest"]}
         self._common = {
             "model_name": identity["model_name"],
@@ -81,27 +90,35 @@ class V2Codec:
         if content_type not in _TYPES:
             raise RequestError(415, f"the content type is {content_type.decode('latin-1')[:60]}, not JSON or binary")
         text, binary = self._split(request)
-        document = parse_object(text, self._max_depth)
+        document = parse_object(text, *self._limits)
+        refuse_unknown("the request", "member", document, _MEMBERS)
         id_ = document.get("id")
         if id_ is not None and type(id_) is not str:
             raise bad("id is not a string")
         columns = self._read_inputs(document.get("inputs"), binary)
         return Inference(columns, id_ or None, self._read_outputs(document))
 
-    def write(self, inference: Inference, probabilities: Probabilities) -> Response:
+    def write(self, inference: Inference, probabilities: Probabilities, id_: RequestId) -> Response:
         """The answer: the outputs asked for, binary ones behind the JSON in their order."""
         document: dict[str, Any] = dict(self._common)
-        if inference.id is not None:
-            document["id"] = inference.id
+        if id_.body or not id_.header:  # with a header and no id, as Seldon's executor asks, the header is enough
+            document["id"] = id_.body or id_.own
         blobs: list[bytes] = []
         document["outputs"] = [
             self._write_output(name, as_binary, probabilities, blobs) for name, as_binary in inference.outputs.items()
         ]
         text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         if not blobs:
-            return Response(200, text, JSON)
-        header = b"%b: %d\r\n" % (HEADER_LENGTH, len(text))
+            return Response(200, text, JSON, id_.line)
+        header = b"%b%b: %d\r\n" % (id_.line, HEADER_LENGTH, len(text))
         return Response(200, b"".join((text, *blobs)), b"application/octet-stream", header)
+
+    def to_watch(self, inference: Inference, probabilities: Probabilities, response: Response) -> Response:
+        """What the detector is told: the answer, or the probabilities where only other outputs were asked for."""
+        if PROBABILITIES in inference.outputs:
+            return response
+        output = self._write_output(PROBABILITIES, False, probabilities, [])
+        return Response(200, orjson.dumps({**self._common, "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY))
 
     @staticmethod
     def error(error: RequestError) -> Response:
@@ -139,7 +156,12 @@ class V2Codec:
     @staticmethod
     def _read_outputs(document: dict[str, Any]) -> dict[str, bool]:
         """Names and forms; all outputs unless some are asked for."""
-        all_binary = _parameters(document).get("binary_data_output") is True
+        parameters = read_parameters("the request", document, _PARAMETERS)
+        content_type = parameters.get("content_type")
+        if content_type not in (None, "pd"):
+            shown = shown_value(content_type)
+            raise bad(f"the request's content_type {shown} is not supported, only pd: each input is a column")
+        all_binary = _flag("the request", parameters, "binary_data_output", False)
         asked = document.get("outputs")
         if asked is None or asked == []:
             return dict.fromkeys(OUTPUTS, all_binary)
@@ -150,7 +172,12 @@ class V2Codec:
             name = entry.get("name") if type(entry) is dict else None
             if type(name) is not str or name not in OUTPUTS:
                 raise bad(f"an output has no known name; the names are {', '.join(OUTPUTS)}")
-            outputs[name] = _parameters(entry).get("binary_data", all_binary) is True
+            where = f"output {name}"
+            if name in outputs:
+                raise bad(f"{where}: asked for twice")
+            refuse_unknown(where, "member", entry, frozenset({"name", "parameters"}))
+            wanted = read_parameters(where, entry, frozenset({"binary_data"}))
+            outputs[name] = _flag(where, wanted, "binary_data", all_binary)
         return outputs
 
     def _write_output(
@@ -182,10 +209,8 @@ def describe(columns: Mapping[str, str]) -> dict[str, Any]:
     return {"inputs": inputs, "outputs": outputs}
 
 
-def _parameters(entry: dict[str, Any]) -> dict[str, Any]:
-    parameters = entry.get("parameters")
-    if parameters is None:
-        return {}
-    if type(parameters) is not dict:
-        raise bad("parameters is not an object")
-    return parameters
+def _flag(where: str, parameters: dict[str, Any], name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if type(value) is not bool:
+        raise bad(f"{where}: {name} is {shown_value(value)}, not true or false")
+    return value

@@ -29,6 +29,8 @@ from serving.supervisor.state import State
 LOG_BYTES = 10 * 1024 * 1024
 # The servers of a supervisor that was killed give their port back at once, but not in the same instant.
 PORT_SECONDS = 5.0
+# Until a supervisor ends with which nobody deploys.
+IDLE_SECONDS = 5.0
 
 
 def main() -> int:
@@ -63,16 +65,21 @@ async def _supervise(settings: Settings, public: list[socket.socket], state: Sta
     daemon = Daemon(settings, public, lambda: state.write(daemon.status()))
     conversations: set[asyncio.Task[None]] = set()
 
+    def leave_if_idle() -> None:
+        if not conversations and daemon.idle:
+            # A first deployment that came to nothing leaves nothing behind, not even us.
+            daemon.stopping.set()
+
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(Conversation(daemon, reader, writer).hold())
+        conversation = Conversation(daemon, reader, writer)
+        task = asyncio.ensure_future(conversation.hold())
         conversations.add(task)
         try:
             await task
         finally:
             conversations.discard(task)
-            if not conversations and daemon.idle:
-                # A first deployment that came to nothing leaves nothing behind, not even us.
-                daemon.stopping.set()
+            # Whoever only asked was maybe faster than the one that had us started.
+            asyncio.get_running_loop().call_later(0.0 if conversation.deployed else IDLE_SECONDS, leave_if_idle)
 
     server = await asyncio.start_unix_server(converse, state.socket)
     state.socket.chmod(0o600)

@@ -16,11 +16,15 @@ class Conversation:
     Args:
         daemon: does what is asked.
         reader, writer: of the connection.
+
+    Attributes:
+        deployed: whether a deployment was begun here.
     """
 
     def __init__(self, daemon: Daemon, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._daemon, self._reader, self._writer = daemon, reader, writer
         self._deployment = Deployment()
+        self.deployed = False
 
     async def hold(self) -> None:
         """Answers until the client leaves, then ends what it has not promoted."""
@@ -75,6 +79,7 @@ class Conversation:
         raise ValueError(f"{operation!r} is no operation; they are status, start, promote, events and stop")
 
     async def _start(self, question: dict[str, Any]) -> dict[str, Any]:
+        self.deployed = True
         if self._deployment.group is not None:
             self._deployment = Deployment()
         return await self._daemon.start(self._deployment, question)

@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from components.core.backoff import Backoff
 from components.core.errors import DeployError
 from serving.server.log import info
 from serving.server.metrics import allocate
@@ -19,8 +20,6 @@ from serving.server.sockets import bind_public, listen
 from serving.supervisor.process import LOG, Order, Process
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0
-# A process that lived this long did not die of its start.
-HEALTHY_SECONDS = 30.0
 
 
 class Group:
@@ -105,11 +104,11 @@ class Group:
 
     async def _keep(self, worker: int) -> None:
         """Starts a process again whenever it ends, ever more slowly while it does not live long."""
-        loop, delay = asyncio.get_running_loop(), FIRST_DELAY
+        loop, backoff = asyncio.get_running_loop(), Backoff(FIRST_DELAY, LONGEST_DELAY)
         while True:
             begun = loop.time()
             await asyncio.wait([self._processes[worker].ended])
-            delay = FIRST_DELAY if loop.time() - begun > HEALTHY_SECONDS else min(2 * delay, LONGEST_DELAY)
+            delay = backoff.pause(loop.time() - begun)
             LOG.error("%s; it starts again in %g s", self._processes[worker].last_words, delay)
             await asyncio.sleep(delay)
             self.restarts += 1

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
 from components.core.errors import SettingsError
-from components.core.files import take_lock
+from components.core.files import take_lock, write_durably
 
 STATE_FILE = "supervisor.json"
 LOCK_FILE = "supervisor.lock"
+# Whoever asks whether a supervisor lives holds its lock for an instant.
+LOCK_SECONDS = 0.5
 
 
 class State:
@@ -30,9 +32,12 @@ class State:
         directory.mkdir(parents=True, exist_ok=True)
         self._file = directory / STATE_FILE
         self._lock = (directory / LOCK_FILE).open("w")
-        if not take_lock(self._lock.fileno()):
-            self._lock.close()
-            raise SettingsError(f"another supervisor is already running for {directory}")
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not take_lock(self._lock.fileno()):
+            if time.monotonic() > deadline:
+                self._lock.close()
+                raise SettingsError(f"another supervisor is already running for {directory}")
+            time.sleep(0.01)
         self.crashed = self._file.exists()
         self._remove_remains()
         # In a short directory of its own: the path of a socket has at most about a hundred characters.
@@ -40,12 +45,7 @@ class State:
 
     def write(self, status: dict[str, Any]) -> None:
         """Records where the supervisor can be reached and what it serves, whole or not at all."""
-        new = self._file.with_suffix(".new")
-        with new.open("w") as file:
-            json.dump({**status, "socket": str(self.socket)}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._file)
+        write_durably(self._file, json.dumps({**status, "socket": str(self.socket)}, indent=1))
 
     def close(self) -> None:
         """Leaves nothing behind."""

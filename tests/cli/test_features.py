@@ -18,6 +18,7 @@ from minio import Minio
 from moto.server import ThreadedMotoServer
 
 from components.core.labelled import load_labelled, write_labelled
+from components.core.sources import ONLY_ANONYMOUS
 from components.core.storage import S3, Storage, open_storage
 from tests.serving.world import ROW, TINY
 
@@ -32,7 +33,14 @@ KEY, SECRET = "somebody", "not-so-secret"
 
 def truth(number: int, **change: Any) -> dict[str, Any]:
     """The truth of a prediction; that of number n came n days after noon."""
-    hidden = {"__puid": f"p{number}", "__row": 0, "__version": "3", "__score": 0.5, "__predicted_at": NOON - 9}
+    hidden = {
+        "__puid": f"p{number}",
+        "__row": 0,
+        "__version": "3",
+        "__score": 0.5,
+        "__source": "anonymous",
+        "__predicted_at": NOON - 9,
+    }
     return ROW | {"id": number + 1, "fate": number % 2} | hidden | {"__labelled_at": NOON + number * DAY} | change
 
 
@@ -65,7 +73,8 @@ def store(request: pytest.FixtureRequest, home: Path) -> Storage:
     else:
         endpoint = request.getfixturevalue("endpoint")
         os.environ |= {"LIFEBOAT_S3_ENDPOINT": endpoint, "LIFEBOAT_S3_ACCESS_KEY": KEY,
-                       "LIFEBOAT_S3_SECRET_KEY": SECRET, "LIFEBOAT_STORE": f"s3://rows/{home.parent.name}"}  # fmt: skip
+                       "LIFEBOAT_S3_SECRET_KEY": SECRET, "LIFEBOAT_STORE": f"s3://rows/{home.parent.name}",
+                       "LIFEBOAT_TRUSTED_SOURCES": "anonymous"}  # fmt: skip
         storage = open_storage(os.environ["LIFEBOAT_STORE"], S3(endpoint, KEY, SECRET, "us-east-1"))
     fill(storage)
     return storage
@@ -88,13 +97,15 @@ def test_json_says_what_the_store_holds(lifeboat: Lifeboat, store: Storage) -> N
         "rows": 3,
         "broken": 0,
         "corrected": 1,
+        "sources": {"anonymous": 3},
+        "apart": {},
         "days": {"2025-01-06": 1, "2025-01-07": 1, "2025-01-08": 1},
         "classes": {"died": 1, "survived": 2},
         "versions": {"3": 2, "4": 1},
         "nulls": {column.name: pytest.approx(1 / 3 if column.name == "port" else 0)
                   for column in (*TINY.columns, *TINY.keys)},
         "parts": 2,
-        "digest": load_labelled(store, "tiny", TINY).digest,
+        "digest": load_labelled(store, "tiny", TINY, trusted=ONLY_ANONYMOUS).digest,
         "until": "2025-01-08T12:00:00Z",
     }  # fmt: skip
 
@@ -164,7 +175,7 @@ def test_export_writes_what_was_known(lifeboat: Lifeboat, store: Storage, tmp_pa
     assert "bad.parquet" in left_out
     table = pq.read_table(target)
     assert table.column_names == [*TINY.names, *(key.name for key in TINY.keys), "fate", "__puid", "__row", "__version",
-                                  "__score", "__predicted_at", "__labelled_at"]  # fmt: skip
+                                  "__score", "__predicted_at", "__labelled_at", "__source"]  # fmt: skip
     assert table["fate"].to_pylist() == [0, 1, 0]
     written = {key.decode(): text.decode() for key, text in table.schema.metadata.items()}
     assert written == {f"lifeboat-features.{key}": then[key] for key in ("usecase", "until", "digest")}

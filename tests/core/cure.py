@@ -26,5 +26,6 @@ def row(**change: Any) -> dict[str, Any]:
     """The row, with other cells."""
     return {
         "dose": 0.1, "visits": 3, "smoker": True, "sex": "f", "id": 7, "family": "F", "cured": 1,
-        "__puid": "p", "__row": 0, "__version": "1", "__score": 0.25, "__predicted_at": NOON - 9, "__labelled_at": NOON,
+        "__puid": "p", "__row": 0, "__version": "1", "__score": 0.25,
+        "__predicted_at": NOON - 9, "__labelled_at": NOON, "__source": "anonymous",
     } | change  # fmt: skip

@@ -12,6 +12,7 @@ from components.core.feature_store import METADATA, Contents, describe, write_ro
 from components.core.labelled import load_labelled, no_rows, write_labelled
 from components.core.moment import show_seconds
 from components.core.schema import Column, Schema
+from components.core.sources import ONLY_ANONYMOUS
 from components.core.storage import S3, open_storage
 
 from .cure import NOON, SCHEMA, row
@@ -31,7 +32,7 @@ def found(tmp_path):
     write_labelled(storage, "cure", SCHEMA, [last | {"__labelled_at": NOON + 4 * DAY + 0.5}])
     (tmp_path / "half").write_bytes(b"PAR1")
     storage.upload(tmp_path / "half", "labelled/cure/date=2026-03-09/half.parquet")
-    return load_labelled(storage, "cure", SCHEMA)
+    return load_labelled(storage, "cure", SCHEMA, trusted=ONLY_ANONYMOUS)
 
 
 def test_the_contents_in_figures(found):
@@ -39,6 +40,8 @@ def test_the_contents_in_figures(found):
         rows=5,
         broken=0,
         corrected=1,
+        sources={"anonymous": 5},
+        apart={},
         days={"2026-03-04": 2, "2026-03-05": 2, "2026-03-08": 1},
         classes={"ill": 1, "well": 4},
         versions={"9": 2, "10": 2, "unknown": 1},
@@ -60,7 +63,9 @@ def test_rows_that_break_the_schema_of_today_are_counted(found):
 
 
 def test_no_rows_have_no_figures():
-    assert describe(no_rows(SCHEMA), SCHEMA) == Contents(0, 0, 0, {}, {"ill": 0, "well": 0}, {}, {}, 0, {}, "", "")
+    assert describe(no_rows(SCHEMA), SCHEMA) == Contents(
+        0, 0, 0, {}, {}, {}, {"ill": 0, "well": 0}, {}, {}, 0, {}, "", ""
+    )
 
 
 def test_the_rows_as_parquet_are_the_rows_with_what_they_are(found, tmp_path):
@@ -106,10 +111,11 @@ from pathlib import Path
 from components.core.errors import StorageError
 from components.core.feature_store import write_rows
 from components.core.labelled import load_labelled
+from components.core.sources import ONLY_ANONYMOUS
 from components.core.storage import S3, open_storage
 from tests.core.cure import SCHEMA
 store, target = sys.argv[1:]
-found = load_labelled(open_storage(store, S3()), "cure", SCHEMA)
+found = load_labelled(open_storage(store, S3()), "cure", SCHEMA, trusted=ONLY_ANONYMOUS)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     write_rows(Path(target), found, {})

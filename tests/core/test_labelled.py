@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from components.core.errors import DataError, StorageError
 from components.core.labelled import load_labelled, read_labelled, write_labelled
 from components.core.schema import Column, Schema
+from components.core.sources import ONLY_ANONYMOUS
 from components.core.storage import S3, open_storage
 from tests.stores.relay import relaying
 
@@ -27,7 +28,7 @@ def test_what_was_written_is_read_as_the_model_takes_it(storage):
     assert types == {
         "dose": "float", "visits": "float", "smoker": "float", "sex": "string", "id": "int64", "family": "string",
         "cured": "int8", "__puid": "string", "__row": "int64", "__version": "string", "__score": "double",
-        "__predicted_at": "double", "__labelled_at": "double",
+        "__predicted_at": "double", "__labelled_at": "double", "__source": "string",
     }  # fmt: skip
     first, second = table.to_pylist()
     assert first == row(dose=pytest.approx(0.1), smoker=1.0)
@@ -79,7 +80,7 @@ def test_parts_in_any_order_give_the_same(tmp_path_factory, truths, random):
             write_labelled(
                 storage, "cure", SCHEMA, [row(__puid=puid, __row=number, cured=cured, __labelled_at=NOON + late)]
             )
-        labelled = load_labelled(storage, "cure", SCHEMA)
+        labelled = load_labelled(storage, "cure", SCHEMA, trusted=ONLY_ANONYMOUS)
         found.append((labelled.table.to_pylist(), labelled.digest, labelled.parts))
     assert found[0] == found[1]
     latest = {}
@@ -130,7 +131,7 @@ def test_no_rows_are_no_part(tmp_path):
 
 def test_nothing_labelled_is_an_empty_table(storage):
     write_labelled(storage, "curex", SCHEMA, [row()])
-    found = load_labelled(storage, "cure", SCHEMA)
+    found = load_labelled(storage, "cure", SCHEMA, trusted=ONLY_ANONYMOUS)
     assert (found.table.num_rows, found.parts, found.refused) == (0, 0, {})
     assert read_labelled(storage, "cure", SCHEMA).schema == read_labelled(storage, "curex", SCHEMA).schema
 
@@ -161,7 +162,7 @@ def test_a_part_that_does_not_fit_is_named_and_the_others_are_read(storage, tmp_
     good = write_labelled(storage, "cure", SCHEMA, [row()])
     bad = write_labelled(storage, "cure", SCHEMA, [row(__puid="q")])
     rewritten(storage, bad, tmp_path, change)
-    found = load_labelled(storage, "cure", SCHEMA)
+    found = load_labelled(storage, "cure", SCHEMA, trusted=ONLY_ANONYMOUS)
     assert found.table["__puid"].to_pylist() == ["p"]
     assert list(found.refused) == [bad] != [good]
     assert found.refused[bad].startswith(reason)
@@ -174,7 +175,11 @@ def test_a_damaged_part_is_named(storage, tmp_path):
     key = write_labelled(storage, "cure", SCHEMA, [row()])
     (tmp_path / "half").write_bytes(b"PAR1 and no more")
     storage.upload(tmp_path / "half", key)
-    assert load_labelled(storage, "cure", SCHEMA).refused[key].startswith("is not a readable Parquet file: ")
+    assert (
+        load_labelled(storage, "cure", SCHEMA, trusted=ONLY_ANONYMOUS)
+        .refused[key]
+        .startswith("is not a readable Parquet file: ")
+    )
 
 
 def test_the_schema_may_gain_a_nullable_column_and_lose_one(storage):
@@ -195,4 +200,9 @@ def test_a_row_that_breaks_a_newer_schema_is_named(storage):
 def test_a_store_that_does_not_answer_is_an_error():
     """Never an empty table: that would train another model."""
     with pytest.raises(StorageError, match="does not answer"):
-        load_labelled(open_storage("s3://bucket", S3("http://127.0.0.1:9", "a", "b", "us-east-1")), "cure", SCHEMA)
+        load_labelled(
+            open_storage("s3://bucket", S3("http://127.0.0.1:9", "a", "b", "us-east-1")),
+            "cure",
+            SCHEMA,
+            trusted=ONLY_ANONYMOUS,
+        )

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from components.core.errors import BundleError, DeployError, GateError, RegistryError
+from components.core.errors import BundleError, DeployError, GateError, LifeboatError, RegistryError
 from components.core.registry import CHAMPION, PREVIOUS
 from components.deploy.override import Override
 from components.deploy.step import promote, rollback
@@ -244,15 +244,33 @@ def test_of_two_deployments_at_once_one_wins_and_the_other_says_so(world: World)
     first = world.ship(0.1)
     loser = world.bundle(0.3)
     lost = world.judged(loser, champion=first.digest)
+    said, decided = list[str](), threading.Event()
     refusal: list[str] = []
 
-    def deploy_another_in_the_middle(line: str) -> None:
-        if "golden" in line:
-            with pytest.raises(DeployError) as caught:
-                world.deploy(loser, lost)
-            refusal.append(str(caught.value))
+    def hear(line: str) -> None:
+        said.append(line)
+        decided.set()  # it waits
+
+    def deploy_another() -> None:
+        try:
+            world.deploy(loser, lost, hear)
+        except LifeboatError as error:
+            refusal.append(str(error))
+        decided.set()
+
+    other = threading.Thread(target=deploy_another)
+
+    def begin_another_in_the_middle(line: str) -> None:
+        if "golden" in line and other.ident is None:
+            other.start()
+            assert decided.wait(30)
 
     bundle = world.bundle(0.2)
-    world.deploy(bundle, world.judged(bundle, champion=first.digest), deploy_another_in_the_middle)
-    assert "another deployment is in progress" in refusal[0]
+    world.deploy(bundle, world.judged(bundle, champion=first.digest), begin_another_in_the_middle)
+    other.join()
+    [sentence] = refusal
+    if "another deployment is in progress" not in sentence:
+        assert said == ["another rollout of tiny is under way: waiting for its end"]
+        changed = f"the champion of tiny changed since this bundle was judged against {first.digest[:12]}"
+        assert sentence == f"{changed}: run the pipeline again"
     assert world.serving == world.champion == bundle.digest

@@ -83,3 +83,10 @@ def verbs() -> dict[str, argparse.ArgumentParser]:
     """The parser of each verb."""
     [choices] = [one.choices for one in build_parser()._actions if isinstance(one, argparse._SubParsersAction)]
     return dict(choices)
+
+
+def flags(parser: argparse.ArgumentParser) -> set[str]:
+    """The flags of a verb and of the words that may follow it."""
+    below = [one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    inner = [flags(each) for choices in below for each in choices.values()]
+    return set(parser._option_string_actions).union(*inner)

@@ -60,7 +60,7 @@ def test_every_verb_of_make_exists(page: Path) -> None:
 
 @each
 def test_every_verb_and_flag_of_lifeboat_exists(page: Path) -> None:
-    known = {verb: set(parser._option_string_actions) for verb, parser in documents.verbs().items()} | {"--help": set()}
+    known = {verb: documents.flags(parser) for verb, parser in documents.verbs().items()} | {"--help": set()}
     for mention in documents.mentions(page):
         verb, *words = mention.split()
         assert verb in known, mention

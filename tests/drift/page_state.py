@@ -93,8 +93,8 @@ def state(*models: dict[str, Any], **fields: Any) -> dict[str, Any]:
         "models": list(models), "time": NOW, "judge": {"state": "ready", "reason": ""},
         "events": {"accepted": 12074, "duplicates": 12, "refused": {"schema": 3}, "waiting": 4, "held": 0,
                    "last": NOW - 2},
-        "feedback": {"joined": 361, "waiting": 8, "duplicate": 2, "contradictory": 1, "late": 0, "unknown": 5,
-                     "exported": 352},
+        "feedback": {"joined": 361, "waiting": 8, "duplicate": 2, "contradictory": 1, "conflict": 2, "untrusted": 4,
+                     "ambiguous": 3, "late": 0, "unknown": 5, "exported": 352},
     }  # fmt: skip
     return made | fields
 

@@ -130,7 +130,7 @@ def test_what_is_no_cloudevent_is_refused_with_its_reason_and_counted(running: D
         (b"{}", {"content_type": BATCH}, "is a list"),
         (json.dumps([7, 8]).encode(), {"content_type": BATCH}, "event 1 of the batch"),
         (json.dumps([whole] * 1001).encode(), {"content_type": BATCH}, "1001 events, the limit is 1000"),
-        (b"[" * 200_000, {"content_type": BATCH}, "more than 50000 lists and objects"),
+        (b"[" * 200_000, {"content_type": BATCH}, "more than 50000 lists or objects"),
         (json.dumps(whole | {"id": ""}).encode(), {"content_type": STRUCTURED}, "id: is not a string"),
         (json.dumps(whole | {"specversion": "9"}).encode(), {"content_type": STRUCTURED}, "specversion"),
         (b"{}", {"ce_id": "1", "ce_source": "s"}, "header ce-type"),

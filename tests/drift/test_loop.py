@@ -21,7 +21,7 @@ from tests.serving.world import ROOT, call
 from .world import BATCH, Detector, add_bundle, binary, detector, event, people, prediction, request_of, response_of
 
 MAX_BODY = 4 * 1024 * 1024
-CONNECTIONS, PROBES, PROBE_SECONDS = 4, 150, 0.01
+CONNECTIONS, PROBES, PROBE_SECONDS = 4, 300, 0.01
 # Of the issue: the 99th percentile of /live.
 LIMIT = 0.05
 Post = tuple[bytes, dict[str, str]]
@@ -158,7 +158,7 @@ def test_live_is_answered_within_50_ms_beside_the_largest_bodies(
         made = [kind(digest) for _ in range(CONNECTIONS)]
         with flooded(process, made, tmp_path / "statuses"), going_first(process.process.pid, os.getpid()):
             # A machine that stops for a moment does so seldom, a loop that is held is held in each round.
-            assert any(percentile_99(process) < LIMIT for _ in range(5))
+            assert any(percentile_99(process) < LIMIT for _ in range(6))
         assert set((tmp_path / "statuses").read_text().split()) <= {"200", "400", "503"}
 
 

@@ -6,6 +6,7 @@ import re
 import time
 from pathlib import Path
 
+from serving.drift.truths import MEANINGS
 from tests.serving.world import call
 
 from .world import add_bundle, detector, people, prediction, predictions, truth
@@ -60,9 +61,7 @@ def test_a_real_verdict_with_everything_around_it(tmp_path: Path) -> None:
             "live", "history",
         }  # fmt: skip
         assert set(found["events"]) == {"accepted", "duplicates", "refused", "waiting", "held", "last"}
-        assert set(found["feedback"]) == {
-            "joined", "waiting", "duplicate", "contradictory", "late", "unknown", "exported",
-        }  # fmt: skip
+        assert set(found["feedback"]) == {*MEANINGS, "exported"}
         assert found["judge"] == {"state": "ready", "reason": ""}
         _check_metrics(call(process.url + "/metrics").body.decode())
         assert process.stop() == 0

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
+import pandas as pd
+
+from components.core.storage import DirectoryStorage
+from components.preprocess.step import Outputs, preprocess
+from tests.cli.tiny import USECASE
 from tests.serving.world import call, server
 
 from .conftest import Shop
 from .test_events import v2_request
-from .world import Detector, detector, people, predictions, request_of
+from .world import Detector, add_bundle, detector, people, predictions, request_of
 
 
 def test_predictions_and_feedback_of_a_real_server_arrive(shop: Shop, running: Detector) -> None:
@@ -49,3 +55,32 @@ def test_what_is_acknowledged_before_sigterm_is_there_afterwards(shop: Shop, tmp
     with detector(shop.store, tmp_path / "drift.db") as second:
         found = second.settled()
         assert (found["models"][0]["rows"], found["events"]["accepted"]) == (100, 200)
+
+
+def test_truths_that_name_the_training_rows_own_ids_change_none_of_them(tmp_path: Path) -> None:
+    """The attack: somebody says of each row of the table that it ended otherwise, under its own id."""
+    store = tmp_path / "store"
+    digest = add_bundle(store)
+    table = [{**row, "id": number, "fate": number % 2} for number, row in enumerate(people(40), start=1)]
+    with (tmp_path / "table.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*table[0]])
+        writer.writeheader()
+        writer.writerows(table)
+    with (
+        detector(store, tmp_path / "drift.db", "--export-seconds", "0.2") as running,
+        server(store / "bundles" / "tiny" / digest, "--events-url", running.url) as serving,
+    ):
+        for row in table:
+            asked = {name: cell for name, cell in row.items() if name != "fate"}
+            answer = call(serving.url + "/predict", request_of([asked]))
+            truth = {"response": answer.json, "truth": {"data": {"ndarray": [1 - row["fate"]]}}}
+            assert call(serving.url + "/api/v1.0/feedback", truth).status == 200
+        running.until(lambda report: report["feedback"]["exported"] == 40)
+    kept = []
+    for name, labelled in (("alone", None), ("attacked", DirectoryStorage(store))):
+        (tmp_path / name).mkdir()
+        out = Outputs(*(tmp_path / name / part for part in ("train", "test", "broken", "page")))
+        summary = preprocess(USECASE, str(tmp_path / "table.csv"), out, labelled=labelled, say=lambda _: None)
+        kept.append(pd.concat([pd.read_parquet(part) for part in (out.train, out.test)]))
+    assert kept[0].equals(kept[1])
+    assert (summary.labelled, summary.conflicts, summary.replaced) == (40, 40, 0)

@@ -11,6 +11,7 @@ from components.core.labelled import write_labelled
 from components.core.reading import read_table
 from components.core.storage import S3, open_storage
 from components.core.table import check_table
+from components.core.trust import read_conflicts
 from components.core.usecase import Drift, load_usecase
 from components.evaluate.step import evaluate
 from components.preprocess.step import Outputs, preprocess
@@ -27,7 +28,7 @@ def swapped_passengers(usecase, count):
     random = np.random.default_rng(1)
     for number in range(count):
         row = {name: None if cell == "" or cell != cell else cell for name, cell in random.choice(table).items()}
-        hidden = {"__puid": f"p{number}", "__row": 0, "__version": "1", "__score": 0.5}
+        hidden = {"__puid": f"p{number}", "__row": 0, "__version": "1", "__score": 0.5, "__source": "anonymous"}
         times = {"__predicted_at": 1e9 + number, "__labelled_at": 2e9 + number}
         yield row | {"PassengerId": 10_000 + number, "Sex": SWAPPED[row["Sex"]]} | hidden | times
 
@@ -73,3 +74,25 @@ def read_names(path):
     """Names by the time of their prediction; those of the table, without a time, first."""
     table = pq.read_table(path)
     return [row["Name"] for row in sorted(table.to_pylist(), key=lambda row: np.nan_to_num(row["__time"]))]
+
+
+def test_truths_against_the_table_change_neither_model_nor_verdict(tmp_path):
+    """The attack that once replaced the champion: all 891 passengers, told the other way round under their own ids."""
+    usecase = load_usecase("titanic")
+    usecase = replace(usecase, candidates=usecase.candidates[:1])
+    store = open_storage(str(tmp_path / "store"), S3())
+    _, champion, _, _ = shipped(tmp_path / "first", usecase, store)
+    table = check_table(read_table(usecase.data), usecase.schema, labelled=True, name="t").table.to_pylist()
+    hidden = {"__row": 0, "__version": "1", "__score": 0.5, "__source": "anonymous", "__predicted_at": 1e9}
+    rows = [
+        {name: None if cell == "" or cell != cell else cell for name, cell in row.items()}
+        | hidden
+        | {"Survived": 1 - row["Survived"], "__puid": f"p{number}", "__labelled_at": 2e9 + number}
+        for number, row in enumerate(table)
+    ]
+    write_labelled(store, "titanic", usecase.schema, rows)
+    summary, challenger, found, _ = shipped(tmp_path / "second", usecase, store, champion)
+    assert (summary.labelled, summary.conflicts, found.data.feedback) == (891, 891, 0)
+    assert challenger.model == champion.model
+    assert not found.verdict.passed
+    assert read_conflicts(store, "titanic") == 891

@@ -134,17 +134,25 @@ def test_models_of_the_same_split_of_the_same_table_are_compared_on_all_rows(tmp
 
 def test_rows_from_feedback_are_counted_and_judged_by_themselves(tmp_path):
     columns = rows(400)
-    columns["__time"] = np.where(np.arange(400) < 100, 1e9, np.nan)
-    usecase = make_usecase(BeatsChampion("log_loss"), NoSliceWorse(), slices=(Slice("sex"),))
+    columns["__source"] = ["clinic"] * 60 + ["anonymous"] * 40 + [""] * 300
+    usecase = make_usecase(BeatsChampion("log_loss"), AtLeast("f1", 0), NoSliceWorse(), slices=(Slice("sex"),))
     champion = make_bundle(tmp_path / "champion", BLIND)
     found = judged(tmp_path, columns, champion=champion, usecase=usecase)
     assert found.data.feedback == 100
-    assert [(part.name, part.rows) for part in found.slices[-2:]] == [("from feedback", 100), ("from the table", 300)]
-    assert not {"from feedback", "from the table"} & set(found.evidence.champion.slices)
+    origins = [(part.name, part.rows) for part in found.slices[-3:]]
+    assert origins == [("from the table", 300), ("from clinic", 60), ("from anonymous", 40)]
+    assert not dict(origins).keys() & set(found.evidence.champion.slices)
     card = model_card(found, open_bundle(tmp_path / "challenger"), usecase)
     for page in (card.html, card.markdown):
-        assert "100 of these rows came back from serving with their truth." in page
-        assert "from feedback" in page
+        told = (
+            "300 of these rows came in the table; the others came back from serving with a truth: 60 of clinic, 40 of"
+        )
+        assert told in page
+        assert "What the verdict rests on" in page
+    table = next(part for part in found.slices if part.name == "from the table")
+    line = next(line for line in card.markdown.splitlines() if line.startswith("| from the table"))
+    assert line.startswith(f"| from the table | 300 | {table.positives / 300:.0%} | {table.metrics['log_loss']:.3f} (")
+    assert f"| {table.metrics['f1']:.3f} (" in line
 
 
 def noted(tmp_path, columns=None, *, champion, challenger=None):

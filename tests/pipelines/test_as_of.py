@@ -19,6 +19,7 @@ from components.core.bundle import Bundle, open_bundle
 from components.core.labelled import load_labelled, write_labelled
 from components.core.registry import CHALLENGER, CHAMPION, Registry
 from components.core.settings import NO_DETECTOR, Settings
+from components.core.sources import ONLY_ANONYMOUS
 from components.core.storage import S3, open_storage
 from components.preprocess.step import Summary, read_summary
 from tests.usecases import breast_cancer
@@ -47,7 +48,8 @@ class Desk:
         """Truth of rows of the table that was kept back, `late` seconds after noon; `wrong` says the opposite."""
         rows = [
             {**row, "benign": int(row["benign"]) ^ wrong, "__puid": f"p{number}", "__row": 0, "__version": "1",
-             "__score": 0.5, "__predicted_at": NOON, "__labelled_at": NOON + late + number / 1024}
+             "__score": 0.5, "__source": "anonymous",
+             "__predicted_at": NOON, "__labelled_at": NOON + late + number / 1024}
             for number, row in enumerate(self._masses[start : start + ROWS].to_dict("records"), start=start)
         ]  # fmt: skip
         write_labelled(self.store, "breast-cancer", breast_cancer.USECASE.schema, rows)
@@ -113,6 +115,6 @@ def test_a_run_of_the_past_gives_its_bundle_again(desk: Desk, first: Ran) -> Non
     assert f"read {ROWS} labelled rows from feedback as of 2025-01-05T12:05:00Z, 0 break the schema" in again.said
     assert (again.summary.as_of, again.summary.labelled_until) == ("2025-01-05T12:05:00Z", lineage["labelled_until"])
     # Which is not what the store holds by now.
-    found = load_labelled(desk.store, "breast-cancer", breast_cancer.USECASE.schema)
+    found = load_labelled(desk.store, "breast-cancer", breast_cancer.USECASE.schema, trusted=ONLY_ANONYMOUS)
     assert (found.table.num_rows, found.corrected) == (2 * ROWS, ROWS)
     assert found.digest != lineage["labelled_digest"]

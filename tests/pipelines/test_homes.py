@@ -242,7 +242,8 @@ def test_a_killed_server_comes_back_on_its_port(make_home: Callable[[str], Home]
     assert control is not None
     with control:
         os.kill(control.status().pid, signal.SIGKILL)
-    eventually(lambda: describe_home(home.settings)["ship"][0], f"stopped; its address is {first}")
+    ended = f"ended by itself; lifeboat serve brings version 1 back at {first}"
+    eventually(lambda: describe_home(home.settings)["ship"][0], ended)
     assert home.serve("ship") == first
 
 

@@ -21,7 +21,8 @@ from components.core.table import check_table
 from components.core.usecase import load_usecase
 from components.preprocess import component
 from components.preprocess.divide import divide
-from components.preprocess.feedback import TIME, Feedback
+from components.preprocess.feedback import Feedback
+from components.preprocess.merge import TIME
 from components.preprocess.step import preprocess, read_summary
 
 from .world import SCHEMA, make_usecase, outputs, quiet, rows, write
@@ -33,7 +34,7 @@ NAMELESS = replace(SCHEMA, keys=(Column("id", "integer", nullable=True, minimum=
 def fed(number, *, usecase_row=None, **change):
     """A labelled row; `number` is its request, and the order in which truths came."""
     plain = usecase_row or {"id": None, "family": None, "dose": 7.5, "sex": "f", "note": "n", "cured": 1}
-    hidden = {"__puid": f"p{number}", "__row": 0, "__version": "1", "__score": 0.5}
+    hidden = {"__puid": f"p{number}", "__row": 0, "__version": "1", "__score": 0.5, "__source": "anonymous"}
     return plain | hidden | {"__predicted_at": 1000.0 + number, "__labelled_at": 2000.0 + number} | change
 
 
@@ -80,7 +81,7 @@ def test_labelled_rows_are_added_and_counted(tmp_path):
     assert times[105] == 1005.0
     assert np.isnan(times[5])
     assert "read 40 labelled rows from feedback, 0 break the schema" in said
-    assert "0 rows replaced by newer ones of the same id, 0 withheld" in said
+    assert "0 rows from feedback are older ones of an id, 0 withheld" in said
     assert "labelled rows from feedback" in out.profile.read_text()
 
 
@@ -96,21 +97,30 @@ def test_the_digest_is_that_of_table_and_feedback(tmp_path):
     assert len({alone.digest, first.digest, other.digest}) == 3
 
 
-def test_the_newest_row_of_an_id_wins(tmp_path):
-    table = rows()
-    later = fed(1, usecase_row=table[4] | {"dose": 33.5}, __predicted_at=500.0)
-    latest = fed(2, usecase_row=table[4] | {"dose": 44.5}, __predicted_at=600.0)
-    summary, out = run(tmp_path, store_of(tmp_path / "store", [latest, later]), table)
-    found = both(out).filter(pc.equal(both(out)["id"], 5)).to_pylist()
+def test_the_newest_prediction_of_an_id_wins(tmp_path):
+    person = rows()[4] | {"id": 500, "family": "N"}
+    later = fed(1, usecase_row=person | {"dose": 33.5}, __predicted_at=500.0)
+    latest = fed(2, usecase_row=person | {"dose": 44.5}, __predicted_at=600.0)
+    summary, out = run(tmp_path, store_of(tmp_path / "store", [latest, later]))
+    found = both(out).filter(pc.equal(both(out)["id"], 500)).to_pylist()
     assert [(row["dose"], row[TIME]) for row in found] == [(44.5, 600.0)]
-    assert (summary.replaced, summary.duplicates) == (2, 0)
+    assert (summary.replaced, summary.duplicates) == (1, 0)
 
 
-def test_the_same_row_again_is_a_duplicate_with_the_time_of_the_newest(tmp_path):
+def test_a_row_of_the_table_is_never_replaced(tmp_path):
     table = rows()
-    summary, out = run(tmp_path, store_of(tmp_path / "store", [fed(n, usecase_row=table[4]) for n in range(3)]), table)
-    assert (summary.replaced, summary.duplicates, summary.train + summary.test) == (0, 3, 60)
-    assert both(out).filter(pc.equal(both(out)["id"], 5))[TIME].to_pylist() == [1002.0]
+    again, moved = fed(1, usecase_row=table[4]), fed(2, usecase_row=table[5] | {"dose": 33.5})
+    against = fed(3, usecase_row=table[6] | {"cured": 1 - table[6]["cured"]})
+    said = []
+    (tmp_path / "alone").mkdir()
+    summary, out = run(tmp_path, store_of(tmp_path / "store", [again, moved, against]), table, say=said.append)
+    alone, before = run(tmp_path / "alone", None, table)
+    for name in both(before).drop_columns([TIME]).column_names:
+        assert both(out)[name].equals(both(before)[name])
+    assert np.isnan(both(out)[TIME].to_numpy()).all()
+    assert (summary.duplicates, summary.replaced, summary.conflicts) == (1, 1, 1)
+    assert "warning: 1 truths contradict the table or another source: lifeboat features conflicts shows them" in said
+    assert (alone.conflicts, summary.test) == (0, alone.test)
 
 
 def test_a_row_without_keys_is_itself_and_of_the_family_with_the_same_inputs(tmp_path):
@@ -227,9 +237,8 @@ def divided(table, fed_rows, salt):
     usecase = replace(usecase, split=replace(usecase.split, salt=str(salt), test=0.5))
     kinds = no_rows(NAMELESS).table.schema
     part = [fed(n, usecase_row=row, __predicted_at=time) for n, (row, time) in enumerate(fed_rows)]
-    raw = pa.Table.from_pylist(part, kinds)
-    checked = check_table(raw.select([*names]), NAMELESS, labelled=True, name="f")
-    feedback = Feedback(raw, checked, "", {})
+    found = replace(no_rows(NAMELESS), table=pa.Table.from_pylist(part, kinds))
+    feedback = Feedback(found, check_table(found.table.select([*names]), NAMELESS, labelled=True, name="f"))
     alone = hold_out(group_names(base, NAMELESS), base["cured"].to_numpy(), share=0.5, salt=str(salt))
     return base, alone, divide(base, feedback, usecase)
 
@@ -263,7 +272,9 @@ def test_no_entity_is_on_both_sides(table, fed_rows, salt):
                 assert not alike(one, other)
     ids = [number for number in parts.rows["id"].to_pylist() if number is not None]
     assert len(ids) == len(set(ids))
-    assert base.num_rows + len(fed_rows) == (parts.rows.num_rows + parts.duplicates + parts.replaced + parts.withheld)
+    assert base.num_rows + len(fed_rows) == (
+        parts.rows.num_rows + parts.duplicates + parts.replaced + parts.conflicts.num_rows + parts.withheld
+    )
     sides = dict(zip(group_names(base, NAMELESS), alone.test.tolist(), strict=True))
     assert all(test == sides[name] for name, _, _, _, test in found if name in sides)
     assert all(name in sides for name, _, _, is_fed, _ in found if not is_fed)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,9 @@ class Target:
 
     def __init__(self, registry: Registry) -> None:
         self.registry, self.seen = registry, list[Any]()
+
+    def turn(self, name: str, say: Any) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def roll_out(self, bundle: Any, version: Version, commit: Any, say: Any) -> str:
         self.seen.append((version.version, bundle.digest, aliases(self.registry)))

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from .receiver import Receiver, wait_for
+from .test_v2 import tensors
 from .world import ROW_VALUES, call, ndarray, server
 
 
@@ -45,6 +46,53 @@ def test_request_response_and_feedback_arrive_with_the_attributes_of_seldons_log
             names = ("modelid", "modelversion", "inferenceservicename", "namespace", "endpoint")
             assert [event[name] for name in names] == ["tiny", "3", "ship", "default", "main"]
         assert counted(running.url, "sent") == 3
+
+
+def test_how_a_client_calls_its_request_stands_beside_our_puid(bundle: Path, receiver: Receiver) -> None:
+    with server(bundle, "--events-url", receiver.url) as running:
+        infer = f"{running.url}/v2/models/tiny/infer"
+        answers = [
+            call(running.url + "/predict", {**ndarray(ROW_VALUES), "meta": {"puid": "order 12"}}),
+            call(infer, {"inputs": tensors(), "id": "order 13"}),
+            call(infer, {"inputs": tensors(), "id": "x" * 257}),
+            call(running.url + "/predict", ndarray(ROW_VALUES)),
+        ]
+        asked = wait_for(receiver, 8)[::2]
+    assert [event["requestid"] for event in asked] == [answer.headers["seldon-puid"] for answer in answers]
+    assert [event.get("clientid") for event in asked] == ["order 12", "order 13", None, None]
+
+
+@pytest.mark.parametrize(
+    ("said", "source"),
+    [(None, "anonymous"), ("bank.example", "bank.example"), ("", "anonymous"), ("x" * 256, "anonymous")],
+)
+def test_the_source_of_a_truth_is_whom_the_mesh_has_verified_where_a_setting_says_so(
+    bundle: Path, receiver: Receiver, said: str | None, source: str
+) -> None:
+    headers = {} if said is None else {"x_subject": said}
+    feedback = {"truth": {"data": {"ndarray": [1]}}}
+    with server(bundle, "--events-url", receiver.url, "--subject-header", "X-Subject") as running:
+        call(running.url + "/send-feedback", feedback, **headers)
+        assert [event["authid"] for event in wait_for(receiver, 1)] == [source]
+    receiver.events.clear()
+    with server(bundle, "--events-url", receiver.url) as running:
+        call(running.url + "/send-feedback", feedback, **headers)
+        assert [event["authid"] for event in wait_for(receiver, 1)] == ["anonymous"]
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_the_probabilities_are_in_the_event_whatever_outputs_were_asked_for(
+    bundle: Path, receiver: Receiver, binary: bool
+) -> None:
+    label = [{"name": "label", "parameters": {"binary_data": binary}}]
+    with server(bundle, "--events-url", receiver.url) as running:
+        infer = f"{running.url}/v2/models/tiny/infer"
+        call(infer, {"inputs": tensors(), "outputs": label})
+        call(infer, {"inputs": tensors()})
+        _, some, _, all_ = wait_for(receiver, 4)
+    outputs = [{one["name"]: one["data"] for one in event["data"]["outputs"]} for event in (some, all_)]
+    assert outputs[0] == {"probabilities": outputs[1]["probabilities"]}
+    assert some["data"]["parameters"] == all_["data"]["parameters"]
 
 
 @pytest.mark.parametrize("word", ["true", "On", "1"])

@@ -24,7 +24,7 @@ from components.core.nodes import parts
 from components.core.scoring import Scorer
 from components.core.transformers import CategoryFlags, Floats32
 from components.core.usecase import Candidate, Drift, Split
-from components.preprocess.feedback import TIME
+from components.preprocess.merge import TIME
 from components.preprocess.step import preprocess
 from components.train import preflight, step
 from components.train.parity import data_frame

@@ -202,7 +202,8 @@ function eventCounts({ events, judge, time }) {
 
 const feedbackCounts = (feedback) => [["Joined to its prediction", feedback.joined],
   ["Waiting for its prediction", feedback.waiting], ["Told twice", feedback.duplicate],
-  ["Contradictory", feedback.contradictory], ["Too late", feedback.late],
+  ["Its source said otherwise before", feedback.contradictory], ["Another source said otherwise", feedback.conflict],
+  ["Of no trusted source", feedback.untrusted], ["Of no one prediction", feedback.ambiguous], ["Too late", feedback.late],
   ["For an unknown prediction", feedback.unknown], ["Exported as labelled rows", feedback.exported]];
 
 function view(model, state, width) {

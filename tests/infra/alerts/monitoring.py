@@ -43,6 +43,7 @@ DETECTOR: dict[str, set[str]] = {
     "seldon_metric_drift_p_val": FEATURE,
     "seldon_metric_drift_threshold": FEATURE,
     "lifeboat_feedback_rows_total": {"result"},
+    "lifeboat_label_conflicts": {"model"},
     "lifeboat_labelled_rows_total": set(),
     "lifeboat_live_accuracy": MODEL,
     "lifeboat_live_log_loss": MODEL,

@@ -1,0 +1,110 @@
+"""`lifeboat serve`: what is deployed comes back, and is kept, without a training."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
+
+from components.core.errors import LifeboatError
+from components.core.settings import Settings
+from pipelines.cli.known import name_of
+from pipelines.cli.serving import show_home
+from pipelines.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
+from pipelines.keeper.keeper import STARTS
+from pipelines.keeper.logs import LogTail
+from pipelines.keeper.services import DriftDetector, ModelServer, Service, deployed, services
+
+
+def serve(options: argparse.Namespace, settings: Settings) -> int:
+    """Brings back what was deployed and keeps it; gives 1 where some of it cannot be brought back.
+
+    Raises:
+        DeployError: nothing was deployed, or nothing of it can be brought back.
+    """
+    chosen = deployed(settings, name_of(options.usecase, settings) if options.usecase else "")
+    if options.detach:
+        whole = _bring_up(chosen, settings)
+        ensure_keeper(settings)
+        _say_what_serves(settings)
+        return 0 if whole else 1
+    return _serve_here(chosen, settings)
+
+
+def _serve_here(chosen: Sequence[ModelServer], settings: Settings) -> int:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with ExitStack() as stack:
+        logs = stack.enter_context(closing(_Logs(settings)))
+        _bring_up(chosen, settings)
+        with keeping_in_foreground(settings, _say) as keeper:
+            try:
+                _say_what_serves(settings)
+                _say("lifeboat", "Ctrl-C ends all of it")
+                keeper.watch(stopping, logs.show)
+            finally:
+                stop_services(settings, say=partial(_say, "lifeboat"))
+                logs.show()
+    return 0
+
+
+def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
+    """Starts the model servers, at once, then the detector, for which their events wait; whether all of it came up.
+
+    Raises:
+        LifeboatError: no model server did.
+    """
+    with ThreadPoolExecutor(STARTS) as pool:
+        troubles = [error for error in pool.map(_start, chosen) if error is not None]
+    if len(troubles) == len(chosen):
+        for server in chosen:
+            server.stop(partial(_say, server.name))
+        raise troubles[0]
+    return len(troubles) == 0 and _start(DriftDetector(settings)) is None
+
+
+def _start(service: Service) -> LifeboatError | None:
+    try:
+        service.bring_up(partial(_say, service.name))
+    except LifeboatError as error:
+        _say(service.name, f"it cannot be started: {error}")
+        return error
+    return None
+
+
+def _say_what_serves(settings: Settings) -> None:
+    show_home(settings)
+    for service in services(settings):
+        sys.stdout.write(f"log of {service.name}: {service.log}\n")
+    sys.stdout.flush()
+
+
+def _say(who: str, text: str) -> None:
+    sys.stdout.write(f"{who} | {text}\n")
+    sys.stdout.flush()
+
+
+class _Logs:
+    """The logs of a home's services, from now on, on the terminal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._tails = settings, dict[str, LogTail]()
+        self.show()
+
+    def show(self) -> bool:
+        """Prints what is new, each line with the name of its service; True, as a keeper asks what it calls."""
+        for service in services(self._settings):
+            for line in self._tails.setdefault(service.name, LogTail(service.log)).lines():
+                _say(service.name, line)
+        return True
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        for tail in self._tails.values():
+            tail.close()
