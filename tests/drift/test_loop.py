@@ -21,7 +21,7 @@ from tests.serving.world import ROOT, call
 from .world import BATCH, Detector, add_bundle, binary, detector, event, people, prediction, request_of, response_of
 
 MAX_BODY = 4 * 1024 * 1024
-CONNECTIONS, PROBES, PROBE_SECONDS = 4, 300, 0.01
+CONNECTIONS, PROBES, PROBE_SECONDS, ROUNDS = 4, 150, 0.02, 12
 # Of the issue: the 99th percentile of /live.
 LIMIT = 0.05
 Post = tuple[bytes, dict[str, str]]
@@ -147,31 +147,59 @@ def going_first(*processes: int) -> Iterator[None]:
                 os.setpriority(os.PRIO_PROCESS, thread, priority)
 
 
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Detector]:
+    """A detector that gets no posts: as late as it answers, the machine is."""
+    folder = tmp_path_factory.mktemp("idle")
+    (folder / "store").mkdir()
+    with detector(folder / "store", folder / "drift.db") as process:
+        yield process
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_live_is_answered_within_50_ms_beside_the_largest_bodies(
-    tmp_path: Path, kind: Callable[[str], list[Post]]
+    tmp_path: Path, kind: Callable[[str], list[Post]], idle: Detector
 ) -> None:
     digest = add_bundle(tmp_path / "store")
     with detector(tmp_path / "store", tmp_path / "drift.db", "--max-waiting-bytes", str(64 << 20)) as process:
         process.post(prediction(digest, people(1)))
         process.settled()
         made = [kind(digest) for _ in range(CONNECTIONS)]
-        with flooded(process, made, tmp_path / "statuses"), going_first(process.process.pid, os.getpid()):
-            # A machine that stops for a moment does so seldom, a loop that is held is held in each round.
-            assert any(percentile_99(process) < LIMIT for _ in range(6))
+        first = going_first(process.process.pid, idle.process.pid, os.getpid())
+        with flooded(process, made, tmp_path / "statuses"), first:
+            _check_rounds(process, idle)
         assert set((tmp_path / "statuses").read_text().split()) <= {"200", "400", "503"}
 
 
-def percentile_99(process: Detector) -> float:
-    """Seconds of /live, on a connection of its own each time."""
-    seconds, began = [], time.perf_counter()
+def _check_rounds(process: Detector, idle: Detector) -> None:
+    """A loop that is held is held in each round; a round in which an idle detector is late, too, says nothing of it."""
+    held = 0
+    for _ in range(ROUNDS):
+        seconds, of_machine = percentiles_99(process, idle)
+        if seconds < LIMIT:
+            return
+        held += of_machine < LIMIT / 2
+        assert held < ROUNDS // 2, f"{seconds:.3f} s, an idle detector {of_machine:.3f} s"
+    pytest.skip(f"the machine is too busy: an idle detector answers after {of_machine:.3f} s")
+
+
+def percentiles_99(process: Detector, idle: Detector) -> tuple[float, float]:
+    """Seconds of /live on a connection of its own each time.
+
+    Of the one from when a probe was due on, since one that comes late must not hide those that it held up; of the idle
+    one from when it was sent on, since it must not be called late for the other.
+    """
+    seconds, of_idle, began = [], [], time.perf_counter()
     for number in range(PROBES):
-        # From when a probe was due on: one that comes late must not hide those that it held up.
         due = began + number * PROBE_SECONDS
         time.sleep(max(0.0, due - time.perf_counter()))
         assert call(process.url + "/live").status == 200
-        seconds.append(time.perf_counter() - due)
-    return sorted(seconds)[len(seconds) * 99 // 100]
+        sent = time.perf_counter()
+        seconds.append(sent - due)
+        assert call(idle.url + "/live").status == 200
+        of_idle.append(time.perf_counter() - sent)
+    place = PROBES * 99 // 100
+    return sorted(seconds)[place], sorted(of_idle)[place]
 
 
 if __name__ == "__main__":
