@@ -1,13 +1,15 @@
 """The trigger's HTTP: who may ask, how much may be said, and what each answer means.
 
-POST /alerts takes Alertmanager's webhook and POST /retrain a person's wish; both want the token. 200 says that the
-request was dealt with, and `result` how; 503 that it should be sent again.
+POST /alerts takes Alertmanager's webhook and POST /retrain a person's wish; 200 says that the request was dealt with,
+and `result` how; 503 that it should be sent again. GET /runs shows what was asked and what ran. All three want the
+bearer token; a browser may give it to /runs as the password of any user. /live, /ready and /metrics are open.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -77,12 +79,14 @@ class App:
         return handle
 
     def _authorise(self, request: Request) -> None:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self._token().encode()):
+        is_read = request.method in ("GET", "HEAD")
+        given = _given_token(request.headers.get("authorization", ""), is_read)
+        if hmac.compare_digest(given, self._token().encode()):
             return
         self._metrics.requests.labels("unauthorized").inc()
         log.info("refused: missing or wrong token", path=request.url.path)
-        raise HTTPException(401, "missing or wrong bearer token", {"WWW-Authenticate": "Bearer"})
+        offered = 'Basic realm="Lifeboat retrain trigger"' if is_read else "Bearer"
+        raise HTTPException(401, "missing or wrong token", {"WWW-Authenticate": offered})
 
     async def _body(self, request: Request) -> bytes:
         kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -144,7 +148,8 @@ class App:
     async def _show_metrics(self, _: Request) -> Response:
         return Response(await run_in_threadpool(self._metrics.page), media_type=CONTENT_TYPE)
 
-    async def _runs(self, _: Request) -> Response:
+    async def _runs(self, request: Request) -> Response:
+        self._authorise(request)
         return JSONResponse(await run_in_threadpool(self._overview))
 
     def _overview(self) -> dict[str, Any]:
@@ -158,6 +163,22 @@ class App:
             "requests": self._state.requests(),
             "runs": self._state.runs(),
         }
+
+
+def _given_token(authorization: str, is_read: bool) -> bytes:
+    """The bearer token or, to read, the password of Basic (RFC 7617); b"" if neither is given.
+
+    A browser sends a password along whichever page asks it to, so that it starts nothing.
+    """
+    scheme, _, given = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return given.strip().encode()
+    if scheme.lower() == "basic" and is_read:
+        try:
+            return b64decode(given.strip(), validate=True).partition(b":")[2]
+        except ValueError:
+            return b""
+    return b""
 
 
 async def _problem(_: Request, error: Exception) -> Response:
