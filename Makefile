@@ -55,6 +55,10 @@ test-slow: setup-dev ## run the tests that take long and seldom find anything
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m slow $(ARGS)
 	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m slow tests/drift_judge $(ARGS)
 
+.PHONY: test-loop
+test-loop: setup-dev ## measure that no request holds a server's loop, with the machine to itself
+	@TEST_LOOP=1 $(BIN)/python -m pytest tests/serving/test_loop.py tests/drift/test_loop.py $(ARGS)
+
 .PHONY: sweep
 sweep: setup-dev ## train, export and probe every estimator of scikit-learn's list, against docs/estimators.md
 	@SWEEP=1 $(BIN)/python -m pytest tests/core/test_export_sweep.py $(ARGS)

@@ -55,6 +55,7 @@ def _rules(column: Column) -> dict[str, Any]:
         "name": column.name,
         "kind": column.kind,
         "nullable": column.nullable,
+        "nulls": sorted(column.nulls),
         "lower": column.lower,
         "upper": column.upper,
         "allowed": [float(item) if column.is_number else item for item in column.categories],

@@ -85,7 +85,7 @@ def _numbers(column: dict[str, Any], values: pd.Series) -> Any:
 
 def _text(column: dict[str, Any], values: pd.Series) -> Any:
     values = values.astype(object)
-    null = values.isna() | (values == "")
+    null = values.isna() | values.isin(column["nulls"])
     known = values.where(~null, None)
     _refuse(column, known, lambda value: not isinstance(value, str), "is no string")
     _refuse(column, known, lambda value: len(value) > column["max_length"],

@@ -111,7 +111,11 @@ def _add_serving(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     serve.formatter_class = argparse.RawDescriptionHelpFormatter
     serve.add_argument("--usecase", help="only the model server of this use case (default: all that were deployed)")
     text = "return once all serves, and keep it from the background, as lifeboat run does (default: in the foreground)"
-    serve.add_argument("--detach", action="store_true", help=text)
+    way = serve.add_mutually_exclusive_group()
+    way.add_argument("--detach", action="store_true", help=text)
+    text = "write a systemd user unit that does this after a reboot, and say how to enable it (default: serve now)"
+    way.add_argument("--install", action="store_true", help=text)
+    way.add_argument("--uninstall", action="store_true", help="remove that unit (default: serve now)")
     _ports(serve)
     stop = _verb(verbs, "serving", "stop", "drain and end what serves, which then stays stopped")
     stop.add_argument("--usecase", help="only that of this use case (default: all)")

@@ -13,6 +13,7 @@ from functools import partial
 
 from components.core.errors import LifeboatError
 from components.core.settings import Settings
+from pipelines import systemd
 from pipelines.cli.known import name_of
 from pipelines.cli.serving import show_home
 from pipelines.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
@@ -26,7 +27,11 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
 
     Raises:
         DeployError: nothing was deployed, or nothing of it can be brought back.
+        SettingsError: a unit was asked for, and there is no systemd.
     """
+    if options.install or options.uninstall:
+        print("\n".join(systemd.install(settings) if options.install else systemd.uninstall(settings)))
+        return 0
     chosen = deployed(settings, name_of(options.usecase, settings) if options.usecase else "")
     if options.detach:
         whole = _bring_up(chosen, settings)

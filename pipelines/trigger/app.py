@@ -10,15 +10,9 @@ from __future__ import annotations
 import asyncio
 import hmac
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-
-from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from components.core.errors import SettingsError
 from components.core.placeholders import check_text
@@ -27,10 +21,13 @@ from pipelines.trigger.guard import Guard
 from pipelines.trigger.metrics import CONTENT_TYPE, Metrics
 from pipelines.trigger.settings import TriggerSettings
 from pipelines.trigger.state import State, Wish
+from serving.server import app as http
 from serving.server import log
+from serving.server.errors import RequestError, bad
+from serving.server.message import Request, Response
 
 MAX_WAITING = 32
-RETRY_AFTER = "30"
+RETRY = b"retry-after: 30\r\n"
 
 
 class App:
@@ -56,65 +53,61 @@ class App:
     ) -> None:
         self._guard, self._state, self._metrics, self._settings = guard, state, metrics, settings
         self._token, self._model = token, model
-        self._waiting = 0
-        self.starlette = Starlette(
-            routes=[
-                Route("/alerts", self._guarded(self._alerts), methods=["POST"]),
-                Route("/retrain", self._guarded(self._retrain), methods=["POST"]),
-                Route("/live", self._live),
-                Route("/ready", self._ready),
-                Route("/metrics", self._show_metrics),
-                Route("/runs", self._runs),
-            ],
-            exception_handlers={HTTPException: _problem, WebhookError: _bad_request, Exception: _internal},
-        )
+        # Some more than may wait for a decision: whether the trigger is ready is answered meanwhile.
+        self._threads = ThreadPoolExecutor(MAX_WAITING + 8)
+        self._asking: set[asyncio.Task[None]] = set()
+        self._showing: set[asyncio.Task[None]] = set()
+        self.http = http.App(_Uncounted(), log_requests=False, log_payloads=False, error=_error)
+        self._add("POST", "/alerts", self._guarded(self._alerts))
+        self._add("POST", "/retrain", self._guarded(self._retrain))
+        self._add("GET", "/live", lambda _: Response.of({"live": True}))
+        self._add("GET", "/ready", self._shown(self._ready))
+        self._add("GET", "/metrics", self._shown(self._show_metrics))
+        self._add("GET", "/runs", self._runs)
 
-    def _guarded(self, handler: Callable[[bytes], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-        """Only with the token, and only a body that is small, JSON and soon here."""
+    def _add(self, method: str, path: str, handler: http.Handler) -> None:
+        self.http.add(method, path, http.Route(handler, error=_error))
 
-        async def handle(request: Request) -> Response:
+    def _guarded(self, read: Callable[[bytes], Wish | Response]) -> http.Handler:
+        """Only with the token, and only JSON; a wish is decided on, anything else is the answer."""
+
+        def handle(request: Request) -> Response | None:
             self._authorise(request)
-            return await handler(await self._body(request))
+            kind = request.headers.get(b"content-type", b"application/json").partition(b";")[0].strip().lower()
+            if kind != b"application/json":
+                raise RequestError(415, "the content type is not application/json")
+            try:
+                found = read(request.body)
+            except WebhookError as error:
+                log.info(f"refused: {error}", path=request.path.decode("latin-1"))
+                raise bad(str(error)) from None
+            if isinstance(found, Response):
+                return found
+            self._ask(request, found)
+            return None
 
         return handle
 
     def _authorise(self, request: Request) -> None:
-        is_read = request.method in ("GET", "HEAD")
-        given = _given_token(request.headers.get("authorization", ""), is_read)
+        is_read = request.method in (b"GET", b"HEAD")
+        given = _given_token(request.headers.get(b"authorization", b""), is_read)
         if hmac.compare_digest(given, self._token().encode()):
             return
         self._metrics.requests.labels("unauthorized").inc()
-        log.info("refused: missing or wrong token", path=request.url.path)
-        offered = 'Basic realm="Lifeboat retrain trigger"' if is_read else "Bearer"
-        raise HTTPException(401, "missing or wrong token", {"WWW-Authenticate": offered})
+        log.info("refused: missing or wrong token", path=request.path.decode("latin-1"))
+        offered = b'Basic realm="Lifeboat retrain trigger"' if is_read else b"Bearer"
+        raise RequestError(401, "missing or wrong token", b"www-authenticate: %b\r\n" % offered)
 
-    async def _body(self, request: Request) -> bytes:
-        kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json":
-            raise HTTPException(415, "the content type is not application/json")
-        body, limit = bytearray(), self._settings.max_body
-        try:
-            async with asyncio.timeout(self._settings.request_seconds):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > limit:
-                        raise HTTPException(413, f"the body is longer than {limit} bytes")
-        except TimeoutError:
-            raise HTTPException(408, f"the body took longer than {self._settings.request_seconds:g} s") from None
-        except ClientDisconnect:
-            raise HTTPException(400, "the body ended early") from None
-        return bytes(body)
-
-    async def _alerts(self, body: bytes) -> Response:
+    def _alerts(self, body: bytes) -> Wish | Response:
         webhook = parse_webhook(body)
         keys = webhook.keys(self._model)
         if not keys:
             self._metrics.requests.labels("ignored").inc()
             why = f"no firing alert with action=retrain for {self._model}"
-            return JSONResponse({"result": "ignored", "why": why, "run": None})
-        return await self._ask(Wish("alert", webhook.reason(self._model), keys))
+            return Response.of({"result": "ignored", "why": why, "run": None})
+        return Wish("alert", webhook.reason(self._model), keys)
 
-    async def _retrain(self, body: bytes) -> Response:
+    def _retrain(self, body: bytes) -> Wish:
         document = parse_object(body)
         now = document.get("now", False)
         if not isinstance(now, bool):
@@ -124,33 +117,47 @@ class App:
             check_text("reason", reason)
         except SettingsError as error:
             raise WebhookError(str(error)) from None
-        return await self._ask(Wish("person", reason, now=now))
+        return Wish("person", reason, now=now)
 
-    async def _ask(self, wish: Wish) -> Response:
-        if self._waiting >= MAX_WAITING:
-            raise HTTPException(503, f"{MAX_WAITING} requests wait already", {"Retry-After": RETRY_AFTER})
-        self._waiting += 1
+    def _ask(self, request: Request, wish: Wish) -> None:
+        if len(self._asking) >= MAX_WAITING:
+            raise RequestError(503, f"{MAX_WAITING} requests wait already", RETRY)
+
+        def decide() -> Response:
+            answer = self._guard.ask(wish)
+            failed = answer.result == "failed"
+            document = {"result": answer.result, "why": answer.why, "run": answer.run}
+            return Response.of(document, 503 if failed else 200, RETRY if failed else b"")
+
+        self._later(request, decide, self._asking)
+
+    def _ready(self) -> Response:
+        reason = self._guard.refusal()
+        return Response.of({"ready": not reason, "reason": reason}, 503 if reason else 200)
+
+    def _show_metrics(self) -> Response:
+        return Response(200, self._metrics.page(), CONTENT_TYPE.encode())
+
+    def _shown(self, work: Callable[[], Response]) -> http.Handler:
+        return lambda request: self._later(request, work, self._showing)
+
+    def _later(self, request: Request, work: Callable[[], Response], tasks: set[asyncio.Task[None]]) -> None:
+        """Answers from a thread: whatever reads the state may wait for the disk."""
+        task = asyncio.get_running_loop().create_task(self._work(request, work))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def _work(self, request: Request, work: Callable[[], Response]) -> None:
         try:
-            answer = await run_in_threadpool(self._guard.ask, wish)
-        finally:
-            self._waiting -= 1
-        failed = answer.result == "failed"
-        document = {"result": answer.result, "why": answer.why, "run": answer.run}
-        return JSONResponse(document, 503 if failed else 200, {"Retry-After": RETRY_AFTER} if failed else None)
+            response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except Exception as error:
+            log.error("a request failed", error, path=request.path.decode("latin-1"))
+            response = _error(RequestError(500, "an error of the trigger's own; see its log", RETRY))
+        self.http.answer(request, response)
 
-    async def _live(self, _: Request) -> Response:
-        return JSONResponse({"live": True})
-
-    async def _ready(self, _: Request) -> Response:
-        reason = await run_in_threadpool(self._guard.refusal)
-        return JSONResponse({"ready": not reason, "reason": reason}, 503 if reason else 200)
-
-    async def _show_metrics(self, _: Request) -> Response:
-        return Response(await run_in_threadpool(self._metrics.page), media_type=CONTENT_TYPE)
-
-    async def _runs(self, request: Request) -> Response:
+    def _runs(self, request: Request) -> None:
         self._authorise(request)
-        return JSONResponse(await run_in_threadpool(self._overview))
+        self._later(request, lambda: Response.of(self._overview()), self._showing)
 
     def _overview(self) -> dict[str, Any]:
         chosen = self._settings
@@ -165,15 +172,15 @@ class App:
         }
 
 
-def _given_token(authorization: str, is_read: bool) -> bytes:
+def _given_token(authorization: bytes, is_read: bool) -> bytes:
     """The bearer token or, to read, the password of Basic (RFC 7617); b"" if neither is given.
 
     A browser sends a password along whichever page asks it to, so that it starts nothing.
     """
-    scheme, _, given = authorization.partition(" ")
-    if scheme.lower() == "bearer":
-        return given.strip().encode()
-    if scheme.lower() == "basic" and is_read:
+    scheme, _, given = authorization.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return given.strip()
+    if scheme.lower() == b"basic" and is_read:
         try:
             return b64decode(given.strip(), validate=True).partition(b":")[2]
         except ValueError:
@@ -181,17 +188,18 @@ def _given_token(authorization: str, is_read: bool) -> bytes:
     return b""
 
 
-async def _problem(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+def _error(error: RequestError) -> Response:
+    return Response.of({"error": error.info}, error.status, error.headers)
 
 
-async def _bad_request(request: Request, error: Exception) -> Response:
-    log.info(f"refused: {error}", path=request.url.path)
-    return JSONResponse({"error": str(error)}, 400)
+class _Uncounted:
+    """The trigger counts what it decides, see its metrics, and not how it was asked."""
 
+    def begin(self) -> None:
+        """Nothing."""
 
-async def _internal(_: Request, __: Exception) -> Response:
-    # What it was is in the log: Starlette raises it again for the server, which writes it there.
-    return JSONResponse({"error": "an error of the trigger's own; see its log"}, 500, {"Retry-After": RETRY_AFTER})
+    def end(self, protocol: str, status: int, seconds: float, /) -> None:
+        """Nothing."""
+
+    def rejected(self, reason: str, /) -> None:
+        """Nothing."""

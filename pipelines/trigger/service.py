@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import signal
 import socket
 import sqlite3
@@ -16,10 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-
-import h11
-import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from components.core.addresses import base_url, find_holder
 from components.core.errors import PortError
@@ -35,6 +30,8 @@ from pipelines.trigger.place import Address, Place
 from pipelines.trigger.settings import TriggerSettings, variable
 from pipelines.trigger.state import State, Wish
 from serving.server import log
+from serving.server.listener import Listener
+from serving.server.settings import Settings as HttpSettings
 from serving.server.sockets import bind, listen
 
 WATCH_SECONDS = 0.2
@@ -42,7 +39,7 @@ WATCH_SECONDS = 0.2
 SCHEDULE_SECONDS = 300.0
 TROUBLE_SECONDS = 5.0
 GRACE_SECONDS = 30
-HEADER_BYTES, CONNECTIONS = 16 * 1024, 128
+CONNECTIONS = 128
 
 
 def serve(settings: Settings, chosen: TriggerSettings) -> None:
@@ -95,54 +92,25 @@ def _listening(chosen: TriggerSettings, home: Path) -> Iterator[socket.socket]:
         yield listener
 
 
-class _Protocol(H11Protocol):
-    """Uvicorn's, which alone would wait for ever for a request's headers."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self.loop.call_later(self.timeout_keep_alive, self._close_unless_asked)
-
-    def _close_unless_asked(self) -> None:
-        if self.conn.their_state is h11.IDLE:
-            self.transport.close()
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn's, which alone would end by the signal it was told to end with, and not with 0."""
-
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self._announce()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
-
-
 async def _serve(
     app: App, guard: Guard, state: State, chosen: TriggerSettings, listener: socket.socket, announce: Callable[[], None]
 ) -> None:
-    config = uvicorn.Config(
-        app.starlette, http=_Protocol, ws="none", lifespan="off", log_config=None, access_log=False,
-        server_header=False, proxy_headers=False, limit_concurrency=CONNECTIONS,
-        h11_max_incomplete_event_size=HEADER_BYTES, timeout_keep_alive=math.ceil(chosen.request_seconds),
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        # One request a connection, so that the time for its headers bounds every request's.
-        headers=[("connection", "close")],
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    limits = HttpSettings(
+        max_body=chosen.max_body, request_seconds=chosen.request_seconds, max_connections=CONNECTIONS,
+        drain_seconds=GRACE_SECONDS,
     )  # fmt: skip
-    server = _Server(config, announce)
-    tasks = [asyncio.create_task(_repeat(partial(_watch, guard), server))]
+    server = Listener(loop, limits, app.http.handle, app.http.refusal)
+    server.open(listener)
+    announce()
+    tasks = [asyncio.create_task(_repeat(partial(_watch, guard), stopping))]
     if chosen.every_seconds:
         keeping = partial(_keep_schedule, guard, state, chosen.every_seconds)
-        tasks.append(asyncio.create_task(_repeat(keeping, server)))
-    await server.serve(sockets=[listener])
+        tasks.append(asyncio.create_task(_repeat(keeping, stopping)))
+    await stopping.wait()
+    await server.drain()
     for task in tasks:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -150,7 +118,7 @@ async def _serve(
             raise outcome
 
 
-async def _repeat(step: Callable[[], float], server: uvicorn.Server) -> None:
+async def _repeat(step: Callable[[], float], stopping: asyncio.Event) -> None:
     """Calls again after as many seconds as `step` gives; an error nobody expected ends the trigger."""
     while True:
         try:
@@ -159,7 +127,7 @@ async def _repeat(step: Callable[[], float], server: uvicorn.Server) -> None:
             log.error(f"the state or a run's folder cannot be used: {error}")
             wait = TROUBLE_SECONDS
         except Exception:
-            server.should_exit = True
+            stopping.set()
             raise
         await asyncio.sleep(wait)
 

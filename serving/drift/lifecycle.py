@@ -99,7 +99,8 @@ class Detector:
 
     def _now(self) -> Now:
         problems = [*filter(None, [self._folder.problem]), *self._bundles.problems]
-        return Now(self._waiting()[0], self._child.state, self._child.reason, problems, self._export.conflicts)
+        child = self._child
+        return Now(self._waiting()[0], child.state, child.reason, problems, self._export.conflicts)
 
 
 def watch(settings: Settings, environment: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from serving.server.message import Request, Response
 from serving.server.seldon import SeldonCodec
 
 Handler = Callable[[Request], Response | None]
+Wording = Callable[[RequestError], Response]
 _REASONS = {408: "slow", 413: "large", 431: "large"}
 
 
@@ -28,7 +29,7 @@ class Route:
 
     handler: Handler
     protocol: str = "other"
-    error: Callable[[RequestError], Response] = SeldonCodec.error
+    error: Wording = SeldonCodec.error
 
 
 class Counting(Protocol):
@@ -51,12 +52,16 @@ class App:
         metrics: counts them.
         log_requests: whether to log a line for each, not only for failures of the server.
         log_payloads: whether such a line holds the bodies.
+        error: words what is wrong where no route does.
     """
 
-    def __init__(self, metrics: Counting, log_requests: bool, log_payloads: bool) -> None:
+    def __init__(
+        self, metrics: Counting, log_requests: bool, log_payloads: bool, error: Wording = SeldonCodec.error
+    ) -> None:
         self._metrics, self._log_requests, self._log_payloads = metrics, log_requests, log_payloads
+        self._error = error
         self._routes: dict[bytes, dict[bytes, Route]] = {b"*": {}}  # what OPTIONS calls the whole server
-        self._fallbacks: list[tuple[bytes, Callable[[RequestError], Response]]] = []
+        self._fallbacks: list[tuple[bytes, Wording]] = []
 
     def add(self, methods: str, paths: str, route: Route) -> None:
         """Registers a route for each of the methods and paths, given as words."""
@@ -64,7 +69,7 @@ class App:
             for method in methods.split():
                 self._routes.setdefault(path.encode(), {})[method.encode()] = route
 
-    def add_fallback(self, prefix: str, error: Callable[[RequestError], Response]) -> None:
+    def add_fallback(self, prefix: str, error: Wording) -> None:
         """Lets a protocol word the 404 of unknown paths under its prefix."""
         self._fallbacks.append((prefix.encode(), error))
 
@@ -89,7 +94,8 @@ class App:
         except Exception as error:
             # The last line of defence: nothing that a client sends may show a traceback or end the process.
             log.error("a request failed", error, path=request.path.decode("latin-1"))
-            response = (route or Route(lambda _: None)).error(RequestError(500, "internal error"))
+            word = route.error if route is not None else self._error
+            response = word(RequestError(500, "internal error"))
         if response is not None:
             self.answer(request, response)
 
@@ -105,7 +111,7 @@ class App:
     def refusal(self, error: RequestError) -> Response:
         """Words what is not even a request: too large, too slow, not HTTP."""
         self._count(error)
-        return SeldonCodec.error(error)
+        return self._error(error)
 
     def _find(self, request: Request) -> Route:
         methods = self._routes.get(request.path)
@@ -123,8 +129,8 @@ class App:
             raise RequestError(405, f"{shown} is not allowed here, only {allowed.decode()}", allow)
         return route
 
-    def _word(self, path: bytes) -> Callable[[RequestError], Response]:
-        return next((word for prefix, word in self._fallbacks if path.startswith(prefix)), SeldonCodec.error)
+    def _word(self, path: bytes) -> Wording:
+        return next((word for prefix, word in self._fallbacks if path.startswith(prefix)), self._error)
 
     def _count(self, error: RequestError) -> None:
         if error.status == 503:

@@ -50,9 +50,9 @@ class Reader:
         self._inputs = tuple((name, self._parsers[name]) for name in schema.names)
         self._keys = tuple((key.name, self._parsers[key.name]) for key in schema.keys)
         self._layouts: dict[tuple[Any, ...], _Layout] = {}
-        # The most of one kind (names, values, lists or objects) that a body can need: in a feedback, of which each row
-        # may have its request, an answer of two probabilities and a truth.
-        self.max_values = max_rows * (len(schema.known) + 6)
+        # The most of one kind (names, values, lists or objects) that a body needs: in a feedback each row may have its
+        # request, an answer of two probabilities and a truth. The rest is for what is said of all rows at once.
+        self.max_values = max_rows * (len(schema.known) + 3) + 1000
 
     def from_rows(self, rows: Any, names: Any, where: str) -> Columns:
         """Reads rows given as lists.

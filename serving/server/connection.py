@@ -21,7 +21,7 @@ from serving.server.parser import Parser
 if TYPE_CHECKING:
     from serving.server.listener import Listener
 
-# Requests that a client may send ahead on one connection before we stop reading it.
+# Requests that a client may send ahead on one connection before we stop reading it; or the largest body's bytes.
 MAX_AHEAD = 32
 LEAVING_SECONDS = 2.0
 WRITING_SECONDS = 30.0
@@ -33,8 +33,8 @@ class Connection(asyncio.Protocol):
     """A connection of `Listener`, driven by the event loop and by its parser."""
 
     __slots__ = (
-        "_ahead", "_busy", "_crowded", "_eof", "_halted", "_leaving", "_listener", "_parser", "_paused", "_pumping",
-        "_refusal", "_transport", "deadline",
+        "_ahead", "_busy", "_crowded", "_eof", "_halted", "_held", "_leaving", "_listener", "_parser", "_paused",
+        "_pumping", "_refusal", "_transport", "deadline",
     )  # fmt: skip
     _transport: asyncio.Transport
 
@@ -43,6 +43,7 @@ class Connection(asyncio.Protocol):
         self._parser = Parser(self, listener.settings.max_body)
         self._ahead: deque[Request] = deque()
         self._busy = self._crowded = self._eof = self._halted = self._leaving = self._paused = self._pumping = False
+        self._held = 0  # bytes of the bodies in `_ahead`
         self._refusal: Response | None = None
 
     # The event loop's side.
@@ -97,7 +98,8 @@ class Connection(asyncio.Protocol):
             raise RequestError(503, "too many connections", b"retry-after: 1\r\n")
         if self._busy or self._paused or self._ahead:
             self._ahead.append(request)
-            if len(self._ahead) >= MAX_AHEAD:
+            self._held += len(request.body)
+            if len(self._ahead) >= MAX_AHEAD or self._held > self._listener.settings.max_body:
                 self._halted = True
                 self._transport.pause_reading()
         else:
@@ -175,7 +177,9 @@ class Connection(asyncio.Protocol):
         self._pumping = True
         while self._ahead and not (self._busy or self._paused or self._leaving):
             self._busy = True
-            self._listener.handle(self._ahead.popleft())
+            request = self._ahead.popleft()
+            self._held -= len(request.body)
+            self._listener.handle(request)
         self._pumping = False
         if self._leaving or self._ahead or self._busy:
             return

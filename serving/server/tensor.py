@@ -13,6 +13,8 @@ import numpy as np
 from components.core.column import shown_value
 from serving.server.errors import bad, refuse_unknown
 
+_Null = type(None)
+
 
 @dataclass(frozen=True)
 class Datatype:
@@ -20,8 +22,8 @@ class Datatype:
 
     Args:
         code: numpy's, of its binary data; none for texts.
-        kinds: of the values in JSON.
-        lower, upper: inclusive limits of a number.
+        kinds: of the values in JSON, null included.
+        lower, upper: inclusive limits of a number; infinite where any is within them.
     """
 
     code: str
@@ -30,22 +32,27 @@ class Datatype:
     upper: float = math.inf
 
 
-_FLOATS = {f"FP{8 * size}": (f"<f{size}", float(np.finfo(f"f{size}").max)) for size in (2, 4, 8)}
+_FLOATS = {
+    "FP16": ("<f2", float(np.finfo("f2").max)),
+    "FP32": ("<f4", float(np.finfo("f4").max)),
+    "FP64": ("<f8", math.inf),
+}
 # All of the protocol's but BF16, which numpy has not.
 DATATYPES = {
-    "BOOL": Datatype("?", frozenset({bool})),
-    **{f"UINT{8 * n}": Datatype(f"<u{n}", frozenset({int}), 0, 2 ** (8 * n) - 1) for n in (1, 2, 4, 8)},
+    "BOOL": Datatype("?", frozenset({bool, _Null})),
+    **{f"UINT{8 * n}": Datatype(f"<u{n}", frozenset({int, _Null}), 0, 2 ** (8 * n) - 1) for n in (1, 2, 4, 8)},
     **{
-        f"INT{8 * n}": Datatype(f"<i{n}", frozenset({int}), -(2 ** (8 * n - 1)), 2 ** (8 * n - 1) - 1)
+        f"INT{8 * n}": Datatype(f"<i{n}", frozenset({int, _Null}), -(2 ** (8 * n - 1)), 2 ** (8 * n - 1) - 1)
         for n in (1, 2, 4, 8)
     },
-    **{name: Datatype(code, frozenset({int, float}), -most, most) for name, (code, most) in _FLOATS.items()},
-    "BYTES": Datatype("", frozenset({str})),
+    **{name: Datatype(code, frozenset({int, float, _Null}), -most, most) for name, (code, most) in _FLOATS.items()},
+    "BYTES": Datatype("", frozenset({str, _Null})),
 }
 # What MLServer's clients say of an input, and the datatypes of which it may be said. No column is a time, so that
 # `datetime` has no meaning: such a text is sent as `str`.
 CONTENT_TYPES = {"np": frozenset(DATATYPES), "str": frozenset({"BYTES"}), "base64": frozenset({"BYTES"})}
-_MEMBERS = frozenset({"name", "datatype", "shape", "data", "parameters"})
+_ORDINARY = frozenset({"name", "datatype", "shape", "data"})
+_MEMBERS = _ORDINARY | {"parameters"}
 _PARAMETERS = frozenset({"binary_data_size", "content_type"})
 
 
@@ -79,12 +86,14 @@ def read_tensor(entry: Any, binary: bytes, start: int) -> tuple[Tensor, int]:
     if type(entry) is not dict or type(entry.get("name")) is not str:
         raise bad("an input is not an object with a name")
     name, datatype = entry["name"], entry.get("datatype")
-    where = f"input {name}"
-    refuse_unknown(where, "member", entry, _MEMBERS)
+    if not entry.keys() <= _ORDINARY:
+        refuse_unknown(f"input {name}", "member", entry, _MEMBERS)
     if type(datatype) is not str or datatype not in DATATYPES:
-        raise bad(f"{where}: the datatype {shown_value(datatype)} is none of {', '.join(DATATYPES)}")
+        raise bad(f"input {name}: the datatype {shown_value(datatype)} is none of {', '.join(DATATYPES)}")
     rows = _rows(name, entry.get("shape"))
-    parameters = read_parameters(where, entry, _PARAMETERS)
+    if "parameters" not in entry:
+        return Tensor(name, _from_json(name, entry.get("data"), rows, datatype)), 0
+    parameters = read_parameters(f"input {name}", entry, _PARAMETERS)
     values, size = _read_values(entry, binary, start, rows, parameters.get("binary_data_size"))
     content_type = parameters.get("content_type")
     if content_type is not None:
@@ -129,9 +138,7 @@ def _read_values(entry: dict[str, Any], binary: bytes, start: int, rows: int, si
     """Values, and how many bytes of the binary data they took."""
     name, datatype = entry["name"], entry["datatype"]
     if size is None:
-        values = _from_json(name, entry.get("data"), rows)
-        _check_values(name, datatype, values)
-        return values, 0
+        return _from_json(name, entry.get("data"), rows, datatype), 0
     if entry.get("data") is not None:
         raise bad(f"input {name}: data and binary_data_size are both given")
     if type(size) is not int or not 0 <= size <= len(binary) - start:
@@ -160,14 +167,14 @@ def _from_base64(name: str, row: int, value: Any) -> str | None:
 def _check_values(name: str, datatype: str, values: list[Any]) -> None:
     """Raises a 400 for a value that the datatype cannot hold; a null is none. The column has its say later."""
     kind = DATATYPES[datatype]
-    known = [value for value in values if value is not None] if None in values else values
     # All at once, by loops in C; one by one only where one of them is wrong, or a whole number is written as 3.0.
-    ordinary = set(map(type, known)) <= kind.kinds
-    if ordinary and (not known or not kind.code or (kind.lower <= min(known) and max(known) <= kind.upper)):
-        return
+    if kind.kinds.issuperset(map(type, values)):
+        known = [value for value in values if value is not None] if kind.upper < math.inf and None in values else values
+        if kind.upper == math.inf or not known or (kind.lower <= min(known) and max(known) <= kind.upper):
+            return
     for row, value in enumerate(values, start=1):
         if value is not None and not _holds(kind, value):
-            limits = "" if math.isinf(kind.lower) else f", which is {kind.lower} to {kind.upper}"
+            limits = "" if kind.upper == math.inf else f", which is {kind.lower} to {kind.upper}"
             raise bad(f"input {name}, row {row}: {shown_value(value)} is no {datatype}{limits}")
 
 
@@ -175,10 +182,12 @@ def _holds(kind: Datatype, value: Any) -> bool:
     # JSON has one kind of number, so that 3.0 is a whole one; and 0 and 1 are truth values, as for the schema.
     whole = type(value) is float and value.is_integer() and int in kind.kinds
     truth = type(value) is int and value in (0, 1) and bool in kind.kinds
-    return (type(value) in kind.kinds or whole or truth) and (not kind.code or kind.lower <= value <= kind.upper)
+    if not (type(value) in kind.kinds or whole or truth):
+        return False
+    return kind.upper == math.inf or kind.lower <= value <= kind.upper
 
 
-def _from_json(name: str, data: Any, rows: int) -> list[Any]:
+def _from_json(name: str, data: Any, rows: int, datatype: str) -> list[Any]:
     if type(data) is not list:
         raise bad(f"input {name}: data is not a list")
     if data and type(data[0]) is list:
@@ -188,6 +197,7 @@ def _from_json(name: str, data: Any, rows: int) -> list[Any]:
     values: list[Any] = data
     if len(values) != rows:
         raise bad(f"input {name}: data holds {len(values)} values, its shape asks for {rows}")
+    _check_values(name, datatype, values)
     return values
 
 

@@ -18,7 +18,7 @@ from pipelines.cli.main import build_parser
 from .conftest import Lifeboat, Said
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("check", "run", "status", "stop", "rollback", "promote", "predict", "score", "features", "usecases",
+VERBS = ("check", "run", "serve", "status", "stop", "rollback", "promote", "predict", "score", "features", "usecases",
          "compile", "submit", "trigger", "retrain", "loop")  # fmt: skip
 
 

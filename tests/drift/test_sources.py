@@ -155,8 +155,10 @@ def test_a_name_that_is_none_is_nobodys(shop: Shop, running: Detector, name: obj
 def test_a_truth_without_any_name_does_not_wait(shop: Shop, running: Detector) -> None:
     running.post(prediction(shop.digest, ROWS[:1], "p"))
     running.until(lambda report: report["models"])
-    running.post([event("feedback", "", {"truth": {"data": {"ndarray": [1]}}})])
-    running.until(lambda report: counts(report) == (0, 0, 0, 1))
+    for name in ("", "x" * 300):
+        said = {"response": {"meta": {"puid": name}}, "truth": {"data": {"ndarray": [1]}}}
+        running.post([event("feedback", "", said)])
+    running.until(lambda report: counts(report) == (0, 0, 0, 2))
 
 
 def test_a_database_from_before_sources_goes_on(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -138,6 +141,13 @@ FRAMES = {
     "nullable types with nulls": pd.DataFrame([ROW, {**ROW, "age": None, "port": None, "alone": None}]).astype(
         {"age": "Float64", "alone": "boolean", "port": "string", "name": "string"}
     ),
+    "nullable integers with nulls": pd.DataFrame([{**ROW, "age": 22}, {**ROW, "age": None}]).astype(
+        {"age": "Int64", "class": "Int64"}
+    ),
+    "categories of numbers": pd.DataFrame([ROW, {**ROW, "age": None}]).astype(
+        dict.fromkeys(("age", "class"), "category")
+    ),
+    "a text that means a null": pd.DataFrame([{**ROW, "port": "NA"}, {**ROW, "port": "?"}]),
     "a column of decimals": pd.DataFrame([{**ROW, "age": Decimal("22.5")}, {**ROW, "age": None}]),
     "texts of Arrow": pd.DataFrame([ROW, {**ROW, "port": None}]).astype({"port": pd.ArrowDtype(pa.string())}),
     "categories": pd.DataFrame([ROW, {**ROW, "port": None}]).astype({"port": "category", "name": "category"}),
@@ -211,6 +221,30 @@ def test_the_model_has_a_signature_an_example_that_works_and_no_pickle(
     assert str(tmp_path) not in "".join(
         (folder / name).read_text() for name in ("MLmodel", "model.py", "artifacts/inputs.json")
     ).replace(str(registry._home), "")
+
+
+@pytest.mark.slow
+def test_mlflow_predicts_from_a_csv_on_the_command_line(model: Any, registry: Registry, tmp_path: Path) -> None:
+    assert model.metadata.signature
+    table = "name,port,age,class,alone\nAnn,C,22.5,3,True\nBo,,,1,\nCy,Q,40,2,False\n"
+    (tmp_path / "rows.csv").write_text(table)
+    command = ["-m", "mlflow", "models", "predict", "--model-uri", "models:/tiny@champion", "--env-manager", "local"]
+    files = [
+        "--content-type",
+        "csv",
+        "--input-path",
+        str(tmp_path / "rows.csv"),
+        "--output-path",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(
+        [sys.executable, *command, *files], env={**os.environ, "MLFLOW_TRACKING_URI": registry.tracking},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers = json.loads((tmp_path / "out").read_text())["predictions"]
+    wanted = [expected(22.5, 0.05, "C"), expected(None, 0.05), expected(40, 0.05)]
+    assert [answer["survived"] for answer in answers] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_a_logged_model_shows_its_metrics(model: Any, registry: Registry) -> None:

@@ -35,9 +35,9 @@ def _json() -> dict[str, Body]:
         ),
         "empty rows": _predict(_fit(b'{"data":{"ndarray":[%b]}}', b"[]"), 400),
         "empty objects": _predict(_fit(b'{"jsonData":[%b]}', b"{}"), 400),
-        "the most lists": _predict(_fit(b'{"data":{"ndarray":[[%b]]}}', b"[]", 110_000), 400),
+        "the most lists": _predict(_fit(b'{"data":{"ndarray":[[%b]]}}', b"[]", 90_000), 400),
         "a wide row": _predict(_fit(b'{"data":{"ndarray":[[%b]]}}', b"1"), 400),
-        "the widest row": _predict(_fit(b'{"data":{"ndarray":[[%b]]}}', b"1", 119_000), 400),
+        "the widest row": _predict(_fit(b'{"data":{"ndarray":[[%b]]}}', b"1", 90_000), 400),
         "long numbers": _predict(_fit(b'{"data":{"ndarray":[[%b]]}}', b"9" * 10_000), 400),
         "long fractions": _predict(_fit(b'{"data":{"ndarray":[[%b]]}}', b"0." + b"9" * 10_000), 400),
         "a long name": _predict(_fit(b'{"data":{"names":["%b"]}}', b"x" * 4_000_000), 400),
@@ -45,11 +45,11 @@ def _json() -> dict[str, Body]:
         "escapes": _predict(_fit(b'{"data":{"ndarray":[["%b"]]}}', b"\\u00e9" * 690_000), 400),
         "quotes in a text": _predict(_fit(b'{"data":{"ndarray":[["%b"]]}}', b'\\",[{:' * 690_000), 400),
         "many names": _predict(_numbered(b'{"jsonData":{%b}}', b'"n%d":1', 300_000), 400),
-        "the most names": _predict(_numbered(b'{"meta":{"tags":{%b}},"jsonData":{}}', b'"n%d":1', 110_000), 400),
+        "the most names": _predict(_numbered(b'{"meta":{"tags":{%b}},"jsonData":{}}', b'"n%d":1', 90_000), 400),
         "many columns": _predict(_numbered(b'{"data":{"names":[%b]}}', b'"n%d"', 300_000), 400),
         "too deep": _predict(b'{"data":' + b"[" * 2_000_000 + b"]" * 2_000_000 + b"}", 400),
-        "deep": _predict(_fit(b'{"data":{"ndarray":[%b]}}', b"[" * 97 + b"]" * 97, 1_200), 400),
-        "no JSON at the end": _predict(_fit(b'{"data":{"ndarray":[%b]}', b"[1]", 100_000), 400),
+        "deep": _predict(_fit(b'{"data":{"ndarray":[%b]}}', b"[" * 97 + b"]" * 97, 900), 400),
+        "no JSON at the end": _predict(_fit(b'{"data":{"ndarray":[%b]}', b"[1]", 90_000), 400),
     }  # fmt: skip
 
 

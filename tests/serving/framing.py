@@ -23,7 +23,6 @@ class Peer:
         get, post: a path for each method.
         fields: header lines that the POST needs.
         body: of the POST.
-        keeps: whether it keeps connections; else it answers one request on each.
     """
 
     port: int
@@ -31,7 +30,6 @@ class Peer:
     post: bytes
     fields: bytes
     body: bytes
-    keeps: bool = True
 
     def fill(self, content: bytes) -> bytes:
         """The bytes to send."""
@@ -96,23 +94,13 @@ class Row:
         name: as serving/HTTP.md calls it.
         content: sent before `LAST`.
         statuses: expected.
-        trigger: those of the trigger, where they are others; it closes after each answer.
         heads: how many answers are to HEAD.
     """
 
     name: str
     content: bytes
     statuses: Sequence[int]
-    trigger: Sequence[int] | None = None
     heads: int = 0
-
-    def expected(self, peer: Peer) -> list[int]:
-        """The statuses of a peer."""
-        if peer.keeps:
-            return list(self.statuses)
-        if self.trigger is not None:
-            return list(self.trigger)
-        return list(self.statuses[: 2 if self.statuses[0] == 100 else 1])
 
 
 def get(fields: bytes = HOST, line: bytes = b"GET <get> HTTP/1.1") -> bytes:
@@ -146,20 +134,20 @@ def lines() -> Iterable[Row]:
     """The request line."""
     yield Row("plain-get", get(), OK)
     yield Row("plain-post", post(), OK)
-    yield Row("two-spaces", get(line=b"GET  <get>  HTTP/1.1"), OK, BAD)
-    yield Row("empty-line-before", b"\r\n" + get(), OK, BAD)
+    yield Row("two-spaces", get(line=b"GET  <get>  HTTP/1.1"), OK)
+    yield Row("empty-line-before", b"\r\n" + get(), OK)
     yield Row("tab-in-line", get(line=b"GET\t<get> HTTP/1.1"), BAD)
     yield Row("space-after-version", get(line=b"GET <get> HTTP/1.1 "), BAD)
     yield Row("bare-cr-in-line", get(line=b"GET <get>\r HTTP/1.1"), BAD)
-    yield Row("bare-lf-after-line", b"GET <get> HTTP/1.1\nhost: a\r\n\r\n", BAD, (200,))
+    yield Row("bare-lf-after-line", b"GET <get> HTTP/1.1\nhost: a\r\n\r\n", BAD)
     for version in (b"0.9", b"1.2", b"2.0", b"3.0", b"9.9"):
         yield Row(f"version-{version.decode()}", get(line=b"GET <get> HTTP/" + version), (505,))
     for version in (b"HTTP/1", b"HTTP/1.10", b"HTTP/11.1", b"http/1.1", b"HTTPS/1.1", b"ICE/1.0", b"HTTP/1,1"):
         yield Row(f"no-version-{version.decode()}", get(line=b"GET <get> " + version), BAD)
     yield Row("http2-preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD)
     yield Row("no-http", b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", BAD)
-    yield Row("unknown-method", get(line=b"FOO <get> HTTP/1.1"), BAD, (405,))
-    yield Row("lower-case-method", get(line=b"get <get> HTTP/1.1"), BAD, (405,))
+    yield Row("unknown-method", get(line=b"FOO <get> HTTP/1.1"), BAD)
+    yield Row("lower-case-method", get(line=b"get <get> HTTP/1.1"), BAD)
     yield Row("wrong-method", get(line=b"DELETE <get> HTTP/1.1"), (405, 200))
     yield Row("trace", get(line=b"TRACE <get> HTTP/1.1"), (405, 200))
     yield Row("target-of-8000", get(line=b"GET <get>?" + b"a" * 8000 + b" HTTP/1.1"), OK)
@@ -190,7 +178,7 @@ def targets() -> Iterable[Row]:
     yield Row("connect-body", get(HOST + INNER_LENGTH, b"CONNECT a:80 HTTP/1.1") + INNER, (501,))
     yield Row("asterisk-options", get(line=b"OPTIONS * HTTP/1.1"), OK)
     yield Row("asterisk-get", get(line=b"GET * HTTP/1.1"), BAD)
-    yield Row("options", get(line=b"OPTIONS <get> HTTP/1.1"), OK, (405,))
+    yield Row("options", get(line=b"OPTIONS <get> HTTP/1.1"), OK)
     yield Row("no-host", get(b""), BAD)
     yield Row("no-host-1.0", get(b"", b"GET <get> HTTP/1.0"), (200,))
     yield Row("two-hosts", get(HOST + b"host: b\r\n"), BAD)
@@ -209,13 +197,14 @@ def fields() -> Iterable[Row]:
     yield Row("no-name", get(HOST + b": y\r\n"), BAD)
     yield Row("no-colon", get(HOST + b"x\r\n"), BAD)
     yield Row("space-before-first-field", get(b" x: y\r\n" + HOST), BAD)
-    yield Row("obs-fold", get(HOST + b"x: y\r\n z\r\n"), BAD, (200,))
+    yield Row("obs-fold", get(HOST + b"x: y\r\n z\r\n"), BAD)
     yield Row("bare-cr-in-value", get(HOST + b"x: y\rz\r\n"), BAD)
-    yield Row("bare-lf-in-value", get(HOST + b"x: y\nz: z\r\n"), BAD, (200,))
+    yield Row("bare-lf-in-value", get(HOST + b"x: y\nz: z\r\n"), BAD)
     yield Row("nul-in-value", get(HOST + b"x: y\x00z\r\n"), BAD)
-    yield Row("control-in-value", get(HOST + b"x: y\x01z\r\n"), BAD, (200,))
+    yield Row("control-in-value", get(HOST + b"x: y\x01z\r\n"), BAD)
     yield Row("high-byte-in-value", get(HOST + b"x: \xff\r\n"), OK)
     yield Row("space-around-value", post(b"content-length: \t <length> \t\r\nx:\t\t\r\n"), OK)
+    yield Row("range", get(HOST + b"range: bytes=0-1\r\nif-range: x\r\n"), OK)
     yield Row("names-in-any-case", post(b"CONTENT-LENGTH: <length>\r\n").replace(b"host", b"HoSt"), OK)
     yield Row("twice-content-type", post(b"content-type: text/plain\r\n" + LENGTH), BAD)
     yield Row("twice-unknown", get(HOST + b"x: y\r\nx: z\r\n"), OK)
@@ -231,15 +220,15 @@ def lengths() -> Iterable[Row]:
     yield Row("no-length", post(b"x: y\r\n", b""), (400, 200))
     yield Row("body-of-get", get(HOST + INNER_LENGTH) + INNER, OK)
     yield Row("zeros-before-length", post(b"content-length: 000<length>\r\n"), OK)
-    yield Row("two-equal-lengths", post(LENGTH + LENGTH), BAD, (200,))
-    yield Row("list-of-equal-lengths", post(b"content-length: <length>, <length>\r\n"), BAD, (200,))
+    yield Row("two-equal-lengths", post(LENGTH + LENGTH), BAD)
+    yield Row("list-of-equal-lengths", post(b"content-length: <length>, <length>\r\n"), BAD)
     yield Row("two-lengths", post(LENGTH + b"content-length: 1\r\n"), BAD)
     yield Row("list-of-lengths", post(b"content-length: <length>, 1\r\n"), BAD)
     for value in (b"+5", b"-5", b"0x5", b"5 5", b"5_0", b"5.0", b"", b"18446744073709551621", b"9" * 30):
         yield Row(f"length-{value.decode()}", post(b"content-length: " + value + b"\r\n"), BAD)
     yield Row("length-over-limit", post(b"content-length: 99999999999\r\n", b""), (413,))
-    yield Row("length-and-chunks", post(CHUNKED + LENGTH, b"<chunks>"), BAD, (200,))
-    yield Row("chunks-and-length", post(LENGTH + CHUNKED, b"<chunks>"), BAD, (200,))
+    yield Row("length-and-chunks", post(CHUNKED + LENGTH, b"<chunks>"), BAD)
+    yield Row("chunks-and-length", post(LENGTH + CHUNKED, b"<chunks>"), BAD)
 
 
 def chunks() -> Iterable[Row]:
@@ -253,8 +242,8 @@ def chunks() -> Iterable[Row]:
         (b'"chunked"', 400), (b"\x0bchunked", 400),
     ):  # fmt: skip
         row = post(b"transfer-encoding: " + value + b"\r\n", b"<chunks>")
-        yield Row(f"coding-{value.decode()}", row, (status,), BAD)
-    yield Row("two-codings", post(b"transfer-encoding: gzip\r\n" + CHUNKED, b"<chunks>"), (501,), BAD)
+        yield Row(f"coding-{value.decode()}", row, (status,))
+    yield Row("two-codings", post(b"transfer-encoding: gzip\r\n" + CHUNKED, b"<chunks>"), (501,))
     yield Row("coding-twice", post(CHUNKED + CHUNKED, b"<chunks>"), BAD)
     yield Row("extension", chunked(b"<first>;a=b;c<rest>"), OK)
     yield Row("quoted-extension", chunked(b'<first>;a="b;\\"c"<rest>'), OK)
@@ -263,7 +252,7 @@ def chunks() -> Iterable[Row]:
     yield Row("zeros-before-size", chunked(b"0000000000<first><rest>"), OK)
     for size in ("0x<first>", "+<first>", "-<first>", " <first>", "", "g", "ffffffffffffffff<first>", "<first>,"):
         yield Row(f"chunk-size-{size}", chunked(size.encode() + b"<rest>"), BAD)
-    yield Row("space-after-size", chunked(b"<first> <rest>"), BAD, (200,))
+    yield Row("space-after-size", chunked(b"<first> <rest>"), BAD)
     yield Row("bare-lf-after-size", chunked(b"5\nhello\r\n0\r\n\r\n"), BAD)
     yield Row("bare-cr-in-extension", chunked(b"<first>;a\rb<rest>"), BAD)
     yield Row("chunk-longer-than-said", chunked(b"1\r\nhello\r\n0\r\n\r\n"), BAD)
@@ -286,7 +275,7 @@ def upgrades() -> Iterable[Row]:
     yield Row("upgrade-1.0", post(H2C + LENGTH, line=b"POST <post> HTTP/1.0"), (200,))
     yield Row("upgrade-unannounced", post(b"upgrade: h2c\r\n" + LENGTH), OK)
     yield Row("upgrade-no-host", get(H2C), BAD)
-    yield Row("upgrade-gzip-chunked", post(H2C + b"transfer-encoding: gzip, chunked\r\n", b"<chunks>"), (501,), BAD)
+    yield Row("upgrade-gzip-chunked", post(H2C + b"transfer-encoding: gzip, chunked\r\n", b"<chunks>"), (501,))
     yield Row("upgrade-two-lengths", post(H2C + LENGTH + b"content-length: 1\r\n"), BAD)
     yield Row("upgrade-close", post(b"connection: upgrade, close\r\nupgrade: h2c\r\n" + LENGTH), (200,))
     three = post(H2C + LENGTH) + get() + post(WEBSOCKET + CHUNKED, b"<chunks>")
@@ -303,6 +292,7 @@ def connections() -> Iterable[Row]:
     for value in (b"close", b"CLOSE", b"x, close", b"x\r\nconnection: close", b"keep-alive, close"):
         shown = value.decode().replace("\r\n", ";")
         yield Row(f"connection-{shown}", get(HOST + b"connection: " + value + b"\r\n"), (200,))
+    yield Row("connection-empty-elements", get(HOST + b"connection: , ,close,\r\n"), (200,))
     yield Row("connection-closed", get(HOST + b"connection: closed\r\n"), OK)
     yield Row("1.0", get(line=b"GET <get> HTTP/1.0"), (200,))
     yield Row("1.0-keep-alive", get(HOST + b"connection: x, Keep-Alive\r\n", b"GET <get> HTTP/1.0"), OK)

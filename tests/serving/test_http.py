@@ -206,7 +206,10 @@ def test_an_older_client_that_keeps_its_connection_is_told_so(running: Running) 
 class Unread:
     """A transport whose client reads nothing."""
 
-    aborted = False
+    aborted, reading = False, True
+
+    def pause_reading(self) -> None:
+        self.reading = False
 
     def write(self, data: bytes) -> None:
         pass
@@ -225,6 +228,17 @@ class Quiet:
 
     def handle(self, request: Request) -> None:
         pass
+
+
+def test_bodies_sent_ahead_are_held_up_to_the_largest_body() -> None:
+    listener, transport = Quiet(), Unread()
+    connection = Connection(listener)  # type: ignore[arg-type]
+    connection.connection_made(transport)  # type: ignore[arg-type]
+    half = listener.settings.max_body // 2
+    large = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % half + b" " * half
+    for reading in (True, True, True, False):  # one is handled, two are as much as may wait, one is too much
+        connection.data_received(large)
+        assert transport.reading is reading
 
 
 def test_requests_sent_ahead_do_not_save_a_client_that_does_not_read() -> None:
