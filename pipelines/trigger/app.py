@@ -79,7 +79,7 @@ class App:
             try:
                 found = read(request.body)
             except WebhookError as error:
-                log.info(f"refused: {error}", path=request.path.decode("latin-1"))
+                log.info(f"refused: {error}", path=request.path.decode("latin-1")[: http.LOGGED])
                 raise bad(str(error)) from None
             if isinstance(found, Response):
                 return found
@@ -94,7 +94,7 @@ class App:
         if hmac.compare_digest(given, self._token().encode()):
             return
         self._metrics.requests.labels("unauthorized").inc()
-        log.info("refused: missing or wrong token", path=request.path.decode("latin-1"))
+        log.info("refused: missing or wrong token", path=request.path.decode("latin-1")[: http.LOGGED])
         offered = b'Basic realm="Lifeboat retrain trigger"' if is_read else b"Bearer"
         raise RequestError(401, "missing or wrong token", b"www-authenticate: %b\r\n" % offered)
 
@@ -151,7 +151,7 @@ class App:
         try:
             response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except Exception as error:
-            log.error("a request failed", error, path=request.path.decode("latin-1"))
+            log.error("a request failed", error, path=request.path.decode("latin-1")[: http.LOGGED])
             response = _error(RequestError(500, "an error of the trigger's own; see its log", RETRY))
         self.http.answer(request, response)
 

@@ -50,7 +50,7 @@ class Fold:
         self._settings, self._bundles = settings, bundles
         self.counters = Counters()
         self.seen = Seen(settings.max_ids)
-        self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves)
+        self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves, settings.max_halves_bytes)
         self.versions = Versions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
         self.held, self.predictions = Held(settings.max_held, settings.max_held_bytes), Predictions()
         self.gone = Gone(settings.max_ids)

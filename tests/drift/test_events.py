@@ -196,6 +196,17 @@ def test_bytes_that_wait_are_bounded(shop: Shop, tmp_path: Path) -> None:
         assert process.until(lambda report: report["events"]["refused"])["events"]["refused"] == {"overload": 1}
 
 
+def test_halves_are_bounded_in_number_and_in_bytes(shop: Shop, tmp_path: Path) -> None:
+    for flags, kept in ((("--max-halves", "20"), 20), (("--max-halves-bytes", "30000"), 50)):
+        with detector(shop.store, tmp_path / flags[0] / "drift.db", *flags) as process:
+            process.post([event("request", f"p{number}", "x" * 600) for number in range(100)])
+            refused = process.until(lambda report: report["events"]["refused"])["events"]["refused"]
+            assert 100 - kept <= refused["no response"] < 100
+            process.post([event("response", "p99", {}), event("response", "p0", {})])
+            # The newest is there still: its answer is joined, and found to be none.
+            process.until(lambda report: report["events"]["refused"].get("no prediction") == 1)
+
+
 def test_events_of_no_use_are_counted_by_reason(shop: Shop, running: Detector) -> None:
     def answered(puid: str, request: Any, response: Any = None, **attributes: Any) -> list[dict[str, Any]]:
         answer = response_of(ROWS[:1], shop.digest, puid) if response is None else response
