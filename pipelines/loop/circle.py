@@ -89,7 +89,7 @@ class Driver:
             prometheus_port=plan.prometheus_port,
             alertmanager_port=plan.alertmanager_port,
         )
-        self._watch = Watch(self._places.detector, self._places.trigger, timeline)
+        self._watch = Watch(self._places.detector, self._places.trigger, self._places.token_file, timeline)
         self._traffic = Traffic(f"http://{settings.host}:{settings.port}", plan.rate)
         self._world = World.of(usecase, settings.s3, settings.home_path)
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import urllib.request
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pipelines.loop.timeline import Timeline
+from pipelines.token import read_token
 
 Document = dict[str, Any]
 
@@ -18,11 +20,13 @@ class Watch:
 
     Args:
         detector, trigger: URLs without a path.
+        token_file: holds the trigger's token.
         timeline: takes the moments.
     """
 
     detector: str
     trigger: str
+    token_file: Path
     timeline: Timeline
     windows: list[Document] = field(default_factory=list)
     _seen: set[tuple[str, int]] = field(default_factory=set)
@@ -43,7 +47,7 @@ class Watch:
 
     def runs(self) -> list[Document]:
         """The trigger's runs, newest first."""
-        found: list[Document] = get(f"{self.trigger}/runs")["runs"]
+        found: list[Document] = get(f"{self.trigger}/runs", read_token(self.token_file))["runs"]
         return found
 
     def feedback(self) -> Document:
@@ -66,7 +70,9 @@ class Watch:
         self._alarms[version] = alarm
 
 
-def get(url: str) -> Any:
+def get(url: str, token: str = "") -> Any:
     """The JSON behind a URL of this machine; raises OSError where nothing answers."""
-    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310  # our own loopback URL
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  # our own loopback URL
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
         return json.load(answer)

@@ -1,13 +1,15 @@
 """The trigger's HTTP: who may ask, how much may be said, and what each answer means.
 
-POST /alerts takes Alertmanager's webhook and POST /retrain a person's wish; both want the token. 200 says that the
-request was dealt with, and `result` how; 503 that it should be sent again.
+POST /alerts takes Alertmanager's webhook and POST /retrain a person's wish; 200 says that the request was dealt with,
+and `result` how; 503 that it should be sent again. GET /runs shows what was asked and what ran. All three want the
+bearer token; a browser may give it to /runs as the password of any user. /live, /ready and /metrics are open.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hmac
+from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -61,7 +63,7 @@ class App:
         self._add("GET", "/live", lambda _: Response.of({"live": True}))
         self._add("GET", "/ready", self._shown(self._ready))
         self._add("GET", "/metrics", self._shown(self._show_metrics))
-        self._add("GET", "/runs", self._shown(lambda: Response.of(self._overview())))
+        self._add("GET", "/runs", self._runs)
 
     def _add(self, method: str, path: str, handler: http.Handler) -> None:
         self.http.add(method, path, http.Route(handler, error=_error))
@@ -77,7 +79,7 @@ class App:
             try:
                 found = read(request.body)
             except WebhookError as error:
-                log.info(f"refused: {error}", path=request.path.decode("latin-1"))
+                log.info(f"refused: {error}", path=request.path.decode("latin-1")[: http.LOGGED])
                 raise bad(str(error)) from None
             if isinstance(found, Response):
                 return found
@@ -87,12 +89,14 @@ class App:
         return handle
 
     def _authorise(self, request: Request) -> None:
-        scheme, _, given = request.headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self._token().encode()):
+        is_read = request.method in (b"GET", b"HEAD")
+        given = _given_token(request.headers.get(b"authorization", b""), is_read)
+        if hmac.compare_digest(given, self._token().encode()):
             return
         self._metrics.requests.labels("unauthorized").inc()
-        log.info("refused: missing or wrong token", path=request.path.decode("latin-1"))
-        raise RequestError(401, "missing or wrong bearer token", b"www-authenticate: Bearer\r\n")
+        log.info("refused: missing or wrong token", path=request.path.decode("latin-1")[: http.LOGGED])
+        offered = b'Basic realm="Lifeboat retrain trigger"' if is_read else b"Bearer"
+        raise RequestError(401, "missing or wrong token", b"www-authenticate: %b\r\n" % offered)
 
     def _alerts(self, body: bytes) -> Wish | Response:
         webhook = parse_webhook(body)
@@ -147,9 +151,13 @@ class App:
         try:
             response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except Exception as error:
-            log.error("a request failed", error, path=request.path.decode("latin-1"))
+            log.error("a request failed", error, path=request.path.decode("latin-1")[: http.LOGGED])
             response = _error(RequestError(500, "an error of the trigger's own; see its log", RETRY))
         self.http.answer(request, response)
+
+    def _runs(self, request: Request) -> None:
+        self._authorise(request)
+        self._later(request, lambda: Response.of(self._overview()), self._showing)
 
     def _overview(self) -> dict[str, Any]:
         chosen = self._settings
@@ -162,6 +170,22 @@ class App:
             "requests": self._state.requests(),
             "runs": self._state.runs(),
         }
+
+
+def _given_token(authorization: bytes, is_read: bool) -> bytes:
+    """The bearer token or, to read, the password of Basic (RFC 7617); b"" if neither is given.
+
+    A browser sends a password along whichever page asks it to, so that it starts nothing.
+    """
+    scheme, _, given = authorization.partition(b" ")
+    if scheme.lower() == b"bearer":
+        return given.strip()
+    if scheme.lower() == b"basic" and is_read:
+        try:
+            return b64decode(given.strip(), validate=True).partition(b":")[2]
+        except ValueError:
+            return b""
+    return b""
 
 
 def _error(error: RequestError) -> Response:

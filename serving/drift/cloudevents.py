@@ -14,20 +14,23 @@ from components.core.sources import ANONYMOUS, is_source
 from serving.server.errors import RequestError, bad
 from serving.server.events import CLIENT_ID, SOURCE
 from serving.server.message import JSON, Request
+from serving.server.structure import count, count_outside
 
 # A mixed batch holds some that are no events.
 Mode = Literal["binary", "structured", "batch", "mixed"]
+# Content that holds binary data behind its JSON.
+BINARY = "application/octet-stream"
 STRUCTURED, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 # Characters of each attribute that we read or that stands in a label, a key or a log; the first three must be there.
 REQUIRED = {"id": 256, "source": 1024, "type": 256}
 LIMITS = REQUIRED | {
     "time": 64, "requestid": 256, "modelid": 128, "modelversion": 128, "inferenceservicename": 253, "namespace": 253,
-    "endpoint": 253, "datacontenttype": 256,
+    "endpoint": 253, "datacontenttype": 256, CLIENT_ID: 256,
 }  # fmt: skip
 # What is parsed in one piece holds up whoever needs the interpreter meanwhile, so that it is bounded: a batch or a
 # structured event in bytes, and every JSON in lists and objects, which take longest, and in values. A larger event
 # comes as a binary one, whose content is not parsed here.
-BATCH_BYTES, BATCH_EVENTS, CONTAINERS, VALUES = 512 * 1024, 1_000, 50_000, 300_000
+BATCH_BYTES, BATCH_EVENTS, CONTAINERS, VALUES = 512 * 1024, 1_000, 50_000, 100_000
 
 
 @dataclass(slots=True)
@@ -114,6 +117,8 @@ def receive(request: Request) -> Post:
     attributes = _attributes(request.headers)
     if problem := _problem({"specversion": "1.0", **attributes}):
         raise bad(f"header ce-{problem}")
+    if not attributes["datacontenttype"].startswith(BINARY):
+        _refuse_crowd(request.body)
     return Post("binary", 1, orjson.dumps(attributes), request.body)
 
 
@@ -131,11 +136,10 @@ def unfold(post: Post) -> list[Event | None]:
 
 
 def is_crowded(text: bytes, values: int) -> bool:
-    """Whether JSON may hold more lists and objects, or more values, than are parsed.
-
-    Brackets and commas in its strings count as well.
-    """
-    return text.count(b"[") + text.count(b"{") > CONTAINERS or text.count(b",") > values
+    """Whether JSON holds more lists, objects or values than are parsed."""
+    limits = ((b"[", CONTAINERS), (b"{", CONTAINERS), (b",", values))
+    # The exact count takes longer, and is asked for only where the text may be over the limit.
+    return any(count(text, mark) > limit and count_outside(text, mark) > limit for mark, limit in limits)
 
 
 def _receive_batch(body: bytes) -> Post:
@@ -157,12 +161,16 @@ def _parse(body: bytes) -> Any:
     if len(body) > BATCH_BYTES:
         limit = f"the limit of a batch or a structured event is {BATCH_BYTES}"
         raise RequestError(413, f"the body has {len(body)} bytes, {limit}; send a larger event as a binary one")
-    if is_crowded(body, len(body)):
-        raise bad(f"the body has more than {CONTAINERS} lists and objects, which is the limit")
+    _refuse_crowd(body)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise bad(f"the body is not JSON: {error}") from None
+
+
+def _refuse_crowd(body: bytes) -> None:
+    if is_crowded(body, len(body)):
+        raise bad(f"the body has more than {CONTAINERS} lists or objects, which is the limit")
 
 
 def _attributes(headers: dict[bytes, bytes]) -> dict[str, str]:

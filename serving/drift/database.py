@@ -7,8 +7,10 @@ it in the same transaction.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +18,13 @@ from typing import TextIO
 
 from components.core.errors import SettingsError
 from components.core.files import take_lock
+from serving.drift.disk import DiskError, broken_files, has_room, is_broken, is_busy, is_disk, put_aside
+from serving.server import log
 
 FORMAT = 2
-LOCK_SECONDS = 5.0
+LOCK_SECONDS, LOOK_SECONDS = 5.0, 1.0
+# Bytes of a file that is read through at the start, for a second or so; a larger one is found broken where it is read.
+CHECKED = 256 << 20
 # One word of each source on a row; `counted` is the one in the live figures.
 LABELS = """CREATE TABLE labels (
     id INTEGER PRIMARY KEY AUTOINCREMENT, prediction INTEGER, row INTEGER, version INTEGER, score REAL, truth INTEGER,
@@ -81,22 +87,27 @@ DROP TABLE labels_1;
 
 
 class Database:
-    """The file, locked for this process.
+    """The file, locked for this process. A broken one is put aside, and a new one begun.
 
     Args:
         path: of the SQLite file; made with its directory if it is missing.
 
     Raises:
         SettingsError: it cannot be opened, is of another format or belongs to another process.
+        DiskError: the disk is full or fails.
     """
 
     def __init__(self, path: str) -> None:
         self.path = Path(path)
+        # Why it cannot be written, "" while it can; and which broken ones were put aside, ever.
+        self.problem, self._asked = "", 0.0
         self._lock, self._writing = _locked(self.path), threading.Lock()
         try:
-            self._prepare()
-        except sqlite3.Error as error:
-            raise SettingsError(f"database {path} cannot be used: {error}") from error
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        self.broken = broken_files(self.path)
 
     def connect(self, durable: bool = False) -> sqlite3.Connection:
         """A connection of its own, for one thread at a time.
@@ -114,14 +125,30 @@ class Database:
     def writing(self, connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         """A transaction, alone; undone if the block fails."""
         with self._writing:
-            connection.execute("BEGIN IMMEDIATE")
             try:
+                connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    self.note(error)
                 raise
+
+    def note(self, error: sqlite3.Error) -> None:
+        """Remembers why the file fails."""
+        if is_broken(error):
+            self.problem = f"{self.path.name} is broken: {error}; the next start puts it aside"
+        elif isinstance(error, sqlite3.OperationalError) and not is_busy(error):
+            self.problem = f"{self.path.name} cannot be written: {error}"
+
+    def look_again(self) -> None:
+        """Forgets a problem once the disk has room; what is written next says whether that is all."""
+        if self.problem and time.monotonic() - self._asked >= LOOK_SECONDS:
+            self._asked = time.monotonic()
+            if "broken" not in self.problem and has_room(self.path):
+                self.problem = ""
 
     def shrink(self, connection: sqlite3.Connection, pages: int) -> None:
         """Gives free pages back to the file system; outside of a transaction."""
@@ -132,6 +159,20 @@ class Database:
     def close(self) -> None:
         """Lets go of the file."""
         self._lock.close()
+
+    def _open(self) -> None:
+        try:
+            try:
+                self._prepare()
+            except sqlite3.DatabaseError as error:
+                if not is_broken(error):
+                    raise
+                log.error(f"database {self.path} is broken: {error}; begun anew", kept=put_aside(self.path).name)
+                self._prepare()
+        except sqlite3.Error as error:
+            if is_disk(error, self.path):
+                raise DiskError(f"database {self.path} cannot be opened: {error}") from error
+            raise SettingsError(f"database {self.path} cannot be used: {error}") from error
 
     def _prepare(self) -> None:
         connection = self.connect()
@@ -145,8 +186,19 @@ class Database:
                 connection.executescript(f"BEGIN; {TO_2} PRAGMA user_version = {FORMAT}; COMMIT;")
             elif found != FORMAT:
                 raise SettingsError(f"database {self.path} has format {found}, this detector has format {FORMAT}")
+            if self.path.stat().st_size <= CHECKED:
+                found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if found != "ok":
+                    raise _damaged(found)
         finally:
             connection.close()
+
+
+def _damaged(reason: str) -> sqlite3.DatabaseError:
+    """As SQLite would raise it on reading the damaged page."""
+    error = sqlite3.DatabaseError(reason.splitlines()[0])
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def _locked(path: Path) -> TextIO:
@@ -155,7 +207,8 @@ def _locked(path: Path) -> TextIO:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.with_name(f"{path.name}.lock").open("w")
     except OSError as error:
-        raise SettingsError(f"database {path} cannot be written: {error.strerror}") from error
+        kind = DiskError if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else SettingsError
+        raise kind(f"database {path} cannot be written: {error.strerror}") from error
     if not take_lock(file.fileno(), LOCK_SECONDS):
         file.close()
         raise SettingsError(f"database {path} is in use by another detector")

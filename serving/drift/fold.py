@@ -11,14 +11,14 @@ import traceback
 from typing import Any
 
 from serving.drift.bundles import Bundles, NotYetError
-from serving.drift.cloudevents import BATCH_BYTES, LIMITS, VALUES, Event, Post, is_crowded, unfold
+from serving.drift.cloudevents import BATCH_BYTES, BINARY, LIMITS, VALUES, Event, Post, is_crowded, unfold
 from serving.drift.counters import Counters
 from serving.drift.feedback import read_truths
 from serving.drift.gone import Gone
 from serving.drift.halves import Halves, Side
 from serving.drift.held import ANY, Held, Item, Key
 from serving.drift.predictions import Predictions
-from serving.drift.rows import BINARY, RefusedError, read_answer
+from serving.drift.rows import RefusedError, read_answer
 from serving.drift.seen import Seen
 from serving.drift.settings import Settings
 from serving.drift.truths import Truths
@@ -29,7 +29,7 @@ from serving.server.events import FEEDBACK, REQUEST, RESPONSE
 SIDES: dict[str, Side] = {REQUEST: "request", RESPONSE: "response"}
 DIGEST, MANY = 64, 1 << 60
 # Behind the JSON of such a content binary data comes, in which a bracket is none.
-JSON_BYTES = {BINARY.decode(): BATCH_BYTES}
+JSON_BYTES = {BINARY: BATCH_BYTES}
 KINDS = {REQUEST: "request", RESPONSE: "response", FEEDBACK: "feedback"}
 
 
@@ -50,7 +50,7 @@ class Fold:
         self._settings, self._bundles = settings, bundles
         self.counters = Counters()
         self.seen = Seen(settings.max_ids)
-        self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves)
+        self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves, settings.max_halves_bytes)
         self.versions = Versions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
         self.held, self.predictions = Held(settings.max_held, settings.max_held_bytes), Predictions()
         self.gone = Gone(settings.max_ids)

@@ -72,10 +72,12 @@ class Folder:
     def _run(self) -> None:
         while not self._stopping:
             self._awake.clear()
+            self._database.look_again()
             try:
                 busy = self._pass()
                 self._tick()
             except sqlite3.Error as error:
+                self._database.note(error)
                 log.error("the database fails; events wait", reason=str(error))
                 self._recover()
                 busy = False

@@ -12,18 +12,20 @@ from serving.drift.counters import Counters
 
 Side = Literal["request", "response"]
 Key = tuple[str, str, str]
+ALL = "SELECT id, side, received, length(event), puid, model, version FROM halves ORDER BY id"
 MISSING: dict[Side, str] = {"request": "no response", "response": "no request"}
 
 
 @dataclass(slots=True)
 class _Half:
-    """One side; its event is in the database only once it was written."""
+    """One side; its event is in the database only, with its size, once it was written."""
 
     id: int
     side: Side
     received: float
     key: Key
     event: Event | None
+    size: int = 0
 
 
 class Halves:
@@ -35,11 +37,11 @@ class Halves:
     Args:
         counters: count what never finds its other half.
         seconds: that a half waits.
-        limit: how many wait at most; beyond it the oldest goes.
+        limit, size: how many, and bytes of them, wait at most; beyond either the oldest goes.
     """
 
-    def __init__(self, counters: Counters, seconds: float, limit: int) -> None:
-        self._counters, self._seconds, self._limit = counters, seconds, limit
+    def __init__(self, counters: Counters, seconds: float, limit: int, size: int) -> None:
+        self._counters, self._seconds, self._limit, self._size = counters, seconds, limit, size
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads what is in the database."""
@@ -47,10 +49,10 @@ class Halves:
         self._by_key: dict[Key, deque[_Half]] = {}
         self._waiting: dict[int, _Half] = {}
         self._gone: list[int] = []
-        self._next = 1
-        rows = connection.execute("SELECT id, side, received, puid, model, version FROM halves ORDER BY id")
-        for id_, side, received, *key in rows:
-            self._add(_Half(id_, side, received, (key[0], key[1], key[2]), None))
+        self._next, self._bytes = 1, 0
+        for id_, side, received, size, *key in connection.execute(ALL):
+            self._add(_Half(id_, side, received, (key[0], key[1], key[2]), None, size))
+            self._bytes += size
             self._next = id_ + 1
 
     def join(self, side: Side, event: Event, received: float) -> tuple[Event, Event] | None:
@@ -68,7 +70,8 @@ class Halves:
         """Drops what has waited too long, or is too much; counted."""
         while self._waiting:
             oldest = next(iter(self._waiting.values()))
-            if len(self._waiting) <= self._limit and oldest.received + self._seconds > now:
+            fits = len(self._waiting) <= self._limit and self._bytes <= self._size
+            if fits and oldest.received + self._seconds > now:
                 return
             self._remove(oldest)
             self._counters.refuse(MISSING[oldest.side])
@@ -79,8 +82,10 @@ class Halves:
         for half in reversed(self._waiting.values()):
             if half.event is None:
                 break  # it and all before it were written
-            new.append((half.id, half.received, half.side, *half.key, half.event.pack()))
-            half.event = None
+            blob = half.event.pack()
+            new.append((half.id, half.received, half.side, *half.key, blob))
+            half.event, half.size = None, len(blob)
+            self._bytes += half.size
         connection.executemany("INSERT INTO halves VALUES (?, ?, ?, ?, ?, ?, ?)", new)
         connection.executemany("DELETE FROM halves WHERE id = ?", [(id_,) for id_ in self._gone])
         self._gone = []
@@ -100,6 +105,7 @@ class Halves:
     def _remove(self, half: _Half) -> None:
         """The oldest or the newest of its key."""
         del self._waiting[half.id]
+        self._bytes -= half.size
         halves = self._by_key[half.key]
         (halves.pop if halves[-1] is half else halves.popleft)()
         if not halves:

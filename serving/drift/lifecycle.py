@@ -6,8 +6,10 @@ import asyncio
 import gc
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import uvloop
@@ -16,6 +18,7 @@ from components.core.storage import open_storage
 from serving.drift.bundles import Bundles
 from serving.drift.child import JudgeChild
 from serving.drift.database import Database
+from serving.drift.disk import DiskError, is_disk
 from serving.drift.export import Export
 from serving.drift.folder import Folder
 from serving.drift.intake import Intake
@@ -25,6 +28,7 @@ from serving.drift.reply import Reply
 from serving.drift.report import Now, Report
 from serving.drift.service import Service
 from serving.drift.settings import Settings
+from serving.drift.unready import Unready
 from serving.server import log
 from serving.server.listener import Listener
 from serving.server.sockets import bind, listen
@@ -34,6 +38,8 @@ SWITCH_SECONDS = 0.0005
 # Of the garbage collector: posts are parsed into many objects that live shortly and are in no circle. Looking through
 # them at each 700 took longer than parsing them, at a stretch that the loop waited for.
 COLLECT = 100_000, 20, 100
+# Between two looks at a disk that was full.
+AGAIN_SECONDS = 1.0
 
 
 class Detector:
@@ -59,7 +65,7 @@ class Detector:
         self._intake = Intake(database, loop, self._folder.wake)
         self._export = Export(settings, database, self._bundles)
         self._reply = Reply(settings.reply_url, database) if settings.reply_url else None
-        self._service = Service(settings, self._intake, self._waiting, report, metrics)
+        self._service = Service(settings, self._intake, self._waiting, report, metrics, database)
         self._listener = Listener(loop, settings.http, self._service.app.handle, self._service.app.refusal)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -98,9 +104,12 @@ class Detector:
         )
 
     def _now(self) -> Now:
-        problems = [*filter(None, [self._folder.problem]), *self._bundles.problems]
-        child = self._child
-        return Now(self._waiting()[0], child.state, child.reason, problems, self._export.conflicts)
+        child, database = self._child, self._database
+        problems = [*filter(None, [database.problem, self._folder.problem]), *self._bundles.problems]
+        if database.broken:
+            problems.append(f"what was counted before is in {database.broken[-1]}: that database is broken")
+        up, broken = not database.problem, len(database.broken)
+        return Now(self._waiting()[0], child.state, child.reason, problems, up, broken, self._export.conflicts)
 
 
 def watch(settings: Settings, environment: dict[str, str]) -> None:
@@ -115,12 +124,47 @@ def watch(settings: Settings, environment: dict[str, str]) -> None:
     uvloop.run(_watch(settings, environment, bound))
 
 
+async def _open(
+    settings: Settings, environment: dict[str, str], bound: socket.socket, stopping: asyncio.Event
+) -> Detector | None:
+    """The detector, once the disk allows it; None if it is to end before. Meanwhile it says that it is not ready."""
+    unready = None
+    while not stopping.is_set():
+        try:
+            detector = _make(settings, environment)
+        except DiskError as error:
+            if unready is None:
+                unready = Unready(settings, bound)
+                log.error("not ready, and tried again until it is", reason=str(error))
+            unready.reason = str(error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), AGAIN_SECONDS)
+            continue
+        if unready is not None:
+            await unready.end()
+        return detector
+    return None
+
+
+def _make(settings: Settings, environment: dict[str, str]) -> Detector:
+    database = Database(settings.database)
+    try:
+        return Detector(settings, database, environment)
+    except BaseException as error:
+        database.close()
+        if isinstance(error, sqlite3.Error) and is_disk(error, database.path):
+            raise DiskError(f"database {database.path} cannot be opened: {error}") from error
+        raise
+
+
 async def _watch(settings: Settings, environment: dict[str, str], bound: socket.socket) -> None:
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
-    detector = Detector(settings, Database(settings.database), environment)
     listen(bound)
+    detector = await _open(settings, environment, bound, stopping)
+    if detector is None:
+        return
     detector.start(bound)
     log.info("ready", addresses=["{}:{}".format(*bound.getsockname()[:2])])
     await stopping.wait()

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from serving.drift.truths import MEANINGS
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+STORAGE_UP = "lifeboat_drift_storage_up", "Whether the database can be written"
 KINDS = ("request", "response", "feedback", "other")
 OF_VERSION = ("model", "version")
 OF_FEATURE = (*OF_VERSION, "feature")
@@ -109,6 +110,9 @@ def _totals(report: dict[str, Any], counters: dict[str, int]) -> Iterator[Metric
         conflicts.add_metric([usecase], number)
     yield conflicts
     up = report["judge"]["state"] != "failed"
+    yield GaugeMetricFamily(*STORAGE_UP, value=report["storage"]["up"])
+    broken = report["storage"]["broken"]
+    yield GaugeMetricFamily("lifeboat_drift_broken_databases", "Broken databases that were put aside", value=broken)
     yield GaugeMetricFamily("lifeboat_drift_judge_up", "Whether windows can be judged", value=up)
 
 

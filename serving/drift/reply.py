@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ from serving.server.post import Target, post
 
 TYPE = "io.seldon.serving.inference.drift"
 TRIES = 5
-FIRST_DELAY = 0.5
+FIRST_DELAY, BROKEN_SECONDS = 0.5, 2.0
 NEXT = """SELECT w.version, w.number, w.closed, w.verdict, w.alarm, v.model, v.version, v.digest FROM windows w
 JOIN versions v ON v.id = w.version WHERE w.state = 'judged' AND w.replied = 0 ORDER BY w.closed LIMIT 1"""
 
@@ -46,13 +47,18 @@ class Reply:
     async def run(self) -> None:
         """Posts until it is cancelled."""
         while True:
-            row = await asyncio.to_thread(lambda: self._connection.execute(NEXT).fetchone())
-            if row is None:
-                await self._awake.wait()
-                self._awake.clear()
+            try:
+                row = await asyncio.to_thread(lambda: self._connection.execute(NEXT).fetchone())
+                if row is not None:
+                    await self._deliver(orjson.dumps(describe(*row)))
+                    await asyncio.to_thread(self._note, row[0], row[1])
+                    continue
+            except sqlite3.Error as error:  # a full disk, say: the verdict is posted again, with the same id
+                log.error("posting of verdicts waits for the database", reason=str(error))
+                await asyncio.sleep(BROKEN_SECONDS)
                 continue
-            await self._deliver(orjson.dumps(describe(*row)))
-            await asyncio.to_thread(self._note, row[0], row[1])
+            await self._awake.wait()
+            self._awake.clear()
 
     def close(self) -> None:
         """Lets go of the database."""

@@ -30,7 +30,9 @@ class Now:
     Args:
         waiting: events acknowledged and not folded in.
         judge, reason: its state.
-        problems: why bundles are missing.
+        problems: why bundles are missing, or the database fails.
+        up: whether the database can be written.
+        broken: databases that were put aside.
         conflicts: truths that contradict the table or one another, by use case.
     """
 
@@ -38,6 +40,8 @@ class Now:
     judge: str
     reason: str
     problems: list[str]
+    up: bool
+    broken: int
     conflicts: dict[str, int]
 
 
@@ -75,6 +79,7 @@ class Report:
             "sources": dict(read_sources(counters).most_common(SHOWN)),
             "judge": {"state": now.judge, "reason": now.reason},
             "problems": now.problems,
+            "storage": {"up": now.up, "broken": now.broken},
             "conflicts": now.conflicts,
             "time": moment,
         }

@@ -14,7 +14,7 @@ import orjson
 
 from components.core.decision import Decision
 from components.core.schema import Schema
-from serving.drift.cloudevents import BATCH_BYTES, Event
+from serving.drift.cloudevents import BATCH_BYTES, BINARY, Event
 from serving.server.columns import Columns, Reader
 from serving.server.errors import RequestError
 from serving.server.message import HEADER_LENGTH, Request, Response
@@ -22,7 +22,6 @@ from serving.server.payload import read_document
 from serving.server.seldon import SeldonCodec
 from serving.server.v2 import PROBABILITIES, V2Codec
 
-BINARY = b"application/octet-stream"
 NOBODY = {"model_name": "", "model_version": "", "bundle_digest": ""}
 
 
@@ -113,7 +112,7 @@ class Decoder:
     def _read_v2(self, event: Event) -> Columns:
         content = event.content if isinstance(event.content, bytes) else orjson.dumps(event.content)
         request = _request(event, content)
-        if event.content_type.startswith("application/octet-stream"):
+        if event.content_type.startswith(BINARY):
             _, blob = split_binary(content, "inputs")
             request.headers[HEADER_LENGTH] = b"%d" % (len(content) - len(blob))
         return self._v2.read(request).columns
@@ -152,7 +151,7 @@ def read_answer(event: Event) -> tuple[dict[str, Any], bytes]:
     document, blob = event.content, b""
     if isinstance(document, bytes):
         try:
-            if event.content_type.startswith("application/octet-stream"):
+            if event.content_type.startswith(BINARY):
                 document, blob = split_binary(document, "outputs")
             else:
                 document = orjson.loads(document)

@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Callable
 
 from serving.drift.cloudevents import Post
+from serving.drift.database import Database
 from serving.drift.intake import RETRY, Intake
 from serving.drift.metrics import CONTENT_TYPE, Metrics
 from serving.drift.page.page import CONTENT_SECURITY_POLICY, render_page
 from serving.drift.report import Report
 from serving.drift.settings import Settings
+from serving.drift.unready import storage_down
 from serving.server import log
 from serving.server.app import App, Route
 from serving.server.errors import RequestError
@@ -48,6 +50,7 @@ class Service:
         intake: takes the events.
         waiting: how many events and bytes were taken and are not folded in.
         report, metrics: of everything.
+        database: says whether it can be written.
     """
 
     def __init__(
@@ -57,11 +60,12 @@ class Service:
         waiting: Callable[[], tuple[int, int]],
         report: Report,
         metrics: Metrics,
+        database: Database,
     ) -> None:
         self.ready = False
         self.app = App(Requests(intake), settings.log_requests, log_payloads=False)
         self._settings, self._intake, self._waiting = settings, intake, waiting
-        self._report, self._metrics = report, metrics
+        self._report, self._metrics, self._database = report, metrics, database
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         page = Response(200, render_page(), b"text/html; charset=utf-8", SECURITY)
@@ -92,6 +96,8 @@ class Service:
     def _readiness(self, _request: Request) -> Response:
         if not self.ready:
             raise RequestError(503, "the detector is not ready", RETRY)
+        if self._database.problem:
+            raise RequestError(503, self._database.problem, RETRY)
         return Response.of({"ready": True})
 
     def _later(self, request: Request, work: Callable[[], Response]) -> None:
@@ -113,4 +119,8 @@ class Service:
         return Response(200, Response.of(self._report.read()).body, JSON, b"cache-control: no-store\r\n")
 
     def _render(self) -> Response:
-        return Response(200, self._metrics.render(), CONTENT_TYPE)
+        try:
+            return Response(200, self._metrics.render(), CONTENT_TYPE)
+        except sqlite3.Error as error:
+            self._database.note(error)
+            return Response(200, storage_down(), CONTENT_TYPE)

@@ -44,6 +44,7 @@ class Settings(S3Settings):
     bundle_seconds: float = option(600.0, "time that a prediction waits for a bundle that cannot be fetched")
     max_ids: int = option(500_000, "ids of events remembered, so that a repeated one counts once")
     max_halves: int = option(50_000, "requests without response, and the other way round, that wait at most")
+    max_halves_bytes: int = option(256 * 1024 * 1024, "bytes of them; beyond either the oldest go")
     max_held: int = option(
         10_000, "predictions and feedback that wait for a bundle at most, half of them for one; beyond it the oldest go"
     )

@@ -15,6 +15,8 @@ from serving.server.seldon import SeldonCodec
 Handler = Callable[[Request], Response | None]
 Wording = Callable[[RequestError], Response]
 _REASONS = {408: "slow", 413: "large", 431: "large"}
+# Characters of what a client chooses in a line of the log.
+LOGGED = 300
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class App:
             response = word(error)
         except Exception as error:
             # The last line of defence: nothing that a client sends may show a traceback or end the process.
-            log.error("a request failed", error, path=request.path.decode("latin-1"))
+            log.error("a request failed", error, path=request.path.decode("latin-1")[:LOGGED])
             word = route.error if route is not None else self._error
             response = word(RequestError(500, "internal error"))
         if response is not None:
@@ -143,9 +145,9 @@ class App:
         log.info(
             "request",
             method=request.method.decode("latin-1"),
-            path=request.path.decode("latin-1"),
+            path=request.path.decode("latin-1")[:LOGGED],
             status=response.status,
             milliseconds=round(seconds * 1000, 3),
-            request_id=request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1"),
+            request_id=(request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1"))[:LOGGED],
             **{name: body.decode(errors="replace") for name, body in bodies.items()},
         )

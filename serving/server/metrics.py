@@ -24,6 +24,19 @@ FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldo
 FROM_START |= {""}  # the scores have no label
 STATUSES = (200, 400, 404, 405, 408, 413, 415, 431, 500, 503)
 REASONS = ("bad", "large", "slow", "overload")
+HELP = {
+    "lifeboat_model_info": "Which model this is; always 1",
+    "lifeboat_request_seconds": "Time from a whole request to its answer",
+    "lifeboat_score": "Probability of the second class of each predicted row",
+    "lifeboat_predictions_total": "Rows predicted, by the class that they are called",
+    "lifeboat_feedback_total": "Rows with truth, by the truth",
+    "lifeboat_feedback_reward_total": "Sum of the rewards of feedback",
+    "lifeboat_rejected_total": "Requests refused, by the reason",
+    "lifeboat_events_total": "Events taken by their receiver, and dropped",
+    "lifeboat_in_flight": "Requests that are whole and not answered",
+    "lifeboat_process_resident_memory_bytes": "Memory of each worker that is in use",
+    "lifeboat_process_cpu_seconds_total": "User and system time of each worker",
+}
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -124,12 +137,12 @@ class Metrics:
     def render(self) -> bytes:
         """The text that Prometheus scrapes, summed over the workers."""
         labels = ",".join(f'{name}="{_escape(value)}"' for name, value in self._info.items())
-        lines = ["# TYPE lifeboat_model_info gauge", f"lifeboat_model_info{{{labels}}} 1"]
+        lines = [*_head("lifeboat_model_info", "gauge"), f"lifeboat_model_info{{{labels}}} 1"]
         for name, series in self._counters.items():
-            lines.append(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}")
+            lines += _head(name)
             lines += [f"{name}{_braces(label)} {_number(self._sum(slot))}" for label, slot in series.items()]
         for name, histograms in self._histograms.items():
-            lines.append(f"# TYPE {name} histogram")
+            lines += _head(name, "histogram")
             for label, histogram in histograms.items():
                 lines += self._render_histogram(name, label, histogram)
         lines += self._render_processes()
@@ -148,7 +161,7 @@ class Metrics:
         }
         lines = []
         for name, slot in names.items():
-            lines.append(f"# TYPE {name} {'counter' if name.endswith('_total') else 'gauge'}")
+            lines += _head(name)
             lines += [f'{name}{{worker="{worker}"}} {row[slot]!r}' for worker, row in enumerate(self._rows)]
         return lines
 
@@ -186,6 +199,12 @@ class Metrics:
             return []
         value = self._sum(histogram.start + len(histogram.bounds) + 1)
         return [*lines, f"{name}_sum{_braces(label)} {value!r}", f"{name}_count{_braces(label)} {total:.0f}"]
+
+
+def _head(name: str, kind: str = "") -> list[str]:
+    """The lines of help and type; a kind that is not given follows from the name."""
+    kind = kind or ("counter" if name.endswith("_total") else "gauge")
+    return [f"# HELP {name} {HELP[name]}", f"# TYPE {name} {kind}"]
 
 
 def _braces(label: str) -> str:

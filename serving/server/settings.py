@@ -15,6 +15,8 @@ from components.core.errors import SettingsError
 from components.core.options import add_flags, from_environment, given_flags, option, parse_texts
 
 PREFIX = "LIFEBOAT_SERVER_"
+# Characters of the names that stand in each answer, in labels of metrics and in events, as the detector takes them.
+LONGEST = {"model_name": 128, "model_version": 128, "deployment": 253, "predictor": 253, "namespace": 253}
 
 
 def _setting(default: Any, text: str, seldon: str = "") -> Any:
@@ -70,6 +72,9 @@ class Settings:
                 raise SettingsError(f"{name} is {getattr(self, name)}, the least is 1")
         if self.spin_us < 0:
             raise SettingsError(f"spin_us is {self.spin_us}, the least is 0")
+        for name, longest in LONGEST.items():
+            if len(getattr(self, name)) > longest:
+                raise SettingsError(f"{name} has {len(getattr(self, name))} characters, the limit is {longest}")
         for name in ("port", "metrics_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise SettingsError(f"{name} is {getattr(self, name)}, a port is 0 to 65535")

@@ -130,7 +130,7 @@ def test_what_is_no_cloudevent_is_refused_with_its_reason_and_counted(running: D
         (b"{}", {"content_type": BATCH}, "is a list"),
         (json.dumps([7, 8]).encode(), {"content_type": BATCH}, "event 1 of the batch"),
         (json.dumps([whole] * 1001).encode(), {"content_type": BATCH}, "1001 events, the limit is 1000"),
-        (b"[" * 200_000, {"content_type": BATCH}, "more than 50000 lists and objects"),
+        (b"[" * 200_000, {"content_type": BATCH}, "more than 50000 lists or objects"),
         (json.dumps(whole | {"id": ""}).encode(), {"content_type": STRUCTURED}, "id: is not a string"),
         (json.dumps(whole | {"specversion": "9"}).encode(), {"content_type": STRUCTURED}, "specversion"),
         (b"{}", {"ce_id": "1", "ce_source": "s"}, "header ce-type"),
@@ -194,6 +194,17 @@ def test_bytes_that_wait_are_bounded(shop: Shop, tmp_path: Path) -> None:
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
         process.post([])
         assert process.until(lambda report: report["events"]["refused"])["events"]["refused"] == {"overload": 1}
+
+
+def test_halves_are_bounded_in_number_and_in_bytes(shop: Shop, tmp_path: Path) -> None:
+    for flags, kept in ((("--max-halves", "20"), 20), (("--max-halves-bytes", "30000"), 50)):
+        with detector(shop.store, tmp_path / flags[0] / "drift.db", *flags) as process:
+            process.post([event("request", f"p{number}", "x" * 600) for number in range(100)])
+            refused = process.until(lambda report: report["events"]["refused"])["events"]["refused"]
+            assert 100 - kept <= refused["no response"] < 100
+            process.post([event("response", "p99", {}), event("response", "p0", {})])
+            # The newest is there still: its answer is joined, and found to be none.
+            process.until(lambda report: report["events"]["refused"].get("no prediction") == 1)
 
 
 def test_events_of_no_use_are_counted_by_reason(shop: Shop, running: Detector) -> None:

@@ -21,7 +21,7 @@ OF_FEATURE = {
 }  # fmt: skip
 OTHERS = {
     "lifeboat_drift_events_total": "type", "lifeboat_drift_duplicates_total": "", "lifeboat_drift_waiting": "",
-    "lifeboat_drift_held": "",
+    "lifeboat_drift_held": "", "lifeboat_drift_storage_up": "", "lifeboat_drift_broken_databases": "",
     "lifeboat_drift_refused_total": "reason", "lifeboat_drift_last_event_timestamp_seconds": "",
     "lifeboat_drift_windows_total": "model,result,version", "lifeboat_drift_judge_up": "",
     "lifeboat_drift_judge_seconds_count": "", "lifeboat_feedback_rows_total": "result",

@@ -68,13 +68,9 @@ def test_two_detectors_do_not_share_a_database(shop: Shop, tmp_path: Path) -> No
     assert "is in use by another detector" in errors
 
 
-@pytest.mark.parametrize("content", [b"no database at all, but long enough to be one" * 50, b""])
-def test_a_file_that_is_no_database_of_ours_is_refused(shop: Shop, tmp_path: Path, content: bytes) -> None:
+def test_a_path_that_can_be_no_database_is_refused(shop: Shop, tmp_path: Path) -> None:
     path = tmp_path / "drift.db"
-    path.write_bytes(content)
-    if not content:
-        path.unlink()
-        path.mkdir()
+    path.mkdir()
     code, errors = run(*command(shop.store, path))
     assert code == 1
     assert "drift.db cannot be used" in errors

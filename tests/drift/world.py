@@ -153,9 +153,11 @@ def command(store: Path | str, database: Path, *flags: str) -> list[str]:
 
 
 @contextmanager
-def detector(store: Path | str, database: Path, *flags: str, env: dict[str, str] | None = None) -> Iterator[Detector]:
+def detector(
+    store: Path | str, database: Path, *flags: str, env: dict[str, str] | None = None, log: Path | None = None
+) -> Iterator[Detector]:
     """Runs a detector on a free port, ready."""
-    log = database.parent / f"log-{next(_numbers)}"
+    log = log or database.parent / f"log-{next(_numbers)}"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as stream:
         process = subprocess.Popen(

@@ -14,7 +14,7 @@ import pytest
 
 from components.core.bundle import MODEL
 from components.core.errors import SettingsError
-from serving.server.settings import Settings, read_settings
+from serving.server.settings import LONGEST, Settings, read_settings
 
 from .load import Load
 from .world import ROOT, ROW_VALUES, call, make_bundle, ndarray, server
@@ -88,6 +88,11 @@ def test_settings_come_from_flags_then_the_environment_then_seldon(bundle: Path)
         read_settings(["--bundle", "b", "--workers", "0"], {})
     with pytest.raises(SettingsError, match="spin_us is -1, the least is 0"):
         read_settings(["--bundle", "b", "--spin-us", "-1"], {})
+    for name, longest in LONGEST.items():
+        flag = "--" + name.replace("_", "-")
+        assert getattr(read_settings(["--bundle", "b", flag, "x" * longest], {}), name) == "x" * longest
+        with pytest.raises(SettingsError, match=f"{name} has {longest + 1} characters, the limit is {longest}"):
+            read_settings(["--bundle", "b", flag, "x" * (longest + 1)], {})
     with pytest.raises(SettingsError, match="no bundle"):
         read_settings([], {})
 

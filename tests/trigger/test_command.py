@@ -50,7 +50,7 @@ def test_the_trigger_decides_and_the_command_says_so(world: World, retrain: Retr
         wrong = world.folder / "wrong"
         wrong.write_text("another-token")
         code, _, errors = retrain("--token-file", str(wrong))
-        assert (code, errors) == (1, "lifeboat: no run started: missing or wrong bearer token\n")
+        assert (code, errors) == (1, "lifeboat: no run started: missing or wrong token\n")
         world.command.unlink()
         assert "is not there" in retrain("--now")[2]
     assert len(world.calls) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -40,6 +41,28 @@ def test_every_series_is_there_from_the_start(trigger: Trigger) -> None:
         assert trigger.metric(name) == 0
 
 
+def test_the_runs_are_shown_to_those_with_the_token_and_the_probes_to_everybody(trigger: Trigger) -> None:
+    def given(authorization: str | None) -> tuple[int, str | None]:
+        headers = {} if authorization is None else {"Authorization": authorization}
+        status, answer, sent = trigger.ask("GET", "/runs", headers=headers)
+        assert ("runs" in answer) == (status == 200)
+        return status, sent.get("www-authenticate")
+
+    def basic(pair: str) -> str:
+        return f"Basic {b64encode(pair.encode()).decode()}"
+
+    asked = 401, 'Basic realm="Lifeboat retrain trigger"'
+    for wrong in (None, "", "Basic", "Basic =", "Bearer wrong", basic(trigger.token), basic(f"{trigger.token}:"),
+                  basic("me:wrong"), basic(f"me:{trigger.token}x"), f"Basic {trigger.token}"):  # fmt: skip
+        assert given(wrong) == asked
+    for right in (f"Bearer {trigger.token}", basic(f":{trigger.token}"), basic(f"me:{trigger.token}")):
+        assert given(right) == (200, None)
+    # Only to read: a browser would send the password along with any page's form.
+    assert trigger.ask("POST", "/retrain", b"{}", {"Authorization": basic(f":{trigger.token}")})[0] == 401
+    for path in ("/live", "/ready", "/metrics"):
+        assert trigger.ask("GET", path, headers={})[0] == 200
+
+
 @pytest.mark.parametrize("path", ["/alerts", "/retrain"])
 @pytest.mark.parametrize(
     "given", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Basic {}", "{}", "Bearer {}x", "Bearer é"]
@@ -48,7 +71,7 @@ def test_without_the_token_nothing_is_read(trigger: Trigger, path: str, given: s
     before = trigger.metric("requests_total", result="unauthorized")
     headers = {} if given is None else {"Authorization": given.format(trigger.token)}
     status, answer, sent = trigger.ask("POST", path, b"no JSON", headers)
-    assert (status, answer) == (401, {"error": "missing or wrong bearer token"})
+    assert (status, answer) == (401, {"error": "missing or wrong token"})
     assert sent["www-authenticate"] == "Bearer"
     assert trigger.metric("requests_total", result="unauthorized") == before + 1
 

@@ -27,6 +27,8 @@ DETECTOR: dict[str, set[str]] = {
     "lifeboat_drift_refused_total": {"reason"},
     "lifeboat_drift_waiting": set(),
     "lifeboat_drift_held": set(),
+    "lifeboat_drift_storage_up": set(),
+    "lifeboat_drift_broken_databases": set(),
     "lifeboat_drift_last_event_timestamp_seconds": set(),
     "lifeboat_drift_windows_total": MODEL | {"result"},
     "lifeboat_drift_window_rows": MODEL,

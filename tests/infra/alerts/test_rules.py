@@ -138,6 +138,7 @@ def test_the_detector_has_the_metrics_of_the_table() -> None:
         "events": {"refused": {"schema": 1}, "duplicates": 2, "waiting": 0, "held": 0, "last": 1.0},
         "feedback": {"exported": 5},
         "judge": {"state": "ready"},
+        "storage": {"up": True, "broken": 0},
         "conflicts": {"titanic": 3},
     }
     page = exposed(drift.Metrics(lambda: report, dict).render().decode())
