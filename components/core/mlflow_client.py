@@ -6,6 +6,7 @@ MLflow is imported on first use: that takes seconds, which nobody pays who does 
 from __future__ import annotations
 
 import fcntl
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ class Connection:
     @cached_property
     def client(self) -> Any:
         """MLflow's client. Use it within `errors`."""
+        self.check_folder()
         import mlflow
 
         mlflow.set_tracking_uri(self.uri)
@@ -52,6 +54,17 @@ class Connection:
             if self.is_local:
                 client.search_experiments(max_results=1)
         return client
+
+    def check_folder(self) -> None:
+        """Looks where MLflow is installed; quick, for before long work.
+
+        Raises:
+            RegistryError: it could not make the tables of a SQLite database from there. It gives the path to Alembic
+                as it is, which takes % for a variable.
+        """
+        packages = sysconfig.get_path("purelib")
+        if self.is_local and "%" in packages:
+            raise RegistryError(f"MLflow cannot work from {packages}: a folder's name has a %; move or rename it")
 
     @contextmanager
     def turn(self, ending: str) -> Iterator[None]:

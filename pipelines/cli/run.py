@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from components.core.errors import LifeboatError, PipelineError
+from components.core.mlflow_client import Connection
 from components.core.progress import LEFT_OUT
 from components.core.settings import Settings
 from components.core.usecase import UseCase
@@ -35,6 +36,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     # What would end the run at its last step should not cost a training first.
     arguments = pipeline_arguments(options, "local")
     refuse_strangers(settings)
+    Connection(settings.tracking, settings.shown_tracking).check_folder()
     with local_steps() as processes:
         found = find(options, settings)
         if found.usecase is None or found.problems:

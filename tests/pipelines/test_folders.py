@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,18 @@ def test_a_run_goes_the_whole_way_and_comes_back(tmp_path: Path, code: str, stat
         assert "version 1 (bundle" in laptop.lifeboat("status")
     finally:
         laptop.lifeboat("stop")
+
+
+def test_packages_that_mlflow_cannot_work_from_are_said_before_the_run(tmp_path: Path) -> None:
+    place = tmp_path / "100% mine" / ".venv"
+    venv.create(place, symlinks=True)
+    packages = place / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    (packages / "lifeboat.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+    laptop = Laptop(tmp_path / "home")
+    done = subprocess.run(
+        [str(place / "bin" / "python"), "-m", "pipelines.cli.main", "run"],
+        cwd=tmp_path, env=laptop.environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"lifeboat: MLflow cannot work from {packages}: a folder's name has a %; move or rename it\n"
+    assert not (laptop.home / "runs").exists()
