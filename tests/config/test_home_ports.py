@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core import ports
-from components.core.addresses import DETECTOR, base_url, find_holder, server_of
-from components.core.errors import PortError, SettingsError, StorageError
-from components.core.ports import PORTS_FILE, HomePorts
-from components.core.settings import NO_DETECTOR, Settings
+from lifeboat.config import home_ports as ports
+from lifeboat.config.errors import PortError, SettingsError, StorageError
+from lifeboat.config.home_ports import PORTS_FILE, HomePorts
+from lifeboat.config.settings import NO_DETECTOR, Settings
+from lifeboat.system.addresses import DETECTOR, base_url, find_holder, server_of
 from tests.ports import free_port
 
 SHIP, IRIS = server_of("ship"), server_of("iris")

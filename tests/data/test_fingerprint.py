@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.errors import DataError
-from components.core.fingerprint import table_digest
+from lifeboat.config.errors import DataError
+from lifeboat.data.fingerprint import table_digest
 
 KINDS = {"a": pa.string(), "b": pa.float64(), "c": pa.int64()}
 TEXT = st.one_of(st.none(), st.text("aé", max_size=2))

@@ -3,8 +3,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.schema import Column, Label, Schema
-from components.core.split import assign_folds, group_names, hold_out, positions
+from lifeboat.data.split import assign_folds, group_names, hold_out, positions
+from lifeboat.usecase.schema import Column, Label, Schema
 
 
 def world(groups=500, seed=0):

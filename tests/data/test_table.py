@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.errors import DataError
-from components.core.labelled import stored_schema
-from components.core.reading import read_batches, read_table
-from components.core.schema import Column, Label, Schema
-from components.core.table import check_table, say_nulls
-from serving.server.columns import compile_parser
+from lifeboat.config.errors import DataError
+from lifeboat.data.labelled.labelled_rows import stored_schema
+from lifeboat.data.reading import read_batches, read_table
+from lifeboat.data.table import check_table, say_nulls
+from lifeboat.server.protocols.row_parser import compile_parser
+from lifeboat.usecase.schema import Column, Label, Schema
 
 SCHEMA = Schema(
     (

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.errors import SettingsError
-from components.core.moment import parse_moment, read_moment, show_moment, show_seconds
+from lifeboat.config.errors import SettingsError
+from lifeboat.data.timestamps import parse_moment, read_moment, show_moment, show_seconds
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core.registry import CHAMPION, PREVIOUS, Registry
-from components.core.settings import PREFIX, Settings
+from lifeboat.config.settings import PREFIX, Settings
+from lifeboat.registry.registry import CHAMPION, PREVIOUS, Registry
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND = [sys.executable, "-m", "pipelines.cli.main", "loop", "--home"]
+COMMAND = [sys.executable, "-m", "lifeboat.cli.main", "loop", "--home"]
 INSTALLED = all(map(shutil.which, ("prometheus", "prometheus-alertmanager")))
 
 
@@ -80,7 +80,7 @@ def test_an_interrupted_circle_ends_everything_it_started(home: Path, environmen
         [*COMMAND, str(home)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 60
-    while not any("serving.drift" in words for words in living_in(home)):
+    while not any("lifeboat.detector" in words for words in living_in(home)):
         assert time.monotonic() < deadline
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)

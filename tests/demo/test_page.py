@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from components.usecases.titanic import USECASE
-from pipelines.loop.circle import Circle
-from pipelines.loop.page import figures, render_page
-from pipelines.loop.timeline import Moment, Timeline
-from pipelines.loop.traffic import Answer
+from lifeboat.demo.driver import Circle
+from lifeboat.demo.page import figures, render_page
+from lifeboat.demo.timeline import Moment, Timeline
+from lifeboat.demo.traffic import Answer
+from lifeboat.usecases.titanic import USECASE
 
 START = 1_800_000_000.0
 MOMENTS = [

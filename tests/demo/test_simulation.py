@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.reading import read_table
-from components.core.schema import Column
-from components.core.storage import S3
-from components.core.table import check_table
-from components.core.usecase import UseCase
-from components.usecases.titanic import USECASE
-from pipelines.loop.world import World, shift
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table
+from lifeboat.demo.simulation import World, shift
+from lifeboat.registry.storage import S3
+from lifeboat.usecase.schema import Column
+from lifeboat.usecase.usecase import UseCase
+from lifeboat.usecases.titanic import USECASE
 from tests.usecases import breast_cancer
 
 SCHEMA = USECASE.schema

@@ -11,8 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from components.core.errors import DeployError
-from components.deploy.kubernetes.judging import (
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes.analysis import (
     distance,
     errors,
     latency,
@@ -22,8 +22,8 @@ from components.deploy.kubernetes.judging import (
     summary,
     too_few,
 )
-from components.deploy.kubernetes.plan import Limits
-from components.deploy.kubernetes.prometheus import Prometheus, Sample
+from lifeboat.deploy.kubernetes.plan import Limits
+from lifeboat.deploy.kubernetes.prometheus import Prometheus, Sample
 
 LIMITS = Limits(requests=200, error_ratio=0.01, latency_ratio=1.5, latency_seconds=0.05, score_distance=0.2)
 INF = float("inf")

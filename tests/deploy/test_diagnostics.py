@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.deploy.kubernetes.reasons import Reason, reason
+from lifeboat.deploy.kubernetes.diagnostics import Reason, reason
 
 
 def pod(**status: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .world import Detector, add_bundle, detector
+from tests.detector.world import Detector, add_bundle, detector
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,8 @@ import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.serving.world import call
-
-from .world import BATCH, Detector, add_bundle, detector, people, prediction, truth
+from tests.detector.world import BATCH, Detector, add_bundle, detector, people, prediction, truth
+from tests.server.world import call
 
 ROWS = 3
 # No window is forgotten, so that their rows can be added up.

@@ -7,8 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from serving.drift.page.page import CONTENT_SECURITY_POLICY, render_page
-from tests.drift import page_state as made
+from lifeboat.detector.page.page import CONTENT_SECURITY_POLICY, render_page
+from tests.detector import page_state as made
 
 # Lowest contrast of a text with what it stands on: WCAG 2.2, 1.4.3 asks for 4.5.
 CONTRAST = """() => {

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving.test_promtool import check
-from tests.serving.world import ROOT, call
-
-from .conftest import Shop
-from .world import BATCH, Detector, command, detector, people, prediction, predictions
+from tests.detector.conftest import Shop
+from tests.detector.world import BATCH, Detector, command, detector, people, prediction, predictions
+from tests.server.test_promtool import check
+from tests.server.world import ROOT, call
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from .conftest import Shop
-from .world import add_bundle, detector, people, prediction, predictions, truth
+from tests.detector.conftest import Shop
+from tests.detector.world import add_bundle, detector, people, prediction, predictions, truth
 
 ROWS = 500
 

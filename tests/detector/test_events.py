@@ -12,11 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from serving.drift.cloudevents import LIMITS
-from tests.serving.world import call
-
-from .conftest import Shop
-from .world import (
+from lifeboat.detector.ingest.cloudevents import LIMITS
+from tests.detector.conftest import Shop
+from tests.detector.world import (
     BATCH,
     STRUCTURED,
     Detector,
@@ -30,6 +28,7 @@ from .world import (
     response_of,
     score,
 )
+from tests.server.world import call
 
 ROWS = people(3, seed=5)
 

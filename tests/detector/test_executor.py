@@ -1,4 +1,4 @@
-"""What the payload logger of Seldon's executor 1.17.1 sent, sent again: `tests/serving/executor/recorded.json`."""
+"""What the payload logger of Seldon's executor 1.17.1 sent, sent again: `tests/server/executor/recorded.json`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.serving.executor.scenes import Part, Scene, recorded
-from tests.serving.world import call
-
-from .conftest import Shop
-from .world import Detector, detector
+from tests.detector.conftest import Shop
+from tests.detector.world import Detector, detector
+from tests.server.executor.scenes import Part, Scene, recorded
+from tests.server.world import call
 
 # The logger's ten workers keep no order.
 ORDERS: dict[str, Callable[[list[Part]], list[Part]]] = {

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.core.calibration_error import calibration_error
-from components.core.labelled import read_labelled
-from components.core.schema import Schema
-from components.core.storage import DirectoryStorage
-from tests.serving.world import TINY
-
-from .conftest import Shop
-from .world import Detector, add_bundle, detector, event, people, prediction, predictions, score, truth
+from lifeboat.data.labelled.labelled_rows import read_labelled
+from lifeboat.model.calibration_error import calibration_error
+from lifeboat.registry.storage import DirectoryStorage
+from lifeboat.usecase.schema import Schema
+from tests.detector.conftest import Shop
+from tests.detector.world import Detector, add_bundle, detector, event, people, prediction, predictions, score, truth
+from tests.server.world import TINY
 
 ROWS = [{**row, "id": number} for number, row in enumerate(people(6, seed=7), start=1)]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .kill import kill_again_and_again
+from tests.detector.kill import kill_again_and_again
 
 KILLS = int(os.environ.get("LIFEBOAT_TEST_KILLS", "10"))
 

@@ -15,10 +15,20 @@ from uuid import uuid4
 
 import pytest
 
-from serving.drift.cloudevents import BATCH_BYTES, BATCH_EVENTS, CONTAINERS, VALUES
-from tests.serving.world import ROOT, call
-
-from .world import BATCH, Detector, add_bundle, binary, detector, event, people, prediction, request_of, response_of
+from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BATCH_EVENTS, CONTAINERS, VALUES
+from tests.detector.world import (
+    BATCH,
+    Detector,
+    add_bundle,
+    binary,
+    detector,
+    event,
+    people,
+    prediction,
+    request_of,
+    response_of,
+)
+from tests.server.world import ROOT, call
 
 # Times of a loop that shares two cores with other tests say nothing of it.
 pytestmark = pytest.mark.skipif(os.environ.get("TEST_LOOP") != "1", reason="make test-loop measures times, alone")
@@ -122,7 +132,7 @@ def flooded(process: Detector, made: list[list[Post]], log: Path) -> Iterator[No
         for posts in made:
             path = log.with_name(f"posts-{len(clients)}")
             path.write_bytes(pickle.dumps(posts))
-            command = ["nice", "-n", "10", sys.executable, "-m", "tests.drift.test_loop", process.url, str(path)]
+            command = ["nice", "-n", "10", sys.executable, "-m", "tests.detector.test_loop", process.url, str(path)]
             clients.append(subprocess.Popen(command, cwd=ROOT, stdout=stream))
         try:
             process.until(lambda _: len(set(log.read_text().split())) > 0)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.drift import page_state as made
-from tests.drift.page_server import CONTRAST, Detector
-from tests.drift.page_state import STATES
+from tests.detector import page_state as made
+from tests.detector.page_server import CONTRAST, Detector
+from tests.detector.page_state import STATES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

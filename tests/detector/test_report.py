@@ -6,10 +6,9 @@ import re
 import time
 from pathlib import Path
 
-from serving.drift.truths import MEANINGS
-from tests.serving.world import call
-
-from .world import add_bundle, detector, people, prediction, predictions, truth
+from lifeboat.detector.performance.labels import MEANINGS
+from tests.detector.world import add_bundle, detector, people, prediction, predictions, truth
+from tests.server.world import call
 
 OF_VERSION = {
     "lifeboat_drift_window_rows", "lifeboat_drift_alarm", "lifeboat_drift_online_alarm", "lifeboat_live_accuracy",
@@ -34,7 +33,9 @@ def test_a_real_verdict_with_everything_around_it(tmp_path: Path) -> None:
     store = tmp_path / "store"
     digest = add_bundle(store, online=400)
     started = time.time()
-    with detector(store, tmp_path / "drift.db", "--judge", "serving.drift.judge", "--export-seconds", "1") as process:
+    with detector(
+        store, tmp_path / "drift.db", "--judge", "lifeboat.detector.drift_test", "--export-seconds", "1"
+    ) as process:
         process.post(predictions(digest, people(200, seed=11)))
         process.settled()
         process.post(predictions(digest, people(200, seed=12, older=30)))

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.serving.world import call
-
-from .conftest import Shop
-from .world import BATCH, Detector, add_bundle, detector, people, prediction, predictions, truth
+from tests.detector.conftest import Shop
+from tests.detector.world import BATCH, Detector, add_bundle, detector, people, prediction, predictions, truth
+from tests.server.world import call
 
 ROW = [{**people(1)[0], "age": 30.0}]
 UNKNOWN = "no room for unknown models"

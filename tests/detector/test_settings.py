@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.drift.settings import PREFIX, read_settings
-from tests.serving.world import ROOT
-
-from .conftest import Shop
-from .world import command, detector
+from lifeboat.detector.settings import PREFIX, read_settings
+from tests.detector.conftest import Shop
+from tests.detector.world import command, detector
+from tests.server.world import ROOT
 
 
 def run(*arguments: str, env: dict[str, str] | None = None) -> tuple[int, str]:
@@ -46,7 +45,7 @@ def test_a_flag_wins_over_the_environment() -> None:
 def test_a_wrong_setting_is_named(tmp_path: Path, name: str, text: str, sentence: str) -> None:
     python, *_ = command("s", tmp_path / "d")
     given = {PREFIX + "STORE": "s", PREFIX + "DATABASE": str(tmp_path / "d"), PREFIX + "PORT": "0"}
-    code, errors = run(python, "-m", "serving.drift", env={**given, PREFIX + name: text})
+    code, errors = run(python, "-m", "lifeboat.detector", env={**given, PREFIX + name: text})
     assert code == 1
     assert sentence in json.loads(errors.splitlines()[-1])["message"]
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from components.core.labelled import load_labelled
-from components.core.storage import DirectoryStorage
-from serving.drift.database import Database
-from tests.serving.world import TINY
-
-from .conftest import Shop
-from .test_feedback import ROWS, counts
-from .world import Detector, add_bundle, detector, event, prediction, truth
+from lifeboat.data.labelled.labelled_rows import load_labelled
+from lifeboat.detector.database import Database
+from lifeboat.registry.storage import DirectoryStorage
+from tests.detector.conftest import Shop
+from tests.detector.test_feedback import ROWS, counts
+from tests.detector.world import Detector, add_bundle, detector, event, prediction, truth
+from tests.server.world import TINY
 
 TRUSTED = ("--trusted-sources", "clinic,registry")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from .conftest import Shop
-from .world import Detector, add_bundle, detector, people, prediction, predictions
+from tests.detector.conftest import Shop
+from tests.detector.world import Detector, add_bundle, detector, people, prediction, predictions
 
 YOUNG, OLD = [{**row, "age": 30.0} for row in people(10)], [{**row, "age": 80.0} for row in people(10)]
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from components.core.storage import DirectoryStorage
-from components.preprocess.step import Outputs, preprocess
+from lifeboat.preprocess.step import Outputs, preprocess
+from lifeboat.registry.storage import DirectoryStorage
 from tests.cli.tiny import USECASE
-from tests.serving.world import call, server
-
-from .conftest import Shop
-from .test_events import v2_request
-from .world import Detector, add_bundle, detector, people, predictions, request_of
+from tests.detector.conftest import Shop
+from tests.detector.test_events import v2_request
+from tests.detector.world import Detector, add_bundle, detector, people, predictions, request_of
+from tests.server.world import call, server
 
 
 def test_predictions_and_feedback_of_a_real_server_arrive(shop: Shop, running: Detector) -> None:

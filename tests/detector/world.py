@@ -21,14 +21,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
-from tests.serving.world import ROOT, ROW, TINY, Answer, call, expected, graph
+from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from tests.server.world import ROOT, ROW, TINY, Answer, call, expected, graph
 
 BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
 NAMES = [*TINY.names, "id"]
 # A judge without Alibi Detect, for the tests that are about something else.
-QUICK = "tests.drift.quick_judge"
+QUICK = "tests.detector.quick_drift_test"
 RULE = {
     "window": 200, "minimum": 100, "seconds": 3600.0, "p_value": 0.05, "correction": "calibrated",
     "alarms": 2, "of": 3, "reference": 1000, "online": 0, "accuracy": 0.7,
@@ -149,7 +149,7 @@ def command(store: Path | str, database: Path, *flags: str) -> list[str]:
     """The detector's command line; a quick judge and a free port unless the flags say otherwise."""
     python = str(ROOT / ".venvs" / "drift" / "bin" / "python")
     own = ["--store", str(store), "--database", str(database), "--port", "0", "--judge", QUICK]
-    return [python, "-m", "serving.drift", *own, *flags]
+    return [python, "-m", "lifeboat.detector", *own, *flags]
 
 
 @contextmanager

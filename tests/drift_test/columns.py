@@ -8,9 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from components.core.schema import Column, Label, Schema
-
-from .world import Rows, titanic
+from lifeboat.usecase.schema import Column, Label, Schema
+from tests.drift_test.world import Rows, titanic
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 Change = Callable[[np.random.Generator, np.ndarray], list]

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from serving.drift.alarm import alarm, alarm_rate
+from lifeboat.detector.windows.alarm import alarm, alarm_rate
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.core.schema import Schema
-from serving.drift.alarm import alarm, alarm_rate
-from serving.drift.judge.calibration import min_p_threshold
-from serving.drift.judge.features import column_features
-
-from .columns import COLUMNS, PARCELS, parcels
-from .world import (
+from lifeboat.detector.drift_test.calibration import min_p_threshold
+from lifeboat.detector.drift_test.features import column_features
+from lifeboat.detector.windows.alarm import alarm, alarm_rate
+from lifeboat.usecase.schema import Schema
+from tests.drift_test.columns import COLUMNS, PARCELS, parcels
+from tests.drift_test.world import (
     PASSENGERS,
     Generator,
     features_of,
@@ -99,7 +98,7 @@ def test_bonferroni_would_raise_clearly_fewer_false_alarms_than_stated():
 
 def test_the_judge_itself_by_alibi_detect_keeps_the_rate():
     """A smaller number, through everything that a window goes through."""
-    from serving.drift.judge.judge import Judge
+    from lifeboat.detector.drift_test.drift_test import Judge
 
     verdicts = []
     for stream in range(40):

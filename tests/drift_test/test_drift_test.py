@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.core.errors import BundleError
-from components.core.schema import Column, Schema
-from serving.drift.judge import judge_window
-from serving.drift.judge.judge import Judge, open_judge
-
-from .columns import CHANGES, COLUMNS
-from .world import LABEL, PASSENGERS, make_bundle, needs_alibi, raw, synthetic, table_of
+from lifeboat.config.errors import BundleError
+from lifeboat.detector.drift_test import judge_window
+from lifeboat.detector.drift_test.drift_test import Judge, open_judge
+from lifeboat.usecase.schema import Column, Schema
+from tests.drift_test.columns import CHANGES, COLUMNS
+from tests.drift_test.world import LABEL, PASSENGERS, make_bundle, needs_alibi, raw, synthetic, table_of
 
 needs_alibi()
 
@@ -257,7 +256,8 @@ def test_a_reference_of_another_schema_is_an_error_of_the_bundle(tmp_path, refer
 def test_nothing_heavy_is_imported_before_it_is_asked_for_and_nothing_is_said(bundle, window):
     """In a process of its own: Alibi Detect's neighbours like to talk when they are imported."""
     program = (
-        "import json, sys; from serving.drift.judge import judge_window, load; import serving.drift.alarm;"
+        "import json, sys; from lifeboat.detector.drift_test import judge_window, load;"
+        "import lifeboat.detector.windows.alarm;"
         "heavy = {'alibi_detect', 'pandas', 'scipy', 'pyarrow'} & set(sys.modules);"
         "load(); loaded = {*sys.modules};"
         "path, columns, scores = json.load(sys.stdin); judge_window(path, columns, scores);"

@@ -7,14 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from components.core.schema import Column
-from serving.drift.judge.characters import WEIGHT, CharacterModel
-from serving.drift.judge.effects import effect, scaled_distance, stability_index
-from serving.drift.judge.encodings import NULL
-from serving.drift.judge.features import column_features, score_feature
-from serving.drift.judge.histogram import histogram, nice_edges
-
-from .world import needs_alibi
+from lifeboat.detector.drift_test.characters import WEIGHT, CharacterModel
+from lifeboat.detector.drift_test.effects import effect, scaled_distance, stability_index
+from lifeboat.detector.drift_test.encodings import NULL
+from lifeboat.detector.drift_test.features import column_features, score_feature
+from lifeboat.detector.drift_test.histogram import histogram, nice_edges
+from lifeboat.usecase.schema import Column
+from tests.drift_test.world import needs_alibi
 
 needs_alibi()
 

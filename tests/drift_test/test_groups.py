@@ -6,10 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.core.schema import Column, Label, Schema
-from serving.drift.judge.judge import GROUP, Judge
-
-from .world import needs_alibi
+from lifeboat.detector.drift_test.drift_test import GROUP, Judge
+from lifeboat.usecase.schema import Column, Label, Schema
+from tests.drift_test.world import needs_alibi
 
 needs_alibi()
 SCHEMA = Schema(

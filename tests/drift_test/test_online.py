@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serving.drift.judge.online import OnlineScore
-
-from .world import needs_alibi
+from lifeboat.detector.drift_test.online import OnlineScore
+from tests.drift_test.world import needs_alibi
 
 needs_alibi()
 

@@ -5,10 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from serving.drift.judge.judge import Judge
-from serving.drift.judge.statistics import chi2_p_values, ks_p_values
-
-from .world import PASSENGERS, features_of, needs_alibi, p_values, raw, synthetic, table_of, take, titanic
+from lifeboat.detector.drift_test.drift_test import Judge
+from lifeboat.detector.drift_test.statistics import chi2_p_values, ks_p_values
+from tests.drift_test.world import (
+    PASSENGERS,
+    features_of,
+    needs_alibi,
+    p_values,
+    raw,
+    synthetic,
+    table_of,
+    take,
+    titanic,
+)
 
 needs_alibi()
 

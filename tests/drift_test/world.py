@@ -16,13 +16,13 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
-from components.core.schema import Column, Label, Schema
-from serving.drift.judge.calibration import counts
-from serving.drift.judge.features import Feature, column_features, score_feature
-from serving.drift.judge.statistics import chi2_p_values, ks_p_values
+from lifeboat.detector.drift_test.calibration import counts
+from lifeboat.detector.drift_test.features import Feature, column_features, score_feature
+from lifeboat.detector.drift_test.statistics import chi2_p_values, ks_p_values
+from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from lifeboat.usecase.schema import Column, Label, Schema
 
-TABLE = Path(__file__).resolve().parents[2] / "components" / "usecases" / "titanic" / "data" / "train.csv"
+TABLE = Path(__file__).resolve().parents[2] / "components" / "lifeboat" / "usecases" / "titanic" / "data" / "train.csv"
 LABEL = Label("Survived", ("died", "survived"))
 # The use case's own schema may not be imported here: its module needs scikit-learn's newer versions.
 PASSENGERS = Schema(

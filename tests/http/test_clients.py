@@ -16,8 +16,8 @@ import aiohttp
 import pytest
 import requests
 
-from .relay import Relay
-from .world import ROW_VALUES, Running, call, ndarray
+from tests.server.relay import Relay
+from tests.server.world import ROW_VALUES, Running, call, ndarray
 
 SOURCES = Path(__file__).parent / "clients"
 JSON = {"content-type": "application/json"}

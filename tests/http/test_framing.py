@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.drift.world import BATCH, add_bundle, detector, truth
+from tests.detector.world import BATCH, add_bundle, detector, truth
+from tests.http.framing import LAST, ROWS, Peer, Row
+from tests.server.world import ROOT, ROW_VALUES, ndarray, server
 from tests.trigger.world import World, alert, webhook
-
-from .framing import LAST, ROWS, Peer, Row
-from .world import ROOT, ROW_VALUES, ndarray, server
 
 SERVERS = ("model server", "detector", "trigger")
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.server.connection import WRITING_SECONDS, Connection
-from serving.server.message import Request
-from serving.server.settings import Settings
-
-from .world import ROW_VALUES, Running, call, ndarray, server
+from lifeboat.http.connection import WRITING_SECONDS, Connection
+from lifeboat.http.http_types import Request
+from lifeboat.server.settings import Settings
+from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
 BODY = json.dumps(ndarray(ROW_VALUES)).encode()
 REQUEST = b"POST /predict HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from components.core import bundle as module
-from components.core.bundle import FILES, GOLDEN, MANIFEST, MODEL, SCHEMA, open_bundle, write_bundle
-from components.core.errors import BundleError
-from components.core.schema import Column, Label, Schema
+from lifeboat.config.errors import BundleError
+from lifeboat.model import bundle as module
+from lifeboat.model.bundle import FILES, GOLDEN, MANIFEST, MODEL, SCHEMA, open_bundle, write_bundle
+from lifeboat.usecase.schema import Column, Label, Schema
 
 TINY = Schema((Column("a", "float"),), Label("y", ("no", "yes")))
 CONTENT = {**dict.fromkeys(FILES, b"\x00some bytes\xff"), SCHEMA: TINY.to_json().encode(), GOLDEN: b"[]"}

@@ -7,8 +7,8 @@ import pytest
 from onnx import TensorProto, helper
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from components.core.errors import BundleError
-from components.core.session import open_session
+from lifeboat.config.errors import BundleError
+from lifeboat.model.session import open_session
 
 
 def graph(inputs: int) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.pipelines.laptop import Laptop
+from tests.pipeline.laptop import Laptop
 
 
 @pytest.fixture(scope="class")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from components.core.settings import Settings
+from lifeboat.config.settings import Settings
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +28,7 @@ class Laptop:
         }
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "pipelines.cli.main", *arguments]
+        return [sys.executable, "-m", "lifeboat.cli.main", *arguments]
 
     def lifeboat(self, *arguments: str, code: int = 0) -> str:
         """Runs a verb, asserts its exit code and gives all it printed."""

@@ -15,16 +15,17 @@ from typing import NamedTuple
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from components.core.bundle import Bundle, open_bundle
-from components.core.labelled import load_labelled, write_labelled
-from components.core.registry import CHALLENGER, CHAMPION, Registry
-from components.core.settings import NO_DETECTOR, Settings
-from components.core.sources import ONLY_ANONYMOUS
-from components.core.storage import S3, open_storage
-from components.preprocess.step import Summary, read_summary
+from lifeboat.config.settings import NO_DETECTOR, Settings
+from lifeboat.data.labelled.labelled_rows import load_labelled, write_labelled
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.preprocess.step import Summary, read_summary
+from lifeboat.registry.registry import CHALLENGER, CHAMPION, Registry
+from lifeboat.registry.storage import S3, open_storage
 from tests.usecases import breast_cancer
 
-# Two runs of the pipeline for what `tests/core/test_point_in_time.py` finds in seconds, but for the command line.
+# Two runs of the pipeline for what `tests/data/labelled/test_point_in_time.py` finds in seconds, but for the command
+# line.
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +60,7 @@ class Desk:
         environment = {**os.environ, "LIFEBOAT_HOME": str(self.home), "LIFEBOAT_DETECTOR_PYTHON": NO_DETECTOR}
         flags = ["--usecase", MODULE, "--data", str(self.table), "--seed", "5", "--require", "roc_auc>=1.5"]
         done = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli.main", "run", *flags, *arguments],
+            [sys.executable, "-m", "lifeboat.cli.main", "run", *flags, *arguments],
             cwd=ROOT, env={**environment, "COLUMNS": "200"}, capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from components.core.files import holding_lock
-from tests.pipelines.kept import eventually
-from tests.pipelines.laptop import ROOT, Laptop
-from tests.serving.world import call
+from lifeboat.system.files import holding_lock
+from tests.pipeline.laptop import ROOT, Laptop
+from tests.server.world import call
+from tests.services.kept import eventually
 from tests.usecases import breast_cancer
 
 NAME = "breast-cancer"

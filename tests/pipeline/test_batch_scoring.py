@@ -15,15 +15,15 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.bundle import Bundle
-from components.core.csv_dialect import Csv
-from components.core.errors import DataError, StorageError
-from components.core.reading import read_table
-from components.core.schema import Column, Label, Schema
-from components.core.scoring import Scorer
-from components.core.table import check_table
-from pipelines import scoring
-from pipelines.scoring import ScoreSummary, rejected_path, score, total_rows
+from lifeboat.config.errors import DataError, StorageError
+from lifeboat.data.csv.dialect import Csv
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.scoring import Scorer
+from lifeboat.pipeline import batch_scoring as scoring
+from lifeboat.pipeline.batch_scoring import ScoreSummary, rejected_path, score, total_rows
+from lifeboat.usecase.schema import Column, Label, Schema
 from tests.evaluate.world import COLUMNS, make_bundle, rows
 
 KEYS = (Column("number", "integer", minimum=1, maximum=2**53), Column("ward", "string"))
@@ -34,10 +34,10 @@ ANSWERS = ["number", "ward", "probability_ill", "probability_well", "prediction"
 CHILD = """
 import resource, sys, time
 from pathlib import Path
-from components.core import reading
-from components.core.bundle import open_bundle
-from pipelines import scoring
-from pipelines.scoring import score
+from lifeboat.data import reading
+from lifeboat.model.bundle import open_bundle
+from lifeboat.pipeline import batch_scoring as scoring
+from lifeboat.pipeline.batch_scoring import score
 
 bundle, source, target, pause, limit = sys.argv[1:]
 if float(limit):

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from components.core.errors import StorageError
-from components.core.images import COMPONENTS_IMAGE
-from pipelines import compile as compiling
-from pipelines.compile import compile_pipeline
+from lifeboat.config.errors import StorageError
+from lifeboat.config.images import COMPONENTS_IMAGE
+from lifeboat.pipeline import compile as compiling
+from lifeboat.pipeline.compile import compile_pipeline
 
 GOLDEN = Path(__file__).parent / "golden.yaml"
 STEPS = {"preprocess", "train", "evaluate", "deploy", "keep"}
@@ -50,8 +50,8 @@ def tasks(documents: list[Any]) -> dict[str, Any]:
 
 def test_the_compiled_pipeline_is_the_golden_one(documents: list[Any]) -> None:
     assert documents == read(GOLDEN), (
-        "the compiled pipeline differs from tests/pipelines/golden.yaml; if that is meant, renew it with: "
-        "lifeboat compile tests/pipelines/golden.yaml"
+        "the compiled pipeline differs from tests/pipeline/golden.yaml; if that is meant, renew it with: "
+        "lifeboat compile tests/pipeline/golden.yaml"
     )
 
 
@@ -75,9 +75,9 @@ def test_a_local_runs_kfp_compiles_the_same_without_the_clients(tmp_path: Path) 
 WITHOUT_CLIENTS = """
 import sys
 from pathlib import Path
-from pipelines.kfp_import import import_kfp
+from lifeboat.pipeline.kfp_import import import_kfp
 import_kfp()
-from pipelines.compile import compile_pipeline
+from lifeboat.pipeline.compile import compile_pipeline
 compile_pipeline(Path(sys.argv[1]))
 print("kubernetes" in sys.modules, "kfp.client" in sys.modules)
 # Whoever needs one of them gets it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.pipelines.laptop import ROOT, Laptop
-from tests.serving.world import call
+from tests.pipeline.laptop import ROOT, Laptop
+from tests.server.world import call
 from tests.usecases import breast_cancer
 
 FOLDERS = ("a folder/with spaces", "Ünïcödé ß & 100 % d'État #1")
@@ -30,19 +31,16 @@ class Elsewhere(Laptop):
         (checkout / "tests" / "__init__.py").touch()
         (checkout / ".venvs").symlink_to(ROOT / ".venvs")
         # Before the checkout that the environments were made for.
-        self.environment["PYTHONPATH"] = str(checkout)
+        self.path = os.pathsep.join(str(checkout / name) for name in ("components", "pipelines", "serving", ""))
+        self.environment["PYTHONPATH"] = self.path
 
     def lifeboat(self, *arguments: str, code: int = 0) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli.main", *arguments],
+            [sys.executable, "-m", "lifeboat.cli.main", *arguments],
             cwd=self.checkout, env=self.environment, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
-
-    def processes(self) -> list[str]:
-        """Working directories of the processes that serve."""
-        return [str(Path(f"/proc/{pid}/cwd").readlink()) for pid in self.pids()]
 
     def pids(self) -> list[int]:
         found = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
@@ -50,7 +48,7 @@ class Elsewhere(Laptop):
 
     def _is_ours(self, path: Path) -> bool:
         try:
-            return f"PYTHONPATH={self.checkout}\0".encode() in (path / "environ").read_bytes()
+            return f"PYTHONPATH={self.path}\0".encode() in (path / "environ").read_bytes()
         except OSError:  # it ended, or is another user's
             return False
 
@@ -63,7 +61,7 @@ def test_a_run_goes_the_whole_way_and_comes_back(tmp_path: Path, code: str, stat
     try:
         flags = ("--usecase", "tests.usecases.breast_cancer", "--data", str(data), "--require-deploy")
         assert "Deployed breast-cancer version 1" in laptop.lifeboat("run", *flags)
-        assert str(laptop.checkout) in laptop.processes()
+        assert laptop.pids()
         assert "stopped breast-cancer" in laptop.lifeboat("stop")
         assert laptop.pids() == []
         said = laptop.lifeboat("serve", "--detach", "--usecase", "breast-cancer")
@@ -85,7 +83,7 @@ def test_packages_that_mlflow_cannot_work_from_are_said_before_the_run(tmp_path:
     (packages / "lifeboat.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
     laptop = Laptop(tmp_path / "home")
     done = subprocess.run(
-        [str(place / "bin" / "python"), "-m", "pipelines.cli.main", "run"],
+        [str(place / "bin" / "python"), "-m", "lifeboat.cli.main", "run"],
         cwd=tmp_path, env=laptop.environment, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")

@@ -15,21 +15,21 @@ from typing import Any
 
 import pytest
 
-from components.core import ports
-from components.core.bundle import Bundle, open_bundle
-from components.core.errors import DeployError, PortError
-from components.core.ports import HomePorts
-from components.core.registry import Version
-from components.core.settings import Settings
-from components.deploy.local import LocalTarget
-from components.deploy.probe import ask
-from pipelines.detector import ensure_detector, find_detector, served
-from pipelines.ports import port_problems, refuse_strangers, reserve_ports, server_url
-from pipelines.status import describe_home
-from serving.control import LOG_FILE, find_supervisor
-from tests.drift.world import QUICK, add_bundle
+from lifeboat.config import home_ports as ports
+from lifeboat.config.errors import DeployError, PortError
+from lifeboat.config.home_ports import HomePorts
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.local import LocalTarget
+from lifeboat.deploy.probe import ask
+from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.registry.registry import Version
+from lifeboat.services.detector import ensure_detector, find_detector, served
+from lifeboat.services.ports import port_problems, refuse_strangers, reserve_ports, server_url
+from lifeboat.services.status import describe_home
+from lifeboat.supervisor.control import LOG_FILE, find_supervisor
+from tests.detector.world import QUICK, add_bundle
 from tests.ports import free_port
-from tests.serving.world import ROW, call
+from tests.server.world import ROW, call
 
 
 class Home:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import PipelineError
-from pipelines import local
-from pipelines.local import Event, RunLog
-from pipelines.steps.execution import StepCommand, StepEnd
+from lifeboat.config.errors import PipelineError
+from lifeboat.pipeline import local_run as local
+from lifeboat.pipeline.local_run import Event, RunLog
+from lifeboat.pipeline.steps.execution import StepCommand, StepEnd
 
 # As kfp.local 2.17.0 prints around a step, colours and all.
 BEFORE = "00:00:23.079 - INFO - Executing task \x1b[96m'good'\x1b[0m\n00:00:23.079 - INFO - Streamed logs:\n\n"

@@ -11,8 +11,8 @@ from pathlib import Path
 import palmerpenguins
 import pytest
 
-from tests.pipelines.laptop import Laptop
-from tests.serving.world import call
+from tests.pipeline.laptop import Laptop
+from tests.server.world import call
 
 RAW = Path(palmerpenguins.__file__).parent / "data" / "penguins-raw.csv"
 USECASE = """
@@ -23,10 +23,10 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from components.core.gates import AtLeast, BeatsBaseline
-from components.core.schema import Column, Label, Schema
-from components.core.threshold import BestF1
-from components.core.usecase import Candidate, UseCase
+from lifeboat.usecase.gates import AtLeast, BeatsBaseline
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.threshold import BestF1
+from lifeboat.usecase.usecase import Candidate, UseCase
 
 NUMBERS = ["Culmen Length (mm)", "Culmen Depth (mm)", "Flipper Length (mm)", "Body Mass (g)", "Delta 15 N (o/oo)"]
 

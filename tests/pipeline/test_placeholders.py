@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from kfp import dsl, local
 
-from components.core.errors import GateError, SettingsError
-from components.core.placeholders import check_text, plain_text, plain_values
-from components.preprocess.component import preprocess
-from pipelines.cli.arguments import add_pipeline_arguments, pipeline_arguments
-from pipelines.local import RunLog
-from pipelines.steps.execution import StepCommand
-from pipelines.steps.fork_server import ForkServer
-from pipelines.steps.handler import steps_run_by
+from lifeboat.cli.arguments import add_pipeline_arguments, pipeline_arguments
+from lifeboat.config.errors import GateError, SettingsError
+from lifeboat.config.placeholders import check_text, plain_text, plain_values
+from lifeboat.pipeline.local_run import RunLog
+from lifeboat.pipeline.steps.execution import StepCommand
+from lifeboat.pipeline.steps.fork_server import ForkServer
+from lifeboat.pipeline.steps.handler import steps_run_by
+from lifeboat.preprocess.component import preprocess
 
 PLACEHOLDERS = (
     'drift {{$.inputs.parameters["seed"]}} seen', "{{$}}", "{{$.pipeline_job_name}}", "{{workflow.name}}",
@@ -90,7 +90,7 @@ def test_a_tables_path_in_an_artifacts_metadata_is_no_placeholder(tmp_path: Path
     """The metadata is a part of the next step's input; a use case's table may lie anywhere."""
     table = tmp_path / "{{$}}" / "train.csv"
     table.parent.mkdir()
-    table.write_bytes(Path("components/usecases/titanic/data/train.csv").read_bytes())
+    table.write_bytes(Path("components/lifeboat/usecases/titanic/data/train.csv").read_bytes())
     names = ("train_rows", "test_rows", "quarantine", "profile")
     kinds = {"profile": "system.HTML"}
     artifacts = {

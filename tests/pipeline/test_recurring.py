@@ -9,11 +9,10 @@ from unittest.mock import patch
 
 import pytest
 
-from components.core.errors import PipelineError, SettingsError
-from pipelines.cli.main import main
-from pipelines.recurring import kubeflow_cron, repeat
-
-from .test_submit import ARGUMENTS, RECURRING, RUNS, StandIn, api  # noqa: F401  # the fixture
+from lifeboat.cli.main import main
+from lifeboat.config.errors import PipelineError, SettingsError
+from lifeboat.pipeline.recurring import kubeflow_cron, repeat
+from tests.pipeline.test_submit import ARGUMENTS, RECURRING, RUNS, StandIn, api  # noqa: F401  # the fixture
 
 
 def test_a_recurring_run_carries_the_schedule_and_runs_alone(api: StandIn) -> None:  # noqa: F811

@@ -13,11 +13,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.pipelines.laptop import ROOT, Laptop
-from tests.serving.world import call
+from tests.pipeline.laptop import ROOT, Laptop
+from tests.server.world import call
 from tests.usecases import breast_cancer
 
-TITANIC = ROOT / "components" / "usecases" / "titanic" / "data"
+TITANIC = ROOT / "components" / "lifeboat" / "usecases" / "titanic" / "data"
 
 
 class TestAnotherUseCase:

@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from kfp import dsl, local
 
-from pipelines.local import SUCCESS, Event, RunLog, local_steps
-from pipelines.steps import fork_server
-from pipelines.steps.execution import StepCommand, StepEnd, imports_of
-from pipelines.steps.fork_server import ForkServer
-from pipelines.steps.handler import steps_run_by
-from pipelines.steps.processes import FreshInterpreters, StepProcesses
+from lifeboat.pipeline.local_run import SUCCESS, Event, RunLog, local_steps
+from lifeboat.pipeline.steps import fork_server
+from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, imports_of
+from lifeboat.pipeline.steps.fork_server import ForkServer
+from lifeboat.pipeline.steps.handler import steps_run_by
+from lifeboat.pipeline.steps.processes import FreshInterpreters, StepProcesses
 
 component = dsl.component(base_image="any/python", install_kfp_package=False)
 
@@ -61,7 +61,7 @@ def tiny(text: str) -> None:
 
 
 def fail_with_our_own() -> None:
-    from components.core.errors import DataError
+    from lifeboat.config.errors import DataError
 
     raise DataError("label holds 7", file="a.csv", row=3)
 
@@ -272,7 +272,7 @@ def test_nothing_but_openblas_and_arrow_has_a_thread_where_steps_are_forked(tmp_
         [process] = multiprocessing.active_children()
         # It serves a request only once the request's imports are loaded.
         given = command(say_what_is_loaded, tmp_path)
-        source = "import components.evaluate.publish, components.deploy.step, components.train.step\n" + given.source
+        source = "import lifeboat.evaluate.publish, lifeboat.deploy.step, lifeboat.train.step\n" + given.source
         assert server.run(StepCommand(source, given.arguments, {}), print).code == 0
         threads = len(list(Path(f"/proc/{process.pid}/task").iterdir()))
     cores = len(os.sched_getaffinity(0))

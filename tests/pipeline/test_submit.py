@@ -18,11 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kfp.client.client import _extract_pipeline_yaml
 
-from components.core.errors import PipelineError, SettingsError
-from components.core.settings import Settings
-from pipelines.cli.main import main
-from pipelines.compile import compile_pipeline
-from pipelines.submit import submit
+from lifeboat.cli.main import main
+from lifeboat.config.errors import PipelineError, SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.pipeline.compile import compile_pipeline
+from lifeboat.pipeline.submit import submit
 from tests.ports import free_port
 
 TOKEN = "eyJ.a-token.that-nobody-may-see"  # the point of these tests
@@ -247,7 +247,7 @@ def test_an_unreachable_host_is_reported_at_once() -> None:
 
 
 def test_a_host_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.submit.ANSWER_SECONDS", 1)
+    monkeypatch.setattr("lifeboat.pipeline.submit.ANSWER_SECONDS", 1)
     with silent_port() as port, pytest.raises(PipelineError, match=r"it does not answer: .*timed out"):
         submit(Settings(kfp_host=f"http://127.0.0.1:{port}"), "image", ARGUMENTS)
 

@@ -16,15 +16,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.bundle import open_bundle
-from components.core.registry import CHALLENGER, CHAMPION, Registry
-from components.core.scoring import Scorer
+from lifeboat.model.bundle import open_bundle
+from lifeboat.model.scoring import Scorer
+from lifeboat.registry.registry import CHALLENGER, CHAMPION, Registry
 from tests.docs.documents import README, commands
 from tests.notebooks.kernel import execute
-from tests.pipelines.laptop import ROOT, Laptop
-from tests.serving.world import call
+from tests.pipeline.laptop import ROOT, Laptop
+from tests.server.world import call
 
-TITANIC = ROOT / "components" / "usecases" / "titanic" / "data"
+TITANIC = ROOT / "components" / "lifeboat" / "usecases" / "titanic" / "data"
 # Tested where their world is: another training, a second champion, Kubeflow's API, Alertmanager.
 ELSEWHERE = {"promote", "retrain", "rollback", "run", "submit", "trigger"}
 HERE = [command for command in commands(README) if command[0] not in ELSEWHERE]

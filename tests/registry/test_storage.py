@@ -9,8 +9,8 @@ import pytest
 from moto import settings
 from moto.core.responses import ActionAuthenticatorMixin
 
-from components.core.errors import StorageError
-from components.core.storage import S3, local_copy, open_storage
+from lifeboat.config.errors import StorageError
+from lifeboat.registry.storage import S3, local_copy, open_storage
 
 KEYS = {"access_key": "somebody", "secret_key": "not-so-secret", "region": "us-east-1"}
 

@@ -8,8 +8,8 @@ from urllib.parse import quote_from_bytes
 
 import numpy as np
 
-from .test_v2 import INFER
-from .world import ROW, ROW_VALUES
+from tests.server.test_v2 import INFER
+from tests.server.world import ROW, ROW_VALUES
 
 JSON = "application/json"
 MOST = 4 * 1024 * 1024

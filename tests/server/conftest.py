@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from .receiver import Receiver
-from .world import Running, make_bundle, server
+from tests.server.receiver import Receiver
+from tests.server.world import Running, make_bundle, server
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import json
 import threading
 from types import TracebackType
 
-from .world import ROW_VALUES, ndarray
+from tests.server.world import ROW_VALUES, ndarray
 
 BODY = json.dumps(ndarray(ROW_VALUES))
 

@@ -8,9 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from .test_seldon import FORM
-from .test_v2 import INFER, tensors
-from .world import ROW, ROW_VALUES, Running, call, expected, ndarray
+from tests.server.test_seldon import FORM
+from tests.server.test_v2 import INFER, tensors
+from tests.server.world import ROW, ROW_VALUES, Running, call, expected, ndarray
 
 URLENCODED = "application/x-www-form-urlencoded"
 TENSOR = {"shape": [1, 5], "values": ROW_VALUES}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import parser
 
-from .world import ROW_VALUES, Running, call, ndarray, server
+from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
 
 def test_the_examples_of_the_openapi_document_are_answered(running: Running) -> None:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import pytest
 
-from .receiver import Receiver, wait_for
-from .test_v2 import tensors
-from .world import ROW_VALUES, call, ndarray, server
+from tests.server.receiver import Receiver, wait_for
+from tests.server.test_v2 import tensors
+from tests.server.world import ROW_VALUES, call, ndarray, server
 
 
 def counted(url: str, result: str) -> int:

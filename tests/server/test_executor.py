@@ -1,4 +1,4 @@
-"""What Seldon's executor 1.17.1 asked a model server, asked again of ours: `tests/serving/executor/recorded.json`."""
+"""What Seldon's executor 1.17.1 asked a model server, asked again of ours: `tests/server/executor/recorded.json`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core.bundle import open_bundle
-from serving.server.settings import Settings
-
-from .executor.scenes import Part, Scene, recorded
-from .executor.world import VERSION
-from .world import Running, server
+from lifeboat.model.bundle import open_bundle
+from lifeboat.server.settings import Settings
+from tests.server.executor.scenes import Part, Scene, recorded
+from tests.server.executor.world import VERSION
+from tests.server.world import Running, server
 
 EVERY = [*recorded("seldon"), *recorded("v2")]
 # In seconds: IdleConnTimeout of the default transport of Go, which the executor does not change.

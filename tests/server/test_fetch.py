@@ -1,4 +1,4 @@
-"""`python -m serving.fetch`: a bundle from the store into the pod, or a sentence and nothing that could be served."""
+"""`python -m lifeboat.server.fetch`: a bundle from the store into the pod, or a sentence and nothing to serve."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from components.core.bundle import MANIFEST, MODEL, open_bundle
-from components.core.errors import BundleError
+from lifeboat.config.errors import BundleError
+from lifeboat.model.bundle import MANIFEST, MODEL, open_bundle
 
 
 class Pod:
@@ -30,8 +30,8 @@ class Pod:
         """Exit code and the message of the last log line."""
         settings = {f"LIFEBOAT_FETCH_{name}": text for name, text in (self.chosen | changed).items()}
         done = subprocess.run(
-            [sys.executable, "-m", "serving.fetch"], env={**os.environ, **settings}, capture_output=True, text=True,
-            check=False, timeout=60,
+            [sys.executable, "-m", "lifeboat.server.fetch"], env={**os.environ, **settings}, capture_output=True,
+            text=True, check=False, timeout=60,
         )  # fmt: skip
         lines = (done.stdout + done.stderr).strip().splitlines()
         return done.returncode, str(json.loads(lines[-1])["message"])

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core.bundle import MODEL
-from components.core.errors import SettingsError
-from serving.server.settings import LONGEST, Settings, read_settings
-
-from .load import Load
-from .world import ROOT, ROW_VALUES, call, make_bundle, ndarray, server
+from lifeboat.config.errors import SettingsError
+from lifeboat.model.bundle import MODEL
+from lifeboat.server.settings import LONGEST, Settings, read_settings
+from tests.server.load import Load
+from tests.server.world import ROOT, ROW_VALUES, call, make_bundle, ndarray, server
 
 
 def run_to_its_end(*flags: str, env: dict[str, str] | None = None) -> tuple[int, str]:
@@ -25,7 +24,7 @@ def run_to_its_end(*flags: str, env: dict[str, str] | None = None) -> tuple[int,
     command = [
         sys.executable,
         "-m",
-        "serving.server",
+        "lifeboat.server",
         "--host",
         "127.0.0.1",
         "--port",

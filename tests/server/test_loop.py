@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .bodies import Body, largest
-from .world import ROW_VALUES, Running, call, ndarray, server
+from tests.server.bodies import Body, largest
+from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
 # The limits are 50 and 100 ms on a machine whose two cores are free; here others may run, and four clients and we do.
 LIVE_SECONDS, PREDICTION_SECONDS = 0.1, 0.2

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as conformance
 
-from .world import Running, call
+from tests.server.world import Running, call
 
 CHECKS = (
     checks.not_a_server_error,

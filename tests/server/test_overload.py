@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from .test_http import REQUEST
-from .world import ROW_VALUES, Running, call, ndarray, server
+from tests.http.test_http import REQUEST
+from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
 
 async def client(port: int, end: float, latencies: list[float], refused: list[bytes], request: bytes = REQUEST) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from tests.drift.world import add_bundle, detector, people, prediction, truth
+from tests.detector.world import add_bundle, detector, people, prediction, truth
 from tests.infra.tools import tool
+from tests.server.world import ROW_VALUES, call, ndarray, server
 from tests.trigger.world import World
-
-from .world import ROW_VALUES, call, ndarray, server
 
 
 def check(url: str) -> None:

@@ -10,10 +10,9 @@ from urllib.parse import quote
 
 import pytest
 
-from components.core.schema import Column
-from serving.server.columns import compile_parser
-
-from .world import ROW, ROW_VALUES, Running, call, expected, ndarray
+from lifeboat.server.protocols.row_parser import compile_parser
+from lifeboat.usecase.schema import Column
+from tests.server.world import ROW, ROW_VALUES, Running, call, expected, ndarray
 
 NAMES = list(ROW)
 

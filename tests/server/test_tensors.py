@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .test_v2 import INFER, tensors
-from .world import Answer, Running, call, expected
+from tests.server.test_v2 import INFER, tensors
+from tests.server.world import Answer, Running, call, expected
 
 INTEGERS = ["UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"]
 FLOATS = ["FP16", "FP32", "FP64"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tritonclient import http as httpclient
 
-from .world import Running, call, expected
+from tests.server.world import Running, call, expected
 
 COLUMNS: dict[str, tuple[str, list[Any]]] = {
     "name": ("BYTES", ["Ann", "Bo"]),

@@ -22,8 +22,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
-from components.core.schema import Column, Label, Schema
+from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from lifeboat.usecase.schema import Column, Label, Schema
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Schema(
@@ -155,13 +155,13 @@ class Running:
 
 @contextmanager
 def server(bundle: Path, *flags: str, env: dict[str, str] | None = None) -> Iterator[Running]:
-    """Runs `python -m serving.server` on free ports, ready."""
+    """Runs `python -m lifeboat.server` on free ports, ready."""
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "serving.server", "--bundle", str(bundle), "--host", "127.0.0.1",
+                    sys.executable, "-m", "lifeboat.server", "--bundle", str(bundle), "--host", "127.0.0.1",
                     "--port", "0", "--metrics-port", "0", *flags,
                 ],
                 cwd=ROOT, stderr=stream, env={**os.environ, **(env or {})},

@@ -12,21 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.core.bundle import open_bundle
-from components.core.errors import DeployError
-from components.core.files import is_locked
-from components.core.settings import Settings
-from components.core.versions import Version
-from components.deploy.deployed import Deployed, read_deployed
-from components.deploy.local import LocalTarget
-from components.deploy.probe import ask
-from pipelines.daemons import answers
-from pipelines.detector import find_detector
-from pipelines.keeper.daemon import KeeperDaemon, find_keeper
-from serving.control import Serving, Status, find_supervisor
-from tests.drift.world import add_bundle
-from tests.pipelines.laptop import ROOT, Laptop
-from tests.serving.world import ROW, call
+from lifeboat.config.errors import DeployError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.deployed import Deployed, read_deployed
+from lifeboat.deploy.local import LocalTarget
+from lifeboat.deploy.probe import ask
+from lifeboat.model.bundle import open_bundle
+from lifeboat.registry.versions import Version
+from lifeboat.services.daemons import answers
+from lifeboat.services.detector import find_detector
+from lifeboat.services.keeper.daemon import KeeperDaemon, find_keeper
+from lifeboat.supervisor.control import Serving, Status, find_supervisor
+from lifeboat.system.files import is_locked
+from tests.detector.world import add_bundle
+from tests.pipeline.laptop import ROOT, Laptop
+from tests.server.world import ROW, call
 
 MODEL = "ship"
 

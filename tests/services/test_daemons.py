@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import DeployError
-from pipelines.daemons import Daemon, http_status
+from lifeboat.config.errors import DeployError
+from lifeboat.services.daemons import Daemon, http_status
 from tests.ports import free_port
 
 SERVER = """

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from components.core.addresses import server_of
-from components.core.ports import HomePorts
-from pipelines.detector import find_detector
-from tests.pipelines.kept import MODEL, Kept, eventually, tell
-from tests.pipelines.laptop import ROOT
+from lifeboat.config.home_ports import HomePorts
+from lifeboat.services.detector import find_detector
+from lifeboat.system.addresses import server_of
+from tests.pipeline.laptop import ROOT
 from tests.ports import free_port
+from tests.services.kept import MODEL, Kept, eventually, tell
 
 # "Back within 5 s" and "answers within 3 s" are said of a machine with nothing else to do.
 BACK, REBOOT = 5.0, 3.0
@@ -248,6 +248,6 @@ HEAVY = ("mlflow", "sklearn", "pandas", "kfp", "pyarrow", "onnxruntime", "scipy"
 
 
 def test_neither_serve_nor_the_keeper_loads_what_trains() -> None:
-    loaded = f"import sys, pipelines.cli.main, pipelines.cli.serve; print([n for n in {HEAVY} if n in sys.modules])"
+    loaded = f"import sys, lifeboat.cli.main, lifeboat.cli.serve; print([n for n in {HEAVY} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.systemd import unit, unit_path
-from tests.pipelines.laptop import Laptop
+from lifeboat.services.systemd import unit, unit_path
+from tests.pipeline.laptop import Laptop
 
 NAMES = ("home", "a folder/with spaces", "Ünïcödé ß", '100 % $HOME "quoted" it\'s', "back\\slash")
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
@@ -71,7 +71,7 @@ def test_it_runs_the_foreground_form_with_the_homes_settings_and_no_secret(confi
     assert "hush" not in made.read_text()
     assert f'Environment="LIFEBOAT_HOME={tmp_path}/50 %% of $X"' in lines
     assert f'Environment="LIFEBOAT_PORT={laptop.settings.port}"' in lines
-    assert f'ExecStart=/usr/bin/env "{sys.executable}" "-m" "pipelines.cli.main" "serve"' in lines
+    assert f'ExecStart=/usr/bin/env "{sys.executable}" "-m" "lifeboat.cli.main" "serve"' in lines
     said = laptop.lifeboat("serve", "--install")
     secrets = "LIFEBOAT_S3_SECRET_KEY, LIFEBOAT_TRACKING_URI"
     assert f"not in it, being secret: {secrets}; put them into {laptop.home}/serve.env" in said.replace(

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import DeployError, PortError
-from serving.control import LOG_FILE, STATE_FILE, Control, ensure_supervisor, find_supervisor
+from lifeboat.config.errors import DeployError, PortError
+from lifeboat.supervisor.control import LOG_FILE, STATE_FILE, Control, ensure_supervisor, find_supervisor
 from tests.ports import free_port
-
-from .load import Load
-from .receiver import Receiver, wait_for
-from .world import ROW_VALUES, call, make_bundle, ndarray
+from tests.server.load import Load
+from tests.server.receiver import Receiver, wait_for
+from tests.server.world import ROW_VALUES, call, make_bundle, ndarray
 
 Connect = Callable[[], Control]
 

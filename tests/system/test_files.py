@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from components.core.errors import StorageError
-from components.core.files import replacing, write_bytes, write_text
+from lifeboat.config.errors import StorageError
+from lifeboat.system.files import replacing, write_bytes, write_text
 
 
 def names(folder):
@@ -41,10 +41,10 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
 WRITER = """
 import resource, sys, tempfile
 from pathlib import Path
-from components.core.bundle import FILES, write_bundle
-from components.core.errors import LifeboatError
-from components.core.files import write_bytes
-from components.core.storage import DirectoryStorage
+from lifeboat.model.bundle import FILES, write_bundle
+from lifeboat.config.errors import LifeboatError
+from lifeboat.system.files import write_bytes
+from lifeboat.registry.storage import DirectoryStorage
 
 folder = Path(sys.argv[1])
 big = tempfile.NamedTemporaryFile()

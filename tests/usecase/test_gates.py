@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from components.core.errors import GateError
-from components.core.gates import (
+from lifeboat.config.errors import GateError
+from lifeboat.usecase.gates import (
     AtLeast,
     AtMost,
     BeatsBaseline,

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import UseCaseError
-from components.core.importing import as_path, import_reference, own_digest, source_digest, source_folder
-from components.core.usecase import load_usecase
+from lifeboat.config.errors import UseCaseError
+from lifeboat.usecase.importing import as_path, import_reference, own_digest, source_digest, source_folder
+from lifeboat.usecase.usecase import load_usecase
 from tests.modules import forgotten
 
 USECASE = """
 from dataclasses import replace
-from components.core.usecase import load_usecase
+from lifeboat.usecase.usecase import load_usecase
 from {helper} import NAME
 USECASE = replace(load_usecase("titanic"), name=NAME)
 """

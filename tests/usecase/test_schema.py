@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.schema import LARGEST_FLOAT, LARGEST_INTEGER, LARGEST_KEY, Column, Label, Schema
+from lifeboat.usecase.schema import LARGEST_FLOAT, LARGEST_INTEGER, LARGEST_KEY, Column, Label, Schema
 
 COLUMNS = {
     "plain text": Column("c", "string", max_length=5),

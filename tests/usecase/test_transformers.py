@@ -9,8 +9,8 @@ from skl2onnx import convert_sklearn
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.base import clone
 
-from components.core.export import OPSETS, register_converters
-from components.core.transformers import (
+from lifeboat.model.onnx.onnx_export import OPSETS, register_converters
+from lifeboat.usecase.transformers import (
     CategoryFlags,
     Floats32,
     MissingFlag,

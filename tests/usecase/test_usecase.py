@@ -3,10 +3,10 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from components.core.errors import UseCaseError
-from components.core.importing import list_usecases
-from components.core.schema import Column, Label, Schema
-from components.core.usecase import Drift, Slice, UseCase, load_usecase
+from lifeboat.config.errors import UseCaseError
+from lifeboat.usecase.importing import list_usecases
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.usecase import Drift, Slice, UseCase, load_usecase
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_known_use_cases_are_named():
         ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
         ("x = (", "SyntaxError"),
         ("1 / 0", "ZeroDivisionError: division by zero"),
-        ("from components.core.schema import Column\nColumn('a', 'text')", "kind 'text' is none of"),
+        ("from lifeboat.usecase.schema import Column\nColumn('a', 'text')", "kind 'text' is none of"),
     ],
 )
 def test_a_use_case_that_cannot_be_imported_says_why(module, text, sentence):

@@ -12,10 +12,10 @@ import json
 import time
 from collections.abc import Callable
 
-from components.core.addresses import DETECTOR, Holder, base_url, find_holder, is_free, server_of
-from components.core.errors import PortError, StorageError
-from components.core.files import holding_lock, write_text
-from components.core.settings import Settings, variable
+from lifeboat.config.errors import PortError, StorageError
+from lifeboat.config.settings import Settings, variable
+from lifeboat.system.addresses import DETECTOR, Holder, base_url, find_holder, is_free, server_of
+from lifeboat.system.files import holding_lock, write_text
 
 PORTS_FILE, LOCK_FILE = "ports.json", "ports.lock"
 DEFAULTS = {"port": 9000, "metrics_port": 6000, "detector_port": 9010}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any
 
-from components.core.errors import SettingsError
+from lifeboat.config.errors import SettingsError
 
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _METAVAR = {bool: "true|false", int: "N", float: "X", str: "TEXT"}

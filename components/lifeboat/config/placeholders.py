@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from components.core.errors import SettingsError
+from lifeboat.config.errors import SettingsError
 
 _PLACEHOLDER = re.compile(r"\{\{|\[\[(?:RunUUID|CurrentTime|ScheduledTime|Index)|/kfp-workspace")
 

@@ -1,6 +1,6 @@
 """Settings of the steps and the command line: one frozen object, read once by each program's main.
 
-They have no flags, only variables (`core.options`). The services have settings of their own, with the prefixes of
+They have no flags, only variables (`config.options`). The services have settings of their own, with the prefixes of
 `SERVICES`.
 """
 
@@ -17,16 +17,16 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from components.core import options
-from components.core.errors import SettingsError
-from components.core.options import option
-from components.core.sources import ANONYMOUS, is_loopback, trusted_sources
-from components.core.storage import S3Settings
+from lifeboat.config import options
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.options import option
+from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
+from lifeboat.registry.storage import S3Settings
 
 PREFIX = "LIFEBOAT_"
 # As `detector_python`: what serves here is not watched.
 NO_DETECTOR = "none"
-# Of a port that is not chosen here: `core.ports` chooses, and the home keeps it.
+# Of a port that is not chosen here: `lifeboat.config.home_ports` chooses, and the home keeps it.
 _OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
 SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_TRIGGER_")
 # What other libraries read from the environment, unless the user says otherwise: no telemetry, no pickle from a model's
@@ -163,7 +163,7 @@ def inherited() -> dict[str, str]:
 
 def _made(environment: str) -> str:
     """The interpreter of an environment that `make` makes; empty where it did not."""
-    python = Path(__file__).resolve().parents[2] / ".venvs" / environment / "bin" / "python"
+    python = Path(__file__).resolve().parents[3] / ".venvs" / environment / "bin" / "python"
     return str(python) if python.exists() else ""
 
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.core.column import LARGEST_INPUT, Column
-from components.core.errors import DataError, first_line
-from components.core.label import Label
+from lifeboat.config.errors import DataError, first_line
+from lifeboat.usecase.column import LARGEST_INPUT, Column
+from lifeboat.usecase.label import Label
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _INT64 = np.iinfo(np.int64)

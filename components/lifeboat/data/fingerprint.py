@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.core.errors import DataError
+from lifeboat.config.errors import DataError
 
 _NUMBERS = {pa.float64(): "<f8", pa.int64(): "<i8"}
 

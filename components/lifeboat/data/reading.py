@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.core.csv_bytes import CsvFile, compression, first_bytes
-from components.core.csv_dialect import PLAIN, Csv, Dialect, recognise
-from components.core.csv_parser import CsvParser
-from components.core.errors import DataError, first_line
+from lifeboat.config.errors import DataError, first_line
+from lifeboat.data.csv.bytes import CsvFile, compression, first_bytes
+from lifeboat.data.csv.dialect import PLAIN, Csv, Dialect, recognise
+from lifeboat.data.csv.parser import CsvParser
 
 _CSV_BLOCK = 2 << 20
 _BATCH = 65_536

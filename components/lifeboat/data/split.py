@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.core.column import is_null
-from components.core.schema import Schema
+from lifeboat.usecase.column import is_null
+from lifeboat.usecase.schema import Schema
 
 _SCALE = 2.0**-64
 
@@ -48,7 +48,7 @@ def group_names(rows: pa.Table, schema: Schema) -> list[str]:
     Nothing depends on where a row stands, so a row keeps its group when the file grows.
 
     Args:
-        rows: as `core.table.check_table` gives them; other columns are ignored.
+        rows: as `lifeboat.data.table.check_table` gives them; other columns are ignored.
         schema: says which columns are group and id.
     """
     names: list[str] = [""] * rows.num_rows

@@ -1,7 +1,7 @@
 """Holding tables against the schema, whole columns at a time.
 
-The rules and the words are those of `core.schema`; here they run over Arrow columns (`core.cells`), so that a million
-rows take seconds. `tests/core/test_table.py` holds the two against each other on generated rows.
+The rules and the words are those of `usecase.schema`; here they run over Arrow columns (`data.cells`): a million rows
+take seconds. `tests/data/test_table.py` holds the two against each other on generated rows.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.core.cells import Cells, check_cells, check_label
-from components.core.errors import DataError
-from components.core.schema import Column, Schema
+from lifeboat.config.errors import DataError
+from lifeboat.data.cells import Cells, check_cells, check_label
+from lifeboat.usecase.schema import Column, Schema
 
 # So many names of a table stand in a message.
 _NAMES = 20

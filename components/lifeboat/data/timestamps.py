@@ -7,7 +7,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 
-from components.core.errors import SettingsError
+from lifeboat.config.errors import SettingsError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECONDS = 1_000_000

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.core.errors import RegistryError
-from components.core.versions import Overview, Version
+from lifeboat.config.errors import RegistryError
+from lifeboat.registry.versions import Overview, Version
 
 
 def earlier(name: str, known: Overview, champion: Version) -> Version:

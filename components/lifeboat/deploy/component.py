@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.core.images import COMPONENTS_IMAGE
+from lifeboat.config.images import COMPONENTS_IMAGE
 
 
 @dsl.component(base_image=COMPONENTS_IMAGE, install_kfp_package=False)
@@ -14,19 +14,19 @@ def deploy(
     timeline: dsl.Output[dsl.HTML],
 ) -> None:
     """Rolls a bundle that passed its gate out and makes it the champion."""
-    from components.core.settings import read_settings
+    from lifeboat.config.settings import read_settings
 
     # First: other libraries read what this sets when they are imported.
     settings = read_settings()
 
     from pathlib import Path
 
-    from components.core.files import write_text
-    from components.core.progress import say
-    from components.core.registry import Registry
-    from components.deploy import step
-    from components.deploy.targets import make_target
-    from components.deploy.timeline import Timeline
+    from lifeboat.deploy import step
+    from lifeboat.deploy.targets import make_target
+    from lifeboat.deploy.timeline import Timeline
+    from lifeboat.registry.registry import Registry
+    from lifeboat.system.files import write_text
+    from lifeboat.system.progress import say
 
     place = make_target(target, settings)
     with Timeline(f"Rollout on {target}", say, lambda page, _: write_text(Path(timeline.path), page)) as course:
@@ -39,8 +39,8 @@ def keep(verdict: dsl.Input[dsl.Artifact]) -> None:
     """Says why the champion stays."""
     from pathlib import Path
 
-    from components.core.gates import Verdict
-    from components.core.progress import say
+    from lifeboat.system.progress import say
+    from lifeboat.usecase.gates import Verdict
 
     for why in Verdict.from_json(Path(verdict.path).read_bytes()).reasons:
         say(f"not deployed, because {why}")

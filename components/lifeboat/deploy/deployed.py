@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from components.core.bundle import Bundle, open_bundle
-from components.core.errors import BundleError, StorageError
-from components.core.files import write_durably
+from lifeboat.config.errors import BundleError, StorageError
+from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.system.files import write_durably
 
 FILE = "deployed.json"
 

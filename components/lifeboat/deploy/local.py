@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from components.core.addresses import DETECTOR, server_of
-from components.core.bundle import Bundle, open_bundle
-from components.core.errors import DeployError, LifeboatError, PortError, StorageError
-from components.core.files import holding_lock, waiting_for
-from components.core.ports import HomePorts
-from components.core.settings import Settings
-from components.core.versions import Version
-from components.deploy.deployed import Deployed, write_deployed
-from components.deploy.probe import check_golden, compare
-from components.deploy.step import undo
-from components.deploy.timeline import Say
-from serving.control import STATE_FILE, Control, Serving, ensure_supervisor, find_supervisor
+from lifeboat.config.errors import DeployError, LifeboatError, PortError, StorageError
+from lifeboat.config.home_ports import HomePorts
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.deployed import Deployed, write_deployed
+from lifeboat.deploy.probe import check_golden, compare
+from lifeboat.deploy.step import undo
+from lifeboat.deploy.timeline import Say
+from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.registry.versions import Version
+from lifeboat.supervisor.control import STATE_FILE, Control, Serving, ensure_supervisor, find_supervisor
+from lifeboat.system.addresses import DETECTOR, server_of
+from lifeboat.system.files import holding_lock, waiting_for
 
 # How often others are faster than the supervisor at the ports it was given.
 _ATTEMPTS = 5
@@ -37,7 +37,7 @@ class LocalTarget:
         self._settings = settings
 
     def turn(self, name: str, say: Say) -> AbstractContextManager[None]:
-        """As `components.deploy.step.Target` says."""
+        """As `lifeboat.deploy.step.Target` says."""
         return holding_lock(
             self._settings.serving_state(name) / "rollout.lock",
             waiting_for(
@@ -48,7 +48,7 @@ class LocalTarget:
         )
 
     def roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
-        """As `components.deploy.step.Target` says; on other ports where somebody else is faster.
+        """As `lifeboat.deploy.step.Target` says; on other ports where somebody else is faster.
 
         Raises:
             PortError: the user chose a port that somebody has, or that the supervisor that runs has not.

@@ -6,9 +6,9 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from components.core.errors import SettingsError
-from components.core.markup import markdown_text
-from components.core.versions import BECAUSE, BY, one_line, stamp
+from lifeboat.config.errors import SettingsError
+from lifeboat.registry.versions import BECAUSE, BY, one_line, stamp
+from lifeboat.system.markup import markdown_text
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Override:
     Args:
         because: why, on one line.
         by: who, as user@host: a name that Git's commits and shell prompts show as well, and no secret.
-        at: when, as `core.versions.stamp` writes it.
+        at: when, as `lifeboat.registry.versions.stamp` writes it.
     """
 
     because: str

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from components.core.bundle import Bundle
-from components.core.errors import DeployError
+from lifeboat.config.errors import DeployError
+from lifeboat.model.bundle import Bundle
 
 # Between the machine that trained and the one that serves, float32 sums may differ in the last digits.
 TOLERANCE = 1e-4

@@ -9,14 +9,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from components.core.bundle import Bundle, open_bundle
-from components.core.errors import GateError, LifeboatError, RegistryError
-from components.core.gates import Verdict
-from components.core.registry import CHAMPION, PREVIOUS, Registry
-from components.core.versions import Version
-from components.deploy.choice import described, earlier, numbered, once_champion
-from components.deploy.override import Override
-from components.deploy.timeline import Say, Timeline
+from lifeboat.config.errors import GateError, LifeboatError, RegistryError
+from lifeboat.deploy.choice import described, earlier, numbered, once_champion
+from lifeboat.deploy.override import Override
+from lifeboat.deploy.timeline import Say, Timeline
+from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.registry.registry import CHAMPION, PREVIOUS, Registry
+from lifeboat.registry.versions import Version
+from lifeboat.usecase.gates import Verdict
 
 
 class Target(Protocol):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from components.core.errors import DeployError
-from components.core.settings import Settings
-from components.deploy.step import Target
+from lifeboat.config.errors import DeployError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.step import Target
 
 NAMES = ("local", "kubernetes")
 
@@ -22,13 +22,13 @@ def make_target(name: str, settings: Settings, *, at_once: bool = False) -> Targ
         SettingsError: a setting of the rollout has no valid value.
     """
     if name == "local":
-        from components.deploy.local import LocalTarget
+        from lifeboat.deploy.local import LocalTarget
 
         return LocalTarget(settings)
     if name == "kubernetes":
-        from components.deploy.kubernetes.cluster import connect
-        from components.deploy.kubernetes.plan import Plan
-        from components.deploy.kubernetes.target import KubernetesTarget
+        from lifeboat.deploy.kubernetes.cluster import connect
+        from lifeboat.deploy.kubernetes.plan import Plan
+        from lifeboat.deploy.kubernetes.target import KubernetesTarget
 
         plan = Plan.from_settings(settings)
         return KubernetesTarget(settings, plan.at_once() if at_once else plan, connect())

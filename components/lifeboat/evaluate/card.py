@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import jinja2
 from markupsafe import Markup
 
-from components.core.bundle import Bundle
-from components.core.markup import markdown_text
-from components.core.usecase import UseCase
-from components.evaluate.content import card_content
-from components.evaluate.evaluation import Evaluation
-from components.evaluate.plots import draw_all
+from lifeboat.evaluate.card_text import card_content
+from lifeboat.evaluate.evaluation import Evaluation
+from lifeboat.evaluate.plots import draw_all
+from lifeboat.model.bundle import Bundle
+from lifeboat.system.markup import markdown_text
+from lifeboat.usecase.usecase import UseCase
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def model_card(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> Card
 
 def _environment(*, markdown: bool = False) -> jinja2.Environment:
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("components.evaluate"),
+        loader=jinja2.PackageLoader("lifeboat.evaluate"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

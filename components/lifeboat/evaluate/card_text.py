@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from components.core.bundle import Bundle
-from components.core.gates import HIGHER_IS_BETTER, Interval
-from components.core.hidden import SOURCE
-from components.core.schema import Column
-from components.core.usecase import UseCase
-from components.evaluate.evaluation import Evaluation, SliceReport
+from lifeboat.data.labelled.hidden_columns import SOURCE
+from lifeboat.evaluate.evaluation import Evaluation, SliceReport
+from lifeboat.model.bundle import Bundle
+from lifeboat.usecase.gates import HIGHER_IS_BETTER, Interval
+from lifeboat.usecase.schema import Column
+from lifeboat.usecase.usecase import UseCase
 
 TITLES = {
     "roc_auc": "ROC AUC",

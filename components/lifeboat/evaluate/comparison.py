@@ -10,14 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.core.bundle import Bundle
-from components.core.errors import BundleError, DataError
-from components.core.gates import Interval, Paired, SliceTest
-from components.core.schema import Schema
-from components.core.scoring import Scorer, accepts
-from components.evaluate.heldout import HeldOut
-from components.evaluate.slices import Part
-from components.evaluate.statistics import (
+from lifeboat.config.errors import BundleError, DataError
+from lifeboat.evaluate.heldout import HeldOut
+from lifeboat.evaluate.slices import Part
+from lifeboat.evaluate.statistics import (
     Floats,
     Scored,
     bootstrap,
@@ -27,6 +23,10 @@ from components.evaluate.statistics import (
     mcnemar,
     mcnemar_worse,
 )
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.scoring import Scorer, accepts
+from lifeboat.usecase.gates import Interval, Paired, SliceTest
+from lifeboat.usecase.schema import Schema
 
 FEWEST_ROWS = 50
 
@@ -88,7 +88,7 @@ def champion_rows(bundle: Bundle, champion: Bundle, rows: HeldOut) -> NDArray[np
 
     A split holds out every group whose position is under its `below`, but for those that are too large for it, and some
     further ones that depend on the table. So all rows count when both models come from the same split of the same table
-    (what came from feedback moves nothing in it, see `core.split.hold_out_later`), else those under both.
+    (what came from feedback moves nothing in it, see `lifeboat.data.split.hold_out_later`), else those under both.
 
     Raises:
         NotComparableError: there are too few such rows, or the champion answers another question.

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.core.images import COMPONENTS_IMAGE
+from lifeboat.config.images import COMPONENTS_IMAGE
 
 
 @dsl.component(base_image=COMPONENTS_IMAGE, install_kfp_package=False)
@@ -21,18 +21,18 @@ def evaluate(
     verdict: dsl.Output[dsl.Artifact],
 ) -> bool:
     """Judges the bundle on the held-out rows, registers it as the challenger, and says whether it passes its gate."""
-    from components.core.settings import read_settings
+    from lifeboat.config.settings import read_settings
 
     # First: other libraries read what this sets when they are imported.
     settings = read_settings()
 
     from pathlib import Path
 
-    from components.core.bundle import open_bundle
-    from components.core.progress import say
-    from components.core.registry import Registry
-    from components.core.usecase import load_usecase
-    from components.evaluate import publish
+    from lifeboat.evaluate import publish
+    from lifeboat.model.bundle import open_bundle
+    from lifeboat.registry.registry import Registry
+    from lifeboat.system.progress import say
+    from lifeboat.usecase.usecase import load_usecase
 
     outputs = publish.Outputs(*(Path(item.path) for item in (card, card_markdown, evaluation, verdict)))
     found = publish.evaluate_and_register(

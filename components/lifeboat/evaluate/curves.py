@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.stats import binom
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from components.core.gates import LATENCIES, Interval
-from components.core.scoring import Scorer, feeds
-from components.evaluate.evaluation import CalibrationBin, Confusion, Histogram, PrecisionRecall, Roc
-from components.evaluate.statistics import Floats, Scored, wilson
+from lifeboat.evaluate.evaluation import CalibrationBin, Confusion, Histogram, PrecisionRecall, Roc
+from lifeboat.evaluate.statistics import Floats, Scored, wilson
+from lifeboat.model.scoring import Scorer, feeds
+from lifeboat.usecase.gates import LATENCIES, Interval
 
 ROC_POINTS = 200
 HISTOGRAM_BINS = 20

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from components.core.decision import Decision
-from components.core.gates import Evidence, Interval, Verdict
+from lifeboat.model.decision import Decision
+from lifeboat.usecase.gates import Evidence, Interval, Verdict
 
 
 @dataclass(frozen=True)

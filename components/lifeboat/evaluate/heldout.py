@@ -14,16 +14,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from components.core.bundle import Bundle
-from components.core.column import is_null
-from components.core.errors import BundleError, DataError
-from components.core.files import file_digest
-from components.core.hidden import SOURCE
-from components.core.schema import Column, Schema
-from components.core.scoring import accepts
-from components.evaluate.evaluation import Data
-from components.evaluate.statistics import Floats
-from components.preprocess.step import HOLDOUT, METADATA
+from lifeboat.config.errors import BundleError, DataError
+from lifeboat.data.labelled.hidden_columns import SOURCE
+from lifeboat.evaluate.evaluation import Data
+from lifeboat.evaluate.statistics import Floats
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.scoring import accepts
+from lifeboat.preprocess.step import HOLDOUT, METADATA
+from lifeboat.system.files import file_digest
+from lifeboat.usecase.column import is_null
+from lifeboat.usecase.schema import Column, Schema
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from components.evaluate.evaluation import Evaluation
+from lifeboat.evaluate.evaluation import Evaluation
 
 DPI = 160
 INK, MUTED, GRID = "#1c2733", "#5b6b7a", "#dde4ea"

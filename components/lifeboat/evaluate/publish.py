@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from components.core.bundle import Bundle
-from components.core.column import Column
-from components.core.files import write_text
-from components.core.mlflow_run import TESTING, TRAINING, LoggedData
-from components.core.registry import CHAMPION, Registry
-from components.core.usecase import UseCase
-from components.evaluate.card import Card, model_card
-from components.evaluate.evaluation import Evaluation
-from components.evaluate.step import evaluate
-from components.preprocess.step import METADATA, read_summary
+from lifeboat.evaluate.card import Card, model_card
+from lifeboat.evaluate.evaluation import Evaluation
+from lifeboat.evaluate.step import evaluate
+from lifeboat.model.bundle import Bundle
+from lifeboat.preprocess.step import METADATA, read_summary
+from lifeboat.registry.mlflow_run import TESTING, TRAINING, LoggedData
+from lifeboat.registry.registry import CHAMPION, Registry
+from lifeboat.system.files import write_text
+from lifeboat.usecase.column import Column
+from lifeboat.usecase.usecase import UseCase
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def evaluate_and_register(
         test: the held-out rows.
         registry: gives the champion and takes the challenger.
         outputs: written whole or not at all.
-        extra_gates: further bounds, see `core.gates.parse_bounds`.
+        extra_gates: further bounds, see `lifeboat.usecase.gates.parse_bounds`.
         reason: why this run was started, for the registry.
         profile: the data profile, to be kept with the run.
         say: told of each stage.

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.core.decision import Decision
-from components.core.hidden import SOURCE
-from components.core.usecase import Slice
-from components.evaluate.evaluation import SliceReport
-from components.evaluate.heldout import is_missing
-from components.evaluate.statistics import METRICS, Floats, Scored, bootstrap, intervals
+from lifeboat.data.labelled.hidden_columns import SOURCE
+from lifeboat.evaluate.evaluation import SliceReport
+from lifeboat.evaluate.heldout import is_missing
+from lifeboat.evaluate.statistics import METRICS, Floats, Scored, bootstrap, intervals
+from lifeboat.model.decision import Decision
+from lifeboat.usecase.usecase import Slice
 
 # A column with more values than this is no way to cut rows: the rarest share one slice.
 MOST_VALUES = 12

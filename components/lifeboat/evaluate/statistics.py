@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from components.core.calibration_error import bin_starts, binned_error
-from components.core.decision import Decision
-from components.core.gates import HIGHER_IS_BETTER, Interval
-from components.evaluate.ranking import Ranking
+from lifeboat.evaluate.ranking import Ranking
+from lifeboat.model.calibration_error import bin_starts, binned_error
+from lifeboat.model.decision import Decision
+from lifeboat.usecase.gates import HIGHER_IS_BETTER, Interval
 
 Floats = NDArray[np.float64]
 Integers = NDArray[Any]

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from components.core.bundle import Bundle
-from components.core.decision import Decision
-from components.core.gates import Evidence, Interval, Paired, judge
-from components.core.scoring import Scorer
-from components.core.usecase import UseCase
-from components.evaluate import curves
-from components.evaluate.comparison import NotComparableError, Pair, champion_rows, compare, score_champion
-from components.evaluate.evaluation import Evaluation
-from components.evaluate.heldout import HeldOut, baseline_probabilities, read_heldout
-from components.evaluate.slices import Part, by_origin, cut, report
-from components.evaluate.statistics import Floats, Scored
+from lifeboat.evaluate import curves
+from lifeboat.evaluate.comparison import NotComparableError, Pair, champion_rows, compare, score_champion
+from lifeboat.evaluate.evaluation import Evaluation
+from lifeboat.evaluate.heldout import HeldOut, baseline_probabilities, read_heldout
+from lifeboat.evaluate.slices import Part, by_origin, cut, report
+from lifeboat.evaluate.statistics import Floats, Scored
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.decision import Decision
+from lifeboat.model.scoring import Scorer
+from lifeboat.usecase.gates import Evidence, Interval, Paired, judge
+from lifeboat.usecase.usecase import UseCase
 
 Say = Callable[[str], None]
 
@@ -41,7 +41,7 @@ def evaluate(
         bundle: the model to judge; its ONNX graph is asked, nothing of training.
         test: the held-out rows, a Parquet file made by `preprocess`.
         champion: the bundle in service, if there is one.
-        extra_gates: further bounds, see `core.gates.parse_bounds`.
+        extra_gates: further bounds, see `lifeboat.usecase.gates.parse_bounds`.
         seed: of the bootstrap.
         say: told of each stage.
 

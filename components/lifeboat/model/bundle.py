@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.core.decision import Decision
-from components.core.errors import BundleError
-from components.core.schema import Schema
+from lifeboat.config.errors import BundleError
+from lifeboat.model.decision import Decision
+from lifeboat.usecase.schema import Schema
 
 # Format 2 says the decision. A reader takes format 1 as well, for one release: its decision is the likelier class.
 FORMAT, READ = 2, (1, 2)

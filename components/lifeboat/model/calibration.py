@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 
-from components.core.decision import Decision
+from lifeboat.model.decision import Decision
 
 # Near 0 and 1 the log odds magnify the last bit of a 32-bit probability: at 1e-6 by more than the parity check allows.
 CLIP = np.float32(1e-4)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from components.core.errors import BundleError
+from lifeboat.config.errors import BundleError
 
 HALF = 0.5
 LIKELIER = "the likelier class"

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.core.column import Column, Value
-from components.core.schema import Schema
-from components.core.scoring import Scorer
-from components.core.tensors import tensor_type
+from lifeboat.model.scoring import Scorer
+from lifeboat.model.tensors import tensor_type
+from lifeboat.usecase.column import Column, Value
+from lifeboat.usecase.schema import Schema
 
 # Training rows that are changed; values tried of a column; jumps followed of a column and row.
 _BASES, _GRID, _JUMPS = 3, 17, 8

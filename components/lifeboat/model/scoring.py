@@ -13,11 +13,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from components.core.bundle import OUTPUT
-from components.core.errors import BundleError, DataError, first_line
-from components.core.schema import Column, Schema
-from components.core.session import open_session
-from components.core.tensors import tensor_type
+from lifeboat.config.errors import BundleError, DataError, first_line
+from lifeboat.model.bundle import OUTPUT
+from lifeboat.model.session import open_session
+from lifeboat.model.tensors import tensor_type
+from lifeboat.usecase.schema import Column, Schema
 
 # Rows that one call of the session takes: enough to hide the call's overhead, few enough to bound memory.
 CHUNK = 16_384

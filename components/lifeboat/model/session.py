@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnxruntime as ort
 
-from components.core.errors import BundleError, first_line
+from lifeboat.config.errors import BundleError, first_line
 
 
 def open_session(model: bytes, threads: int = 1) -> ort.InferenceSession:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.core.column import Column
+from lifeboat.usecase.column import Column
 
 # ONNX Runtime's names of the types.
 ONNX_TYPES: dict[type[np.generic], str] = {

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.core.cells import Cells, check_cells, check_label
-from components.core.column import USUAL_TEXT_NULLS, is_null, shown_value
-from components.core.errors import DataError
-from components.core.schema import Column, Label, Schema
+from lifeboat.config.errors import DataError
+from lifeboat.data.cells import Cells, check_cells, check_label
+from lifeboat.usecase.column import USUAL_TEXT_NULLS, is_null, shown_value
+from lifeboat.usecase.schema import Column, Label, Schema
 
 # So many values stand in a sentence; a column of more different texts has no categories.
 _SHOWN, _CATEGORIES = 5, 20

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.core.column import is_null
-from components.core.errors import DataError
-from components.core.schema import Schema
-from components.core.split import Holdout
-from components.core.usecase import UseCase
+from lifeboat.config.errors import DataError
+from lifeboat.data.split import Holdout
+from lifeboat.usecase.column import is_null
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import UseCase
 
 
 def deduplicate(rows: pa.Table, usecase: UseCase, name: str) -> tuple[pa.Table, int]:

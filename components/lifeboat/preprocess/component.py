@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.core.images import COMPONENTS_IMAGE
+from lifeboat.config.images import COMPONENTS_IMAGE
 
 
 @dsl.component(base_image=COMPONENTS_IMAGE, install_kfp_package=False)
@@ -21,7 +21,7 @@ def preprocess(
     With `labelled` the rows that came back from serving with their truth are taken as well, as they were known at the
     moment `as_of`; empty means now.
     """
-    from components.core.settings import read_settings
+    from lifeboat.config.settings import read_settings
 
     # First: other libraries read what this sets when they are imported.
     settings = read_settings()
@@ -29,12 +29,12 @@ def preprocess(
     from dataclasses import asdict
     from pathlib import Path
 
-    from components.core.moment import read_moment
-    from components.core.placeholders import plain_values
-    from components.core.progress import say
-    from components.core.storage import open_storage
-    from components.core.usecase import load_usecase
-    from components.preprocess import step
+    from lifeboat.config.placeholders import plain_values
+    from lifeboat.data.timestamps import read_moment
+    from lifeboat.preprocess import step
+    from lifeboat.registry.storage import open_storage
+    from lifeboat.system.progress import say
+    from lifeboat.usecase.usecase import load_usecase
 
     case = load_usecase(usecase)
     paths = step.Outputs(*(Path(item.path) for item in (train_rows, test_rows, quarantine, profile)))

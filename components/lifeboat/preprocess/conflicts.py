@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.core.column import entity_name
-from components.core.hidden import LABELLED_AT, PUID, ROW, SOURCE
-from components.core.reading import read_table
-from components.core.schema import Schema
-from components.core.sources import TABLE
-from components.core.storage import S3, Storage, local_copy
-from components.core.table import check_table
-from components.core.usecase import UseCase
-from components.preprocess.base import deduplicate
-from components.preprocess.feedback import Feedback, read_feedback
-from components.preprocess.merge import STANDS, STANDS_BY, Merged, merge
+from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PUID, ROW, SOURCE
+from lifeboat.data.labelled.sources import TABLE
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table
+from lifeboat.preprocess.base import deduplicate
+from lifeboat.preprocess.feedback import Feedback, read_feedback
+from lifeboat.preprocess.merge import STANDS, STANDS_BY, Merged, merge
+from lifeboat.registry.storage import S3, Storage, local_copy
+from lifeboat.usecase.column import entity_name
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import UseCase
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from components.core.hidden import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, SOURCE
-from components.core.labelled import Labelled, load_labelled, no_rows, say_apart, stored_schema
-from components.core.moment import show_moment
-from components.core.storage import Storage
-from components.core.table import Checked, check_table
-from components.core.usecase import UseCase
+from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, SOURCE
+from lifeboat.data.labelled.labelled_rows import Labelled, load_labelled, no_rows, say_apart, stored_schema
+from lifeboat.data.table import Checked, check_table
+from lifeboat.data.timestamps import show_moment
+from lifeboat.registry.storage import Storage
+from lifeboat.usecase.usecase import UseCase
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from components.core.split import Holdout, group_names, hold_out, hold_out_later, positions, split_digest
-from components.core.usecase import UseCase
-from components.preprocess.feedback import Feedback
-from components.preprocess.merge import merge, opposite_twins
+from lifeboat.data.split import Holdout, group_names, hold_out, hold_out_later, positions, split_digest
+from lifeboat.preprocess.feedback import Feedback
+from lifeboat.preprocess.merge import merge, opposite_twins
+from lifeboat.usecase.usecase import UseCase
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Parts:
     Args:
         rows: with the hidden column TIME.
         holdout: their sides.
-        split: for the lineage: salt, share, `below` and `large` of `core.split.Holdout`, and a digest of all groups of
+        split: for the lineage: salt, share, `below` and `large` of `data.split.Holdout`, and a digest of all groups of
             the table and their sides. Where salt, share and digest agree, no row held out here was trained on there.
         duplicates, replaced, conflicts: see `feedback.Merged`.
         withheld: rows from feedback that may be the same as a row on the other side.

@@ -22,16 +22,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.core.column import entity_name, is_null
-from components.core.hidden import LABELLED_AT, PREDICTED_AT, PUID, ROW, SOURCE
-from components.core.schema import Schema
-from components.core.split import Holdout
+from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PREDICTED_AT, PUID, ROW, SOURCE
+from lifeboat.data.split import Holdout
+from lifeboat.usecase.column import entity_name, is_null
+from lifeboat.usecase.schema import Schema
 
 # When the row was predicted, seconds since 1970; NaN for a row of the table.
 TIME = "__time"
 # Of a conflict: whose word stands, and which class that is.
 STANDS_BY, STANDS = "__stands_by", "__stands"
-# How `core.split.group_names` calls a row that has neither group nor id.
+# How `lifeboat.data.split.group_names` calls a row that has neither group nor id.
 _UNNAMED = "cells "
 
 

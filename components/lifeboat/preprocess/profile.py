@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.core.schema import Column
-from components.core.usecase import UseCase
+from lifeboat.usecase.schema import Column
+from lifeboat.usecase.usecase import UseCase
 
 BINS = 20
 LEVELS = 8
@@ -50,7 +50,7 @@ def render_profile(rows: pa.Table, usecase: UseCase, summary: dict[str, Any]) ->
     """
     label = rows.column(usecase.schema.label.name).to_numpy()
     profiles = [_profile(rows.column(column.name), column, label) for column in usecase.schema.columns]
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("components.preprocess"), autoescape=True)
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("lifeboat.preprocess"), autoescape=True)
     template = environment.get_template("profile.html.j2")
     return template.render(usecase=usecase, profiles=profiles, summary=summary, rows=rows.num_rows)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
-from components.core.csv_writing import writable
-from components.core.errors import DataError
-from components.core.files import replacing
-from components.core.hidden import HIDDEN, PUID, ROW
-from components.core.table import Checked
-from components.preprocess.feedback import Feedback
+from lifeboat.config.errors import DataError
+from lifeboat.data.csv.writing import writable
+from lifeboat.data.labelled.hidden_columns import HIDDEN, PUID, ROW
+from lifeboat.data.table import Checked
+from lifeboat.preprocess.feedback import Feedback
+from lifeboat.system.files import replacing
 
 
 def write(path: Path, raw: pa.Table, checked: Checked, feedback: Feedback) -> None:

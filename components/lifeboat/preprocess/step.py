@@ -13,21 +13,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.core.errors import DataError, SettingsError
-from components.core.files import file_digest, replacing
-from components.core.labelled import SETTLE
-from components.core.moment import show_moment
-from components.core.reading import read_table
-from components.core.sources import ONLY_ANONYMOUS
-from components.core.storage import S3, Storage, local_copy
-from components.core.table import check_table, say_nulls
-from components.core.trust import write_conflicts
-from components.core.usecase import UseCase
-from components.preprocess import quarantine
-from components.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
-from components.preprocess.divide import Parts, divide
-from components.preprocess.feedback import Feedback, read_feedback
-from components.preprocess.profile import render_profile
+from lifeboat.config.errors import DataError, SettingsError
+from lifeboat.data.labelled.labelled_rows import SETTLE
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.data.labelled.trust import write_conflicts
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table, say_nulls
+from lifeboat.data.timestamps import show_moment
+from lifeboat.preprocess import quarantine
+from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
+from lifeboat.preprocess.feedback import Feedback, read_feedback
+from lifeboat.preprocess.holdout import Parts, divide
+from lifeboat.preprocess.profile import render_profile
+from lifeboat.registry.storage import S3, Storage, local_copy
+from lifeboat.system.files import file_digest, replacing
+from lifeboat.usecase.usecase import UseCase
 
 # Position of a row's group, in the held-out table: says which other models cannot have seen the row.
 HOLDOUT = "__holdout"

@@ -7,10 +7,10 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from components.core.bundle import FILES, MANIFEST, Bundle, open_bundle
-from components.core.errors import BundleError
-from components.core.settings import Settings
-from components.core.storage import DirectoryStorage, open_storage
+from lifeboat.config.errors import BundleError
+from lifeboat.config.settings import Settings
+from lifeboat.model.bundle import FILES, MANIFEST, Bundle, open_bundle
+from lifeboat.registry.storage import DirectoryStorage, open_storage
 
 
 class BundleStore:

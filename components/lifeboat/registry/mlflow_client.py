@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import RegistryError, first_line
+from lifeboat.config.errors import RegistryError, first_line
 
 SQLITE = "sqlite:///"
 

@@ -13,8 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from components.core.bundle import Bundle
-from components.core.column import Column
+from lifeboat.model.bundle import Bundle
+from lifeboat.usecase.column import Column
 
 CODE, ENVIRONMENT, REQUIREMENTS = "model.py", "python_env.yaml", "requirements.txt"
 EXAMPLE, SERVING_EXAMPLE = "input_example.json", "serving_input_example.json"
@@ -50,7 +50,7 @@ def write_model(folder: Path, bundle: Bundle, **identity: str) -> None:
 
 
 def _rules(column: Column) -> dict[str, Any]:
-    """What `core.pyfunc_model` checks a value against, with every default written out."""
+    """What `lifeboat.registry.pyfunc_model` checks a value against, with every default written out."""
     return {
         "name": column.name,
         "kind": column.kind,

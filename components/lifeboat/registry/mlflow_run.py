@@ -18,11 +18,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from components.core.bundle import Bundle
-from components.core.column import Column
-from components.core.gates import Verdict
-from components.core.mlflow_model import write_model
-from components.core.versions import user
+from lifeboat.model.bundle import Bundle
+from lifeboat.registry.mlflow_model import write_model
+from lifeboat.registry.versions import user
+from lifeboat.usecase.column import Column
+from lifeboat.usecase.gates import Verdict
 
 # What a table is used for, in MLflow's words.
 TRAINING, TESTING = "training", "testing"

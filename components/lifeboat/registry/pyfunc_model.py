@@ -2,7 +2,7 @@
 
 MLflow copies this file into every model version and runs the copy in the process that loads it (models from code:
 nothing is pickled). That process may have another Lifeboat or none, so nothing of ours is imported here; what the
-schema allows stands in the file `inputs`, which `core.mlflow_model` writes.
+schema allows stands in the file `inputs`, which `lifeboat.registry.mlflow_model` writes.
 """
 
 from __future__ import annotations

@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.core import mlflow_run
-from components.core.bundle import Bundle
-from components.core.bundle_store import BundleStore
-from components.core.errors import RegistryError
-from components.core.gates import Verdict
-from components.core.mlflow_client import Connection
-from components.core.settings import Settings
-from components.core.versions import BECAUSE, BY, PROMOTED, WITHDRAWN, Overview, Version, file_stamp, stamp
+from lifeboat.config.errors import RegistryError
+from lifeboat.config.settings import Settings
+from lifeboat.model.bundle import Bundle
+from lifeboat.registry import mlflow_run
+from lifeboat.registry.bundle_store import BundleStore
+from lifeboat.registry.mlflow_client import Connection
+from lifeboat.registry.versions import BECAUSE, BY, PROMOTED, WITHDRAWN, Overview, Version, file_stamp, stamp
+from lifeboat.usecase.gates import Verdict
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 # The metric of an experiment that MLflow's pages show first.

@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from components.core.errors import StorageError
-from components.core.files import replacing
-from components.core.options import option
+from lifeboat.config.errors import StorageError
+from lifeboat.config.options import option
+from lifeboat.system.files import replacing
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from components.core.errors import SettingsError
+from lifeboat.config.errors import SettingsError
 
 # Tags of a version: when it became the champion, and when it was rolled back from.
 PROMOTED, WITHDRAWN = "promoted_at", "withdrawn_at"

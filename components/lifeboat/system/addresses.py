@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.errors import SettingsError
+from lifeboat.config.errors import SettingsError
 
 _PROC = Path("/proc")
 # The state LISTEN of /proc/net/tcp.
@@ -63,10 +63,10 @@ class Holder:
     @property
     def service(self) -> tuple[str, Path] | None:
         """What it is where it is one of ours, such as "use case titanic", and its home; None for another program."""
-        if "serving.supervisor" in self.command and "--state" in self.command[:-1]:
+        if "lifeboat.supervisor" in self.command and "--state" in self.command[:-1]:
             state = Path(self.command[self.command.index("--state") + 1])
             return server_of(state.name), state.parent.parent
-        return (DETECTOR, self.folder.parent) if "serving.drift" in self.command else None
+        return (DETECTOR, self.folder.parent) if "lifeboat.detector" in self.command else None
 
     def describe(self, home: Path) -> str:
         """Who it is, seen from a home: "use case titanic of this home (process 71)"."""

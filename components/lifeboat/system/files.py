@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from components.core.errors import StorageError
+from lifeboat.config.errors import StorageError
 
 # Between two looks at a lock that somebody holds.
 LOOK_SECONDS = 0.01

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from components.core.errors import StorageError
-from components.core.files import write_text
-from components.core.importing import source_digest
-from components.core.usecase import UseCase
+from lifeboat.config.errors import StorageError
+from lifeboat.system.files import write_text
+from lifeboat.usecase.importing import source_digest
+from lifeboat.usecase.usecase import UseCase
 
 FOLDER = "checks"
 
@@ -23,9 +23,9 @@ class Examine(Protocol):
 
 
 def examine_anew(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> dict[str, str]:
-    """`components.train.preflight.examine` as `Examine` has it."""
+    """`lifeboat.train.preflight.examine` as `Examine` has it."""
     # Imported here: the converters take a second, which those who find an answer need not pay.
-    from components.train.preflight import examine
+    from lifeboat.train.preflight import examine
 
     return {finding.candidate: finding.problem for finding in examine(usecase, X, y, seed=seed)}
 

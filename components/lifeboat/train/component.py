@@ -2,25 +2,25 @@
 
 from kfp import dsl
 
-from components.core.images import COMPONENTS_IMAGE
+from lifeboat.config.images import COMPONENTS_IMAGE
 
 
 @dsl.component(base_image=COMPONENTS_IMAGE, install_kfp_package=False)
 def train(usecase: str, seed: int, rows: dsl.Input[dsl.Dataset], bundle: dsl.Output[dsl.Model]) -> None:
     """Searches, fits, calibrates and exports the model as a bundle."""
-    from components.core.settings import read_settings
+    from lifeboat.config.settings import read_settings
 
     # First: other libraries read what this sets when they are imported.
     settings = read_settings().resolved()
 
     from pathlib import Path
 
-    from components.core.importing import PACKAGE, import_reference, own_digest, source_folder
-    from components.core.progress import say
-    from components.core.settings import git_commit
-    from components.core.usecase import load_usecase
-    from components.train import step
-    from components.train.kept import KeptFindings
+    from lifeboat.config.settings import git_commit
+    from lifeboat.system.progress import say
+    from lifeboat.train import step
+    from lifeboat.train.candidate_cache import KeptFindings
+    from lifeboat.usecase.importing import PACKAGE, import_reference, own_digest, source_folder
+    from lifeboat.usecase.usecase import load_usecase
 
     case, module = load_usecase(usecase), import_reference(usecase)
     shipped = module.__name__.startswith(PACKAGE)

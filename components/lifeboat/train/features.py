@@ -11,8 +11,8 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.utils._indexing import _get_column_indices
 
-from components.core.transformers import TextBetween
-from components.core.usecase import UseCase
+from lifeboat.usecase.transformers import TextBetween
+from lifeboat.usecase.usecase import UseCase
 
 # Steps that give text where they get text.
 _KEEP_TEXT = (SimpleImputer, SelectorMixin, TextBetween)

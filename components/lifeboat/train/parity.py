@@ -10,13 +10,13 @@ import onnx
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.core.calibration import CLIP, Calibrated
-from components.core.errors import BundleError, first_line
-from components.core.precision import is_exact
-from components.core.probes import Probes, describe_row, make_probes
-from components.core.schema import Schema
-from components.core.scoring import Scorer
-from components.core.tensors import tensor_type
+from lifeboat.config.errors import BundleError, first_line
+from lifeboat.model.calibration import CLIP, Calibrated
+from lifeboat.model.onnx.precision import is_exact
+from lifeboat.model.probes import Probes, describe_row, make_probes
+from lifeboat.model.scoring import Scorer
+from lifeboat.model.tensors import tensor_type
+from lifeboat.usecase.schema import Schema
 
 # Float32 sums differ from float64 sums by about 1e-6; a row on the wrong side of a threshold by far more.
 PARITY = 1e-5

@@ -20,15 +20,15 @@ from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import FeatureUnion, Pipeline
 from threadpoolctl import threadpool_limits
 
-from components.core.errors import BundleError, UseCaseError, first_line
-from components.core.export import export_onnx
-from components.core.nodes import parts
-from components.core.schema import Schema
-from components.core.scoring import Scorer
-from components.core.usecase import Candidate, UseCase
-from components.train.features import make_features
-from components.train.parity import check_parity
-from components.train.remedies import remedy, remedy_of_difference, remedy_of_refusal
+from lifeboat.config.errors import BundleError, UseCaseError, first_line
+from lifeboat.model.onnx.nodes import parts
+from lifeboat.model.onnx.onnx_export import export_onnx
+from lifeboat.model.scoring import Scorer
+from lifeboat.train.features import make_features
+from lifeboat.train.parity import check_parity
+from lifeboat.train.remedies import remedy, remedy_of_difference, remedy_of_refusal
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import Candidate, UseCase
 
 # Rows of each class, and rows with a null in each nullable column.
 _ROWS, _NULLS = 120, 6

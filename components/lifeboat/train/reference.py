@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from components.core.split import positions
-from components.core.usecase import UseCase
-from components.preprocess.merge import TIME
-from components.train.search import Search
+from lifeboat.data.split import positions
+from lifeboat.preprocess.merge import TIME
+from lifeboat.train.search import Search
+from lifeboat.usecase.usecase import UseCase
 
 SCORE = "__score"
 # A number for each group, whose rows are alike; its name is nobody's business.

@@ -14,15 +14,15 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import ParameterGrid
 
-from components.core.calibration import apply_sigmoid, fit_sigmoid
-from components.core.errors import UseCaseError, first_line
-from components.core.progress import LEFT_OUT
-from components.core.split import assign_folds, positions
-from components.core.usecase import UseCase
-from components.preprocess.base import refuse_one_sided_folds
-from components.train.features import empty_selections, make_features
-from components.train.kept import Examine, examine_anew
-from components.train.preflight import REFUSALS, seeded
+from lifeboat.config.errors import UseCaseError, first_line
+from lifeboat.data.split import assign_folds, positions
+from lifeboat.model.calibration import apply_sigmoid, fit_sigmoid
+from lifeboat.preprocess.base import refuse_one_sided_folds
+from lifeboat.system.progress import LEFT_OUT
+from lifeboat.train.candidate_cache import Examine, examine_anew
+from lifeboat.train.features import empty_selections, make_features
+from lifeboat.train.preflight import REFUSALS, seeded
+from lifeboat.usecase.usecase import UseCase
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
 MOST_ROWS = 20_000

@@ -19,23 +19,23 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
-from components.core.calibration import Calibrated
-from components.core.column import json_value
-from components.core.decision import Decision
-from components.core.errors import BundleError, UseCaseError
-from components.core.progress import LEFT_OUT
-from components.core.schema import Schema
-from components.core.scoring import Scorer
-from components.core.split import group_names
-from components.core.usecase import UseCase
-from components.preprocess.step import Summary, read_summary
-from components.train.features import make_features
-from components.train.kept import Examine, examine_anew
-from components.train.parity import data_frame
-from components.train.preflight import check_export, seeded
-from components.train.reference import make_reference
-from components.train.search import Search, search
+from lifeboat.config.errors import BundleError, UseCaseError
+from lifeboat.data.split import group_names
+from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from lifeboat.model.calibration import Calibrated
+from lifeboat.model.decision import Decision
+from lifeboat.model.scoring import Scorer
+from lifeboat.preprocess.step import Summary, read_summary
+from lifeboat.system.progress import LEFT_OUT
+from lifeboat.train.candidate_cache import Examine, examine_anew
+from lifeboat.train.features import make_features
+from lifeboat.train.parity import data_frame
+from lifeboat.train.preflight import check_export, seeded
+from lifeboat.train.reference import make_reference
+from lifeboat.train.search import Search, search
+from lifeboat.usecase.column import json_value
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import UseCase
 
 GOLDEN_ROWS = 20
 # Threads of a fit wait for each other many times. On fewer rows than this they gain nothing, and where another process

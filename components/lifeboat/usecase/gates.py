@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
-from components.core.errors import GateError
-from components.core.sample_size import interval_rows, mcnemar_rows, say_needed
+from lifeboat.config.errors import GateError
+from lifeboat.usecase.sample_size import interval_rows, mcnemar_rows, say_needed
 
 # With fewer rows on which two models disagree no paired test can reach p < 0.05 (0.5**5 is 0.03, two-sided 0.06).
 FEWEST_DISCORDANT = 5

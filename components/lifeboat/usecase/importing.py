@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
-from components.core.errors import UseCaseError
+from lifeboat.config.errors import UseCaseError
 
-PACKAGE = "components.usecases"
+PACKAGE = "lifeboat.usecases"
 # What decides, beside the source, whether a candidate can be exported.
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 _MOST_FILES = 5_000
@@ -23,8 +23,8 @@ def import_reference(reference: str) -> ModuleType:
     """The module of a use case.
 
     Args:
-        reference: a name under `components/usecases`, a dotted module, or the path of a folder with an `__init__.py`
-            or of a .py file, which has a slash in it or ends in .py.
+        reference: the name of a shipped use case, a dotted module, or the path of a folder with an `__init__.py` or of
+            a .py file, which has a slash in it or ends in .py.
 
     Raises:
         UseCaseError: there is no such module, or importing it fails.
@@ -90,7 +90,10 @@ def source_digest(module: ModuleType) -> str:
     Raises:
         UseCaseError: its package has more files than a use case should.
     """
-    package = _place(sys.modules[module.__name__.partition(".")[0]])
+    parts = module.__name__.split(".")
+    # `lifeboat` is no package but the place of several.
+    outermost = ".".join(parts[:2]) if parts[0] == "lifeboat" else parts[0]
+    package = _place(sys.modules[outermost])
     versions = repr([(name, version(name)) for name in _LIBRARIES])
     return hashlib.sha256(f"{_digest([package, Path(__file__).parents[1]])} {versions}".encode()).hexdigest()
 

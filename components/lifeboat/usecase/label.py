@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-from components.core.column import LARGEST_INPUT, shown_value
+from lifeboat.usecase.column import LARGEST_INPUT, shown_value
 
 LONGEST_NAME = 256
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

@@ -1,6 +1,6 @@
 """The schema of a use case's rows: the one declaration behind every validator.
 
-From it come the check of a table (`core.table`), the check of a request (`Column.parse` and `Schema.parse_row`), the
+From it come the check of a table (`data.table`), the check of a request (`Column.parse` and `Schema.parse_row`), the
 model's ONNX inputs and the OpenAPI document (`Column.json_schema`). It imports nothing but the standard library, so
 that the model server can use it.
 
@@ -14,8 +14,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from components.core.column import LARGEST_FLOAT, LARGEST_INPUT, LARGEST_INTEGER, LARGEST_KEY, Column, Kind, Value
-from components.core.label import Label
+from lifeboat.usecase.column import LARGEST_FLOAT, LARGEST_INPUT, LARGEST_INTEGER, LARGEST_KEY, Column, Kind, Value
+from lifeboat.usecase.label import Label
 
 __all__ = [
     "LARGEST_FLOAT",

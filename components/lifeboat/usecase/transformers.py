@@ -1,7 +1,7 @@
 """Feature transformers that run the same in scikit-learn and inside an ONNX graph.
 
 Each is a scikit-learn transformer over raw columns (strings with "" for null, float32 with NaN for null); its ONNX form
-stands beside it in `core.export`. Both compute in 32-bit floats, step for step, so that no value can fall on
+stands beside it in `model.onnx.own_converters`. Both compute in 32-bit floats, step for step: no value can fall on
 different sides of a tree's threshold. They hold no learned state: `fit` only checks.
 """
 

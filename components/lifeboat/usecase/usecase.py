@@ -1,6 +1,6 @@
 """A use case is a value: everything that differs between two tables, and nothing that does not.
 
-The platform imports it by name, by dotted module or by path (`core.importing`) and takes its `USECASE`.
+The platform imports it by name, by dotted module or by path (`lifeboat.usecase.importing`) and takes its `USECASE`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from components.core.bundle import OUTPUT
-from components.core.csv_dialect import PLAIN, Csv
-from components.core.errors import UseCaseError
-from components.core.gates import Gate
-from components.core.importing import import_reference
-from components.core.schema import LARGEST_INPUT, Schema
-from components.core.threshold import LIKELIER_CLASS, ThresholdRule
+from lifeboat.config.errors import UseCaseError
+from lifeboat.data.csv.dialect import PLAIN, Csv
+from lifeboat.model.bundle import OUTPUT
+from lifeboat.usecase.gates import Gate
+from lifeboat.usecase.importing import import_reference
+from lifeboat.usecase.schema import LARGEST_INPUT, Schema
+from lifeboat.usecase.threshold import LIKELIER_CLASS, ThresholdRule
 
 if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
@@ -132,7 +132,7 @@ class UseCase:
         schema: of the raw rows.
         data: path or URL of the labelled table, CSV or Parquet.
         features: makes an unfitted transformer from a raw data frame (float32 and string columns) to float32 [n, k],
-            built from exportable parts only (`core.transformers` and scikit-learn's own).
+            built from exportable parts only (`lifeboat.usecase.transformers` and scikit-learn's own).
         candidates: the models to search.
         gates: what a model must show to be shipped.
         baseline: columns whose group means are the trivial model to beat.
@@ -198,7 +198,7 @@ class UseCase:
 
 
 def load_usecase(reference: str) -> UseCase:
-    """Gives the use case of a name under `components/usecases`, of a dotted module or of a path.
+    """Gives the use case of a name under `components/lifeboat/usecases`, of a dotted module or of a path.
 
     Raises:
         UseCaseError: there is no such module, importing it fails, or it holds no USECASE.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from components.core.importing import import_reference
-from components.core.settings import Settings
-from components.core.usecase import UseCase
-from components.train.kept import KeptFindings
+from lifeboat.config.settings import Settings
+from lifeboat.train.candidate_cache import KeptFindings
+from lifeboat.usecase.importing import import_reference
+from lifeboat.usecase.usecase import UseCase
 
 
 def check_candidates(
@@ -25,7 +25,7 @@ def check_candidates(
     found: dict[str, str] = {}
     if not kept.all_usable:
         # Imported here: scikit-learn and pandas take a second, which a check that finds its answer need not pay.
-        from components.train.parity import data_frame
+        from lifeboat.train.parity import data_frame
 
         y = rows.column(usecase.schema.label.name).to_numpy()
         found = kept.examine(usecase, data_frame(rows, usecase.schema), y)

@@ -9,18 +9,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from components.core.errors import DataError, LifeboatError, StorageError
-from components.core.progress import quiet
-from components.core.reading import read_batches
-from components.core.sources import ONLY_ANONYMOUS
-from components.core.split import assign_folds, group_names
-from components.core.storage import S3, local_copy
-from components.core.table import Checked, check_table, column_problems, say_nulls
-from components.core.usecase import UseCase
-from components.preprocess.advice import advise
-from components.preprocess.base import deduplicate, refuse_one_sided, refuse_one_sided_folds, refuse_useless
-from components.preprocess.divide import divide
-from components.preprocess.feedback import read_feedback
+from lifeboat.config.errors import DataError, LifeboatError, StorageError
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.data.reading import read_batches
+from lifeboat.data.split import assign_folds, group_names
+from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
+from lifeboat.preprocess.advice import advise
+from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_one_sided_folds, refuse_useless
+from lifeboat.preprocess.feedback import read_feedback
+from lifeboat.preprocess.holdout import divide
+from lifeboat.registry.storage import S3, local_copy
+from lifeboat.system.progress import quiet
+from lifeboat.usecase.usecase import UseCase
 
 # Of a longer table the first rows are looked at; the run reads it all.
 MOST_ROWS = 200_000

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from components.core.errors import LifeboatError
-from components.core.settings import Settings
-from components.core.storage import DirectoryStorage, open_storage
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings
+from lifeboat.registry.storage import DirectoryStorage, open_storage
 
 # A run leaves some megabytes; with less a database may not find room for its journal.
 LEAST_BYTES = 200_000_000

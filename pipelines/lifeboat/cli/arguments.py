@@ -6,10 +6,10 @@ import argparse
 from datetime import datetime
 from typing import Any
 
-from components.core.errors import SettingsError
-from components.core.gates import parse_bounds
-from components.core.moment import FORMS, parse_moment, show_moment
-from components.core.placeholders import check_text
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.placeholders import check_text
+from lifeboat.data.timestamps import FORMS, parse_moment, show_moment
+from lifeboat.usecase.gates import parse_bounds
 
 
 def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +59,7 @@ def _moment(text: str) -> datetime:
 
 
 def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, Any]:
-    """The arguments of `pipelines.pipeline.pipeline`.
+    """The arguments of `lifeboat.pipeline.dag.pipeline`.
 
     Args:
         options: of a parser with a use case and these flags.

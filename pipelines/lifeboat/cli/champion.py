@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from components.core.settings import Settings
-from components.core.usecase import load_usecase
-from components.core.versions import whoever
-from pipelines.keeper.daemon import ensure_keeper
+from lifeboat.config.settings import Settings
+from lifeboat.registry.versions import whoever
+from lifeboat.services.keeper.daemon import ensure_keeper
+from lifeboat.usecase.usecase import load_usecase
 
 
 def promote(options: argparse.Namespace, settings: Settings) -> int:
     """Ships a version whatever its gate said."""
-    from components.core.registry import Registry
-    from components.deploy import step
-    from components.deploy.override import Override
-    from components.deploy.targets import make_target
+    from lifeboat.deploy import step
+    from lifeboat.deploy.override import Override
+    from lifeboat.deploy.targets import make_target
+    from lifeboat.registry.registry import Registry
 
     name = load_usecase(options.usecase).name
     override = Override.now(options.because, whoever())
@@ -29,9 +29,9 @@ def promote(options: argparse.Namespace, settings: Settings) -> int:
 
 def rollback(options: argparse.Namespace, settings: Settings) -> int:
     """Puts an earlier champion back."""
-    from components.core.registry import Registry
-    from components.deploy import step
-    from components.deploy.targets import make_target
+    from lifeboat.deploy import step
+    from lifeboat.deploy.targets import make_target
+    from lifeboat.registry.registry import Registry
 
     name = load_usecase(options.usecase).name
     target = make_target(options.target, settings, at_once=True)

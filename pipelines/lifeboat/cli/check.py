@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from components.core.errors import LifeboatError
-from components.core.gates import parse_bounds
-from components.core.settings import Settings
-from components.core.usecase import UseCase, load_usecase
-from pipelines.checks.candidates import check_candidates
-from pipelines.checks.data import check_data
-from pipelines.checks.places import check_places
-from pipelines.ports import port_problems
+from lifeboat.checks.candidates import check_candidates
+from lifeboat.checks.data import check_data
+from lifeboat.checks.places import check_places
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings
+from lifeboat.services.ports import port_problems
+from lifeboat.usecase.gates import parse_bounds
+from lifeboat.usecase.usecase import UseCase, load_usecase
 
 
 @dataclass

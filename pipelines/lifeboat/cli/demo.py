@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from components.core.files import write_text
-from components.core.settings import Settings
-from components.core.usecase import load_usecase
-from pipelines.loop.circle import Driver, Plan
-from pipelines.loop.page import figures, render_page
-from pipelines.loop.timeline import Moment, Timeline
+from lifeboat.config.settings import Settings
+from lifeboat.demo.driver import Driver, Plan
+from lifeboat.demo.page import figures, render_page
+from lifeboat.demo.timeline import Moment, Timeline
+from lifeboat.system.files import write_text
+from lifeboat.usecase.usecase import load_usecase
 
 STYLES = {"world": "bold magenta", "alarm": "bold yellow", "alert": "bold yellow", "retrain": "bold cyan",
           "model": "bold green"}  # fmt: skip

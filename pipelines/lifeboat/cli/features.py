@@ -10,13 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import DataError
-from components.core.feature_store import Contents, check_target, describe, write_rows
-from components.core.labelled import FOLDER, Labelled, load_labelled, say_apart
-from components.core.moment import show_moment
-from components.core.settings import Settings
-from components.core.storage import open_storage
-from components.core.usecase import UseCase, load_usecase
+from lifeboat.config.errors import DataError
+from lifeboat.config.settings import Settings
+from lifeboat.data.labelled.labelled_report import Contents, check_target, describe, write_rows
+from lifeboat.data.labelled.labelled_rows import FOLDER, Labelled, load_labelled, say_apart
+from lifeboat.data.timestamps import show_moment
+from lifeboat.registry.storage import open_storage
+from lifeboat.usecase.usecase import UseCase, load_usecase
 
 # What is shown to a person of each; --json shows all.
 MOST_DAYS, MOST_VERSIONS, MOST_REFUSED = 14, 6, 10

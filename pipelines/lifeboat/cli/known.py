@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from components.core.errors import UseCaseError
-from components.core.files import write_text
-from components.core.importing import PACKAGE, as_path, list_usecases
-from components.core.settings import Settings
-from components.core.usecase import load_usecase
+from lifeboat.config.errors import UseCaseError
+from lifeboat.config.settings import Settings
+from lifeboat.system.files import write_text
+from lifeboat.usecase.importing import PACKAGE, as_path, list_usecases
+from lifeboat.usecase.usecase import load_usecase
 
 FILE = "usecases.json"
 

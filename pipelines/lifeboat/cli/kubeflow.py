@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from components.core.errors import SettingsError
-from components.core.importing import list_usecases
-from components.core.placeholders import check_text
-from components.core.settings import Settings
-from components.core.usecase import load_usecase
-from pipelines.cli.arguments import pipeline_arguments
+from lifeboat.cli.arguments import pipeline_arguments
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.placeholders import check_text
+from lifeboat.config.settings import Settings
+from lifeboat.usecase.importing import list_usecases
+from lifeboat.usecase.usecase import load_usecase
 
 
 def usecases(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
@@ -23,7 +23,7 @@ def usecases(options: argparse.Namespace, settings: Settings) -> int:  # noqa: A
 
 def compile(options: argparse.Namespace, settings: Settings) -> int:  # noqa: A001, ARG001  # named as its verb
     """Writes the compiled pipeline."""
-    from pipelines.compile import compile_pipeline
+    from lifeboat.pipeline.compile import compile_pipeline
 
     compile_pipeline(Path(options.target), options.image)
     print(f"wrote {options.target}")
@@ -36,13 +36,13 @@ def submit(options: argparse.Namespace, settings: Settings) -> int:
     if options.cron is None:
         if options.name is not None:
             raise SettingsError("--name is of a recurring run: give --cron with it")
-        from pipelines.submit import submit as send
+        from lifeboat.pipeline.submit import submit as send
 
         print(send(settings, options.image, arguments))
         return 0
     if options.as_of is not None:
         raise SettingsError("--as-of would keep every run from what came since: leave it out with --cron")
-    from pipelines.recurring import repeat
+    from lifeboat.pipeline.recurring import repeat
 
     name = options.name or f"lifeboat {options.usecase}"
     check_text("--name", name)

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 
-from components.core.errors import LifeboatError
-from components.core.settings import Settings, read_settings, variable
-from pipelines.cli.arguments import add_as_of, add_bounds, add_moment, add_pipeline_arguments, add_table
-from pipelines.cli.known import resolve
-from pipelines.trigger.settings import add_flags as add_trigger_flags
+from lifeboat.cli.arguments import add_as_of, add_bounds, add_moment, add_pipeline_arguments, add_table
+from lifeboat.cli.known import resolve
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings, read_settings, variable
+from lifeboat.trigger.settings import add_flags as add_trigger_flags
 
 DESCRIPTION = """\
 Prepare, train, judge, register and ship models of tabular data.
@@ -236,7 +236,7 @@ def _verb(
     def call(options: argparse.Namespace, settings: Settings) -> int:
         # Imported when called: no verb pays for another's libraries.
         action: Callable[[argparse.Namespace, Settings], int] = getattr(
-            importlib.import_module(f"pipelines.cli.{module}"), name
+            importlib.import_module(f"lifeboat.cli.{module}"), name
         )
         return action(options, settings)
 
@@ -250,7 +250,7 @@ def _usecase(parser: argparse.ArgumentParser, default: str = "titanic") -> None:
 
 
 def _image(parser: argparse.ArgumentParser) -> None:
-    from components.core.images import COMPONENTS_IMAGE
+    from lifeboat.config.images import COMPONENTS_IMAGE
 
     text = f"the components' image, by digest for a cluster (default: {COMPONENTS_IMAGE})"
     parser.add_argument("--image", default=COMPONENTS_IMAGE, help=text)

@@ -8,18 +8,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from components.core.csv_dialect import Csv
-from components.core.errors import DataError, DeployError, RegistryError
-from components.core.schema import Column, Schema
-from components.core.settings import Settings
-from components.core.usecase import load_usecase
-from components.deploy.deployed import read_deployed
-from serving.control import find_supervisor
+from lifeboat.config.errors import DataError, DeployError, RegistryError
+from lifeboat.config.settings import Settings
+from lifeboat.data.csv.dialect import Csv
+from lifeboat.deploy.deployed import read_deployed
+from lifeboat.supervisor.control import find_supervisor
+from lifeboat.usecase.schema import Column, Schema
+from lifeboat.usecase.usecase import load_usecase
 
 
 def predict(options: argparse.Namespace, settings: Settings) -> int:
     """Asks the live endpoint for one row and prints its answer as JSON."""
-    from components.deploy.probe import ask
+    from lifeboat.deploy.probe import ask
 
     usecase = load_usecase(options.usecase)
     row = _row(options, usecase.schema)
@@ -40,8 +40,8 @@ def score(options: argparse.Namespace, settings: Settings) -> int:
     """Scores a file with the champion, or with the bundle of a directory."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    from components.core.bundle import open_bundle
-    from pipelines.scoring import score as score_file
+    from lifeboat.model.bundle import open_bundle
+    from lifeboat.pipeline.batch_scoring import score as score_file
 
     bundle = open_bundle(options.bundle) if options.bundle else _champion(options, settings)
     usecase = load_usecase(options.usecase)
@@ -73,7 +73,7 @@ def _endpoint(name: str, settings: Settings) -> str | None:
 
 
 def _champion(options: argparse.Namespace, settings: Settings) -> Any:
-    from components.core.registry import CHAMPION, Registry
+    from lifeboat.registry.registry import CHAMPION, Registry
 
     name = load_usecase(options.usecase).name
     registry = Registry(settings)

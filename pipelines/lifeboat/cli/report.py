@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from components.core.usecase import UseCase
-from components.deploy.probe import ask
+from lifeboat.deploy.probe import ask
+from lifeboat.usecase.usecase import UseCase
 
 _TITLES = {
     "roc_auc": "ROC AUC",

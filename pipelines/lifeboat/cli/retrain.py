@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.core.errors import PipelineError, SettingsError
-from components.core.settings import Settings
-from pipelines.token import read_token
+from lifeboat.config.errors import PipelineError, SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.pipeline.token import read_token
 
 # A trigger that submits to Kubeflow answers when Kubeflow did.
 ANSWER_SECONDS = 120
@@ -19,7 +19,7 @@ ANSWER_SECONDS = 120
 
 def trigger(options: argparse.Namespace, settings: Settings) -> int:
     """Runs the retrain trigger until it is told to end."""
-    from pipelines.trigger.__main__ import start
+    from lifeboat.trigger.__main__ import start
 
     return start(options, settings)
 
@@ -38,7 +38,7 @@ def retrain(options: argparse.Namespace, settings: Settings) -> int:
 
 def _address(options: argparse.Namespace, settings: Settings) -> tuple[str, str]:
     """The trigger's URL and token: of the flags, or of the trigger that runs in this home."""
-    from pipelines.trigger.place import find_trigger
+    from lifeboat.trigger.runtime_dir import find_trigger
 
     found = find_trigger(settings)
     url = options.url or (found.url if found else "")

@@ -11,20 +11,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from components.core.errors import LifeboatError, PipelineError
-from components.core.mlflow_client import Connection
-from components.core.progress import LEFT_OUT
-from components.core.settings import Settings
-from components.core.usecase import UseCase
-from pipelines.cli.arguments import pipeline_arguments
-from pipelines.cli.check import find, show_findings
-from pipelines.cli.known import remember
-from pipelines.cli.report import gate_table, metrics_table, say_live
-from pipelines.cli.serving import ensure_champion_serves
-from pipelines.detector import ensure_detector
-from pipelines.keeper.daemon import ensure_keeper
-from pipelines.local import Event, Result, local_steps, run_pipeline
-from pipelines.ports import refuse_strangers, reserve_ports
+from lifeboat.cli.arguments import pipeline_arguments
+from lifeboat.cli.check import find, show_findings
+from lifeboat.cli.known import remember
+from lifeboat.cli.report import gate_table, metrics_table, say_live
+from lifeboat.cli.serving import ensure_champion_serves
+from lifeboat.config.errors import LifeboatError, PipelineError
+from lifeboat.config.settings import Settings
+from lifeboat.pipeline.local_run import Event, Result, local_steps, run_pipeline
+from lifeboat.registry.mlflow_client import Connection
+from lifeboat.services.detector import ensure_detector
+from lifeboat.services.keeper.daemon import ensure_keeper
+from lifeboat.services.ports import refuse_strangers, reserve_ports
+from lifeboat.system.progress import LEFT_OUT
+from lifeboat.usecase.usecase import UseCase
 
 NOT_DEPLOYED = 3
 

@@ -12,15 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from functools import partial
 
-from components.core.errors import LifeboatError
-from components.core.settings import Settings
-from pipelines import systemd
-from pipelines.cli.known import name_of
-from pipelines.cli.serving import home_lines
-from pipelines.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
-from pipelines.keeper.keeper import STARTS
-from pipelines.keeper.logs import LogTail
-from pipelines.keeper.services import DriftDetector, ModelServer, Service, deployed, services
+from lifeboat.cli.known import name_of
+from lifeboat.cli.serving import home_lines
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings
+from lifeboat.services import systemd
+from lifeboat.services.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
+from lifeboat.services.keeper.keeper import STARTS
+from lifeboat.services.keeper.logs import LogTail
+from lifeboat.services.keeper.services import DriftDetector, ModelServer, Service, deployed, services
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:

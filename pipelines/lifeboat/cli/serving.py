@@ -6,12 +6,12 @@ import argparse
 
 from rich.console import Console
 
-from components.core.settings import Settings
-from pipelines.cli.known import name_of
-from pipelines.detector import served
-from pipelines.keeper.daemon import stop_home, stop_services
-from pipelines.status import describe_home
-from serving.control import find_supervisor
+from lifeboat.cli.known import name_of
+from lifeboat.config.settings import Settings
+from lifeboat.services.detector import served
+from lifeboat.services.keeper.daemon import stop_home, stop_services
+from lifeboat.services.status import describe_home
+from lifeboat.supervisor.control import find_supervisor
 
 
 def status(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
@@ -46,9 +46,9 @@ def ensure_champion_serves(name: str, settings: Settings, console: Console) -> s
         if found.serving is not None:
             console.print(f"The champion, {name} version {found.serving.version}, keeps serving.")
             return found.url
-    from components.core.registry import Registry
-    from components.deploy import step
-    from components.deploy.targets import make_target
+    from lifeboat.deploy import step
+    from lifeboat.deploy.targets import make_target
+    from lifeboat.registry.registry import Registry
 
     console.print("Nothing serves yet.")
     shipped = step.serve_champion(name, Registry(settings), make_target("local", settings))

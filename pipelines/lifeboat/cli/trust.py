@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from components.core.errors import SettingsError
-from components.core.labelled import load_labelled
-from components.core.moment import show_moment, show_seconds
-from components.core.progress import quiet
-from components.core.settings import Settings
-from components.core.sources import TABLE
-from components.core.storage import open_storage
-from components.core.trust import Ruling, Settlement, write_conflicts, write_records
-from components.core.usecase import load_usecase
-from components.core.versions import one_line, whoever
-from components.preprocess.conflicts import Conflict, find_conflicts
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.data.labelled.labelled_rows import load_labelled
+from lifeboat.data.labelled.sources import TABLE
+from lifeboat.data.labelled.trust import Ruling, Settlement, write_conflicts, write_records
+from lifeboat.data.timestamps import show_moment, show_seconds
+from lifeboat.preprocess.conflicts import Conflict, find_conflicts
+from lifeboat.registry.storage import open_storage
+from lifeboat.registry.versions import one_line, whoever
+from lifeboat.system.progress import quiet
+from lifeboat.usecase.usecase import load_usecase
 
 # Conflicts shown to a person; --json shows all.
 MOST = 50

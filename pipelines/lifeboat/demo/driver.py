@@ -13,20 +13,20 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.errors import LifeboatError, PipelineError
-from components.core.progress import quiet
-from components.core.settings import Settings, inherited
-from components.core.usecase import UseCase
-from pipelines.daemons import Daemon
-from pipelines.detector import ensure_detector
-from pipelines.keeper.daemon import stop_home
-from pipelines.loop.monitoring import Monitoring, Places, make_monitoring
-from pipelines.loop.timeline import Timeline
-from pipelines.loop.traffic import Answer, Traffic
-from pipelines.loop.watch import Document, Watch
-from pipelines.loop.world import World
+from lifeboat.config.errors import LifeboatError, PipelineError
+from lifeboat.config.settings import Settings, inherited
+from lifeboat.demo.monitoring import Monitoring, Places, make_monitoring
+from lifeboat.demo.simulation import World
+from lifeboat.demo.timeline import Timeline
+from lifeboat.demo.traffic import Answer, Traffic
+from lifeboat.demo.watch import Document, Watch
+from lifeboat.services.daemons import Daemon
+from lifeboat.services.detector import ensure_detector
+from lifeboat.services.keeper.daemon import stop_home
+from lifeboat.system.progress import quiet
+from lifeboat.usecase.usecase import UseCase
 
-LIFEBOAT = [sys.executable, "-m", "pipelines.cli.main"]
+LIFEBOAT = [sys.executable, "-m", "lifeboat.cli.main"]
 ALERT = "LifeboatDrift"
 # On a laptop one wants to see what happened at once.
 DETECTOR = {"export_seconds": "1", "active_seconds": "10"}

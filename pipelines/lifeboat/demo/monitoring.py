@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from components.core.files import write_text
-from components.core.settings import inherited
-from pipelines.daemons import Daemon
-from pipelines.loop.rules import JOBS, alertmanager_config, prometheus_config, scaled
+from lifeboat.config.settings import inherited
+from lifeboat.demo.rules import JOBS, alertmanager_config, prometheus_config, scaled
+from lifeboat.services.daemons import Daemon
+from lifeboat.system.files import write_text
 
 # The cluster's own files.
-MONITORING = Path(__file__).resolve().parents[2] / "kustomize" / "base" / "monitoring"
+MONITORING = Path(__file__).resolve().parents[3] / "kustomize" / "base" / "monitoring"
 # Their durations are a cluster's; here a minute becomes a second.
 SCALE, INTERVAL = 1 / 60, 1.0
 PROGRAMS = {"prometheus": ("prometheus",), "alertmanager": ("prometheus-alertmanager", "alertmanager")}

@@ -7,10 +7,10 @@ import base64
 import jinja2
 import numpy as np
 
-from components.core.usecase import UseCase
-from pipelines.loop.circle import Circle
-from pipelines.loop.plots import draw_circle
-from pipelines.loop.traffic import Answer
+from lifeboat.demo.driver import Circle
+from lifeboat.demo.plots import draw_circle
+from lifeboat.demo.traffic import Answer
+from lifeboat.usecase.usecase import UseCase
 
 Fact = tuple[str, str]
 
@@ -18,7 +18,7 @@ Fact = tuple[str, str]
 def render_page(circle: Circle, usecase: UseCase) -> str:
     """The page as HTML."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pipelines.loop"),
+        loader=jinja2.PackageLoader("lifeboat.demo"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from components.evaluate.plots import CLASS_COLORS, GRID, INK, MUTED
-from pipelines.loop.circle import Circle
+from lifeboat.demo.driver import Circle
+from lifeboat.evaluate.plots import CLASS_COLORS, GRID, INK, MUTED
 
 # Answers behind each point of the accuracy's line.
 ROLLING = 100

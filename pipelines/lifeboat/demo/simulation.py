@@ -17,14 +17,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.core.column import Column, is_null, json_value
-from components.core.files import replacing
-from components.core.reading import read_table
-from components.core.schema import Schema
-from components.core.split import group_names, positions
-from components.core.storage import S3, local_copy
-from components.core.table import check_table
-from components.core.usecase import UseCase
+from lifeboat.data.reading import read_table
+from lifeboat.data.split import group_names, positions
+from lifeboat.data.table import check_table
+from lifeboat.registry.storage import S3, local_copy
+from lifeboat.system.files import replacing
+from lifeboat.usecase.column import Column, is_null, json_value
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import UseCase
 
 # Of the values of a shifted number: how many times the old ones, and how far they scatter.
 FACTOR, SCATTER = 2.0, 0.05

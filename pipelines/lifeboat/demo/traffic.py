@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from components.core.decision import Decision
-from pipelines.loop.world import Case
+from lifeboat.demo.simulation import Case
+from lifeboat.model.decision import Decision
 
 HEADERS = {"Content-Type": "application/json"}
 SECONDS = 10.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines.loop.timeline import Timeline
-from pipelines.token import read_token
+from lifeboat.demo.timeline import Timeline
+from lifeboat.pipeline.token import read_token
 
 Document = dict[str, Any]
 

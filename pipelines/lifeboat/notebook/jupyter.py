@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import LifeboatError
-from components.core.progress import quiet
-from components.core.settings import Settings, read_settings
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings, read_settings
+from lifeboat.system.progress import quiet
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 PAUSE = 0.25
 Document = dict[str, Any]
 
@@ -44,10 +44,10 @@ def serve_copy(settings: Settings, name: str) -> Settings:
     Raises:
         LifeboatError: there is no champion, or it cannot be served.
     """
-    from components.core.bundle_store import BundleStore
-    from components.core.registry import CHAMPION, Registry
-    from components.deploy.local import LocalTarget
-    from pipelines.detector import ensure_detector
+    from lifeboat.deploy.local import LocalTarget
+    from lifeboat.registry.bundle_store import BundleStore
+    from lifeboat.registry.registry import CHAMPION, Registry
+    from lifeboat.services.detector import ensure_detector
 
     registry = Registry(settings)
     version = registry.aliased(name, CHAMPION)
@@ -66,7 +66,7 @@ def serve_copy(settings: Settings, name: str) -> Settings:
 
 def stop_copy(settings: Settings) -> None:
     """Ends the servers of a copy and removes its home."""
-    from pipelines.keeper.daemon import stop_home
+    from lifeboat.services.keeper.daemon import stop_home
 
     stop_home(settings, quiet)
     shutil.rmtree(settings.home_path, ignore_errors=True)

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from components.core.gates import Interval
-from components.core.usecase import UseCase
-from components.evaluate.plots import CLASS_COLORS, GRID, INK, MUTED
+from lifeboat.evaluate.plots import CLASS_COLORS, GRID, INK, MUTED
+from lifeboat.usecase.gates import Interval
+from lifeboat.usecase.usecase import UseCase
 
 STYLE: dict[str, Any] = {
     "axes.axisbelow": True, "axes.edgecolor": GRID, "axes.grid": True, "axes.labelcolor": MUTED, "axes.labelsize": 9,

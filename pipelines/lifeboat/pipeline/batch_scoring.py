@@ -21,17 +21,17 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from components.core.bundle import Bundle
-from components.core.csv_dialect import PLAIN, Csv
-from components.core.csv_writing import writable
-from components.core.decision import Decision
-from components.core.errors import DataError, StorageError
-from components.core.files import replacing
-from components.core.reading import ignore, is_packed, is_parquet, read_batches
-from components.core.schema import Schema
-from components.core.scoring import Scorer
-from components.core.table import check_table, say_nulls
-from components.core.usecase import PREDICTION
+from lifeboat.config.errors import DataError, StorageError
+from lifeboat.data.csv.dialect import PLAIN, Csv
+from lifeboat.data.csv.writing import writable
+from lifeboat.data.reading import ignore, is_packed, is_parquet, read_batches
+from lifeboat.data.table import check_table, say_nulls
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.decision import Decision
+from lifeboat.model.scoring import Scorer
+from lifeboat.system.files import replacing
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import PREDICTION
 
 # Rows that a thread takes at a time: many enough to hide the hand-over, few enough to share out evenly.
 PIECE = 16_384

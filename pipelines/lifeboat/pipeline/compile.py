@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from components.core.files import replacing
-from components.core.images import COMPONENTS_IMAGE
+from lifeboat.config.images import COMPONENTS_IMAGE
+from lifeboat.system.files import replacing
 
 
 def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE) -> None:
@@ -20,7 +20,7 @@ def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE) -> None:
     """
     from kfp import compiler
 
-    from pipelines.pipeline import pipeline
+    from lifeboat.pipeline.dag import pipeline
 
     with replacing(target) as temporary:
         # kfp chooses the format by the ending. The temporary name is nobody else's, so this one is not either.

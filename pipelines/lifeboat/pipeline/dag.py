@@ -2,10 +2,10 @@
 
 from kfp import dsl, kubernetes
 
-from components.deploy.component import deploy, keep
-from components.evaluate.component import evaluate
-from components.preprocess.component import preprocess
-from components.train.component import train
+from lifeboat.deploy.component import deploy, keep
+from lifeboat.evaluate.component import evaluate
+from lifeboat.preprocess.component import preprocess
+from lifeboat.train.component import train
 
 NAME = "lifeboat"
 

@@ -18,11 +18,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
-from components.core.errors import PipelineError
-from components.core.progress import MARK
-from pipelines.kfp_import import import_kfp
-from pipelines.steps.execution import StepCommand, StepEnd, imports_of
-from pipelines.steps.processes import StepProcesses, step_processes
+from lifeboat.config.errors import PipelineError
+from lifeboat.pipeline.kfp_import import import_kfp
+from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, imports_of
+from lifeboat.pipeline.steps.processes import StepProcesses, step_processes
+from lifeboat.system.progress import MARK
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SUCCESS, FAILURE = "SUCCESS", "FAILURE"
@@ -106,11 +106,11 @@ def local_steps() -> StepProcesses:
     # Imported here: kfp takes a while, which `lifeboat status` should not pay.
     import_kfp()
     # First: it is built the faster the less is loaded.
-    import_module("pipelines.pipeline")
-    from components.deploy.component import deploy
-    from components.evaluate.component import evaluate
-    from components.preprocess.component import preprocess
-    from components.train.component import train
+    import_module("lifeboat.pipeline.dag")
+    from lifeboat.deploy.component import deploy
+    from lifeboat.evaluate.component import evaluate
+    from lifeboat.preprocess.component import preprocess
+    from lifeboat.train.component import train
 
     sources = [textwrap.dedent(inspect.getsource(step.python_func)) for step in (preprocess, train, evaluate, deploy)]
     return step_processes([*(imports_of(source) for source in sources), _STORES])
@@ -130,9 +130,9 @@ def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes:
     """
     from kfp import local
 
-    from pipelines.compile import compile_pipeline
-    from pipelines.pipeline import pipeline
-    from pipelines.steps.handler import steps_run_by
+    from lifeboat.pipeline.compile import compile_pipeline
+    from lifeboat.pipeline.dag import pipeline
+    from lifeboat.pipeline.steps.handler import steps_run_by
 
     folder.mkdir(parents=True)
     compile_pipeline(folder / "pipeline.yaml")

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import kfp_server_api as api
 
-from components.core.errors import SettingsError
-from components.core.settings import Settings
-from pipelines import submit
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.pipeline import submit
 
 FIELDS = (("minute", 0, 59), ("hour", 0, 23), ("day of the month", 1, 31), ("month", 1, 12), ("day of the week", 0, 6))
 _PART = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?", re.ASCII)

@@ -19,10 +19,10 @@ import kfp_server_api as api
 import urllib3
 import yaml
 
-from components.core.errors import PipelineError, SettingsError
-from components.core.settings import Settings
-from pipelines.compile import compile_pipeline
-from pipelines.token import checked_token, read_token
+from lifeboat.config.errors import PipelineError, SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.pipeline.compile import compile_pipeline
+from lifeboat.pipeline.token import checked_token, read_token
 
 EXPERIMENT = "lifeboat"
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 20

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from components.core.errors import SettingsError
-from serving.server import log
+from lifeboat.config.errors import SettingsError
+from lifeboat.system import log
 
 
 def read_token(path: Path) -> str:

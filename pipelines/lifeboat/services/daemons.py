@@ -17,8 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.errors import DeployError
-from components.core.files import is_locked, take_lock
+from lifeboat.config.errors import DeployError
+from lifeboat.system.files import is_locked, take_lock
 
 LOG_FILE, PID_FILE = "log", "pid"
 # One that leaves by itself has done so by then, and nobody looks at a lock for as long.

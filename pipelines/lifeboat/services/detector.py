@@ -6,15 +6,15 @@ import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from components.core.addresses import DETECTOR
-from components.core.errors import DeployError, PortError
-from components.core.files import holding_lock
-from components.core.ports import HomePorts, Say
-from components.core.settings import Settings, inherited
-from components.core.sources import NOBODY
-from pipelines.daemons import Daemon, http_status
-from serving.control import find_supervisor
-from serving.server.sockets import bind, listen
+from lifeboat.config.errors import DeployError, PortError
+from lifeboat.config.home_ports import HomePorts, Say
+from lifeboat.config.settings import Settings, inherited
+from lifeboat.data.labelled.sources import NOBODY
+from lifeboat.http.sockets import bind, listen
+from lifeboat.services.daemons import Daemon, http_status
+from lifeboat.supervisor.control import find_supervisor
+from lifeboat.system.addresses import DETECTOR
+from lifeboat.system.files import holding_lock
 
 PREFIX = "LIFEBOAT_DRIFT_"
 # How often another program is faster at a port that was free a moment ago.
@@ -59,7 +59,7 @@ def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None,
         daemon = find_detector(settings)
         environment = _environment(settings, daemon, listening, chosen or {})
         descriptors = [one.fileno() for one in listening]
-        daemon.ensure([settings.drift_python, "-m", "serving.drift"], environment, descriptors=descriptors)
+        daemon.ensure([settings.drift_python, "-m", "lifeboat.detector"], environment, descriptors=descriptors)
     home = HomePorts(settings)
     _redirect_events(settings, home.events_url, say)
     return f"{home.detector_url}/"

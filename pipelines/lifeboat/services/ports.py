@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from components.core.addresses import DETECTOR, base_url, server_of
-from components.core.errors import PortError
-from components.core.ports import HomePorts, Ports
-from components.core.settings import Settings
-from pipelines.detector import detector_problems, find_detector
-from serving.control import find_supervisor
+from lifeboat.config.errors import PortError
+from lifeboat.config.home_ports import HomePorts, Ports
+from lifeboat.config.settings import Settings
+from lifeboat.services.detector import detector_problems, find_detector
+from lifeboat.supervisor.control import find_supervisor
+from lifeboat.system.addresses import DETECTOR, base_url, server_of
 
 
 def port_problems(settings: Settings, usecase: str) -> list[str]:

@@ -7,16 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
-from components.core.addresses import DETECTOR, server_of
-from components.core.errors import DeployError
-from components.core.ports import HomePorts
-from components.core.settings import Settings
-from components.deploy.deployed import read_deployed
-from pipelines.daemons import answers
-from pipelines.detector import find_detector, served
-from pipelines.keeper.daemon import KeeperState, find_keeper
-from pipelines.keeper.services import services
-from serving.control import LOG_FILE, Status, find_supervisor
+from lifeboat.config.errors import DeployError
+from lifeboat.config.home_ports import HomePorts
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.deployed import read_deployed
+from lifeboat.services.daemons import answers
+from lifeboat.services.detector import find_detector, served
+from lifeboat.services.keeper.daemon import KeeperState, find_keeper
+from lifeboat.services.keeper.services import services
+from lifeboat.supervisor.control import LOG_FILE, Status, find_supervisor
+from lifeboat.system.addresses import DETECTOR, server_of
 
 SQLITE = "sqlite:///"
 # What is well answers within milliseconds, but for a machine whose cores are all taken; nobody waits long for the rest.

@@ -10,9 +10,9 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from components.core.errors import SettingsError, StorageError
-from components.core.files import write_text
-from components.core.settings import Settings, inherited, variable
+from lifeboat.config.errors import SettingsError, StorageError
+from lifeboat.config.settings import Settings, inherited, variable
+from lifeboat.system.files import write_text
 
 # Of a systemd that runs on this machine.
 RUNS = Path("/run/systemd/system")
@@ -93,7 +93,7 @@ def unit(settings: Settings) -> str:
     Raises:
         SettingsError: a setting or a path has a line's end in it.
     """
-    command = [sys.executable, "-m", "pipelines.cli.main", "serve"]
+    command = [sys.executable, "-m", "lifeboat.cli.main", "serve"]
     given = {spec.name: str(getattr(settings, spec.name)) for spec in fields(settings) if spec.repr}
     chosen = settings.environment()
     lines = [_environment(name, text) for name, text in given.items() if chosen[variable(name)]]

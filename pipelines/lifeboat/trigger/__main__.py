@@ -1,4 +1,4 @@
-"""`python -m pipelines.trigger` is `lifeboat trigger`."""
+"""`python -m lifeboat.trigger` is `lifeboat trigger`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 
-from components.core.settings import Settings
-from pipelines.trigger.service import serve
-from pipelines.trigger.settings import read_settings
+from lifeboat.config.settings import Settings
+from lifeboat.trigger.service import serve
+from lifeboat.trigger.settings import read_settings
 
 
 def start(options: argparse.Namespace, settings: Settings) -> int:
@@ -18,6 +18,6 @@ def start(options: argparse.Namespace, settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    from pipelines.cli.main import main
+    from lifeboat.cli.main import main
 
     sys.exit(main(["trigger", *sys.argv[1:]]))

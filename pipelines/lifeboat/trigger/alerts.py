@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from components.core.placeholders import plain_text
+from lifeboat.config.placeholders import plain_text
 
 VERSION, ACTION = "4", "retrain"
 STATUSES = ("firing", "resolved")

@@ -14,17 +14,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from components.core.errors import SettingsError
-from components.core.placeholders import check_text
-from pipelines.trigger.alerts import WebhookError, one_line, parse_object, parse_webhook, text_of
-from pipelines.trigger.guard import Guard
-from pipelines.trigger.metrics import CONTENT_TYPE, Metrics
-from pipelines.trigger.settings import TriggerSettings
-from pipelines.trigger.state import State, Wish
-from serving.server import app as http
-from serving.server import log
-from serving.server.errors import RequestError, bad
-from serving.server.message import Request, Response
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.placeholders import check_text
+from lifeboat.http import app as http
+from lifeboat.http.errors import RequestError, bad
+from lifeboat.http.http_types import Request, Response
+from lifeboat.system import log
+from lifeboat.trigger.alerts import WebhookError, one_line, parse_object, parse_webhook, text_of
+from lifeboat.trigger.metrics import CONTENT_TYPE, Metrics
+from lifeboat.trigger.policy import Guard
+from lifeboat.trigger.settings import TriggerSettings
+from lifeboat.trigger.state import State, Wish
 
 MAX_WAITING = 32
 RETRY = b"retry-after: 30\r\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from components.core.errors import LifeboatError
-from pipelines.trigger.state import Run
+from lifeboat.config.errors import LifeboatError
+from lifeboat.trigger.state import Run
 
 
 class CannotStart(LifeboatError):  # noqa: N818  # said as it is read
@@ -27,7 +27,7 @@ class Going:
 
 @dataclass(frozen=True)
 class Ended:
-    """A run does not go (any more); `state` is one of the final states of `pipelines.trigger.state`."""
+    """A run does not go (any more); `state` is one of the final states of `lifeboat.trigger.state`."""
 
     state: str
     result: str = ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from components.core.errors import PipelineError, SettingsError
-from components.core.settings import Settings
-from pipelines import submit
-from pipelines.trigger.backend import CannotStart, Ended, Going, Unknown
-from pipelines.trigger.settings import TriggerSettings
-from pipelines.trigger.state import FAILED, INTERRUPTED, SUCCEEDED, Run
+from lifeboat.config.errors import PipelineError, SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.pipeline import submit
+from lifeboat.trigger.backend import CannotStart, Ended, Going, Unknown
+from lifeboat.trigger.settings import TriggerSettings
+from lifeboat.trigger.state import FAILED, INTERRUPTED, SUCCEEDED, Run
 
 
 class Kubeflow:

@@ -16,11 +16,11 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from components.core.files import take_lock
-from pipelines.trigger.alerts import one_line
-from pipelines.trigger.backend import CannotStart, Ended, Going
-from pipelines.trigger.settings import TriggerSettings
-from pipelines.trigger.state import FAILED, INTERRUPTED, SUCCEEDED, Run
+from lifeboat.system.files import take_lock
+from lifeboat.trigger.alerts import one_line
+from lifeboat.trigger.backend import CannotStart, Ended, Going
+from lifeboat.trigger.settings import TriggerSettings
+from lifeboat.trigger.state import FAILED, INTERRUPTED, SUCCEEDED, Run
 
 LOCK, LOG, RESULT = "run.lock", "run.log", "result.json"
 STARTUP_SECONDS = 20.0
@@ -75,7 +75,7 @@ class Local:
         chosen = self._settings
         command = [*chosen.lifeboat, "run", "--usecase", chosen.usecase, f"--reason={run.reason}", "--require-deploy",
                    *chosen.words]  # fmt: skip
-        child = [sys.executable, "-m", "pipelines.trigger.child", str(lock), str(chosen.timeout_seconds)]
+        child = [sys.executable, "-m", "lifeboat.trigger.run_process", str(lock), str(chosen.timeout_seconds)]
         self._child = subprocess.Popen(
             [*child, str(folder / RESULT), *command],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, pass_fds=(lock,), start_new_session=True,
@@ -110,7 +110,7 @@ def _problem(words: bytes) -> str:
 def _outcome(result: dict[str, Any], log: Path) -> Ended:
     """The run's end from the exit code of `lifeboat run --require-deploy`."""
     # Imported when a run ended: with it comes what a run needs, which no start of the trigger should wait for.
-    from pipelines.cli.run import NOT_DEPLOYED
+    from lifeboat.cli.run import NOT_DEPLOYED
 
     code = int(result["code"])
     if result["late"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
-from pipelines.trigger.state import RUNNING, SUCCEEDED, State
+from lifeboat.trigger.state import RUNNING, SUCCEEDED, State
 
 RESULTS = ("started", "duplicate", "cooldown", "limit", "busy", "failed", "unauthorized", "ignored")
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -11,11 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from pipelines.trigger.backend import Backend, CannotStart, Going, Unknown
-from pipelines.trigger.metrics import Metrics
-from pipelines.trigger.settings import TriggerSettings
-from pipelines.trigger.state import INTERRUPTED, RECORDED, RUNNING, Run, State, Wish
-from serving.server import log
+from lifeboat.system import log
+from lifeboat.trigger.backend import Backend, CannotStart, Going, Unknown
+from lifeboat.trigger.metrics import Metrics
+from lifeboat.trigger.settings import TriggerSettings
+from lifeboat.trigger.state import INTERRUPTED, RECORDED, RUNNING, Run, State, Wish
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The process between the trigger and a run: it outlives the trigger, ends a run that is late, and writes its result.
 
-    python -m pipelines.trigger.child LOCK SECONDS RESULT COMMAND...
+    python -m lifeboat.trigger.run_process LOCK SECONDS RESULT COMMAND...
 
 It says `{"error": null}`, or why the command did not start, on standard output and closes that; the run's own output
 goes where standard error goes. LOCK is a descriptor of a locked file, which the command holds, too: but no process that
@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.core.files import write_text
+from lifeboat.system.files import write_text
 
 GRACE_SECONDS = 20.0
 

@@ -8,9 +8,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.errors import SettingsError
-from components.core.files import take_lock, write_text
-from components.core.settings import Settings
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.system.files import take_lock, write_text
 
 LOCK, TOKEN, ADDRESS = "trigger.lock", "token", "trigger.json"
 

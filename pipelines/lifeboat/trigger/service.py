@@ -16,23 +16,23 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from components.core.addresses import base_url, find_holder
-from components.core.errors import PortError
-from components.core.settings import Settings
-from components.core.usecase import load_usecase
-from pipelines.token import TokenFile
-from pipelines.trigger.app import App
-from pipelines.trigger.backend import Backend
-from pipelines.trigger.guard import Guard
-from pipelines.trigger.local import Local
-from pipelines.trigger.metrics import Metrics
-from pipelines.trigger.place import Address, Place
-from pipelines.trigger.settings import TriggerSettings, variable
-from pipelines.trigger.state import State, Wish
-from serving.server import log
-from serving.server.listener import Listener
-from serving.server.settings import Settings as HttpSettings
-from serving.server.sockets import bind, listen
+from lifeboat.config.errors import PortError
+from lifeboat.config.settings import Settings
+from lifeboat.http.listener import Listener
+from lifeboat.http.sockets import bind, listen
+from lifeboat.pipeline.token import TokenFile
+from lifeboat.server.settings import Settings as HttpSettings
+from lifeboat.system import log
+from lifeboat.system.addresses import base_url, find_holder
+from lifeboat.trigger.app import App
+from lifeboat.trigger.backend import Backend
+from lifeboat.trigger.local import Local
+from lifeboat.trigger.metrics import Metrics
+from lifeboat.trigger.policy import Guard
+from lifeboat.trigger.runtime_dir import Address, Place
+from lifeboat.trigger.settings import TriggerSettings, variable
+from lifeboat.trigger.state import State, Wish
+from lifeboat.usecase.usecase import load_usecase
 
 WATCH_SECONDS = 0.2
 # How often a schedule is looked at, at least.
@@ -73,7 +73,7 @@ def _backends(state: State, place: Place, settings: Settings, chosen: TriggerSet
     going = state.open_run()
     made: dict[str, Backend] = {"local": Local(place.folder, chosen)}
     if "kubeflow" in (chosen.backend, going.backend if going else ""):
-        from pipelines.trigger.kubeflow import Kubeflow
+        from lifeboat.trigger.kubeflow import Kubeflow
 
         made["kubeflow"] = Kubeflow(settings, chosen)
     return made

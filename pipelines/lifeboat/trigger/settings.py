@@ -1,7 +1,7 @@
 """The trigger's settings: one frozen object, read once from flags, the environment and defaults.
 
-`core.options` says how. What the trigger shares with the rest (home, the Kubeflow host, the ports of the model server)
-are settings of `components.core.settings`.
+`config.options` says how. What the trigger shares with the rest (home, the Kubeflow host, the ports of the model
+server) are settings of `lifeboat.config.settings`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from components.core import options
-from components.core.errors import SettingsError
-from components.core.images import COMPONENTS_IMAGE
-from components.core.options import option
-from pipelines.cli.arguments import add_pipeline_arguments, pipeline_arguments
+from lifeboat.cli.arguments import add_pipeline_arguments, pipeline_arguments
+from lifeboat.config import options
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.images import COMPONENTS_IMAGE
+from lifeboat.config.options import option
 
 PREFIX = "LIFEBOAT_TRIGGER_"
 # Before the names in what is parsed: the command line puts names of its own there.
@@ -83,7 +83,7 @@ class TriggerSettings:
     @property
     def lifeboat(self) -> list[str]:
         """The command that local runs start."""
-        return _split("command", self.command) or [sys.executable, "-m", "pipelines.cli.main"]
+        return _split("command", self.command) or [sys.executable, "-m", "lifeboat.cli.main"]
 
     def run_arguments(self, reason: str = "") -> dict[str, Any]:
         """The pipeline's arguments of a Kubeflow run.

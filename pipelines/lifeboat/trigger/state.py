@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import SettingsError
+from lifeboat.config.errors import SettingsError
 
 VERSION = 1
 KEPT_REQUESTS, SHOWN = 1000, 100

@@ -1,13 +1,13 @@
-"""`python -m serving.drift`: watch models by their events."""
+"""`python -m lifeboat.detector`: watch models by their events."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from components.core.errors import LifeboatError
-from serving.drift.settings import read_settings
-from serving.server import log
+from lifeboat.config.errors import LifeboatError
+from lifeboat.detector.settings import read_settings
+from lifeboat.system import log
 
 
 def main() -> int:
@@ -15,7 +15,7 @@ def main() -> int:
     log.set_up()
     try:
         settings = read_settings(sys.argv[1:], os.environ)
-        from serving.drift.lifecycle import watch
+        from lifeboat.detector.lifecycle import watch
 
         watch(settings, dict(os.environ))
     except LifeboatError as error:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from serving.drift.database import Database
-from serving.drift.fold import Fold
-from serving.drift.settings import Settings
-from serving.drift.versions import Version
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.processor import Fold
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.windows.versions import Version
 
 CHUNK = 2_000
 VACUUM_PAGES = 500

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from components.core.errors import SettingsError
-from components.core.files import take_lock
-from serving.drift.disk import DiskError, broken_files, has_room, is_broken, is_busy, is_disk, put_aside
-from serving.server import log
+from lifeboat.config.errors import SettingsError
+from lifeboat.detector.disk import DiskError, broken_files, has_room, is_broken, is_busy, is_disk, put_aside
+from lifeboat.system import log
+from lifeboat.system.files import take_lock
 
 FORMAT = 2
 LOCK_SECONDS, LOOK_SECONDS = 5.0, 1.0

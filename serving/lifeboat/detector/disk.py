@@ -7,7 +7,7 @@ import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.core.errors import LifeboatError
+from lifeboat.config.errors import LifeboatError
 
 # With so much room the disk counts as writable again: a database takes pages a few at a time.
 ROOM = 256 * 1024

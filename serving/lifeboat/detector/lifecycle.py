@@ -14,24 +14,24 @@ from typing import Any
 
 import uvloop
 
-from components.core.storage import open_storage
-from serving.drift.bundles import Bundles
-from serving.drift.child import JudgeChild
-from serving.drift.database import Database
-from serving.drift.disk import DiskError, is_disk
-from serving.drift.export import Export
-from serving.drift.folder import Folder
-from serving.drift.intake import Intake
-from serving.drift.judging import Judging
-from serving.drift.metrics import Metrics
-from serving.drift.reply import Reply
-from serving.drift.report import Now, Report
-from serving.drift.service import Service
-from serving.drift.settings import Settings
-from serving.drift.unready import Unready
-from serving.server import log
-from serving.server.listener import Listener
-from serving.server.sockets import bind, listen
+from lifeboat.detector.database import Database
+from lifeboat.detector.disk import DiskError, is_disk
+from lifeboat.detector.drift_test.scheduler import Judging
+from lifeboat.detector.drift_test.test_client import JudgeChild
+from lifeboat.detector.ingest.bundles import Bundles
+from lifeboat.detector.ingest.ingest import Intake
+from lifeboat.detector.ingest.worker import Folder
+from lifeboat.detector.metrics import Metrics
+from lifeboat.detector.notifier import Reply
+from lifeboat.detector.performance.label_export import Export
+from lifeboat.detector.report import Now, Report
+from lifeboat.detector.service import Service
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.unready import Unready
+from lifeboat.http.listener import Listener
+from lifeboat.http.sockets import bind, listen
+from lifeboat.registry.storage import open_storage
+from lifeboat.system import log
 
 # Threads hand work to one another for each post: the default of 5 ms would be most of its time.
 SWITCH_SECONDS = 0.0005

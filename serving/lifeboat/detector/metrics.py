@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from serving.drift.truths import MEANINGS
+from lifeboat.detector.performance.labels import MEANINGS
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 STORAGE_UP = "lifeboat_drift_storage_up", "Whether the database can be written"

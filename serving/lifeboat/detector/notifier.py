@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from components.core.errors import SettingsError
-from serving.drift.database import Database
-from serving.server import log
-from serving.server.post import Target, post
+from lifeboat.config.errors import SettingsError
+from lifeboat.detector.database import Database
+from lifeboat.http.http_client import Target, post
+from lifeboat.system import log
 
 TYPE = "io.seldon.serving.inference.drift"
 TRIES = 5

@@ -10,9 +10,9 @@ from typing import Any
 
 import orjson
 
-from serving.drift.counters import read_counters, read_sources
-from serving.drift.rule import Rule
-from serving.drift.truths import MEANINGS
+from lifeboat.detector.counters import read_counters, read_sources
+from lifeboat.detector.performance.labels import MEANINGS
+from lifeboat.detector.windows.window_policy import Rule
 
 SHOWN = 100
 # Those that have closed a window, then those that have brought most: names of versions can be invented.

@@ -6,18 +6,18 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 
-from serving.drift.cloudevents import Post
-from serving.drift.database import Database
-from serving.drift.intake import RETRY, Intake
-from serving.drift.metrics import CONTENT_TYPE, Metrics
-from serving.drift.page.page import CONTENT_SECURITY_POLICY, render_page
-from serving.drift.report import Report
-from serving.drift.settings import Settings
-from serving.drift.unready import storage_down
-from serving.server import log
-from serving.server.app import App, Route
-from serving.server.errors import RequestError
-from serving.server.message import JSON, Request, Response
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.cloudevents import Post
+from lifeboat.detector.ingest.ingest import RETRY, Intake
+from lifeboat.detector.metrics import CONTENT_TYPE, Metrics
+from lifeboat.detector.page.page import CONTENT_SECURITY_POLICY, render_page
+from lifeboat.detector.report import Report
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.unready import storage_down
+from lifeboat.http.app import App, Route
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import JSON, Request, Response
+from lifeboat.system import log
 
 SECURITY = f"content-security-policy: {CONTENT_SECURITY_POLICY}\r\nx-content-type-options: nosniff\r\n".encode()
 # What the connection refuses before it is a request; the rest is counted where it is refused.

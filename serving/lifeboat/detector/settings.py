@@ -1,6 +1,6 @@
 """The drift detector's settings: one frozen object, read once from flags, the environment and defaults.
 
-`core.options` says how.
+`config.options` says how.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-from components.core.errors import SettingsError
-from components.core.options import add_flags, from_environment, given_flags, option, parse_texts
-from components.core.sources import ANONYMOUS, is_loopback, trusted_sources
-from components.core.storage import S3Settings
-from serving.server.settings import Settings as Http
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
+from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
+from lifeboat.registry.storage import S3Settings
+from lifeboat.server.settings import Settings as Http
 
 PREFIX = "LIFEBOAT_DRIFT_"
 _MAY_BE_ZERO = ("port", "descriptor", "join_seconds", "late_seconds")
@@ -72,7 +72,7 @@ class Settings(S3Settings):
     export_rows: int = option(5_000, "labelled rows that are written without waiting for that time")
 
     reply_url: str = option("", "URL that is posted a CloudEvent for each judged window; none unless set")
-    judge: str = option("serving.drift.judge", "Python module whose judge_window judges a window")
+    judge: str = option("lifeboat.detector.drift_test", "Python module whose judge_window judges a window")
     judge_seconds: float = option(300.0, "time for the judgement of a window")
     log_requests: bool = option(False, "log one line a request, without its body")
 
@@ -117,7 +117,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         SystemExit: a flag is unknown (2) or help was asked for (0).
     """
     parser = argparse.ArgumentParser(
-        prog="python -m serving.drift", description="Watch models by their events: drift, truth, live figures."
+        prog="python -m lifeboat.detector", description="Watch models by their events: drift, truth, live figures."
     )
     add_flags(parser, Settings, PREFIX)
     flags = given_flags(Settings, vars(parser.parse_args(arguments)))

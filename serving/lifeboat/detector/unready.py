@@ -8,12 +8,12 @@ import socket
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from serving.drift.metrics import CONTENT_TYPE, STORAGE_UP
-from serving.drift.settings import Settings
-from serving.server.errors import RequestError
-from serving.server.listener import Listener
-from serving.server.message import Request, Response
-from serving.server.seldon import SeldonCodec
+from lifeboat.detector.metrics import CONTENT_TYPE, STORAGE_UP
+from lifeboat.detector.settings import Settings
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import Request, Response
+from lifeboat.http.listener import Listener
+from lifeboat.server.protocols.seldon import SeldonCodec
 
 RETRY = b"retry-after: 5\r\n"
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
 
-from serving.server import log
-from serving.server.errors import RequestError
-from serving.server.message import Request, Response
-from serving.server.seldon import SeldonCodec
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import Request, Response
+from lifeboat.server.protocols.seldon import SeldonCodec
+from lifeboat.system import log
 
 Handler = Callable[[Request], Response | None]
 Wording = Callable[[RequestError], Response]

@@ -9,9 +9,9 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from serving.server.errors import RequestError, bad
-from serving.server.message import FORM, Request
-from serving.server.structure import PIECE, check_structure, refuse_crowd
+from lifeboat.http.errors import RequestError, bad
+from lifeboat.http.http_types import FORM, Request
+from lifeboat.http.structure import PIECE, check_structure, refuse_crowd
 
 _MULTIPART = b"multipart/form-data"
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^\s";,]{1,70})')

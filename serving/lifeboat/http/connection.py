@@ -14,12 +14,12 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from serving.server.errors import RequestError
-from serving.server.message import Request, Response
-from serving.server.parser import Parser
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import Request, Response
+from lifeboat.http.parser import Parser
 
 if TYPE_CHECKING:
-    from serving.server.listener import Listener
+    from lifeboat.http.listener import Listener
 
 # Requests that a client may send ahead on one connection before we stop reading it; or the largest body's bytes.
 MAX_AHEAD = 32

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from itertools import chain
 
-from serving.server.errors import RequestError, bad
+from lifeboat.http.errors import RequestError, bad
 
 MAX_HEAD = 32 * 1024
 MAX_TARGET = 16 * 1024

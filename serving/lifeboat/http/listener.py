@@ -13,10 +13,10 @@ from collections.abc import Callable
 from email.utils import formatdate
 from time import perf_counter
 
-from serving.server.connection import Connection
-from serving.server.errors import RequestError
-from serving.server.message import Request, Response, status_line
-from serving.server.settings import Settings
+from lifeboat.http.connection import Connection
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import Request, Response, status_line
+from lifeboat.server.settings import Settings
 
 SWEEP_SECONDS = 1.0
 

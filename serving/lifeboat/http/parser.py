@@ -7,8 +7,8 @@ from typing import Protocol
 
 import httptools
 
-from serving.server.errors import RequestError
-from serving.server.head import (
+from lifeboat.http.errors import RequestError
+from lifeboat.http.head import (
     MAX_HEAD,
     MAX_TARGET,
     check_coding,
@@ -19,7 +19,7 @@ from serving.server.head import (
     join,
     path_of,
 )
-from serving.server.message import Request, Sink
+from lifeboat.http.http_types import Request, Sink
 
 SLASH = ord("/")
 # Of a read that brings some body, the rest is frames: those of chunks one byte long are 5 times as much.

@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from serving.server.errors import bad
-from serving.server.message import Request
+from lifeboat.http.errors import bad
+from lifeboat.http.http_types import Request
 
 BYTES = 16
 # Read at once from the system's generator: a call for each request would cost more than the rest of it.

@@ -6,8 +6,8 @@ import errno
 import socket
 from contextlib import ExitStack
 
-from components.core.errors import PortError, SettingsError
-from serving.server.settings import Settings
+from lifeboat.config.errors import PortError, SettingsError
+from lifeboat.server.settings import Settings
 
 BACKLOG = 2048
 

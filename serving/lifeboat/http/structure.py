@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from serving.server.errors import bad
+from lifeboat.http.errors import bad
 
 _CONTAINERS = frozenset((dict, list))
 # From the left, each string is found from its first quote to its last.

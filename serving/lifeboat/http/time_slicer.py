@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
-from serving.server.message import Request
+from lifeboat.http.http_types import Request
 
 # Some hundred requests of one row, or one of a thousand rows.
 PASS_SECONDS = 0.01

@@ -1,13 +1,13 @@
-"""`python -m serving.server`: serve one bundle."""
+"""`python -m lifeboat.server`: serve one bundle."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from components.core.errors import LifeboatError
-from serving.server import log
-from serving.server.settings import read_settings
+from lifeboat.config.errors import LifeboatError
+from lifeboat.server.settings import read_settings
+from lifeboat.system import log
 
 
 def main() -> int:
@@ -18,11 +18,11 @@ def main() -> int:
         settings = read_settings(sys.argv[1:], os.environ)
         if settings.workers == 1:
             os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when ONNX Runtime is imported, so before that
-            from serving.server.lifecycle import serve
+            from lifeboat.server.lifecycle import serve
 
             serve(settings)
         else:
-            from serving.supervisor.group import serve_group
+            from lifeboat.supervisor.group import serve_group
 
             serve_group(settings)
     except LifeboatError as error:

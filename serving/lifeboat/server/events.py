@@ -24,13 +24,13 @@ from uuid import uuid4
 
 import orjson
 
-from components.core.errors import SettingsError
-from serving.server import log
-from serving.server.message import FORM, HEADER_LENGTH, JSON, Request, Response
-from serving.server.metrics import Metrics
-from serving.server.post import Target, post
-from serving.server.request_id import RequestId
-from serving.server.settings import Settings
+from lifeboat.config.errors import SettingsError
+from lifeboat.http.http_client import Target, post
+from lifeboat.http.http_types import FORM, HEADER_LENGTH, JSON, Request, Response
+from lifeboat.http.request_id import RequestId
+from lifeboat.server.metrics import Metrics
+from lifeboat.server.settings import Settings
+from lifeboat.system import log
 
 REQUEST = "io.seldon.serving.inference.request"
 RESPONSE = "io.seldon.serving.inference.response"

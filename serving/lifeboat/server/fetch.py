@@ -1,4 +1,4 @@
-"""`python -m serving.fetch`: bring a bundle from the store to a directory, for the model server that starts after it.
+"""`python -m lifeboat.server.fetch`: a bundle from the store to a directory, for the model server that starts next.
 
 Its settings are variables only, since it runs in a pod: `LIFEBOAT_FETCH_` and a name below in capitals.
 """
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.bundle import FILES, MANIFEST, open_bundle
-from components.core.errors import BundleError, LifeboatError, SettingsError
-from components.core.options import from_environment, option, parse_texts
-from components.core.storage import S3Settings, open_storage
-from serving.server import log
+from lifeboat.config.errors import BundleError, LifeboatError, SettingsError
+from lifeboat.config.options import from_environment, option, parse_texts
+from lifeboat.model.bundle import FILES, MANIFEST, open_bundle
+from lifeboat.registry.storage import S3Settings, open_storage
+from lifeboat.system import log
 
 PREFIX = "LIFEBOAT_FETCH_"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from serving.server.model import Model
-from serving.server.settings import Settings
+from lifeboat.server.model.onnx_model import Model
+from lifeboat.server.settings import Settings
 
 
 @dataclass(frozen=True)

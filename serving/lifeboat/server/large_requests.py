@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from serving.server.errors import RequestError
+from lifeboat.http.errors import RequestError
 
 # Bytes of a body that is read on the loop: a few milliseconds at most, and faster than to hand it over.
 SMALL = 32 * 1024

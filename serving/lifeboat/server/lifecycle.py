@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import uvloop
 
-from serving.server import log
-from serving.server.identity import Identity
-from serving.server.listener import Listener
-from serving.server.metrics import Metrics
-from serving.server.model import load_model
-from serving.server.service import Service
-from serving.server.settings import Settings
-from serving.server.sockets import bind_public, listen
+from lifeboat.http.listener import Listener
+from lifeboat.http.sockets import bind_public, listen
+from lifeboat.server.identity import Identity
+from lifeboat.server.metrics import Metrics
+from lifeboat.server.model.onnx_model import load_model
+from lifeboat.server.service import Service
+from lifeboat.server.settings import Settings
+from lifeboat.system import log
 
 # For the events of the last predictions, once every client has its answer.
 EVENTS_SECONDS = 3.0

@@ -9,27 +9,27 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
-from components.core.sources import ANONYMOUS, read_source
-from serving.server import log
-from serving.server.app import App, Route
-from serving.server.aside import SMALL, Aside
-from serving.server.batcher import Batcher, Job
-from serving.server.columns import Columns, Reader
-from serving.server.errors import RequestError
-from serving.server.events import Events
-from serving.server.feedback import Feedback, read_feedback
-from serving.server.identity import Identity, init_metadata
-from serving.server.message import Request, Response
-from serving.server.metrics import CONTENT_TYPE, Metrics
-from serving.server.model import Model, Probabilities
-from serving.server.openapi import describe_api
-from serving.server.page import render_page
-from serving.server.payload import read_document
-from serving.server.request_id import RequestId, RequestIds
-from serving.server.seldon import Message, SeldonCodec
-from serving.server.settings import Settings
-from serving.server.turns import Turns
-from serving.server.v2 import Inference, V2Codec, describe
+from lifeboat.data.labelled.sources import ANONYMOUS, read_source
+from lifeboat.http.app import App, Route
+from lifeboat.http.body import read_document
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import Request, Response
+from lifeboat.http.request_id import RequestId, RequestIds
+from lifeboat.http.time_slicer import Turns
+from lifeboat.server.events import Events
+from lifeboat.server.identity import Identity, init_metadata
+from lifeboat.server.large_requests import SMALL, Aside
+from lifeboat.server.metrics import CONTENT_TYPE, Metrics
+from lifeboat.server.model.batcher import Batcher, Job
+from lifeboat.server.model.onnx_model import Model, Probabilities
+from lifeboat.server.protocols.feedback import Feedback, read_feedback
+from lifeboat.server.protocols.openapi import describe_api
+from lifeboat.server.protocols.page import render_page
+from lifeboat.server.protocols.row_parser import Columns, Reader
+from lifeboat.server.protocols.seldon import Message, SeldonCodec
+from lifeboat.server.protocols.v2 import Inference, V2Codec, describe
+from lifeboat.server.settings import Settings
+from lifeboat.system import log
 
 
 class Rows(Protocol):

@@ -1,6 +1,6 @@
 """The model server's settings: one frozen object, read once from flags, the environment and defaults.
 
-`core.options` says how. A field's metadata holds its help and, where Seldon sets one, the name of Seldon's variable,
+`config.options` says how. A field's metadata holds its help and, where Seldon sets one, the name of Seldon's variable,
 which gives way to ours.
 """
 
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from components.core.errors import SettingsError
-from components.core.options import add_flags, from_environment, given_flags, option, parse_texts
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
 
 PREFIX = "LIFEBOAT_SERVER_"
 # Characters of the names that stand in each answer, in labels of metrics and in events, as the detector takes them.
@@ -87,7 +87,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         SettingsError: a variable is unknown or a value is not of its type.
         SystemExit: a flag is unknown (2) or help was asked for (0).
     """
-    parser = argparse.ArgumentParser(prog="python -m serving.server", description="Serve one bundle over HTTP.")
+    parser = argparse.ArgumentParser(prog="python -m lifeboat.server", description="Serve one bundle over HTTP.")
     add_flags(parser, Settings, PREFIX)
     flags = given_flags(Settings, vars(parser.parse_args(arguments)))
     chosen = _seldons(environment) | from_environment(Settings, PREFIX, environment) | flags

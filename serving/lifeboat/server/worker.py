@@ -1,4 +1,4 @@
-"""A server as a child of a supervisor: `python -m serving.server.worker`.
+"""A server as a child of a supervisor: `python -m lifeboat.server.worker`.
 
 The first line on standard input is its order (settings, inherited sockets, its row of the metrics). It
 answers in JSON lines on standard output: `ready`, `accepting` or `failed`. The line `accept` lets it begin
@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from components.core.errors import LifeboatError
-from serving.server import log
-from serving.server.settings import Settings
+from lifeboat.config.errors import LifeboatError
+from lifeboat.server.settings import Settings
+from lifeboat.system import log
 
 if TYPE_CHECKING:
-    from serving.server.lifecycle import Server
+    from lifeboat.server.lifecycle import Server
 
 
 def main() -> int:
@@ -43,7 +43,7 @@ def main() -> int:
 
 async def _work(order: dict[str, Any]) -> None:
     # ONNX Runtime comes with it.
-    from serving.server.lifecycle import Place, Server
+    from lifeboat.server.lifecycle import Place, Server
 
     settings = Settings(**order["settings"])
     server = Server(settings, Place(_map(order["memory"]), order["worker"]))

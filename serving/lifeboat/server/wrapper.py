@@ -1,9 +1,9 @@
 """The same model as a user model of Seldon's Python wrapper.
 
-    seldon-core-microservice serving.wrapper.LifeboatModel --parameters
+    seldon-core-microservice lifeboat.server.wrapper.LifeboatModel --parameters
         '[{"name": "bundle", "type": "STRING", "value": "/mnt/models"}]'
 
-It is for whoever must run inside the wrapper; `serving.server` answers the same protocol faster and stricter.
+It is for whoever must run inside the wrapper; `lifeboat.server` answers the same protocol faster and stricter.
 The wrapper turns a list of mixed values into an array of strings before it calls `predict`, so numbers come
 as text here and are read back by their column.
 """
@@ -19,13 +19,13 @@ from seldon_core.flask_utils import (  # type: ignore[import-not-found]  # only 
     SeldonMicroserviceException,
 )
 
-from components.core.schema import Column
-from serving.server.columns import Reader
-from serving.server.errors import RequestError
-from serving.server.feedback import read_feedback
-from serving.server.identity import Identity, init_metadata
-from serving.server.model import Probabilities, load_model
-from serving.server.settings import Settings
+from lifeboat.http.errors import RequestError
+from lifeboat.server.identity import Identity, init_metadata
+from lifeboat.server.model.onnx_model import Probabilities, load_model
+from lifeboat.server.protocols.feedback import read_feedback
+from lifeboat.server.protocols.row_parser import Reader
+from lifeboat.server.settings import Settings
+from lifeboat.usecase.schema import Column
 
 
 class LifeboatModel:

@@ -1,4 +1,4 @@
-"""`python -m serving.supervisor`: keep a model server on a public port of this machine and switch its
+"""`python -m lifeboat.supervisor`: keep a model server on a public port of this machine and switch its
 version."""
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from components.core.errors import LifeboatError, PortError
-from serving.control import LOG_FILE
-from serving.server.log import JsonLines
-from serving.server.settings import Settings, from_texts
-from serving.server.sockets import bind
-from serving.supervisor.conversation import Conversation
-from serving.supervisor.daemon import Daemon
-from serving.supervisor.process import LOG
-from serving.supervisor.state import State
+from lifeboat.config.errors import LifeboatError, PortError
+from lifeboat.http.sockets import bind
+from lifeboat.server.settings import Settings, from_texts
+from lifeboat.supervisor.control import LOG_FILE
+from lifeboat.supervisor.control_session import Conversation
+from lifeboat.supervisor.daemon import Daemon
+from lifeboat.supervisor.process import LOG
+from lifeboat.supervisor.state import State
+from lifeboat.system.log import JsonLines
 
 LOG_BYTES = 10 * 1024 * 1024
 # The servers of a supervisor that was killed give their port back at once, but not in the same instant.
@@ -141,7 +141,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m serving.supervisor", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lifeboat.supervisor", description=__doc__)
     parser.add_argument("--state", type=Path, required=True, help="directory of its state and its log")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", default="9000", help="port of the predictions (default: 9000)")

@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from components.core.errors import DeployError, PortError
-from serving.launch import launch
+from lifeboat.config.errors import DeployError, PortError
+from lifeboat.supervisor.launch import launch
 
 STATE_FILE = "supervisor.json"
 LOG_FILE = "server.log"
@@ -228,7 +228,7 @@ def ensure_supervisor(
     if control is None:
         address = ["--host", host, "--port", str(port), "--metrics-port", str(metrics_port)]
         chosen = [f"--set={key}={value}" for key, value in (server_settings or {}).items()]
-        program = [python, "-m", "serving.supervisor", "--state", str(state)]
+        program = [python, "-m", "lifeboat.supervisor", "--state", str(state)]
         failure = launch([*program, *address, *chosen], state / LOG_FILE)
         # Two callers may start one at the same time: the loser finds the winner's.
         control = _find_within(state, 5.0 if failure is None else 1.0)

@@ -6,8 +6,8 @@ import asyncio
 import json
 from typing import Any
 
-from components.core.errors import LifeboatError, PortError
-from serving.supervisor.daemon import Daemon, Deployment
+from lifeboat.config.errors import LifeboatError, PortError
+from lifeboat.supervisor.daemon import Daemon, Deployment
 
 
 class Conversation:

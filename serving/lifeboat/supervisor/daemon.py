@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from components.core.addresses import base_url
-from components.core.errors import DeployError, LifeboatError
-from serving.server.post import Target
-from serving.server.settings import Settings
-from serving.server.sockets import bind, listen
-from serving.supervisor.group import Group
-from serving.supervisor.process import LOG
+from lifeboat.config.errors import DeployError, LifeboatError
+from lifeboat.http.http_client import Target
+from lifeboat.http.sockets import bind, listen
+from lifeboat.server.settings import Settings
+from lifeboat.supervisor.group import Group
+from lifeboat.supervisor.process import LOG
+from lifeboat.system.addresses import base_url
 
 PRIVATE_HOST = "127.0.0.1"
 
@@ -52,7 +52,7 @@ class Daemon:
         self.stopping = asyncio.Event()
 
     def status(self) -> dict[str, Any]:
-        """What `serving.control.Status` reads."""
+        """What `lifeboat.supervisor.control.Status` reads."""
         host = self._settings.host
         main, metrics = (bound.getsockname()[1] for bound in self._public)
         candidate = self._deployment.group if self._deployment is not None else None

@@ -11,13 +11,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from components.core.backoff import Backoff
-from components.core.errors import DeployError
-from serving.server.log import info
-from serving.server.metrics import allocate
-from serving.server.settings import Settings
-from serving.server.sockets import bind_public, listen
-from serving.supervisor.process import LOG, Order, Process
+from lifeboat.config.errors import DeployError
+from lifeboat.http.sockets import bind_public, listen
+from lifeboat.server.metrics import allocate
+from lifeboat.server.settings import Settings
+from lifeboat.supervisor.process import LOG, Order, Process
+from lifeboat.system.backoff import Backoff
+from lifeboat.system.log import info
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0
 
@@ -91,7 +91,7 @@ class Group:
             os.close(descriptor)
 
     def describe(self) -> dict[str, Any]:
-        """For `status`: what `serving.control.Serving` reads."""
+        """For `status`: what `lifeboat.supervisor.control.Serving` reads."""
         settings = self.settings
         return {
             "name": settings.model_name,

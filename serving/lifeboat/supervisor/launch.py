@@ -1,4 +1,4 @@
-"""Starts the supervisor as a daemon; needs no library, as `serving.control` promises."""
+"""Starts the supervisor as a daemon; needs no library, as `lifeboat.supervisor.control` promises."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from components.core.errors import DeployError, PortError
+from lifeboat.config.errors import DeployError, PortError
 
 STARTUP_SECONDS = 20.0
 
@@ -23,7 +23,7 @@ def launch(command: list[str], log: Path) -> DeployError | None:
     with ours, theirs, log.open("ab") as stream:
         try:
             daemon = subprocess.Popen(
-                command, cwd=Path(__file__).resolve().parents[1], stdin=subprocess.DEVNULL,
+                command, cwd=log.parent, stdin=subprocess.DEVNULL,
                 stdout=theirs, stderr=stream, start_new_session=True,
             )  # fmt: skip
         except OSError as error:

@@ -9,13 +9,11 @@ import signal
 import sys
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from components.core.errors import DeployError
+from lifeboat.config.errors import DeployError
 
 LOG = logging.getLogger("lifeboat.supervisor")
-ROOT = Path(__file__).resolve().parents[2]
 READY_SECONDS = 60.0
 ACCEPT_SECONDS = 10.0
 # Beyond the time a server gives its clients to finish.
@@ -62,8 +60,8 @@ class Process:
     async def spawn(cls, order: Order) -> Process:
         """Starts a child and gives it its order."""
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "serving.server.worker",
-            cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            sys.executable, "-m", "lifeboat.server.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE, pass_fds=order.descriptors,
         )  # fmt: skip
         process = cls(child, order)

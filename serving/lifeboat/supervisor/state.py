@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import SettingsError
-from components.core.files import take_lock, write_durably
+from lifeboat.config.errors import SettingsError
+from lifeboat.system.files import take_lock, write_durably
 
 STATE_FILE = "supervisor.json"
 LOCK_FILE = "supervisor.lock"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from components.core.csv_dialect import PLAIN, Csv
-from components.core.errors import DataError
-from components.core.reading import read_table
+from lifeboat.config.errors import DataError
+from lifeboat.data.csv.dialect import PLAIN, Csv
+from lifeboat.data.reading import read_table
 
 
 def written(folder: Path, content: str | bytes, name: str = "rows.csv") -> Path:

@@ -2,10 +2,9 @@
 
 import pytest
 
-from components.core.csv_dialect import Csv
-from components.core.errors import UseCaseError
-
-from .csv_files import read, refused
+from lifeboat.config.errors import UseCaseError
+from lifeboat.data.csv.dialect import Csv
+from tests.data.csv.files import read, refused
 
 
 @pytest.mark.parametrize(("mark", "said"), [(";", "';'"), ("\t", "tabs"), ("|", "'|'"), (",", None)])

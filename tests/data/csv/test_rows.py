@@ -16,12 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core import csv_parser, reading
-from components.core.csv_dialect import Csv
-from components.core.errors import DataError
-from components.core.reading import read_table
-
-from .csv_files import read, refused, written
+from lifeboat.config.errors import DataError
+from lifeboat.data import reading
+from lifeboat.data.csv import parser as csv_parser
+from lifeboat.data.csv.dialect import Csv
+from lifeboat.data.reading import read_table
+from tests.data.csv.files import read, refused, written
 
 REMEDY = "; close it, double a quote that is part of the text, or declare Csv(quote='') where quotes are ordinary text"
 OPEN = f"a quote that opens here is never closed{REMEDY}"
@@ -217,7 +217,7 @@ def test_an_office_file_is_refused_by_what_it_is(tmp_path):
 
 def test_a_reader_that_is_left_early_ends_its_process_well(tmp_path):
     written(tmp_path, "x,y\n" + '1,"a\nb"\n' * 600_000)
-    code = "import sys; from pathlib import Path; from components.core.reading import read_batches"
+    code = "import sys; from pathlib import Path; from lifeboat.data.reading import read_batches"
     for rest in ("next(read_batches(Path(sys.argv[1])))", "list(read_batches(Path(sys.argv[1])))"):
         subprocess.run([sys.executable, "-c", f"{code}; {rest}", str(tmp_path / "rows.csv")], check=True, timeout=60)
 

@@ -5,7 +5,7 @@ import datetime
 import pyarrow as pa
 import pyarrow.csv
 
-from components.core.csv_writing import writable
+from lifeboat.data.csv.writing import writable
 
 
 def test_cells_without_a_form_in_csv_are_written_as_text(tmp_path):

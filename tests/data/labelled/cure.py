@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from components.core.schema import Column, Label, Schema
+from lifeboat.usecase.schema import Column, Label, Schema
 
 SCHEMA = Schema(
     columns=(

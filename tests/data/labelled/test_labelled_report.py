@@ -7,17 +7,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.errors import StorageError
-from components.core.feature_store import METADATA, Contents, describe, write_rows
-from components.core.labelled import load_labelled, no_rows, write_labelled
-from components.core.moment import show_seconds
-from components.core.schema import Column, Schema
-from components.core.sources import ONLY_ANONYMOUS
-from components.core.storage import S3, open_storage
+from lifeboat.config.errors import StorageError
+from lifeboat.data.labelled.labelled_report import METADATA, Contents, describe, write_rows
+from lifeboat.data.labelled.labelled_rows import load_labelled, no_rows, write_labelled
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.data.timestamps import show_seconds
+from lifeboat.registry.storage import S3, open_storage
+from lifeboat.usecase.schema import Column, Schema
+from tests.data.labelled.cure import NOON, SCHEMA, row
 
-from .cure import NOON, SCHEMA, row
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DAY = 86_400
 
 
@@ -108,12 +107,12 @@ FULL = """
 import resource
 import sys
 from pathlib import Path
-from components.core.errors import StorageError
-from components.core.feature_store import write_rows
-from components.core.labelled import load_labelled
-from components.core.sources import ONLY_ANONYMOUS
-from components.core.storage import S3, open_storage
-from tests.core.cure import SCHEMA
+from lifeboat.config.errors import StorageError
+from lifeboat.data.labelled.labelled_report import write_rows
+from lifeboat.data.labelled.labelled_rows import load_labelled
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.registry.storage import S3, open_storage
+from tests.data.labelled.cure import SCHEMA
 store, target = sys.argv[1:]
 found = load_labelled(open_storage(store, S3()), "cure", SCHEMA, trusted=ONLY_ANONYMOUS)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))

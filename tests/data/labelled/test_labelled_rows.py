@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.errors import DataError, StorageError
-from components.core.labelled import load_labelled, read_labelled, write_labelled
-from components.core.schema import Column, Schema
-from components.core.sources import ONLY_ANONYMOUS
-from components.core.storage import S3, open_storage
+from lifeboat.config.errors import DataError, StorageError
+from lifeboat.data.labelled.labelled_rows import load_labelled, read_labelled, write_labelled
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.registry.storage import S3, open_storage
+from lifeboat.usecase.schema import Column, Schema
+from tests.data.labelled.cure import NOON, SCHEMA, row
 from tests.stores.relay import relaying
-
-from .cure import NOON, SCHEMA, row
 
 
 def test_what_was_written_is_read_as_the_model_takes_it(storage):

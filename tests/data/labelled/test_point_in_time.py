@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.core.labelled import load_labelled, no_rows, read_labelled, write_labelled
-from components.core.moment import show_seconds
-from components.core.sources import ONLY_ANONYMOUS
-from components.core.storage import S3, open_storage
-
-from .cure import NOON, SCHEMA, row
+from lifeboat.data.labelled.labelled_rows import load_labelled, no_rows, read_labelled, write_labelled
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.data.timestamps import show_seconds
+from lifeboat.registry.storage import S3, open_storage
+from tests.data.labelled.cure import NOON, SCHEMA, row
 
 
 def put(storage, *rows):

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from components.core.errors import DataError, SettingsError
-from components.core.labelled import Labelled, load_labelled, write_labelled
-from components.core.sources import is_loopback, is_source, trusted_sources
-from components.core.storage import DirectoryStorage
-from components.core.trust import (
+from lifeboat.config.errors import DataError, SettingsError
+from lifeboat.data.labelled.labelled_rows import Labelled, load_labelled, write_labelled
+from lifeboat.data.labelled.sources import is_loopback, is_source, trusted_sources
+from lifeboat.data.labelled.trust import (
     Ruling,
     Settlement,
     Trust,
@@ -21,8 +20,8 @@ from components.core.trust import (
     write_conflicts,
     write_records,
 )
-
-from .cure import NOON, SCHEMA, row
+from lifeboat.registry.storage import DirectoryStorage
+from tests.data.labelled.cure import NOON, SCHEMA, row
 
 CLINIC = frozenset({"clinic"})
 BOTH = frozenset({"clinic", "registry"})

@@ -1,4 +1,4 @@
-"""Every classifier and transformer of scikit-learn's list in a small pipeline: `python -m tests.core.estimators`.
+"""Every classifier and transformer of scikit-learn's list in a small pipeline: `python -m tests.model.onnx.estimators`.
 
 Writes docs/estimators.md: which of them work, and which are refused with what sentence. `test_export_sweep.py` holds
 the page against what happens.
@@ -28,14 +28,14 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 from threadpoolctl import threadpool_limits
 
-from components.core.schema import Column, Label, Schema
-from components.core.usecase import Candidate
-from components.train.parity import data_frame
-from components.train.preflight import examine
+from lifeboat.train.parity import data_frame
+from lifeboat.train.preflight import examine
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.usecase import Candidate
 from tests.preprocess.world import make_usecase
 
-PAGE = Path(__file__).parents[2] / "docs" / "estimators.md"
-COMMAND = "python -m tests.core.estimators"
+PAGE = Path(__file__).parents[3] / "docs" / "estimators.md"
+COMMAND = "python -m tests.model.onnx.estimators"
 SCHEMA = Schema(
     columns=(
         Column("age", "float", nullable=True, minimum=0, maximum=120),

@@ -15,15 +15,15 @@ from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingCla
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from components.core.calibration import Calibrated
-from components.core.export import export_onnx
-from components.core.reading import read_table
-from components.core.schema import Column, Label, Schema
-from components.core.scoring import Scorer
-from components.core.table import check_table
-from components.core.transformers import Floats32, RowSum
-from components.core.usecase import load_usecase
-from components.train.parity import data_frame
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table
+from lifeboat.model.calibration import Calibrated
+from lifeboat.model.onnx.onnx_export import export_onnx
+from lifeboat.model.scoring import Scorer
+from lifeboat.train.parity import data_frame
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.transformers import Floats32, RowSum
+from lifeboat.usecase.usecase import load_usecase
 
 USECASE = load_usecase("titanic")
 SCHEMA = USECASE.schema

@@ -37,11 +37,11 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
-from components.core.transformers import Floats32
-from components.core.usecase import Candidate
-from components.train.parity import data_frame
-from components.train.preflight import examine
-from tests.core.estimators import NUMBERS, SCHEMA, features, table
+from lifeboat.train.parity import data_frame
+from lifeboat.train.preflight import examine
+from lifeboat.usecase.transformers import Floats32
+from lifeboat.usecase.usecase import Candidate
+from tests.model.onnx.estimators import NUMBERS, SCHEMA, features, table
 from tests.preprocess.world import make_usecase
 
 

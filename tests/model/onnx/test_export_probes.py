@@ -9,13 +9,13 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from components.core.errors import BundleError
-from components.core.export import export_onnx
-from components.core.probes import make_probes
-from components.core.schema import Column, Label, Schema
-from components.core.scoring import Scorer
-from components.core.transformers import Floats32
-from components.train.parity import check_parity, data_frame
+from lifeboat.config.errors import BundleError
+from lifeboat.model.onnx.onnx_export import export_onnx
+from lifeboat.model.probes import make_probes
+from lifeboat.model.scoring import Scorer
+from lifeboat.train.parity import check_parity, data_frame
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.transformers import Floats32
 
 SCHEMA = Schema(
     columns=(

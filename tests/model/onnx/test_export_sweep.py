@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tests.core.estimators import COMMAND, NO_FORM, NO_STEP, PAGE, attempt, cases, is_step, page, table_row
+from tests.model.onnx.estimators import COMMAND, NO_FORM, NO_STEP, PAGE, attempt, cases, is_step, page, table_row
 
 EVERY = os.environ.get("SWEEP") == "1"
 # Quick ones of each kind: converters of ours, of skl2onnx's, refused, and no step at all.

@@ -20,17 +20,17 @@ from sklearn.preprocessing import (
 )
 from sklearn.tree import DecisionTreeClassifier
 
-from components.core.bundle import GOLDEN, MODEL, REFERENCE, open_bundle, write_bundle
-from components.core.bundle import SCHEMA as SCHEMA_FILE
-from components.core.errors import UseCaseError
-from components.core.export import export_onnx
-from components.core.schema import Column, Label, Schema
-from components.core.scoring import Scorer
-from components.core.transformers import Floats32, MissingFlag, RowSum, Shift
-from components.train.parity import data_frame
-from components.train.preflight import check_export
-from serving.server.model import Model
-from tests.core.test_bundle import FACTS
+from lifeboat.config.errors import UseCaseError
+from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, open_bundle, write_bundle
+from lifeboat.model.bundle import SCHEMA as SCHEMA_FILE
+from lifeboat.model.onnx.onnx_export import export_onnx
+from lifeboat.model.scoring import Scorer
+from lifeboat.server.model.onnx_model import Model
+from lifeboat.train.parity import data_frame
+from lifeboat.train.preflight import check_export
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.transformers import Floats32, MissingFlag, RowSum, Shift
+from tests.model.test_bundle import FACTS
 
 # Seconds of 2023: a float32 knows them to 128 s.
 ORIGIN = 1_700_000_000

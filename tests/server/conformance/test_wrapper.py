@@ -20,9 +20,8 @@ import numpy as np
 import pytest
 
 from tests.ports import free_port
-
-from ..world import ROOT, Running, call, make_bundle, server
-from .table import CASES, NAMES, OBJECT, ROW, Case
+from tests.server.conformance.table import CASES, NAMES, OBJECT, ROW, Case
+from tests.server.world import ROOT, Running, call, make_bundle, server
 
 seldon_client = pytest.importorskip(
     "seldon_core.seldon_client", reason="needs the environment of Seldon's wrapper: `make conformance`"
@@ -54,7 +53,7 @@ def wrapper(tiny: Path) -> Iterator[str]:
     }
     process = subprocess.Popen(
         [
-            str(program), "serving.wrapper.LifeboatModel", "--single-threaded", "1",
+            str(program), "lifeboat.server.wrapper.LifeboatModel", "--single-threaded", "1",
             "--http-port", str(port), "--grpc-port", str(grpc_port), "--metrics-port", str(metrics_port),
             "--parameters", json.dumps(parameters),
         ],

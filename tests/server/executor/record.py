@@ -1,4 +1,4 @@
-"""Records again what Seldon's executor sends: `TEST_SELDON_EXECUTOR=… python -m tests.serving.executor.record`."""
+"""Records again what Seldon's executor sends: `TEST_SELDON_EXECUTOR=… python -m tests.server.executor.record`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import replace
 from http.client import HTTPConnection
 from pathlib import Path
 
-from tests.drift.world import add_bundle, detector
-from tests.serving.world import server
-
-from .scenes import DIGEST, SCENES, Part, Scene, write
-from .world import BINARY, VERSION, Heard, Recorder, executor, recorder
+from tests.detector.world import add_bundle, detector
+from tests.server.executor.scenes import DIGEST, SCENES, Part, Scene, write
+from tests.server.executor.world import BINARY, VERSION, Heard, Recorder, executor, recorder
+from tests.server.world import server
 
 # Said anew for each connection, or by the client's library.
 LEFT_OUT = ("Content-Length", "Uber-Trace-Id", "Traceparent", "Ce-Traceparent", "Date")

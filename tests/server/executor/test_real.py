@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.drift.world import Detector, add_bundle, detector, people, request_of
-from tests.serving.world import ROW, ROW_VALUES, Running, call, ndarray, server
-
-from .record import record
-from .scenes import NAMES, SCENES, Part, Scene, recorded
-from .world import BINARY, VERSION, Executor, executor
+from tests.detector.world import Detector, add_bundle, detector, people, request_of
+from tests.server.executor.record import record
+from tests.server.executor.scenes import NAMES, SCENES, Part, Scene, recorded
+from tests.server.executor.world import BINARY, VERSION, Executor, executor
+from tests.server.world import ROW, ROW_VALUES, Running, call, ndarray, server
 
 pytestmark = pytest.mark.skipif(not BINARY, reason="TEST_SELDON_EXECUTOR names no executor of Seldon's")
 PREDICT = "/api/v1.0/predictions"

@@ -20,10 +20,10 @@ from typing import Any
 
 import yaml
 
-from components.core.versions import Version
-from components.deploy.kubernetes import manifest
+from lifeboat.deploy.kubernetes import manifest
+from lifeboat.registry.versions import Version
 from tests.ports import free_port
-from tests.serving.world import ROOT, call
+from tests.server.world import ROOT, call
 
 BINARY = os.environ.get("TEST_SELDON_EXECUTOR", "")
 TEMPLATE = ROOT / "kustomize" / "base" / "model" / "model-template.yaml"

@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 
 import pyarrow as pa
 
-from components.core.csv_dialect import Csv, Dialect
-from components.core.errors import DataError, StorageError, first_line
+from lifeboat.config.errors import DataError, StorageError, first_line
+from lifeboat.data.csv.dialect import Csv, Dialect
 
 _COMPRESSIONS = {
     b"\x1f\x8b": "gzip",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from components.core.errors import DataError, UseCaseError
+from lifeboat.config.errors import DataError, UseCaseError
 
 DELIMITERS = ",;\t|"
 _DELIMITER_NAMES = {"\t": "tabs"}

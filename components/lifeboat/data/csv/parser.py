@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from components.core.csv_bytes import CsvFile, Read
-from components.core.csv_dialect import Dialect
-from components.core.csv_quotes import QuotedText, QuoteError
-from components.core.errors import DataError, first_line
+from lifeboat.config.errors import DataError, first_line
+from lifeboat.data.csv.bytes import CsvFile, Read
+from lifeboat.data.csv.dialect import Dialect
+from lifeboat.data.csv.quotes import QuotedText, QuoteError
 
 # A row may be as long, in bytes; what is longer is an unclosed quote rather than a row.
 _LONGEST_ROW = 1 << 24

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.csv_dialect import Dialect
+from lifeboat.data.csv.dialect import Dialect
 
 _BLANK = ord(" ")
 _LINE_END = re.compile(rb"\r\n|\r|\n")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from components.core.schema import Column
-from components.core.sources import LONGEST
+from lifeboat.data.labelled.sources import LONGEST
+from lifeboat.usecase.schema import Column
 
 PUID, ROW, VERSION, SCORE = "__puid", "__row", "__version", "__score"
 PREDICTED_AT, LABELLED_AT, SOURCE = "__predicted_at", "__labelled_at", "__source"

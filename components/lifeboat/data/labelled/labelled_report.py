@@ -1,4 +1,4 @@
-"""What the feature store holds, for people and other programs; `core.labelled` is how it is stored.
+"""What the feature store holds, for people and other programs; `labelled_rows` is how it is stored.
 
 It holds raw columns, as they were asked: what is derived from them is in the model's graph, so there is nothing to
 compute beforehand and nothing that could differ between training and serving.
@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from components.core.errors import StorageError
-from components.core.files import replacing
-from components.core.hidden import HIDDEN, LABELLED_AT, VERSION
-from components.core.labelled import Labelled, stored_schema
-from components.core.schema import Schema
-from components.core.table import check_table
+from lifeboat.config.errors import StorageError
+from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, VERSION
+from lifeboat.data.labelled.labelled_rows import Labelled, stored_schema
+from lifeboat.data.table import check_table
+from lifeboat.system.files import replacing
+from lifeboat.usecase.schema import Schema
 
 SUFFIXES = (".csv", ".parquet")
 METADATA = b"lifeboat-features"

@@ -8,7 +8,7 @@ Nothing is ever changed in place: a truth that its source corrects becomes a new
 `__labelled_at`, and readers take the latest; or the latest that was known by a moment in the past. Known means that the
 truth had come, which is `__labelled_at`; the part that holds it may have been written a little later.
 
-Not every row teaches (`core.trust`): those of sources that are not trusted wait, and of two trusted sources that
+Not every row teaches (`labelled.trust`): those of sources that are not trusted wait, and of two trusted sources that
 disagree about a prediction the first one's word stands. What is kept apart stays in the store, and is told.
 """
 
@@ -28,19 +28,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.core.errors import DataError, first_line
-from components.core.files import file_digest
-from components.core.fingerprint import table_digest
-from components.core.hidden import HIDDEN, LABELLED_AT, PUID, ROW, SOURCE
-from components.core.label import StoredLabel
-from components.core.latest import latest_rows
-from components.core.moment import show_seconds
-from components.core.schema import Column, Schema
-from components.core.sources import ANONYMOUS, ONLY_ANONYMOUS
-from components.core.standing import standing_words
-from components.core.storage import Storage
-from components.core.table import check_table
-from components.core.trust import Trust, read_trust
+from lifeboat.config.errors import DataError, first_line
+from lifeboat.data.fingerprint import table_digest
+from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, PUID, ROW, SOURCE
+from lifeboat.data.labelled.point_in_time import latest_rows
+from lifeboat.data.labelled.sources import ANONYMOUS, ONLY_ANONYMOUS
+from lifeboat.data.labelled.standing import standing_words
+from lifeboat.data.labelled.trust import Trust, read_trust
+from lifeboat.data.table import check_table
+from lifeboat.data.timestamps import show_seconds
+from lifeboat.registry.storage import Storage
+from lifeboat.system.files import file_digest
+from lifeboat.usecase.label import StoredLabel
+from lifeboat.usecase.schema import Column, Schema
 
 FOLDER = "labelled"
 # Sources named one by one.
@@ -169,7 +169,7 @@ def read_labelled(
     trusted: frozenset[str] = ONLY_ANONYMOUS,
     until: datetime | float | None = None,
 ) -> pa.Table:
-    """The labelled rows, typed as `core.table` types them, the standing truth of each prediction, hidden columns last.
+    """The labelled rows, typed as `data.table` types them, the standing truth of each prediction, hidden columns last.
 
     Args:
         storage, usecase, schema, trusted, until: see `load_labelled`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from components.core.errors import SettingsError
+from lifeboat.config.errors import SettingsError
 
 # Whoever cannot be told from others: there was no token, and no mesh that has verified one.
 ANONYMOUS = "anonymous"

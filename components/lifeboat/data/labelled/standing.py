@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.core.hidden import LABELLED_AT, PUID, ROW, SOURCE
-from components.core.trust import Trust
+from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PUID, ROW, SOURCE
+from lifeboat.data.labelled.trust import Trust
 
 _FIRST = "__first"
 

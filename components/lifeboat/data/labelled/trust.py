@@ -19,10 +19,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.errors import DataError, SettingsError
-from components.core.sources import TABLE, is_source
-from components.core.storage import Storage
-from components.core.versions import LONGEST_REASON
+from lifeboat.config.errors import DataError, SettingsError
+from lifeboat.data.labelled.sources import TABLE, is_source
+from lifeboat.registry.storage import Storage
+from lifeboat.registry.versions import LONGEST_REASON
 
 FOLDER = "trust"
 # What becomes of a row: it teaches, or it waits for somebody to look at its source, or somebody said no.

@@ -11,8 +11,8 @@ from itertools import accumulate
 
 from scipy.stats import binom
 
-from components.deploy.kubernetes.plan import Limits
-from components.deploy.kubernetes.prometheus import Sample
+from lifeboat.deploy.kubernetes.plan import Limits
+from lifeboat.deploy.kubernetes.prometheus import Sample
 
 ALPHA = 0.01
 # sup |F - G| exceeds this times sqrt(1/n + 1/m) by chance in one case in a hundred (Kolmogorov-Smirnov, asymptotic);

@@ -11,7 +11,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
-from components.core.errors import DeployError
+from lifeboat.config.errors import DeployError
 
 Document = dict[str, Any]
 MANAGER = "lifeboat"

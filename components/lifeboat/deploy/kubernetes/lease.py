@@ -14,11 +14,11 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from components.core.errors import DeployError
-from components.deploy.kubernetes.cluster import Cluster, ConflictError, Document
-from components.deploy.kubernetes.manifest import HOLDER, annotation
-from components.deploy.kubernetes.plan import Pace
-from components.deploy.timeline import Say
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError, Document
+from lifeboat.deploy.kubernetes.manifest import HOLDER, annotation
+from lifeboat.deploy.kubernetes.plan import Pace
+from lifeboat.deploy.timeline import Say
 
 
 class Hold:

@@ -15,8 +15,8 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
-from components.core.errors import DeployError
-from components.core.versions import Version
+from lifeboat.config.errors import DeployError
+from lifeboat.registry.versions import Version
 
 Document = dict[str, Any]
 TEMPLATE = "model-template"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from components.core.errors import SettingsError
-from components.core.settings import Settings, variable
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.settings import Settings, variable
 
 CANARY, SHADOW, SWITCH = "canary", "shadow", "switch"
 MODES = (CANARY, SHADOW, SWITCH)

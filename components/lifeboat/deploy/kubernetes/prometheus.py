@@ -9,7 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-from components.core.errors import DeployError
+from lifeboat.config.errors import DeployError
 
 SECONDS = 10.0
 _INFO = 'max by (instance) (lifeboat_model_info{{digest="{digest}"}})'

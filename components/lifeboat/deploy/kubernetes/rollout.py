@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from components.core.bundle import Bundle
-from components.core.errors import DeployError, LifeboatError
-from components.core.versions import Version
-from components.deploy.kubernetes import manifest
-from components.deploy.kubernetes.cluster import Cluster, ConflictError, Document
-from components.deploy.kubernetes.hold import Hold
-from components.deploy.kubernetes.manifest import Predictor
-from components.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, Plan
-from components.deploy.kubernetes.prometheus import Prometheus
-from components.deploy.kubernetes.routing import wait_until_split
-from components.deploy.kubernetes.waiting import (
+from lifeboat.config.errors import DeployError, LifeboatError
+from lifeboat.deploy.kubernetes import manifest
+from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError, Document
+from lifeboat.deploy.kubernetes.lease import Hold
+from lifeboat.deploy.kubernetes.manifest import Predictor
+from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, Plan
+from lifeboat.deploy.kubernetes.prometheus import Prometheus
+from lifeboat.deploy.kubernetes.routing import wait_until_split
+from lifeboat.deploy.kubernetes.traffic_window import watch
+from lifeboat.deploy.kubernetes.waiting import (
     is_unnoticed,
     wait_until_alone,
     wait_until_asleep,
     wait_until_ready,
 )
-from components.deploy.kubernetes.watching import watch
-from components.deploy.probe import check_golden, compare
-from components.deploy.step import undo
-from components.deploy.timeline import Say
+from lifeboat.deploy.probe import check_golden, compare
+from lifeboat.deploy.step import undo
+from lifeboat.deploy.timeline import Say
+from lifeboat.model.bundle import Bundle
+from lifeboat.registry.versions import Version
 
 ATTEMPTS = 20
 
@@ -54,7 +54,7 @@ class Rollout:
         self._hold = Hold(cluster, plan.pace)
 
     def run(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
-        """As `components.deploy.step.Target` says, but gives the name of the predictor that serves."""
+        """As `lifeboat.deploy.step.Target` says, but gives the name of the predictor that serves."""
         with self._hold.taken(say):
             live = self._cluster.read()
             old = manifest.champion(live)

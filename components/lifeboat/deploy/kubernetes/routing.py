@@ -10,11 +10,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from components.core.errors import DeployError
-from components.deploy.kubernetes.cluster import Cluster, Document
-from components.deploy.kubernetes.manifest import Predictor
-from components.deploy.kubernetes.plan import Plan
-from components.deploy.kubernetes.waiting import operators_words
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes.cluster import Cluster, Document
+from lifeboat.deploy.kubernetes.manifest import Predictor
+from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.waiting import operators_words
 
 
 @dataclass(frozen=True)

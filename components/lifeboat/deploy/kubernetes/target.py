@@ -7,17 +7,17 @@ from contextlib import AbstractContextManager, nullcontext
 
 from kubernetes.client import ApiClient
 
-from components.core.bundle import Bundle
-from components.core.errors import DeployError
-from components.core.settings import Settings
-from components.core.versions import Version
-from components.deploy.kubernetes.cluster import Cluster
-from components.deploy.kubernetes.ending import exit_on_sigterm
-from components.deploy.kubernetes.manifest import TEMPLATE
-from components.deploy.kubernetes.plan import Plan
-from components.deploy.kubernetes.prometheus import Prometheus
-from components.deploy.kubernetes.rollout import Rollout
-from components.deploy.timeline import Say
+from lifeboat.config.errors import DeployError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.kubernetes.cluster import Cluster
+from lifeboat.deploy.kubernetes.manifest import TEMPLATE
+from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.prometheus import Prometheus
+from lifeboat.deploy.kubernetes.rollout import Rollout
+from lifeboat.deploy.kubernetes.sigterm import exit_on_sigterm
+from lifeboat.deploy.timeline import Say
+from lifeboat.model.bundle import Bundle
+from lifeboat.registry.versions import Version
 
 
 class KubernetesTarget:
@@ -37,7 +37,7 @@ class KubernetesTarget:
         return nullcontext()
 
     def roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
-        """As `components.deploy.step.Target` says."""
+        """As `lifeboat.deploy.step.Target` says."""
         chosen = self._settings
         cluster = Cluster(self._api, chosen.namespace, chosen.deployment or version.name)
         template = cluster.read(TEMPLATE)

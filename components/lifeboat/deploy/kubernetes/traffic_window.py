@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from components.core.errors import DeployError
-from components.deploy.kubernetes.judging import errors, objections, summary, too_few
-from components.deploy.kubernetes.plan import Plan
-from components.deploy.kubernetes.prometheus import Prometheus
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes.analysis import errors, objections, summary, too_few
+from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.prometheus import Prometheus
 
 
 def watch(prometheus: Prometheus, champion: str, challenger: str, plan: Plan) -> str:

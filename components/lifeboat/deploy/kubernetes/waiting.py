@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 import time
 
-from components.core.errors import DeployError
-from components.deploy.kubernetes.cluster import Cluster, Document
-from components.deploy.kubernetes.manifest import Predictor, belongs_to, carries, other_name
-from components.deploy.kubernetes.plan import Plan
-from components.deploy.kubernetes.reasons import Reason, reason
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes.cluster import Cluster, Document
+from lifeboat.deploy.kubernetes.diagnostics import Reason, reason
+from lifeboat.deploy.kubernetes.manifest import Predictor, belongs_to, carries, other_name
+from lifeboat.deploy.kubernetes.plan import Plan
 
 # Operator 1.17.1 deletes the Services of a predictor that is gone and then writes its status. If anybody wrote to the
 # SeldonDeployment in between, that fails, and it looks for those Services at each turn from then on: the state is

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from components.core.nodes import Nodes
+from lifeboat.model.onnx.nodes import Nodes
 
 Step = Callable[[Nodes, str], str]
 

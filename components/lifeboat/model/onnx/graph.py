@@ -7,8 +7,8 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from components.core.bundle import OUTPUT
-from components.core.schema import Schema
+from lifeboat.model.bundle import OUTPUT
+from lifeboat.usecase.schema import Schema
 
 # Starts the name of every tensor but inputs and output, so that a column may have any name.
 INSIDE = "inside/"

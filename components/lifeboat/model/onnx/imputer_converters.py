@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.nodes import Nodes
-from components.core.projection_converters import squared_distances
+from lifeboat.model.onnx.nodes import Nodes
+from lifeboat.model.onnx.projection_converters import squared_distances
 
 
 def simple_imputer(nodes: Nodes) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
 
-from components.core.nodes import Nodes
+from lifeboat.model.onnx.nodes import Nodes
 
 
 def selection(nodes: Nodes) -> None:

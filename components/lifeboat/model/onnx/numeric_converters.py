@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import StandardScaler
 
-from components.core.nodes import Nodes
+from lifeboat.model.onnx.nodes import Nodes
 
 
 def standard_scaler(nodes: Nodes) -> None:

@@ -1,4 +1,4 @@
-"""Which of our ONNX forms skl2onnx uses: of the transformers in `core.transformers`, and in place of its own."""
+"""Which of our ONNX forms skl2onnx uses: of the transformers in `usecase.transformers`, and in place of its own."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ from sklearn import (
 )
 from sklearn.model_selection import FixedThresholdClassifier
 
-from components.core import encoder_converters as encoders
-from components.core import function_converters as functions
-from components.core import imputer_converters as imputers
-from components.core import model_converters as models
-from components.core import numeric_converters as numeric
-from components.core import own_converters as own
-from components.core import projection_converters as projections
-from components.core.nodes import Nodes, observed_width
-from components.core.transformers import (
+from lifeboat.model.onnx import encoder_converters as encoders
+from lifeboat.model.onnx import function_converters as functions
+from lifeboat.model.onnx import imputer_converters as imputers
+from lifeboat.model.onnx import model_converters as models
+from lifeboat.model.onnx import numeric_converters as numeric
+from lifeboat.model.onnx import own_converters as own
+from lifeboat.model.onnx import projection_converters as projections
+from lifeboat.model.onnx.nodes import Nodes, observed_width
+from lifeboat.model.onnx.tree_converters import float_thresholds, trees
+from lifeboat.usecase.transformers import (
     CategoryFlags,
     Floats32,
     MissingFlag,
@@ -45,7 +46,6 @@ from components.core.transformers import (
     Shift,
     TextBetween,
 )
-from components.core.tree_converters import float_thresholds, trees
 
 Convert = Callable[[Nodes], None]
 _CLASSIFIER_OPTIONS = {

@@ -17,14 +17,14 @@ from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import Pipeline
 
-from components.core.bundle import OUTPUT
-from components.core.calibration import CLIP, Calibrated
-from components.core.converters import register_converters
-from components.core.errors import first_line
-from components.core.graph import INSIDE, restore_names, simplify
-from components.core.nodes import OPSETS, observing, parts
-from components.core.precision import carry_doubles, refuse_rounding
-from components.core.schema import Schema
+from lifeboat.config.errors import first_line
+from lifeboat.model.bundle import OUTPUT
+from lifeboat.model.calibration import CLIP, Calibrated
+from lifeboat.model.onnx.graph import INSIDE, restore_names, simplify
+from lifeboat.model.onnx.nodes import OPSETS, observing, parts
+from lifeboat.model.onnx.onnx_converters import register_converters
+from lifeboat.model.onnx.precision import carry_doubles, refuse_rounding
+from lifeboat.usecase.schema import Schema
 
 __all__ = ["OPSETS", "export_onnx", "register_converters"]
 

@@ -1,4 +1,4 @@
-"""The ONNX forms of the transformers in `core.transformers`, and their output shapes."""
+"""The ONNX forms of the transformers in `lifeboat.usecase.transformers`, and their output shapes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
-from components.core.nodes import OPSETS, Nodes
-from components.core.transformers import RegexFlags
+from lifeboat.model.onnx.nodes import OPSETS, Nodes
+from lifeboat.usecase.transformers import RegexFlags
 
 # Shapes: skl2onnx asks for the type of each output before it converts.
 

@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from components.core.errors import UseCaseError
-from components.core.graph import INSIDE, casts_to, reads, types_of
+from lifeboat.config.errors import UseCaseError
+from lifeboat.model.onnx.graph import INSIDE, casts_to, reads, types_of
 
 # What hands values on as they are, in either precision.
 _MOVES = {

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PPoly
 
-from components.core.model_converters import classify
-from components.core.nodes import Nodes
+from lifeboat.model.onnx.model_converters import classify
+from lifeboat.model.onnx.nodes import Nodes
 
 
 def affine(nodes: Nodes) -> None:

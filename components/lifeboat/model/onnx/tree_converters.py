@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.nodes import Nodes
+from lifeboat.model.onnx.nodes import Nodes
 
 _LEAF = -1
 

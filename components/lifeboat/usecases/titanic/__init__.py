@@ -5,10 +5,10 @@ Everything a data scientist edits is in this folder.
 
 from pathlib import Path
 
-from components.core.gates import AtLeast, AtMost, BeatsBaseline, BeatsChampion, NoSliceWorse
-from components.core.usecase import Drift, Slice, Split, UseCase
-from components.usecases.titanic.model import CANDIDATES, make_features
-from components.usecases.titanic.schema import SCHEMA
+from lifeboat.usecase.gates import AtLeast, AtMost, BeatsBaseline, BeatsChampion, NoSliceWorse
+from lifeboat.usecase.usecase import Drift, Slice, Split, UseCase
+from lifeboat.usecases.titanic.model import CANDIDATES, make_features
+from lifeboat.usecases.titanic.schema import SCHEMA
 
 USECASE = UseCase(
     name="titanic",

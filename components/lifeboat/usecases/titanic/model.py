@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from components.core.transformers import (
+from lifeboat.usecase.transformers import (
     CategoryFlags,
     Floats32,
     MissingFlag,
@@ -17,7 +17,7 @@ from components.core.transformers import (
     RowSum,
     TextBetween,
 )
-from components.core.usecase import Candidate
+from lifeboat.usecase.usecase import Candidate
 
 # Rarer titles (Dr, Rev, Col and so on) are told apart by no flag at all.
 TITLES = ("Mr", "Mrs", "Miss", "Master")

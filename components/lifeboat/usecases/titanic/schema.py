@@ -1,6 +1,6 @@
 """The columns of a passenger, as on https://www.kaggle.com/c/titanic/data."""
 
-from components.core.schema import Column, Label, Schema
+from lifeboat.usecase.schema import Column, Label, Schema
 
 SCHEMA = Schema(
     columns=(

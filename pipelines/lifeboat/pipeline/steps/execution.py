@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.core.errors import LifeboatError, first_line
+from lifeboat.config.errors import LifeboatError, first_line
 
 # What kfp's shell command calls the file that it writes a component's source to; the source is the next word.
 _COMPONENT_FILE = '"$program_path/ephemeral_component.py"'

@@ -25,8 +25,8 @@ from multiprocessing.process import BaseProcess
 from types import FrameType, TracebackType
 from typing import Any, TextIO
 
-from components.core.errors import PipelineError
-from pipelines.steps.execution import StepCommand, StepEnd, execute, imports_of, load
+from lifeboat.config.errors import PipelineError
+from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, execute, imports_of, load
 
 _FORK = multiprocessing.get_context("fork")
 Handler = Callable[[int, FrameType | None], Any] | int | None

@@ -10,7 +10,7 @@ from typing import Any
 from kfp.local import subprocess_task_handler
 from kfp.local.status import Status
 
-from pipelines.steps.execution import StepCommand, StepEnd
+from lifeboat.pipeline.steps.execution import StepCommand, StepEnd
 
 Run = Callable[[StepCommand], StepEnd]
 

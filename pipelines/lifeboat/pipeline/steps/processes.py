@@ -12,8 +12,8 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Protocol
 
-from pipelines.steps.execution import StepCommand, StepEnd, load
-from pipelines.steps.fork_server import ForkServer
+from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, load
+from lifeboat.pipeline.steps.fork_server import ForkServer
 
 # Steps whose libraries the command line loads for itself as well: kfp, and scikit-learn for the use case.
 SHARED = 2
@@ -59,7 +59,7 @@ class FreshInterpreters:
         with (
             open(reading, encoding="utf-8") as error,  # noqa: PTH123  # a descriptor
             subprocess.Popen(
-                [sys.executable, "-m", "pipelines.steps.execution", str(writing)], pass_fds=(writing,),
+                [sys.executable, "-m", "lifeboat.pipeline.steps.execution", str(writing)], pass_fds=(writing,),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, encoding="utf-8", errors="replace", bufsize=1,
             ) as process,

@@ -1,4 +1,4 @@
-"""`python -m pipelines.keeper`: the keeper of a home, in the background."""
+"""`python -m lifeboat.services.keeper`: the keeper of a home, in the background."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 import threading
 from datetime import UTC, datetime
 
-from components.core.errors import LifeboatError
-from components.core.settings import read_settings
-from pipelines.keeper.daemon import keep_in_background
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import read_settings
+from lifeboat.services.keeper.daemon import keep_in_background
 
 
 def main() -> int:

@@ -11,12 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from components.core.errors import DeployError, LifeboatError, StorageError
-from components.core.files import holding_lock, waiting_for, write_text
-from components.core.settings import Settings, inherited
-from pipelines.daemons import Daemon
-from pipelines.keeper.keeper import Keeper, Watched
-from pipelines.keeper.services import Say, services
+from lifeboat.config.errors import DeployError, LifeboatError, StorageError
+from lifeboat.config.settings import Settings, inherited
+from lifeboat.services.daemons import Daemon
+from lifeboat.services.keeper.keeper import Keeper, Watched
+from lifeboat.services.keeper.services import Say, services
+from lifeboat.system.files import holding_lock, waiting_for, write_text
 
 # A foreground keeper ends the servers, which drain first.
 STOP_SECONDS = 120.0
@@ -78,7 +78,7 @@ def ensure_keeper(settings: Settings) -> None:
     """
     with holding_lock(_lock(settings)):
         environment = {**inherited(), **settings.environment()}
-        find_keeper(settings).ensure([sys.executable, "-m", "pipelines.keeper"], environment)
+        find_keeper(settings).ensure([sys.executable, "-m", "lifeboat.services.keeper"], environment)
 
 
 def stop_home(settings: Settings, say: Say = print) -> int:

@@ -12,12 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from components.core.backoff import Backoff
-from components.core.errors import LifeboatError
-from components.core.settings import Settings
-from pipelines import daemons
-from pipelines.keeper.services import Service, services
-from serving import launch
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings
+from lifeboat.services import daemons
+from lifeboat.services.keeper.services import Service, services
+from lifeboat.supervisor import launch
+from lifeboat.system.backoff import Backoff
 
 PAUSE = 0.2
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from components.core.addresses import DETECTOR
-from components.core.errors import DeployError, PortError
-from components.core.files import is_locked
-from components.core.settings import Settings
-from components.core.versions import Version
-from components.deploy.deployed import Deployed, read_deployed, want
-from components.deploy.local import LocalTarget
-from pipelines.detector import ensure_detector, find_detector, served
-from pipelines.ports import port_problems
-from serving.control import LOG_FILE, find_supervisor
-from serving.supervisor.state import LOCK_FILE
+from lifeboat.config.errors import DeployError, PortError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.deployed import Deployed, read_deployed, want
+from lifeboat.deploy.local import LocalTarget
+from lifeboat.registry.versions import Version
+from lifeboat.services.detector import ensure_detector, find_detector, served
+from lifeboat.services.ports import port_problems
+from lifeboat.supervisor.control import LOG_FILE, find_supervisor
+from lifeboat.supervisor.state import LOCK_FILE
+from lifeboat.system.addresses import DETECTOR
+from lifeboat.system.files import is_locked
 
 Say = Callable[[str], None]
 

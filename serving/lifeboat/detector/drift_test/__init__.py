@@ -28,12 +28,12 @@ def judge_window(bundle: str, columns: dict[str, list[Any]], scores: list[float]
         ValueError: fewer than two rows, lengths that differ, a column that is missing, a number that is not finite.
     """
     # Not above: it needs scipy and pyarrow, which whoever only hands windows over can do without.
-    from serving.drift.judge.judge import open_judge
+    from lifeboat.detector.drift_test.drift_test import open_judge
 
     return open_judge(bundle).judge(columns, scores)
 
 
 def load() -> None:
     """Imports now what the first window would wait for: Alibi Detect and its neighbours, some seconds."""
-    importlib.import_module("serving.drift.judge.judge")
-    importlib.import_module("serving.drift.judge.alibi").detectors()
+    importlib.import_module("lifeboat.detector.drift_test.drift_test")
+    importlib.import_module("lifeboat.detector.drift_test.alibi").detectors()

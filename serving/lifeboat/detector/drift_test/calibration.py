@@ -6,7 +6,7 @@ is read off the reference itself: windows drawn from it without replacement are 
 single-step min-p of Westfall & Young, Resampling-Based Multiple Testing, 1993).
 
 The real test has the whole reference on its other side where this has the rest of it. The p-values allow for both
-sizes, so their distribution under no drift hardly depends on them; `tests/drift_judge/test_calibration.py` measures it.
+sizes, so their distribution under no drift hardly depends on them; `tests/drift_test/test_calibration.py` measures it.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from serving.drift.judge.encodings import Novelty
-from serving.drift.judge.features import Feature
-from serving.drift.judge.statistics import Floats, Integers, chi2_p_values, ks_distances, ks_tail
+from lifeboat.detector.drift_test.encodings import Novelty
+from lifeboat.detector.drift_test.features import Feature
+from lifeboat.detector.drift_test.statistics import Floats, Integers, chi2_p_values, ks_distances, ks_tail
 
 LEAST_RESAMPLES, MOST_RESAMPLES = 2000, 20_000
 # Resamples whose counts are in memory at a time.

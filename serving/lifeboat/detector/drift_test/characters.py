@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from serving.drift.judge.statistics import Floats, Integers
+from lifeboat.detector.drift_test.statistics import Floats, Integers
 
 # Weight of single characters against pairs, in characters. With less, rows that the reference holds look more usual
 # than others of their population: of 200 of its own names 80 % of windows drift at 1, 2 % at 400 and as many of others.

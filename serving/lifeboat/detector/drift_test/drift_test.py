@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.core.bundle import Bundle, open_bundle
-from components.core.errors import BundleError
-from components.core.schema import Schema
-from serving.drift.judge.alibi import detectors
-from serving.drift.judge.calibration import LEAST_P_VALUE, min_p_threshold
-from serving.drift.judge.effects import effect
-from serving.drift.judge.features import SCORE_FEATURE, Feature, column_features, score_feature
-from serving.drift.judge.histogram import histogram
-from serving.drift.judge.statistics import Floats, Integers, merges
+from lifeboat.config.errors import BundleError
+from lifeboat.detector.drift_test.alibi import detectors
+from lifeboat.detector.drift_test.calibration import LEAST_P_VALUE, min_p_threshold
+from lifeboat.detector.drift_test.effects import effect
+from lifeboat.detector.drift_test.features import SCORE_FEATURE, Feature, column_features, score_feature
+from lifeboat.detector.drift_test.histogram import histogram
+from lifeboat.detector.drift_test.statistics import Floats, Integers, merges
+from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.usecase.schema import Schema
 
 # The reference's column with the model's out-of-fold probability of class 1; bundles of before drift have none.
 SCORE = "__score"

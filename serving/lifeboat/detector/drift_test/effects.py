@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
 
-from serving.drift.judge.features import Feature
-from serving.drift.judge.statistics import Floats
+from lifeboat.detector.drift_test.features import Feature
+from lifeboat.detector.drift_test.statistics import Floats
 
 # Added to each category's count, so that one that is absent gives a finite index (Jeffreys' prior).
 SMOOTHING = 0.5

@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.column import is_null
-from serving.drift.judge.characters import CharacterModel
-from serving.drift.judge.statistics import USUAL, Floats, Integers
+from lifeboat.detector.drift_test.characters import CharacterModel
+from lifeboat.detector.drift_test.statistics import USUAL, Floats, Integers
+from lifeboat.usecase.column import is_null
 
 Key = str | float
 NULL = -np.inf

@@ -14,9 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.column import is_null
-from components.core.schema import Column
-from serving.drift.judge.encodings import (
+from lifeboat.detector.drift_test.encodings import (
     NULL,
     Alphabet,
     Characters,
@@ -26,7 +24,9 @@ from serving.drift.judge.encodings import (
     Novelty,
     Numbers,
 )
-from serving.drift.judge.statistics import Floats, Integers
+from lifeboat.detector.drift_test.statistics import Floats, Integers
+from lifeboat.usecase.column import is_null
+from lifeboat.usecase.schema import Column
 
 FeatureKind = Literal["number", "category", "text", "score"]
 Aspect = Literal["values", "share of each value", "unseen values", "length", "alphabetical order", "characters"]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.column import LARGEST_KEY
-from serving.drift.judge.encodings import Alphabet, Key, Levels, Novelty
-from serving.drift.judge.features import Feature
-from serving.drift.judge.statistics import Floats
+from lifeboat.detector.drift_test.encodings import Alphabet, Key, Levels, Novelty
+from lifeboat.detector.drift_test.features import Feature
+from lifeboat.detector.drift_test.statistics import Floats
+from lifeboat.usecase.column import LARGEST_KEY
 
 # Values shown by name, those that are most frequent in the reference and then in the window; the rest are together.
 NAMED, NAMED_OF_WINDOW = 9, 3

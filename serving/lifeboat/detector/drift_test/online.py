@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.drift.judge.alibi import detectors
+from lifeboat.detector.drift_test.alibi import detectors
 
 LEAST_RUN, LONGEST_RUN = 100, 10_000
 # Time and memory of the simulation grow with the square of the reference's rows, and those of a row with their number.

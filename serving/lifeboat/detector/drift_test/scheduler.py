@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from serving.drift.bundles import Bundles, Known, NotYetError
-from serving.drift.child import JudgeChild, JudgeDiedError, JudgeRefusedError
-from serving.drift.counters import COUNT
-from serving.drift.database import Database
-from serving.drift.rows import RefusedError
-from serving.drift.settings import Settings
-from serving.drift.windows import Window, next_window, read_rows, read_scores, write_failure, write_verdict
-from serving.server import log
+from lifeboat.detector.counters import COUNT
+from lifeboat.detector.database import Database
+from lifeboat.detector.drift_test.test_client import JudgeChild, JudgeDiedError, JudgeRefusedError
+from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
+from lifeboat.detector.ingest.rows import RefusedError
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.windows.windows import Window, next_window, read_rows, read_scores, write_failure, write_verdict
+from lifeboat.system import log
 
 # How often a judge may die on one window before it is given up.
 TRIES = 5

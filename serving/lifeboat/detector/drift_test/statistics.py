@@ -1,7 +1,7 @@
 """The tests of `alibi_detect.cd.TabularDrift` for many pairs of samples at once, from counts.
 
 Alibi Detect judges one window in milliseconds; finding out what its smallest p-value does by chance takes thousands
-of windows. `tests/drift_judge` holds these against Alibi's own on the same samples.
+of windows. `tests/drift_test` holds these against Alibi's own on the same samples.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from serving.server import log
+from lifeboat.system import log
 
 State = Literal["idle", "loading", "ready", "failed"]
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
@@ -85,7 +85,7 @@ class JudgeChild:
         if self._process is None:
             self.state, self.starts = "loading", self.starts + 1
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "serving.drift.judge_process", self._module,
+                sys.executable, "-m", "lifeboat.detector.drift_test.test_process", self._module,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LONGEST_LINE,
                 env={**self._environment, **ONE_THREAD}, start_new_session=True,
             )  # fmt: skip

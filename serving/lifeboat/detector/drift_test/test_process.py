@@ -1,4 +1,4 @@
-"""The judge as a child of the detector: `python -m serving.drift.judge_process MODULE`.
+"""The judge as a child of the detector: `python -m lifeboat.detector.drift_test.test_process MODULE`.
 
 Orders come as JSON lines on standard input, each is answered by one on standard output. Alibi Detect takes seconds to
 import and hundreds of megabytes, and may end by the system's hand; here it holds up and takes along nothing else. When
@@ -17,7 +17,7 @@ from typing import IO, Any
 
 import orjson
 
-from components.core.bundle import REFERENCE
+from lifeboat.model.bundle import REFERENCE
 
 SCORE = "__score"
 NICENESS = 5

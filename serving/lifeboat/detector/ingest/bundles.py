@@ -12,14 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.core.bundle import FILES, MANIFEST, open_bundle
-from components.core.errors import BundleError, LifeboatError, StorageError
-from components.core.schema import Schema
-from components.core.storage import open_storage
-from serving.drift.rows import Decoder, RefusedError
-from serving.drift.rule import Rule
-from serving.drift.settings import Settings
-from serving.server import log
+from lifeboat.config.errors import BundleError, LifeboatError, StorageError
+from lifeboat.detector.ingest.rows import Decoder, RefusedError
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.model.bundle import FILES, MANIFEST, open_bundle
+from lifeboat.registry.storage import open_storage
+from lifeboat.system import log
+from lifeboat.usecase.schema import Schema
 
 _DIGEST, _NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[a-z][a-z0-9-]{0,39}")
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0

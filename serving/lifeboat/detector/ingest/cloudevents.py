@@ -10,11 +10,11 @@ from urllib.parse import unquote
 
 import orjson
 
-from components.core.sources import ANONYMOUS, is_source
-from serving.server.errors import RequestError, bad
-from serving.server.events import CLIENT_ID, SOURCE
-from serving.server.message import JSON, Request
-from serving.server.structure import count, count_outside
+from lifeboat.data.labelled.sources import ANONYMOUS, is_source
+from lifeboat.http.errors import RequestError, bad
+from lifeboat.http.http_types import JSON, Request
+from lifeboat.http.structure import count, count_outside
+from lifeboat.server.events import CLIENT_ID, SOURCE
 
 # A mixed batch holds some that are no events.
 Mode = Literal["binary", "structured", "batch", "mixed"]

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from serving.drift.cloudevents import Post, receive
-from serving.drift.counters import COUNT
-from serving.drift.database import Database
-from serving.server import log
-from serving.server.errors import RequestError
-from serving.server.message import Request
+from lifeboat.detector.counters import COUNT
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.cloudevents import Post, receive
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import Request
+from lifeboat.system import log
 
 Finish = Callable[[Post | RequestError], None]
 INSERT = "INSERT INTO inbox (received, mode, events, head, body) VALUES (?, ?, ?, ?, ?)"

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 
-from serving.drift.bundles import NotYetError
-from serving.drift.cloudevents import Event
+from lifeboat.detector.ingest.bundles import NotYetError
+from lifeboat.detector.ingest.cloudevents import Event
 
 INSERT = "INSERT INTO held (id, received, model, usecase, digest, first, second) VALUES (?, ?, ?, ?, ?, ?, ?)"
 ALL = """SELECT id, received, model, usecase, digest, length(first) + coalesce(length(second), 0) FROM held

@@ -10,21 +10,21 @@ import sqlite3
 import traceback
 from typing import Any
 
-from serving.drift.bundles import Bundles, NotYetError
-from serving.drift.cloudevents import BATCH_BYTES, BINARY, LIMITS, VALUES, Event, Post, is_crowded, unfold
-from serving.drift.counters import Counters
-from serving.drift.feedback import read_truths
-from serving.drift.gone import Gone
-from serving.drift.halves import Halves, Side
-from serving.drift.held import ANY, Held, Item, Key
-from serving.drift.predictions import Predictions
-from serving.drift.rows import RefusedError, read_answer
-from serving.drift.seen import Seen
-from serving.drift.settings import Settings
-from serving.drift.truths import Truths
-from serving.drift.versions import Versions
-from serving.server import log
-from serving.server.events import FEEDBACK, REQUEST, RESPONSE
+from lifeboat.detector.counters import Counters
+from lifeboat.detector.ingest.bundles import Bundles, NotYetError
+from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, LIMITS, VALUES, Event, Post, is_crowded, unfold
+from lifeboat.detector.ingest.dedup import Seen
+from lifeboat.detector.ingest.pending import ANY, Held, Item, Key
+from lifeboat.detector.ingest.request_joiner import Halves, Side
+from lifeboat.detector.ingest.rows import RefusedError, read_answer
+from lifeboat.detector.performance.feedback import read_truths
+from lifeboat.detector.performance.labels import Truths
+from lifeboat.detector.performance.tombstones import Gone
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.windows.predictions import Predictions
+from lifeboat.detector.windows.versions import Versions
+from lifeboat.server.events import FEEDBACK, REQUEST, RESPONSE
+from lifeboat.system import log
 
 SIDES: dict[str, Side] = {REQUEST: "request", RESPONSE: "response"}
 DIGEST, MANY = 64, 1 << 60

@@ -7,8 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-from serving.drift.cloudevents import Event
-from serving.drift.counters import Counters
+from lifeboat.detector.counters import Counters
+from lifeboat.detector.ingest.cloudevents import Event
 
 Side = Literal["request", "response"]
 Key = tuple[str, str, str]

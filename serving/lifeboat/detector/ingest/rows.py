@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import orjson
 
-from components.core.decision import Decision
-from components.core.schema import Schema
-from serving.drift.cloudevents import BATCH_BYTES, BINARY, Event
-from serving.server.columns import Columns, Reader
-from serving.server.errors import RequestError
-from serving.server.message import HEADER_LENGTH, Request, Response
-from serving.server.payload import read_document
-from serving.server.seldon import SeldonCodec
-from serving.server.v2 import PROBABILITIES, V2Codec
+from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, Event
+from lifeboat.http.body import read_document
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import HEADER_LENGTH, Request, Response
+from lifeboat.model.decision import Decision
+from lifeboat.server.protocols.row_parser import Columns, Reader
+from lifeboat.server.protocols.seldon import SeldonCodec
+from lifeboat.server.protocols.v2 import PROBABILITIES, V2Codec
+from lifeboat.usecase.schema import Schema
 
 NOBODY = {"model_name": "", "model_version": "", "bundle_digest": ""}
 

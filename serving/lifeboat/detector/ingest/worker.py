@@ -7,15 +7,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from components.core.decision import Decision
-from serving.drift.bundles import Bundles
-from serving.drift.cloudevents import Mode, Post
-from serving.drift.compaction import Compaction
-from serving.drift.database import Database
-from serving.drift.fold import Fold, describe
-from serving.drift.live import LiveFigures
-from serving.drift.settings import Settings
-from serving.server import log
+from lifeboat.detector.compaction import Compaction
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.bundles import Bundles
+from lifeboat.detector.ingest.cloudevents import Mode, Post
+from lifeboat.detector.ingest.processor import Fold, describe
+from lifeboat.detector.performance.performance import LiveFigures
+from lifeboat.detector.settings import Settings
+from lifeboat.model.decision import Decision
+from lifeboat.system import log
 
 # Events and bytes of a pass: enough for few transactions, and few enough that its objects, which the garbage collector
 # goes through at a stretch, keep nobody waiting.

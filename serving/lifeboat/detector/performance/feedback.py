@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from components.core.column import entity_name
-from components.core.schema import Schema
-from serving.drift.cloudevents import Event
-from serving.drift.rows import RefusedError, read_json
-from serving.server.errors import RequestError
-from serving.server.feedback import read_feedback
+from lifeboat.detector.ingest.cloudevents import Event
+from lifeboat.detector.ingest.rows import RefusedError, read_json
+from lifeboat.http.errors import RequestError
+from lifeboat.server.protocols.feedback import read_feedback
+from lifeboat.usecase.column import entity_name
+from lifeboat.usecase.schema import Schema
 
 
 @dataclass(frozen=True, slots=True)

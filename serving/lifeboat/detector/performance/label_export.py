@@ -14,17 +14,17 @@ from typing import Any
 
 import orjson
 
-from components.core.errors import DataError, LifeboatError
-from components.core.hidden import LABELLED_AT, PREDICTED_AT, PUID, ROW, SCORE, SOURCE, VERSION
-from components.core.labelled import write_labelled
-from components.core.storage import open_storage
-from components.core.trust import read_conflicts
-from serving.drift.bundles import Bundles, Known, NotYetError
-from serving.drift.counters import COUNT
-from serving.drift.database import Database
-from serving.drift.rows import RefusedError
-from serving.drift.settings import Settings
-from serving.server import log
+from lifeboat.config.errors import DataError, LifeboatError
+from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PREDICTED_AT, PUID, ROW, SCORE, SOURCE, VERSION
+from lifeboat.data.labelled.labelled_rows import write_labelled
+from lifeboat.data.labelled.trust import read_conflicts
+from lifeboat.detector.counters import COUNT
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
+from lifeboat.detector.ingest.rows import RefusedError
+from lifeboat.detector.settings import Settings
+from lifeboat.registry.storage import open_storage
+from lifeboat.system import log
 
 PENDING = """SELECT l.id, l.labelled, l.row, l.truth, l.score, v.model, v.version, v.digest,
 p.id, p.puid, p.time, p.columns, l.source

@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 
 import orjson
 
-from serving.drift.counters import Counters
-from serving.drift.feedback import Truth
-from serving.drift.gone import Gone
-from serving.drift.predictions import Arrived
-from serving.drift.settings import Settings
-from serving.drift.versions import Versions
-from serving.server.request_id import LONGEST
+from lifeboat.detector.counters import Counters
+from lifeboat.detector.performance.feedback import Truth
+from lifeboat.detector.performance.tombstones import Gone
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.windows.predictions import Arrived
+from lifeboat.detector.windows.versions import Versions
+from lifeboat.http.request_id import LONGEST
 
 MEANINGS = (
     "joined", "waiting", "duplicate", "contradictory", "conflict", "untrusted", "late", "ambiguous", "unknown",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.calibration_error import calibration_error
-from components.core.decision import Decision
+from lifeboat.model.calibration_error import calibration_error
+from lifeboat.model.decision import Decision
 
 # The nearest to 0 or 1 that a probability counts as: the end of a float32.
 EDGE = float(np.finfo(np.float32).eps)
@@ -26,7 +26,7 @@ class Live:
         rows: how many.
         accuracy: share whose class, by the bundle's decision, was true.
         log_loss: mean of -log of the probability given to the truth.
-        calibration_error: of `core.calibration_error`, as the gate has it.
+        calibration_error: of `lifeboat.model.calibration_error`, as the gate has it.
     """
 
     rows: int

@@ -9,11 +9,11 @@ from typing import Any
 
 import orjson
 
-from components.core.column import entity_name
-from serving.drift.bundles import Known
-from serving.drift.versions import Version
-from serving.server.columns import Columns
-from serving.server.request_id import LONGEST
+from lifeboat.detector.ingest.bundles import Known
+from lifeboat.detector.windows.versions import Version
+from lifeboat.http.request_id import LONGEST
+from lifeboat.server.protocols.row_parser import Columns
+from lifeboat.usecase.column import entity_name
 
 INSERT = """INSERT INTO predictions (id, version, start, rows, puid, alias, time, received, columns, scores)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""

@@ -19,7 +19,7 @@ from heapq import heapify, heappop, heapreplace
 
 import orjson
 
-from serving.drift.rule import Rule
+from lifeboat.detector.windows.window_policy import Rule
 
 WINDOW = (
     "INSERT INTO windows (version, number, first, rows, opened, closed, state) VALUES (?, ?, ?, ?, ?, ?, 'waiting')"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from components.core.decision import HALF, Decision
-from components.core.errors import BundleError
+from lifeboat.config.errors import BundleError
+from lifeboat.model.decision import HALF, Decision
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from components.core.schema import Schema
-from serving.drift.alarm import alarm
-from serving.drift.rule import Rule
+from lifeboat.detector.windows.alarm import alarm
+from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.usecase.schema import Schema
 
 NEXT = """SELECT w.version, w.number, w.first, w.rows, v.model, v.version, v.digest, v.rule FROM windows w
 JOIN versions v ON v.id = w.version WHERE w.state = 'waiting' ORDER BY w.closed, w.version, w.number LIMIT 1"""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from serving.server.aside import Aside
-from serving.server.columns import Columns
-from serving.server.model import Probabilities
+from lifeboat.server.large_requests import Aside
+from lifeboat.server.model.onnx_model import Probabilities
+from lifeboat.server.protocols.row_parser import Columns
 
 Finish = Callable[[Probabilities | None], None]
 

@@ -10,11 +10,11 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from components.core.bundle import OUTPUT, Bundle, open_bundle
-from components.core.errors import BundleError
-from components.core.schema import Schema
-from components.core.session import open_session
-from components.core.tensors import ONNX_TYPES, tensor_type
+from lifeboat.config.errors import BundleError
+from lifeboat.model.bundle import OUTPUT, Bundle, open_bundle
+from lifeboat.model.session import open_session
+from lifeboat.model.tensors import ONNX_TYPES, tensor_type
+from lifeboat.usecase.schema import Schema
 
 GOLDEN_TOLERANCE = 1e-4
 WARM_ROWS = (1, 2, 64)

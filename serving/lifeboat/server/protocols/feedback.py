@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from components.core.schema import Label
-from serving.server.errors import bad, refuse_unknown
-from serving.server.seldon import ARRAYS, FORMS, refuse_both
+from lifeboat.http.errors import bad, refuse_unknown
+from lifeboat.server.protocols.seldon import ARRAYS, FORMS, refuse_both
+from lifeboat.usecase.schema import Label
 
 _MEMBERS = frozenset({"request", "response", "reward", "truth"})
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from components.core.schema import Schema
-from serving.server.settings import Settings
-from serving.server.tensor import DATATYPES
-from serving.server.v2 import OUTPUTS
+from lifeboat.server.protocols.tensor import DATATYPES
+from lifeboat.server.protocols.v2 import OUTPUTS
+from lifeboat.server.settings import Settings
+from lifeboat.usecase.schema import Schema
 
 _PUID = {
     "name": "Seldon-Puid",

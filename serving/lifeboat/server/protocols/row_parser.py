@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from components.core.schema import Column, Schema, Value
-from serving.server.errors import RequestError, bad
+from lifeboat.http.errors import RequestError, bad
+from lifeboat.usecase.schema import Column, Schema, Value
 
 Parser = Callable[[Any], Value]
 Columns = list[list[Value]]

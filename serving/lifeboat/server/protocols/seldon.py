@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from serving.server.columns import Columns, Reader
-from serving.server.errors import RequestError, bad, refuse_unknown
-from serving.server.message import JSON, Response
-from serving.server.request_id import RequestId
+from lifeboat.http.errors import RequestError, bad, refuse_unknown
+from lifeboat.http.http_types import JSON, Response
+from lifeboat.http.request_id import RequestId
+from lifeboat.server.protocols.row_parser import Columns, Reader
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
-    from serving.server.model import Probabilities
+    from lifeboat.server.model.onnx_model import Probabilities
 
 # orjson then writes float32 as the shortest text that reads back as the same float32.
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY

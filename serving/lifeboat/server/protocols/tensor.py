@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from components.core.column import shown_value
-from serving.server.errors import bad, refuse_unknown
+from lifeboat.http.errors import bad, refuse_unknown
+from lifeboat.usecase.column import shown_value
 
 _Null = type(None)
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from components.core.column import shown_value
-from components.core.decision import Decision
-from serving.server.columns import Columns, Reader
-from serving.server.errors import RequestError, bad, refuse_unknown
-from serving.server.message import HEADER_LENGTH, JSON, Request, Response
-from serving.server.payload import parse_object, refuse_encoding
-from serving.server.request_id import RequestId
-from serving.server.tensor import Tensor, pack_strings, read_parameters, read_tensor
+from lifeboat.http.body import parse_object, refuse_encoding
+from lifeboat.http.errors import RequestError, bad, refuse_unknown
+from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
+from lifeboat.http.request_id import RequestId
+from lifeboat.model.decision import Decision
+from lifeboat.server.protocols.row_parser import Columns, Reader
+from lifeboat.server.protocols.tensor import Tensor, pack_strings, read_parameters, read_tensor
+from lifeboat.usecase.column import shown_value
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
-    from serving.server.model import Probabilities
+    from lifeboat.server.model.onnx_model import Probabilities
 
 PROBABILITIES, LABEL = "probabilities", "label"
 OUTPUTS = {PROBABILITIES: "FP32", LABEL: "BYTES"}

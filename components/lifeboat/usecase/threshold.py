@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from components.core.decision import HALF, LIKELIER, Decision
-from components.core.errors import UseCaseError
+from lifeboat.config.errors import UseCaseError
+from lifeboat.model.decision import HALF, LIKELIER, Decision
 
 Floats = NDArray[np.float64]
 
