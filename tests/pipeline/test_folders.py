@@ -16,6 +16,7 @@ from tests.pipeline.laptop import ROOT, Laptop
 from tests.server.world import call
 from tests.usecases import breast_cancer
 
+ROOTS = ("components", "pipelines", "serving")
 FOLDERS = ("a folder/with spaces", "Ünïcödé ß & 100 % d'État #1")
 
 
@@ -26,12 +27,12 @@ class Elsewhere(Laptop):
         super().__init__(home)
         self.checkout = checkout
         skipped = shutil.ignore_patterns("__pycache__")
-        for name in ("components", "pipelines", "serving", "tests/usecases"):
+        for name in (*ROOTS, "tests/usecases"):
             shutil.copytree(ROOT / name, checkout / name, ignore=skipped)
         (checkout / "tests" / "__init__.py").touch()
         (checkout / ".venvs").symlink_to(ROOT / ".venvs")
         # Before the checkout that the environments were made for.
-        self.path = os.pathsep.join(str(checkout / name) for name in ("components", "pipelines", "serving", ""))
+        self.path = os.pathsep.join(str(checkout / name) for name in (*ROOTS, ""))
         self.environment["PYTHONPATH"] = self.path
 
     def lifeboat(self, *arguments: str, code: int = 0) -> str:
@@ -80,7 +81,9 @@ def test_packages_that_mlflow_cannot_work_from_are_said_before_the_run(tmp_path:
     place = tmp_path / "100% mine" / ".venv"
     venv.create(place, symlinks=True)
     packages = place / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
-    (packages / "lifeboat.pth").write_text(f"{sysconfig.get_path('purelib')}\n{ROOT}\n")
+    (packages / "lifeboat.pth").write_text(
+        "\n".join([sysconfig.get_path("purelib"), *(str(ROOT / name) for name in ROOTS), ""])
+    )
     laptop = Laptop(tmp_path / "home")
     done = subprocess.run(
         [str(place / "bin" / "python"), "-m", "lifeboat.cli.main", "run"],
