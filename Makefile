@@ -54,19 +54,19 @@ test: setup-dev ## run the tests, but those of make test-slow
 .PHONY: test-slow
 test-slow: setup-dev ## run the tests that take long and seldom find anything
 	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m slow $(ARGS)
-	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m slow tests/drift_judge $(ARGS)
+	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m slow tests/drift_test $(ARGS)
 
 .PHONY: test-loop
 test-loop: setup-dev ## measure that no request holds a server's loop, with the machine to itself
-	@TEST_LOOP=1 $(BIN)/python -m pytest tests/serving/test_loop.py tests/drift/test_loop.py $(ARGS)
+	@TEST_LOOP=1 $(BIN)/python -m pytest tests/server/test_loop.py tests/detector/test_loop.py $(ARGS)
 
 .PHONY: sweep
 sweep: setup-dev ## train, export and probe every estimator of scikit-learn's list, against docs/estimators.md
-	@SWEEP=1 $(BIN)/python -m pytest tests/core/test_export_sweep.py $(ARGS)
+	@SWEEP=1 $(BIN)/python -m pytest tests/model/onnx/test_export_sweep.py $(ARGS)
 
 .PHONY: test-drift
 test-drift: setup-dev ## run those tests that need Alibi Detect (make test does as well)
-	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m "not slow" tests/drift_judge $(ARGS)
+	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m "not slow" tests/drift_test $(ARGS)
 
 .PHONY: test-cluster
 test-cluster: setup-dev ## test the Kubernetes rollout on a real API server (etcd, prometheus, and Go once, or KUBECONFIG)
@@ -106,7 +106,7 @@ bench: setup-dev ## measure the steps at a million rows and batch scoring
 
 .PHONY: conformance
 conformance: .venvs/wrapper.stamp ## compare our answers with those of Seldon's Python wrapper
-	@.venvs/wrapper/bin/python -m pytest tests/serving/conformance $(ARGS)
+	@.venvs/wrapper/bin/python -m pytest tests/server/conformance $(ARGS)
 
 .PHONY: bench-serving
 bench-serving: setup-dev .venvs/wrapper.stamp ## measure the model server beside its peers

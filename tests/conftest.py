@@ -8,17 +8,26 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from components.core.settings import LIBRARIES, Settings
-from pipelines import daemons
-from serving import launch
+from lifeboat.config.settings import LIBRARIES, Settings
+from lifeboat.services import daemons
+from lifeboat.supervisor import launch
 
 if TYPE_CHECKING:
+    from lifeboat.registry.storage import Storage
     from tests.stores.endpoint import Endpoint
+
+with suppress(ImportError):  # the environment of Seldon's wrapper has no Hypothesis
+    from hypothesis import settings as hypothesis_settings
+
+    # The same examples in every run, none kept on disk; a busy machine is no failure.
+    hypothesis_settings.register_profile("lifeboat", derandomize=True, database=None, deadline=None)
+    hypothesis_settings.load_profile("lifeboat")
 
 for _name, _value in LIBRARIES.items():
     os.environ.setdefault(_name, _value)
@@ -36,10 +45,10 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 # Files that train models for minutes, the longest first. Begun last, one of them would keep one process busy while the
 # other had nothing.
 LONGEST = (
-    "tests/pipelines/test_titanic.py",
-    "tests/loop/test_circle.py",
-    "tests/pipelines/test_run.py",
-    "tests/pipelines/test_as_of.py",
+    "tests/pipeline/test_titanic.py",
+    "tests/demo/test_driver.py",
+    "tests/pipeline/test_run.py",
+    "tests/pipeline/test_as_of.py",
     "tests/notebooks/test_notebooks.py",
 )
 
@@ -58,7 +67,7 @@ def pytest_sessionfinish() -> None:
 @pytest.fixture(scope="session")
 def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An MLflow database without a model, to be copied: making one takes seconds."""
-    from components.core.registry import Registry
+    from lifeboat.registry.registry import Registry
 
     home = tmp_path_factory.mktemp("registry")
     assert Registry(Settings(home=str(home))).aliased("none", "champion") is None
@@ -90,3 +99,16 @@ def s3(request: pytest.FixtureRequest) -> Endpoint:
     """One S3 endpoint after the other."""
     found: Endpoint = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture(params=["directory", "moto", "seaweedfs"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
+    """One kind of object storage after the other, each empty."""
+    from lifeboat.registry.storage import S3, open_storage
+
+    if request.param == "directory":
+        yield open_storage(str(tmp_path / "store"), S3())
+        return
+    endpoint = request.getfixturevalue(request.param)
+    with endpoint.bucket() as bucket:
+        yield endpoint.storage(bucket, "prefix")

@@ -12,13 +12,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("components", "pipelines", "serving")
+# The roots of the one import package.
+ROOTS = ("components", "pipelines", "serving")
 # Called or entered at the top of a module, these do something that stays.
-MAINS = ("components/core/settings.py", "/__main__.py", "pipelines/cli/main.py", "serving/fetch.py")
+MAINS = (
+    "components/lifeboat/config/settings.py",
+    "/__main__.py",
+    "pipelines/lifeboat/cli/main.py",
+    "serving/lifeboat/server/fetch.py",
+)
 
 
-def sources(folder: str = "") -> list[Path]:
-    folders = [ROOT / folder] if folder else [ROOT / package for package in PACKAGES]
+def sources(*packages: str) -> list[Path]:
+    """The sources of packages, by the names after `lifeboat.`; of all without any."""
+    folders = [ROOT / root / "lifeboat" / Path(*name.split(".")) for root in ROOTS for name in packages or ("",)]
     return sorted(path for start in folders for path in start.rglob("*.py"))
 
 
@@ -32,13 +39,14 @@ def tree(path: Path) -> ast.Module:
 
 
 def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = path.relative_to(ROOT).with_suffix("").parts[1:]
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def module_path(name: str) -> Path | None:
-    base = ROOT.joinpath(*name.split("."))
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+    bases = [ROOT.joinpath(root, *name.split(".")) for root in ROOTS]
+    found = (path for base in bases for path in (base.with_suffix(".py"), base / "__init__.py"))
+    return next((path for path in found if path.is_file()), None)
 
 
 def running(node: ast.AST) -> Iterator[ast.AST]:
@@ -91,35 +99,40 @@ WEB = ("fastapi", "flask", "starlette", "uvicorn", "aiohttp", "django", "tornado
 HEAVY = ("kfp", "mlflow", "sklearn", "pandas", "pyarrow", "skl2onnx", "matplotlib", "jinja2")
 
 
-def model_server() -> list[Path]:
-    return [path for path in sources("serving") if not short(path).startswith("serving/drift/")]
+# Below the steps: what training and serving share.
+FOUNDATION = ("config", "data", "model", "registry", "system", "usecase")
+STEPS = ("preprocess", "train", "evaluate", "deploy")
+ABOVE = tuple(f"lifeboat.{name}" for name in (*STEPS, "usecases", "pipeline", "cli", "trigger", "demo"))
+
+
+def parts(*packages: str) -> set[str]:
+    """The packages of ours that some reach."""
+    return {name.split(".")[1] for name in closure(sources(*packages)) if module_path(name)}
 
 
 def test_the_model_server_reaches_no_training_code():
-    assert not reaches(model_server(), "components.usecases", "components.train", "components.preprocess", *HEAVY)
+    assert not reaches(sources("http", "server", "supervisor"), *ABOVE, *HEAVY)
 
 
-def test_serving_reaches_core_and_nothing_else_of_the_components():
-    reached = {name.split(".")[1] for name in closure(sources("serving")) if name.startswith("components.")}
-    assert reached <= {"core"}
-    assert not reaches(sources("serving"), "components.usecases", "kfp", "mlflow", "sklearn", "pandas", "pipelines")
+def test_serving_reaches_the_foundation_and_nothing_else_of_the_components():
+    assert parts("http", "server", "supervisor") <= {*FOUNDATION, "http", "server", "supervisor"}
+    assert parts("detector") <= {*FOUNDATION, "http", "server", "detector"}
+    assert not reaches(sources("http", "server", "supervisor", "detector"), "kfp", "mlflow", "sklearn", "pandas")
 
 
-def test_core_knows_no_pipeline_no_web_framework_and_no_use_case():
-    assert not reaches(sources("components/core"), "kfp", "pipelines", "serving", "components.usecases", *WEB)
-    reached = {name.split(".")[1] for name in closure(sources("components/core")) if name.startswith("components.")}
-    assert reached == {"core"}
+def test_the_foundation_knows_no_pipeline_no_web_framework_and_no_use_case():
+    assert not reaches(sources(*FOUNDATION), "kfp", *ABOVE, *WEB)
+    assert parts(*FOUNDATION) == set(FOUNDATION)
 
 
-@pytest.mark.parametrize("step", ["preprocess", "train", "evaluate", "deploy"])
+@pytest.mark.parametrize("step", STEPS)
 def test_a_step_runs_without_kubeflow(step):
-    own = [path for path in sources(f"components/{step}") if path.name != "component.py"]
-    assert not reaches(own, "kfp", "components.usecases")
+    own = [path for path in sources(step) if path.name != "component.py"]
+    assert not reaches(own, "kfp", "lifeboat.usecases")
 
 
-def test_use_cases_know_only_core():
-    reached = {name for name in closure(sources("components/usecases")) if name.startswith("components.")}
-    assert {name.split(".")[1] for name in reached} <= {"core", "usecases"}
+def test_use_cases_know_only_the_foundation():
+    assert parts("usecases") <= {*FOUNDATION, "usecases"}
 
 
 def environment_reads(path: Path) -> list[int]:
@@ -159,7 +172,7 @@ def ours():
     frame = sys._getframe(2)
     while frame and frame.f_code.co_name != "exec_module":
         name = frame.f_globals.get("__name__", "")
-        if name.split(".")[0] in ("components", "pipelines", "serving"):
+        if name.split(".")[0] == "lifeboat":
             return name
         frame = frame.f_back
     return None
@@ -179,6 +192,6 @@ for name in sys.argv[1:]:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] in ("components", "pipelines", "serving"):
+        if (error.name or "").split(".")[0] == "lifeboat":
             raise  # a library of another image's group may be missing here, a module of ours may not
 """

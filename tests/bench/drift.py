@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from serving.drift.alarm import alarm, alarm_rate
-from serving.drift.judge.judge import Judge
-from tests.drift_judge.world import PASSENGERS, Rows, raw, resampled, score, table_of, take, titanic
+from lifeboat.detector.drift_test.drift_test import Judge
+from lifeboat.detector.windows.alarm import alarm, alarm_rate
+from tests.drift_test.world import PASSENGERS, Rows, raw, resampled, score, table_of, take, titanic
 
 STREAMS, REFERENCE, ROWS = 100, 1000, 200
 ALARMS, OF, P_VALUE = 2, 3, 0.05

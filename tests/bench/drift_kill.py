@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.drift.kill import kill_again_and_again
+from tests.detector.kill import kill_again_and_again
 
 
 def main() -> int:

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.load import LOAD_CORE, Contender, measure, pace, wait_for
-from tests.drift.world import Detector, add_bundle, detector
-from tests.serving.world import ROW_VALUES, Running, call, ndarray, server
+from tests.detector.world import Detector, add_bundle, detector
+from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
 SERVER_CORE = "0"
 CONNECTIONS = 16
@@ -44,7 +44,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lifeboat-bench-") as name:
         directory = Path(name)
         bundle = directory / "store" / "bundles" / "tiny" / add_bundle(directory / "store")
-        judge = ("--judge", "serving.drift.judge")
+        judge = ("--judge", "lifeboat.detector.drift_test")
         with detector(directory / "store", directory / "drift.db", *judge) as watching:
             failed = _full_rate(bundle, watching, arguments.seconds)
             failed += _compare(bundle, watching, arguments.rounds, arguments.rate)

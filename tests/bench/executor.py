@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from components.core.bundle import open_bundle
+from lifeboat.model.bundle import open_bundle
 from tests.bench.load import LOAD_CORE, Contender, Result, rounds, wait_for
 from tests.bench.peers import train_peer
 from tests.bench.serving import SERVER_CORE
 from tests.bench.soak import message
-from tests.drift.world import detector
-from tests.serving.executor.world import BINARY, executor
-from tests.serving.world import server
+from tests.detector.world import detector
+from tests.server.executor.world import BINARY, executor
+from tests.server.world import server
 
 PREDICT = "/api/v1.0/predictions"
 STRAIGHT = "ours"

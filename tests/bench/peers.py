@@ -14,11 +14,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, Literal
 
-from serving.server.message import Request, Response
-from serving.server.metrics import Metrics
-from serving.server.model import load_model
-from serving.server.service import Service
-from serving.server.settings import Settings
+from lifeboat.http.http_types import Request, Response
+from lifeboat.server.metrics import Metrics
+from lifeboat.server.model.onnx_model import load_model
+from lifeboat.server.service import Service
+from lifeboat.server.settings import Settings
 
 
 def _bundle() -> str:
@@ -138,9 +138,9 @@ def train_peer(directory: Path) -> tuple[Path, Path]:
     bundle, pipeline = directory / "bundle", directory / "pipeline.pickle"
     if pipeline.exists():
         return bundle, pipeline
-    from components.preprocess.step import Outputs, preprocess
-    from components.train.step import train
-    from components.usecases.titanic import USECASE
+    from lifeboat.preprocess.step import Outputs, preprocess
+    from lifeboat.train.step import train
+    from lifeboat.usecases.titanic import USECASE
 
     directory.mkdir(parents=True, exist_ok=True)
     parts = ("train.parquet", "test.parquet", "quarantine.csv", "profile.html")

@@ -17,16 +17,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from components.core.bundle import open_bundle
-from components.core.reading import read_table
-from components.core.schema import Schema
-from components.core.scoring import Scorer
-from components.core.table import check_table
-from components.core.usecase import UseCase
-from components.preprocess.step import Outputs, preprocess
-from components.train.parity import data_frame
-from components.train.step import Trained, train
-from pipelines.scoring import PIECE, score
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table
+from lifeboat.model.bundle import open_bundle
+from lifeboat.model.scoring import Scorer
+from lifeboat.pipeline.batch_scoring import PIECE, score
+from lifeboat.preprocess.step import Outputs, preprocess
+from lifeboat.train.parity import data_frame
+from lifeboat.train.step import Trained, train
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import UseCase
 
 RUNS = 3
 Say = Callable[[str], None]

@@ -23,7 +23,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components.core.bundle import open_bundle
+from lifeboat.model.bundle import open_bundle
 from tests.bench.load import LOAD_CORE, Contender, Result, on_core, pace, rounds, wait_for
 from tests.bench.peers import train_peer
 from tests.bench.soak import message, print_mixed, soak
@@ -126,7 +126,9 @@ def _peers(bundle: Path, pipeline: Path, row: dict[str, Any], wrapper: str) -> I
     if not Path(wrapper).exists():
         say(f"left out: Seldon's wrapper, since there is no {wrapper}; `make conformance` makes it\n")
         return
-    yield peer(WRAPPER, lambda port: _wrapper(wrapper, port, "serving.wrapper.LifeboatModel", bundle=str(bundle)))
+    yield peer(
+        WRAPPER, lambda port: _wrapper(wrapper, port, "lifeboat.server.wrapper.LifeboatModel", bundle=str(bundle))
+    )
     yield peer(SKLEARN, lambda port: _wrapper(wrapper, port, "tests.bench.peers.SklearnModel", pipeline=str(pipeline)))
 
 
@@ -148,7 +150,7 @@ def _wrapper(python: str, port: int, model: str, **texts: str) -> list[str]:
 def _ours(bundle: Path, *flags: str) -> Iterator[Server]:
     port = free_port()
     words = ["--bundle", str(bundle), "--host", "127.0.0.1", "--port", str(port), "--metrics-port", str(free_port())]
-    with _running([sys.executable, "-m", "serving.server", *words, *flags], dict(os.environ)) as process:
+    with _running([sys.executable, "-m", "lifeboat.server", *words, *flags], dict(os.environ)) as process:
         yield Server(port, process)
 
 

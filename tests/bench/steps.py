@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from components.core.bundle import open_bundle
-from components.core.usecase import load_usecase
-from components.evaluate.step import evaluate
-from components.preprocess.step import Outputs, preprocess
-from components.train.step import train
+from lifeboat.evaluate.step import evaluate
+from lifeboat.model.bundle import open_bundle
+from lifeboat.preprocess.step import Outputs, preprocess
+from lifeboat.train.step import train
+from lifeboat.usecase.usecase import load_usecase
 from tests.bench.ratio import compare
 from tests.bench.table import write_table
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from components.usecases.titanic import USECASE
+from lifeboat.usecases.titanic import USECASE
 
 # Copies that are made and written at a time.
 COPIES = 50

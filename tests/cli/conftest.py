@@ -10,8 +10,8 @@ from unittest.mock import patch
 
 import pytest
 
-from components.core.settings import NO_DETECTOR, PREFIX
-from pipelines.cli.main import main
+from lifeboat.cli.main import main
+from lifeboat.config.settings import NO_DETECTOR, PREFIX
 
 
 @dataclass(frozen=True)

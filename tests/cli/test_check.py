@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from components.core.settings import Settings
-from pipelines.checks.places import check_places
+from lifeboat.checks.places import check_places
+from lifeboat.config.settings import Settings
+from tests.cli.conftest import Lifeboat
 from tests.modules import forgotten
 
-from .conftest import Lifeboat
-
-TITANIC = Path(__file__).resolve().parents[2] / "components" / "usecases" / "titanic" / "data" / "train.csv"
+TITANIC = (
+    Path(__file__).resolve().parents[2] / "components" / "lifeboat" / "usecases" / "titanic" / "data" / "train.csv"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -34,10 +35,10 @@ def usecase(folder: Path, features: str = "Floats32", candidates: str = "", **ch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.preprocessing import StandardScaler
-from components.core.gates import AtLeast
-from components.core.schema import Column, Label, Schema
-from components.core.transformers import Floats32
-from components.core.usecase import Candidate, UseCase
+from lifeboat.usecase.gates import AtLeast
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.transformers import Floats32
+from lifeboat.usecase.usecase import Candidate, UseCase
 
 USECASE = UseCase(
     name="fares", title="Fares", schema=Schema(({parts["columns"]},), Label("Survived", {parts["classes"]})),
@@ -93,7 +94,7 @@ def test_that_all_candidates_can_be_used_is_kept_until_the_source_changes(
     folder = usecase(tmp_path / "fares")
     home.mkdir()
     looked: list[int] = []
-    monkeypatch.setattr("components.train.kept.examine_anew", lambda *_, **__: looked.append(1) or {})
+    monkeypatch.setattr("lifeboat.train.candidate_cache.examine_anew", lambda *_, **__: looked.append(1) or {})
     for _ in range(3):
         assert "1 of 1 can be trained" in lifeboat("check", "--usecase", str(folder)).output
     assert len(looked) == 1
@@ -109,7 +110,7 @@ def test_that_one_cannot_be_used_is_not_kept_for_the_next_table(
     folder = usecase(tmp_path / "fares")
     home.mkdir()
     answers = [{"line": "this table's fault"}, {}]
-    monkeypatch.setattr("components.train.kept.examine_anew", lambda *_, **__: answers.pop(0))
+    monkeypatch.setattr("lifeboat.train.candidate_cache.examine_anew", lambda *_, **__: answers.pop(0))
     assert "candidate 'line' is left out: this table's fault" in lifeboat("check", "--usecase", str(folder)).output
     assert "1 of 1 can be trained" in lifeboat("check", "--usecase", str(folder)).output
 
@@ -136,7 +137,7 @@ def test_a_run_begins_with_the_check_and_lists_what_stops_it(lifeboat: Lifeboat,
 def test_kfp_and_mlflow_are_not_imported() -> None:
     code = """
 import sys
-from pipelines.cli.main import main
+from lifeboat.cli.main import main
 assert main(["check", "--home", sys.argv[1]]) == 0
 print([name for name in ("kfp", "mlflow", "matplotlib") if name in sys.modules])
 """
@@ -163,7 +164,7 @@ def test_a_locked_registry_a_silent_server_and_a_missing_interpreter_are_told(tm
 
 @pytest.mark.parametrize("name", ["a folder/with spaces", "Grüße/日本"])
 def test_a_use_case_is_known_by_its_name_once_it_ran(lifeboat: Lifeboat, home: Path, tmp_path: Path, name: str) -> None:
-    from pipelines.cli.known import remember, resolve
+    from lifeboat.cli.known import remember, resolve
 
     (tmp_path / name).mkdir(parents=True)
     folder = usecase(tmp_path / name / "fares")

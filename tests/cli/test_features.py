@@ -17,13 +17,12 @@ import pytest
 from minio import Minio
 from moto.server import ThreadedMotoServer
 
-from components.core.labelled import load_labelled, write_labelled
-from components.core.sources import ONLY_ANONYMOUS
-from components.core.storage import S3, Storage, open_storage
-from tests.serving.world import ROW, TINY
-
-from .conftest import Lifeboat
-from .test_serving import MODULE
+from lifeboat.data.labelled.labelled_rows import load_labelled, write_labelled
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.registry.storage import S3, Storage, open_storage
+from tests.cli.conftest import Lifeboat
+from tests.cli.test_serving import MODULE
+from tests.server.world import ROW, TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 NOON = datetime(2025, 1, 5, 12, tzinfo=UTC).timestamp()
@@ -229,7 +228,7 @@ def test_as_a_user_starts_it(home: Path, tmp_path: Path) -> None:
     fill(open_storage(str(home / "store"), S3()))
 
     def lifeboat(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "pipelines.cli.main", "features", "--usecase", MODULE, *arguments]
+        command = [sys.executable, "-m", "lifeboat.cli.main", "features", "--usecase", MODULE, *arguments]
         return subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False)
 
     shown = lifeboat("--json")

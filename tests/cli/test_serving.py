@@ -13,12 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core.settings import Settings
-from serving.control import STATE_FILE, Control, ensure_supervisor
+from lifeboat.config.settings import Settings
+from lifeboat.supervisor.control import STATE_FILE, Control, ensure_supervisor
+from tests.cli.conftest import Lifeboat
 from tests.ports import free_port
-from tests.serving.world import ROW, expected, make_bundle
-
-from .conftest import Lifeboat
+from tests.server.world import ROW, expected, make_bundle
 
 MODULE = "tests.cli.tiny"
 FLAGS = ("name=Ann", "port=C", "age=22.5", "class=3", "alone=true")

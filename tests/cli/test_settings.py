@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 import pytest
 
-from components.core.errors import SettingsError
-from components.core.settings import LIBRARIES, Settings, read_settings, variable
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.settings import LIBRARIES, Settings, read_settings, variable
 
 SECRETS = {
     "LIFEBOAT_S3_SECRET_KEY": "hush-1",

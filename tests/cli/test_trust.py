@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from components.core.labelled import write_labelled
-from components.core.storage import DirectoryStorage
-from components.core.trust import read_conflicts, read_trust
-from tests.serving.world import ROW, TINY
-
-from .conftest import Lifeboat, Said
-from .test_features import truth
-from .test_serving import MODULE
+from lifeboat.data.labelled.labelled_rows import write_labelled
+from lifeboat.data.labelled.trust import read_conflicts, read_trust
+from lifeboat.registry.storage import DirectoryStorage
+from tests.cli.conftest import Lifeboat, Said
+from tests.cli.test_features import truth
+from tests.cli.test_serving import MODULE
+from tests.server.world import ROW, TINY
 
 
 @pytest.fixture

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from components.core.settings import Settings, variable
-from pipelines.cli.main import build_parser
-
-from .conftest import Lifeboat, Said
+from lifeboat.cli.main import build_parser
+from lifeboat.config.settings import Settings, variable
+from tests.cli.conftest import Lifeboat, Said
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = ("check", "run", "serve", "status", "stop", "rollback", "promote", "predict", "score", "features", "usecases",
@@ -137,7 +136,7 @@ def test_a_full_disk_is_one_sentence(lifeboat: Lifeboat, monkeypatch: pytest.Mon
     def fill(*_: object) -> None:
         raise OSError(28, "No space left on device", "run.log")
 
-    monkeypatch.setattr("pipelines.cli.kubeflow.list_usecases", fill)
+    monkeypatch.setattr("lifeboat.cli.kubeflow.list_usecases", fill)
     assert lifeboat("usecases").sentence == "run.log: No space left on device"
 
 
@@ -145,7 +144,7 @@ def test_ctrl_c_is_130_and_says_what_still_serves(lifeboat: Lifeboat, monkeypatc
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipelines.cli.kubeflow.list_usecases", interrupt)
+    monkeypatch.setattr("lifeboat.cli.kubeflow.list_usecases", interrupt)
     said = lifeboat("usecases")
     assert (said.code, said.output) == (130, "")
     assert said.errors == "lifeboat: interrupted; what served before still serves\n"
@@ -174,7 +173,7 @@ def test_a_flag_beats_the_environment_for_the_steps_as_well(
         found.update(settings=settings, port=os.environ["LIFEBOAT_PORT"], home=os.environ["LIFEBOAT_HOME"])
         return 0
 
-    monkeypatch.setattr("pipelines.cli.champion.rollback", spy)
+    monkeypatch.setattr("lifeboat.cli.champion.rollback", spy)
     assert lifeboat("rollback", "--port", "9000", "--home", str(tmp_path / "other")).code == 0
     assert (found["settings"].port, found["port"]) == (9000, "9000")
     assert found["settings"].kfp_namespace == "theirs"
@@ -185,7 +184,7 @@ def test_the_program_reads_the_environment_and_leaves_no_traceback(home: Path) -
     """As a process of its own, as a user starts it."""
     environment = {**os.environ, "LIFEBOAT_HOEM": "x"}
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.main", "status"],
+        [sys.executable, "-m", "lifeboat.cli.main", "status"],
         cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
@@ -198,7 +197,7 @@ def test_a_reader_that_goes_away_is_no_traceback(home: Path) -> None:
     os.close(reading)
     with os.fdopen(writing, "wb") as closed:
         done = subprocess.run(
-            [sys.executable, "-u", "-m", "pipelines.cli.main", "status"],
+            [sys.executable, "-u", "-m", "lifeboat.cli.main", "status"],
             cwd=ROOT, env=dict(os.environ), stdout=closed, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "")
@@ -206,7 +205,7 @@ def test_a_reader_that_goes_away_is_no_traceback(home: Path) -> None:
 
 IMPORTS = """
 import sys
-from pipelines.cli.main import build_parser
+from lifeboat.cli.main import build_parser
 build_parser()
 print([name for name in ("kfp", "mlflow", "sklearn", "pandas", "onnx") if name in sys.modules])
 """

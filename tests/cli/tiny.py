@@ -1,8 +1,8 @@
 """The use case of the model server's tiny bundle; nothing of it is trained."""
 
-from components.core.gates import AtLeast
-from components.core.usecase import Candidate, UseCase
-from tests.serving.world import TINY
+from lifeboat.usecase.gates import AtLeast
+from lifeboat.usecase.usecase import Candidate, UseCase
+from tests.server.world import TINY
 
 USECASE = UseCase(
     name="tiny",

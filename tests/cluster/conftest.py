@@ -21,13 +21,13 @@ import pytest
 import yaml
 from kubernetes import client, config
 
-from components.core.errors import DeployError
-from components.core.registry import Registry
-from components.core.settings import NO_DETECTOR, Settings
-from components.deploy.kubernetes.manifest import annotation
-from components.deploy.kubernetes.plan import Pace, Plan
-from components.deploy.kubernetes.target import KubernetesTarget
-from components.deploy.probe import ask
+from lifeboat.config.errors import DeployError
+from lifeboat.config.settings import NO_DETECTOR, Settings
+from lifeboat.deploy.kubernetes.manifest import annotation
+from lifeboat.deploy.kubernetes.plan import Pace, Plan
+from lifeboat.deploy.kubernetes.target import KubernetesTarget
+from lifeboat.deploy.probe import ask
+from lifeboat.registry.registry import Registry
 from tests.cluster import apiserver, istio, seldon
 from tests.cluster.api import ISTIO, SELDON, Api, Document
 from tests.cluster.kubelet import NODE, Kubelet, log_server
@@ -36,7 +36,7 @@ from tests.cluster.operator import Operator
 from tests.cluster.router import Router
 from tests.deploy.conftest import World
 from tests.ports import free_port
-from tests.serving.world import ROW, call, ndarray
+from tests.server.world import ROW, call, ndarray
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED = "TEST_CLUSTER"

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.serving.world import graph
+from tests.server.world import graph
 
 
 def failing(bias: float, from_age: int = 60) -> bytes:

@@ -161,7 +161,7 @@ class Kubelet:
         if self._fault(unit) == CRASH:
             bundle = self._broken(bundle)
         command = [
-            sys.executable, "-m", "serving.server", "--bundle", str(bundle), "--host", "127.0.0.1", "--port", "0",
+            sys.executable, "-m", "lifeboat.server", "--bundle", str(bundle), "--host", "127.0.0.1", "--port", "0",
             "--metrics-port", "0",
         ]  # fmt: skip
         version = {"LIFEBOAT_SERVER_MODEL_VERSION": environment["LIFEBOAT_SERVER_MODEL_VERSION"]}

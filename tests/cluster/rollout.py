@@ -6,13 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-from components.core.progress import say
-from components.core.registry import Registry
-from components.core.settings import Settings
-from components.deploy.kubernetes.cluster import connect
-from components.deploy.kubernetes.plan import Plan
-from components.deploy.kubernetes.target import KubernetesTarget
-from components.deploy.step import deploy
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.kubernetes.cluster import connect
+from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.target import KubernetesTarget
+from lifeboat.deploy.step import deploy
+from lifeboat.registry.registry import Registry
+from lifeboat.system.progress import say
 from tests.cluster.apiserver import Server
 from tests.cluster.conftest import PACE, configured
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from components.core.bundle import Bundle
-from components.core.errors import DeployError
-from components.deploy.kubernetes import manifest
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes import manifest
+from lifeboat.model.bundle import Bundle
 from tests.cluster.conftest import ClusterWorld
 from tests.cluster.graphs import failing, slow
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException
 
-from components.core.errors import DeployError
-from components.deploy.kubernetes.manifest import CHALLENGER, TEMPLATE
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes.manifest import CHALLENGER, TEMPLATE
 from tests.cluster.api import SELDON, Api, message
 from tests.cluster.conftest import PACE, ClusterWorld
 from tests.cluster.kubelet import CRASH, NEVER, PULL, SLOW, UNSCHEDULABLE

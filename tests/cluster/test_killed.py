@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from components.core.bundle import Bundle
-from components.deploy.kubernetes import manifest
+from lifeboat.deploy.kubernetes import manifest
+from lifeboat.model.bundle import Bundle
 from tests.cluster.apiserver import DEPLOYER
 from tests.cluster.conftest import ROOT, ClusterWorld
 

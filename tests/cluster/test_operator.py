@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from components.core.errors import DeployError
-from components.deploy.kubernetes import manifest
-from components.deploy.kubernetes.cluster import Cluster
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes import manifest
+from lifeboat.deploy.kubernetes.cluster import Cluster
 from tests.cluster.api import ISTIO, SELDON, Document
 from tests.cluster.conftest import ROOT, ClusterWorld
 from tests.cluster.kubelet import NEVER

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from components.core.errors import LifeboatError
+from lifeboat.config.errors import LifeboatError
 from tests.cluster.conftest import ClusterWorld
 
 

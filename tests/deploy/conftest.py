@@ -13,16 +13,16 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
-from components.core.gates import Criterion, Verdict
-from components.core.registry import CHAMPION, Registry
-from components.core.settings import NO_DETECTOR, Settings
-from components.deploy.local import LocalTarget
-from components.deploy.probe import ask
-from components.deploy.step import Deployment, Target, deploy
-from serving.control import find_supervisor
+from lifeboat.config.settings import NO_DETECTOR, Settings
+from lifeboat.deploy.local import LocalTarget
+from lifeboat.deploy.probe import ask
+from lifeboat.deploy.step import Deployment, Target, deploy
+from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
+from lifeboat.registry.registry import CHAMPION, Registry
+from lifeboat.supervisor.control import find_supervisor
+from lifeboat.usecase.gates import Criterion, Verdict
 from tests.ports import free_port
-from tests.serving.world import ROW, TINY, expected, graph
+from tests.server.world import ROW, TINY, expected, graph
 
 MANIFEST = {
     "usecase": "tiny",

@@ -15,12 +15,12 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from components.core.errors import BundleError, DeployError, GateError, LifeboatError, RegistryError
-from components.core.registry import CHAMPION, PREVIOUS
-from components.deploy.override import Override
-from components.deploy.step import promote, rollback
+from lifeboat.config.errors import BundleError, DeployError, GateError, LifeboatError, RegistryError
+from lifeboat.deploy.override import Override
+from lifeboat.deploy.step import promote, rollback
+from lifeboat.registry.registry import CHAMPION, PREVIOUS
 from tests.deploy.conftest import World
-from tests.serving.world import ROW, call, ndarray
+from tests.server.world import ROW, call, ndarray
 
 
 def test_a_bundle_that_passed_serves_and_is_the_champion(world: World) -> None:

@@ -10,11 +10,11 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import MaxRetryError
 
-from components.core.errors import DeployError
-from components.core.settings import Settings
-from components.deploy.kubernetes import cluster
-from components.deploy.kubernetes.cluster import Cluster, ConflictError
-from components.deploy.targets import make_target
+from lifeboat.config.errors import DeployError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.kubernetes import cluster
+from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError
+from lifeboat.deploy.targets import make_target
 
 
 def refusal(status: int, message: str = "no") -> ApiException:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from components.core.errors import DeployError
-from components.deploy.step import serve_champion
-from components.deploy.targets import make_target
-from pipelines.status import describe_home, local_champion
-from serving.control import find_supervisor
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.step import serve_champion
+from lifeboat.deploy.targets import make_target
+from lifeboat.services.status import describe_home, local_champion
+from lifeboat.supervisor.control import find_supervisor
 from tests.deploy.conftest import World
 from tests.deploy.contract import *  # noqa: F403  # every test of the contract
 

@@ -10,13 +10,13 @@ import jsonschema
 import pytest
 import yaml
 
-from components.core.errors import DeployError, SettingsError
-from components.core.settings import Settings
-from components.core.versions import Version
-from components.deploy.kubernetes import manifest
-from components.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, Plan
-from components.deploy.kubernetes.waiting import is_rolled_out
-from components.deploy.timeline import Timeline
+from lifeboat.config.errors import DeployError, SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.kubernetes import manifest
+from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, Plan
+from lifeboat.deploy.kubernetes.waiting import is_rolled_out
+from lifeboat.deploy.timeline import Timeline
+from lifeboat.registry.versions import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE: dict[str, Any] = yaml.safe_load((ROOT / "kustomize/base/model/model-template.yaml").read_text())

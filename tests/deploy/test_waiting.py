@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from components.core.errors import DeployError
-from components.core.settings import Settings
-from components.deploy.kubernetes import waiting
-from components.deploy.kubernetes.manifest import DIGEST, PREDICTOR, VERSION, Predictor
-from components.deploy.kubernetes.plan import Pace, Plan
+from lifeboat.config.errors import DeployError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.kubernetes import waiting
+from lifeboat.deploy.kubernetes.manifest import DIGEST, PREDICTOR, VERSION, Predictor
+from lifeboat.deploy.kubernetes.plan import Pace, Plan
 
 DOCUMENT = {"name": "blue", "annotations": {DIGEST: "d1", VERSION: "1"}}
 FULL = {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli.main import build_parser
+from lifeboat.cli.main import build_parser
 from tests.docs import documents
 from tests.docs.documents import FOREIGN, PAGES, README, ROOT
 
@@ -79,13 +79,13 @@ def test_the_readme_names_enough_to_be_tested() -> None:
     assert {"run", "status", "predict", "compile"} <= {command[0] for command in documents.commands(README)}
     assert len(documents.paths(README)) > 5
     assert "docs/drift.md" in documents.links(README)
-    assert "components/train/" in documents.paths(README)
+    assert "components/lifeboat/train/" in documents.paths(README)
     assert "--help" in documents.mentions(README)
 
 
 def test_help_is_what_the_readme_says(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli.main", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "lifeboat.cli.main", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert all(f"    {verb} " in done.stdout for verb in documents.verbs())
     assert "settings, from the environment:" in done.stdout

@@ -4,13 +4,12 @@ from html.parser import HTMLParser
 
 import pytest
 
-from components.core.gates import AtLeast, AtMost, BeatsChampion, NoSliceWorse
-from components.core.usecase import Slice
-from components.evaluate.card import escape_markdown, model_card
-from components.evaluate.content import card_content
-from components.evaluate.step import evaluate
-
-from .world import make_bundle, make_usecase, quiet, rows, write_rows
+from lifeboat.evaluate.card import escape_markdown, model_card
+from lifeboat.evaluate.card_text import card_content
+from lifeboat.evaluate.step import evaluate
+from lifeboat.usecase.gates import AtLeast, AtMost, BeatsChampion, NoSliceWorse
+from lifeboat.usecase.usecase import Slice
+from tests.evaluate.world import make_bundle, make_usecase, quiet, rows, write_rows
 
 HOSTILE = "<script>alert(1)</script>|[x](javascript:y)`$\\frac"
 

@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
 
-from components.core.gates import BeatsChampion, Evidence, NoSliceWorse
-from components.evaluate.comparison import compare
-from components.evaluate.slices import Part
-from components.evaluate.statistics import Scored
-
-from .world import quiet
+from lifeboat.evaluate.comparison import compare
+from lifeboat.evaluate.slices import Part
+from lifeboat.evaluate.statistics import Scored
+from lifeboat.usecase.gates import BeatsChampion, Evidence, NoSliceWorse
+from tests.evaluate.world import quiet
 
 ROWS = 600
 

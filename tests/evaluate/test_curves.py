@@ -5,11 +5,10 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import auc, confusion_matrix, roc_auc_score, roc_curve
 
-from components.core.scoring import Scorer
-from components.evaluate.curves import ROC_POINTS, calibration, confusion, histogram, latency, percentile, roc
-from components.evaluate.statistics import Scored
-
-from .world import SCHEMA_OF_ALL, TRUTH, graph, rows
+from lifeboat.evaluate.curves import ROC_POINTS, calibration, confusion, histogram, latency, percentile, roc
+from lifeboat.evaluate.statistics import Scored
+from lifeboat.model.scoring import Scorer
+from tests.evaluate.world import SCHEMA_OF_ALL, TRUTH, graph, rows
 
 
 def sample(count, decimals=9):

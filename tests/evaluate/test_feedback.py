@@ -6,18 +6,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.bundle import open_bundle
-from components.core.labelled import write_labelled
-from components.core.reading import read_table
-from components.core.storage import S3, open_storage
-from components.core.table import check_table
-from components.core.trust import read_conflicts
-from components.core.usecase import Drift, load_usecase
-from components.evaluate.step import evaluate
-from components.preprocess.step import Outputs, preprocess
-from components.train.step import train
-
-from .world import quiet
+from lifeboat.data.labelled.labelled_rows import write_labelled
+from lifeboat.data.labelled.trust import read_conflicts
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table
+from lifeboat.evaluate.step import evaluate
+from lifeboat.model.bundle import open_bundle
+from lifeboat.preprocess.step import Outputs, preprocess
+from lifeboat.registry.storage import S3, open_storage
+from lifeboat.train.step import train
+from lifeboat.usecase.usecase import Drift, load_usecase
+from tests.evaluate.world import quiet
 
 SWAPPED = {"male": "female", "female": "male"}
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core.files import file_digest
-from components.evaluate.publish import logged_data, logged_metrics
-from components.evaluate.step import evaluate
-from components.preprocess.step import METADATA, Summary
-
-from .world import TRUTH, make_bundle, make_usecase, quiet, write_rows
+from lifeboat.evaluate.publish import logged_data, logged_metrics
+from lifeboat.evaluate.step import evaluate
+from lifeboat.preprocess.step import METADATA, Summary
+from lifeboat.system.files import file_digest
+from tests.evaluate.world import TRUTH, make_bundle, make_usecase, quiet, write_rows
 
 SPLIT = {"salt": "s", "below": 0.2}
 SUMMARY = Summary(

@@ -3,12 +3,11 @@ import onnx
 import pyarrow as pa
 import pytest
 
-from components.core import scoring
-from components.core.errors import BundleError, DataError
-from components.core.schema import Column, Label, Schema
-from components.core.scoring import Scorer, feeds
-
-from .world import SCHEMA_OF_ALL, TRUTH, graph, rows
+from lifeboat.config.errors import BundleError, DataError
+from lifeboat.model import scoring
+from lifeboat.model.scoring import Scorer, feeds
+from lifeboat.usecase.schema import Column, Label, Schema
+from tests.evaluate.world import SCHEMA_OF_ALL, TRUTH, graph, rows
 
 SMALL = Schema((Column("a", "float", nullable=True), Column("b", "string", nullable=True)), Label("y", ("no", "yes")))
 

@@ -2,11 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.core.decision import Decision
-from components.core.usecase import Slice
-from components.evaluate.slices import MOST_VALUES, cut, report
-
-from .world import quiet
+from lifeboat.evaluate.slices import MOST_VALUES, cut, report
+from lifeboat.model.decision import Decision
+from lifeboat.usecase.usecase import Slice
+from tests.evaluate.world import quiet
 
 
 def names(table, *slices):

@@ -12,8 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from components.core.decision import Decision
-from components.evaluate.statistics import (
+from lifeboat.evaluate.statistics import (
     METRICS,
     Scored,
     bootstrap,
@@ -25,8 +24,8 @@ from components.evaluate.statistics import (
     mcnemar_worse,
     wilson,
 )
-
-from .world import quiet
+from lifeboat.model.decision import Decision
+from tests.evaluate.world import quiet
 
 
 def sample(count, seed, decimals=9):

@@ -6,16 +6,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.bundle import Bundle, open_bundle
-from components.core.errors import BundleError, DataError, GateError
-from components.core.gates import AtLeast, AtMost, BeatsBaseline, BeatsChampion, NoSliceWorse
-from components.core.schema import Column, Label, Schema
-from components.core.usecase import Slice
-from components.evaluate.card import model_card
-from components.evaluate.heldout import baseline_probabilities
-from components.evaluate.step import evaluate
-
-from .world import BASELINE, SCHEMA_OF_ALL, TRUTH, make_bundle, make_usecase, quiet, rows, write_rows
+from lifeboat.config.errors import BundleError, DataError, GateError
+from lifeboat.evaluate.card import model_card
+from lifeboat.evaluate.heldout import baseline_probabilities
+from lifeboat.evaluate.step import evaluate
+from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.usecase.gates import AtLeast, AtMost, BeatsBaseline, BeatsChampion, NoSliceWorse
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.usecase import Slice
+from tests.evaluate.world import BASELINE, SCHEMA_OF_ALL, TRUTH, make_bundle, make_usecase, quiet, rows, write_rows
 
 BLIND = {"dose": 1.0}
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 
-from components.core.bundle import FILES, MODEL, OUTPUT, SCHEMA, Bundle, open_bundle, write_bundle
-from components.core.gates import BeatsChampion, Gate
-from components.core.schema import Column, Label, Schema
-from components.core.usecase import Candidate, Slice, UseCase
+from lifeboat.model.bundle import FILES, MODEL, OUTPUT, SCHEMA, Bundle, open_bundle, write_bundle
+from lifeboat.usecase.gates import BeatsChampion, Gate
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.usecase import Candidate, Slice, UseCase
 
 COLUMNS = (
     Column("age", "float", nullable=True, minimum=0, maximum=120),

@@ -10,7 +10,7 @@ import nbformat
 from nbclient import NotebookClient
 from traitlets.config import Config
 
-from tests.pipelines.laptop import Laptop
+from tests.pipeline.laptop import Laptop
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 

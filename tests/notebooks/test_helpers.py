@@ -1,4 +1,4 @@
-"""What the notebooks import from `pipelines.notebook`."""
+"""What the notebooks import from `lifeboat.notebook`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import LifeboatError
-from components.core.gates import Interval
-from components.evaluate.plots import CLASS_COLORS, MUTED
-from pipelines.notebook.jupyter import PROJECT, Page, open_home, wait_for_windows
-from pipelines.notebook.plots import SMALLEST, draw_gains, draw_shift, draw_windows
+from lifeboat.config.errors import LifeboatError
+from lifeboat.evaluate.plots import CLASS_COLORS, MUTED
+from lifeboat.notebook.jupyter import PROJECT, Page, open_home, wait_for_windows
+from lifeboat.notebook.plots import SMALLEST, draw_gains, draw_shift, draw_windows
+from lifeboat.usecase.gates import Interval
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The notebooks: clean in the repository, and green from the first cell to the last.
 
-Those that need a champion run in its home, in tests/pipelines/test_titanic.py.
+Those that need a champion run in its home, in tests/pipeline/test_titanic.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.notebooks.kernel import NOTEBOOKS, execute
-from tests.pipelines.laptop import Laptop
+from tests.pipeline.laptop import Laptop
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from components.core.schema import Column, Label, Schema
-from components.core.table import check_table
-from components.preprocess.advice import advise
+from lifeboat.data.table import check_table
+from lifeboat.preprocess.advice import advise
+from lifeboat.usecase.schema import Column, Label, Schema
 
 LABEL = Label("y", ("no", "yes"))
 

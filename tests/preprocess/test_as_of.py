@@ -6,15 +6,14 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.errors import SettingsError
-from components.core.labelled import write_labelled
-from components.core.storage import S3, open_storage
-from components.core.usecase import load_usecase
-from components.preprocess import component
-from components.preprocess.step import preprocess, read_summary
-
-from .test_feedback import both, fed, store_of
-from .world import SCHEMA, make_usecase, outputs, rows, write
+from lifeboat.config.errors import SettingsError
+from lifeboat.data.labelled.labelled_rows import write_labelled
+from lifeboat.preprocess import component
+from lifeboat.preprocess.step import preprocess, read_summary
+from lifeboat.registry.storage import S3, open_storage
+from lifeboat.usecase.usecase import load_usecase
+from tests.preprocess.test_feedback import both, fed, store_of
+from tests.preprocess.world import SCHEMA, make_usecase, outputs, rows, write
 
 # `fed` has the truth of row n come 2,000 + n seconds after 1970 began.
 MOMENT = datetime(1970, 1, 1, 0, 33, 30, tzinfo=UTC)

@@ -12,20 +12,19 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from components.core.errors import StorageError
-from components.core.labelled import no_rows, write_labelled
-from components.core.schema import Column
-from components.core.split import group_names, hold_out
-from components.core.storage import S3, open_storage
-from components.core.table import check_table
-from components.core.usecase import load_usecase
-from components.preprocess import component
-from components.preprocess.divide import divide
-from components.preprocess.feedback import Feedback
-from components.preprocess.merge import TIME
-from components.preprocess.step import preprocess, read_summary
-
-from .world import SCHEMA, make_usecase, outputs, quiet, rows, write
+from lifeboat.config.errors import StorageError
+from lifeboat.data.labelled.labelled_rows import no_rows, write_labelled
+from lifeboat.data.split import group_names, hold_out
+from lifeboat.data.table import check_table
+from lifeboat.preprocess import component
+from lifeboat.preprocess.feedback import Feedback
+from lifeboat.preprocess.holdout import divide
+from lifeboat.preprocess.merge import TIME
+from lifeboat.preprocess.step import preprocess, read_summary
+from lifeboat.registry.storage import S3, open_storage
+from lifeboat.usecase.schema import Column
+from lifeboat.usecase.usecase import load_usecase
+from tests.preprocess.world import SCHEMA, make_usecase, outputs, quiet, rows, write
 
 # Of the world's schema, but that no row of the table need say whose it is.
 NAMELESS = replace(SCHEMA, keys=(Column("id", "integer", nullable=True, minimum=1), SCHEMA.keys[1]))

@@ -1,9 +1,8 @@
 from html.parser import HTMLParser
 
-from components.core.schema import Column, Label, Schema
-from components.preprocess.step import preprocess
-
-from .world import make_usecase, outputs, quiet, rows, write
+from lifeboat.preprocess.step import preprocess
+from lifeboat.usecase.schema import Column, Label, Schema
+from tests.preprocess.world import make_usecase, outputs, quiet, rows, write
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
 

@@ -8,15 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.csv_dialect import Csv
-from components.core.errors import DataError, StorageError
-from components.core.schema import Column
-from components.core.split import positions
-from components.core.usecase import load_usecase
-from components.preprocess import step
-from components.preprocess.step import HOLDOUT, METADATA, preprocess, read_summary
-
-from .world import SCHEMA, make_usecase, outputs, quiet, rows, write
+from lifeboat.config.errors import DataError, StorageError
+from lifeboat.data.csv.dialect import Csv
+from lifeboat.data.split import positions
+from lifeboat.preprocess import step
+from lifeboat.preprocess.step import HOLDOUT, METADATA, preprocess, read_summary
+from lifeboat.usecase.schema import Column
+from lifeboat.usecase.usecase import load_usecase
+from tests.preprocess.world import SCHEMA, make_usecase, outputs, quiet, rows, write
 
 
 def run(tmp_path, table, usecase=None, say=quiet):

@@ -9,11 +9,11 @@ from typing import Any
 
 from sklearn.linear_model import LogisticRegression
 
-from components.core.gates import AtLeast
-from components.core.schema import Column, Label, Schema
-from components.core.transformers import Floats32
-from components.core.usecase import Candidate, Split, UseCase
-from components.preprocess.step import Outputs
+from lifeboat.preprocess.step import Outputs
+from lifeboat.usecase.gates import AtLeast
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.transformers import Floats32
+from lifeboat.usecase.usecase import Candidate, Split, UseCase
 
 SCHEMA = Schema(
     columns=(

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from components.core.registry import Registry
-from components.core.settings import Settings
-from components.core.versions import Version
-
-from .world import make_bundle, register
+from lifeboat.config.settings import Settings
+from lifeboat.registry.registry import Registry
+from lifeboat.registry.versions import Version
+from tests.registry.world import make_bundle, register
 
 
 @pytest.fixture

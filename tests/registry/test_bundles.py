@@ -8,15 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from components.core.bundle import FILES, MANIFEST, MODEL, open_bundle
-from components.core.errors import BundleError, StorageError
-from components.core.registry import Registry
-from components.core.settings import Settings
-from components.core.versions import Version
+from lifeboat.config.errors import BundleError, StorageError
+from lifeboat.config.settings import Settings
+from lifeboat.model.bundle import FILES, MANIFEST, MODEL, open_bundle
+from lifeboat.registry.registry import Registry
+from lifeboat.registry.versions import Version
+from tests.registry.world import make_bundle, register
 from tests.stores.endpoint import Endpoint
 from tests.stores.relay import relaying
-
-from .world import make_bundle, register
 
 
 def stored_at(settings: Settings, endpoint: Endpoint, store: str) -> Settings:

@@ -7,14 +7,13 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from components.core.errors import BundleError, RegistryError, SettingsError
-from components.core.registry import CHAMPION, PREVIOUS, Registry
-from components.core.settings import Settings
-from components.core.versions import Overview, Version
-from components.deploy import step
-from components.deploy.override import Override
-
-from .world import Target, aliases, make_bundle, register
+from lifeboat.config.errors import BundleError, RegistryError, SettingsError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy import step
+from lifeboat.deploy.override import Override
+from lifeboat.registry.registry import CHAMPION, PREVIOUS, Registry
+from lifeboat.registry.versions import Overview, Version
+from tests.registry.world import Target, aliases, make_bundle, register
 
 CARD = "<!doctype html>\n<html>\n<body>\n<h1>tiny</h1>\n</body>\n</html>\n"
 REMEDY = "to ship it in spite of that: lifeboat promote 3 --because TEXT"

@@ -11,13 +11,12 @@ from pathlib import Path
 import mlflow
 import pytest
 
-from components.core.errors import RegistryError
-from components.core.registry import CHALLENGER, CHAMPION, Registry
-from components.core.settings import LIBRARIES, Settings
-from components.core.versions import Version
+from lifeboat.config.errors import RegistryError
+from lifeboat.config.settings import LIBRARIES, Settings
+from lifeboat.registry.registry import CHALLENGER, CHAMPION, Registry
+from lifeboat.registry.versions import Version
 from tests.ports import free_port
-
-from .world import ROOT, aliases, make_bundle, race, register
+from tests.registry.world import ROOT, aliases, make_bundle, race, register
 
 
 def test_an_unknown_model_or_alias_or_digest_is_none(registry: Registry, tmp_path: Path) -> None:
@@ -190,8 +189,8 @@ def test_what_mlflow_is_told_by_the_environment_is_what_it_reads() -> None:
 
 STARTS = """
 import sys
-from components.core.registry import Registry
-from components.core.settings import read_settings
+from lifeboat.registry.registry import Registry
+from lifeboat.config.settings import read_settings
 registry = Registry(read_settings())
 print("mlflow" in sys.modules, flush=True)
 sys.stdin.readline()

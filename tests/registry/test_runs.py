@@ -17,13 +17,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from components.core.column import Column
-from components.core.errors import RegistryError
-from components.core.mlflow_run import LoggedData
-from components.core.registry import Registry
-from tests.serving.world import ROW, TINY, expected
-
-from .world import METRICS, make_bundle, register
+from lifeboat.config.errors import RegistryError
+from lifeboat.registry.mlflow_run import LoggedData
+from lifeboat.registry.registry import Registry
+from lifeboat.usecase.column import Column
+from tests.registry.world import METRICS, make_bundle, register
+from tests.server.world import ROW, TINY, expected
 
 CV = {"cv.log_loss": 0.41, "cv.roc_auc": 0.88}
 DATA = LoggedData("tiny held out", "e" * 64, "s3://data/tiny.csv", "testing", TINY.columns, {"rows": 181})

@@ -14,14 +14,14 @@ from typing import Any
 
 import onnxruntime
 
-from components.core.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
-from components.core.errors import RegistryError
-from components.core.gates import Criterion, Verdict
-from components.core.mlflow_run import LoggedData
-from components.core.registry import CHAMPION, PREVIOUS, Registry
-from components.core.settings import Settings
-from components.core.versions import Version
-from tests.serving.world import ROW, TINY, expected, graph
+from lifeboat.config.errors import RegistryError
+from lifeboat.config.settings import Settings
+from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
+from lifeboat.registry.mlflow_run import LoggedData
+from lifeboat.registry.registry import CHAMPION, PREVIOUS, Registry
+from lifeboat.registry.versions import Version
+from lifeboat.usecase.gates import Criterion, Verdict
+from tests.server.world import ROW, TINY, expected, graph
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS = {"roc_auc": 0.9, "log_loss": 0.4}
@@ -80,9 +80,9 @@ def register(
 
 RACER = """
 import sys
-from components.core.registry import Registry
-from components.core.versions import Version
-from components.core.settings import read_settings
+from lifeboat.registry.registry import Registry
+from lifeboat.registry.versions import Version
+from lifeboat.config.settings import read_settings
 from tests.registry.world import promote_slowly
 registry = Registry(read_settings())
 print("ready", flush=True)

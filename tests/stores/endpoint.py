@@ -9,7 +9,7 @@ from itertools import count
 
 from minio import Minio
 
-from components.core.storage import S3, S3Storage
+from lifeboat.registry.storage import S3, S3Storage
 
 _numbers = count(1)
 

@@ -13,13 +13,13 @@ import mlflow
 import pandas as pd
 import pytest
 
-from components.core.errors import RegistryError
-from components.core.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
-from components.core.settings import NO_DETECTOR, Settings
-from components.deploy import step
-from tests.pipelines.laptop import Laptop
+from lifeboat.config.errors import RegistryError
+from lifeboat.config.settings import NO_DETECTOR, Settings
+from lifeboat.deploy import step
+from lifeboat.registry.registry import CHALLENGER, CHAMPION, PREVIOUS, Registry
+from tests.pipeline.laptop import Laptop
 from tests.registry.world import Target, aliases, make_bundle, race, register
-from tests.serving.world import ROW, call, expected
+from tests.server.world import ROW, call, expected
 from tests.stores import postgres, tracking
 from tests.stores.weed import ROOT, Weed
 from tests.usecases import breast_cancer

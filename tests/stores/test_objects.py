@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from components.core.errors import StorageError
-from components.core.storage import S3Storage
+from lifeboat.config.errors import StorageError
+from lifeboat.registry.storage import S3Storage
 from tests.stores.endpoint import Endpoint
 from tests.stores.relay import Relay, relaying
 from tests.stores.weed import ROOT, Weed
@@ -22,7 +22,7 @@ MEGABYTE = 1 << 20
 UPLOAD = """
 import sys
 from pathlib import Path
-from components.core.storage import S3, S3Storage
+from lifeboat.registry.storage import S3, S3Storage
 url, bucket, path, key, *keys = sys.argv[1:]
 S3Storage(bucket, "", S3(url, *keys, "us-east-1")).upload(Path(path), key)
 """

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from sklearn.datasets import load_breast_cancer
 
-from components.core.bundle import FILES, MANIFEST, open_bundle
-from components.core.labelled import read_labelled
-from components.core.storage import S3Storage
-from components.preprocess.step import read_summary
-from tests.drift.world import Detector, add_bundle, detector, people, prediction, truth
-from tests.pipelines.test_run import Laptop
-from tests.serving.world import TINY, call
+from lifeboat.data.labelled.labelled_rows import read_labelled
+from lifeboat.model.bundle import FILES, MANIFEST, open_bundle
+from lifeboat.preprocess.step import read_summary
+from lifeboat.registry.storage import S3Storage
+from tests.detector.world import Detector, add_bundle, detector, people, prediction, truth
+from tests.pipeline.test_run import Laptop
+from tests.server.world import TINY, call
 from tests.stores.relay import relaying
 from tests.stores.weed import ROOT, Weed
 from tests.usecases import breast_cancer
@@ -113,7 +113,7 @@ def proven(laptop: Laptop) -> int:
 def fetch(chosen: dict[str, str]) -> tuple[int, str]:
     """Runs the init container's program; its exit code and the message of its last line."""
     settings = {f"LIFEBOAT_FETCH_{name}": text for name, text in chosen.items()}
-    words = [sys.executable, "-m", "serving.fetch"]
+    words = [sys.executable, "-m", "lifeboat.server.fetch"]
     done = subprocess.run(words, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, text=True, timeout=60)
     return done.returncode, str(json.loads((done.stdout + done.stderr).strip().splitlines()[-1])["message"])
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from minio.error import S3Error
 
-from components.core.errors import StorageError
-from components.core.storage import S3Storage
-from tests.serving.world import call
+from lifeboat.config.errors import StorageError
+from lifeboat.registry.storage import S3Storage
+from tests.server.world import call
 from tests.stores import weed
 from tests.stores.weed import Weed, identity
 

@@ -15,7 +15,7 @@ import yaml
 
 from tests.cluster.apiserver import process
 from tests.ports import free_port
-from tests.serving.world import call
+from tests.server.world import call
 from tests.stores.endpoint import Endpoint
 from tests.stores.weed import ROOT
 

@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from tests.ports import free_port
-from tests.serving.world import Answer, call
+from tests.server.world import Answer, call
 from tests.stores.endpoint import Endpoint
 
 ROOT = Path(__file__).resolve().parents[2]

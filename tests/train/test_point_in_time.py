@@ -4,16 +4,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from components.core.bundle import open_bundle
-from components.core.labelled import write_labelled
-from components.core.moment import parse_moment
-from components.core.storage import S3, open_storage
-from components.preprocess.step import preprocess
-from components.train.step import train
+from lifeboat.data.labelled.labelled_rows import write_labelled
+from lifeboat.data.timestamps import parse_moment
+from lifeboat.model.bundle import open_bundle
+from lifeboat.preprocess.step import preprocess
+from lifeboat.registry.storage import S3, open_storage
+from lifeboat.train.step import train
 from tests.preprocess.test_feedback import fed
 from tests.preprocess.world import SCHEMA, outputs, quiet, write
-
-from .test_train import LOGISTIC, patients, usecase_of
+from tests.train.test_train import LOGISTIC, patients, usecase_of
 
 
 def truths(start, count):

@@ -15,13 +15,13 @@ from sklearn.neighbors import RadiusNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 
-from components.core.reading import read_table
-from components.core.table import check_table
-from components.core.usecase import Candidate, load_usecase
-from components.train.features import empty_selections, make_features
-from components.train.parity import data_frame
-from components.train.preflight import Finding, examine
-from tests.core.estimators import NUMBERS, SCHEMA, features, table
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table
+from lifeboat.train.features import empty_selections, make_features
+from lifeboat.train.parity import data_frame
+from lifeboat.train.preflight import Finding, examine
+from lifeboat.usecase.usecase import Candidate, load_usecase
+from tests.model.onnx.estimators import NUMBERS, SCHEMA, features, table
 from tests.preprocess.world import make_usecase
 
 
@@ -127,5 +127,5 @@ def test_three_candidates_of_titanic_are_examined_in_seconds():
 
 
 def test_it_is_imported_without_kfp_and_mlflow():
-    code = "import sys, components.train.preflight; sys.exit(bool({'kfp', 'mlflow', 'matplotlib'} & set(sys.modules)))"
+    code = "import sys, lifeboat.train.preflight; sys.exit(bool({'kfp', 'mlflow', 'matplotlib'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0

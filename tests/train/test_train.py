@@ -17,19 +17,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from components.core.bundle import open_bundle
-from components.core.calibration import apply_sigmoid
-from components.core.errors import DataError, UseCaseError
-from components.core.nodes import parts
-from components.core.scoring import Scorer
-from components.core.transformers import CategoryFlags, Floats32
-from components.core.usecase import Candidate, Drift, Split
-from components.preprocess.merge import TIME
-from components.preprocess.step import preprocess
-from components.train import preflight, step
-from components.train.parity import data_frame
-from components.train.search import search, seeded
-from components.train.step import train
+from lifeboat.config.errors import DataError, UseCaseError
+from lifeboat.model.bundle import open_bundle
+from lifeboat.model.calibration import apply_sigmoid
+from lifeboat.model.onnx.nodes import parts
+from lifeboat.model.scoring import Scorer
+from lifeboat.preprocess.merge import TIME
+from lifeboat.preprocess.step import preprocess
+from lifeboat.train import preflight, step
+from lifeboat.train.parity import data_frame
+from lifeboat.train.search import search, seeded
+from lifeboat.train.step import train
+from lifeboat.usecase.transformers import CategoryFlags, Floats32
+from lifeboat.usecase.usecase import Candidate, Drift, Split
 from tests.preprocess.world import make_usecase, outputs, quiet, rows, write
 
 
@@ -146,7 +146,7 @@ def test_the_references_scores_are_of_models_that_did_not_see_the_row(tmp_path):
 
 
 def test_a_large_tables_reference_is_of_rows_of_the_search(tmp_path, monkeypatch):
-    monkeypatch.setattr("components.train.search.MOST_ROWS", 150)
+    monkeypatch.setattr("lifeboat.train.search.MOST_ROWS", 150)
     usecase = usecase_of(LOGISTIC)
     train_rows = prepared(tmp_path / "data", usecase)
     found = train(usecase, train_rows, tmp_path / "b", say=quiet).search

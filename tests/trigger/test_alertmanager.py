@@ -14,8 +14,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.ports import free_port
-
-from .world import MODEL, Trigger, World, wait_for
+from tests.trigger.world import MODEL, Trigger, World, wait_for
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager")
 CONFIGURATION = """

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.trigger.alerts import MAX_REASON, WebhookError, one_line, parse_webhook
-
-from .world import GROUP, MODEL, alert, webhook
+from lifeboat.trigger.alerts import MAX_REASON, WebhookError, one_line, parse_webhook
+from tests.trigger.world import GROUP, MODEL, alert, webhook
 
 MOMENT = "2026-01-31T12:00:00.123456+00:00"
 

@@ -12,11 +12,10 @@ from unittest.mock import patch
 
 import pytest
 
-from components.core.settings import PREFIX
-from pipelines.cli.main import main
+from lifeboat.cli.main import main
+from lifeboat.config.settings import PREFIX
 from tests.ports import free_port
-
-from .world import World
+from tests.trigger.world import World
 
 Retrain = Callable[..., tuple[int, str, str]]
 
@@ -62,7 +61,7 @@ def test_a_port_that_somebody_has_is_refused_with_who_has_it(world: World) -> No
         command = [
             sys.executable,
             "-m",
-            "pipelines.cli.main",
+            "lifeboat.cli.main",
             "trigger",
             "--home",
             str(world.home),

@@ -7,7 +7,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from .world import GROUP, World, alert, wait_for
+from tests.trigger.world import GROUP, World, alert, wait_for
 
 LATER = "2026-01-31T13:00:00Z"
 

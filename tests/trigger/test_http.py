@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .world import Trigger, World, alert, webhook
+from tests.trigger.world import Trigger, World, alert, webhook
 
 
 @pytest.fixture(scope="module")

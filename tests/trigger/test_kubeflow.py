@@ -9,15 +9,14 @@ from typing import Any
 
 import pytest
 
-from components.core.settings import Settings
-from pipelines.trigger.guard import Guard
-from pipelines.trigger.kubeflow import Kubeflow
-from pipelines.trigger.metrics import Metrics
-from pipelines.trigger.settings import TriggerSettings
-from pipelines.trigger.state import Run, State, Wish
-from tests.pipelines.test_submit import RUNS, StandIn, api  # noqa: F401  # the fixture
-
-from .world import wait_for
+from lifeboat.config.settings import Settings
+from lifeboat.trigger.kubeflow import Kubeflow
+from lifeboat.trigger.metrics import Metrics
+from lifeboat.trigger.policy import Guard
+from lifeboat.trigger.settings import TriggerSettings
+from lifeboat.trigger.state import Run, State, Wish
+from tests.pipeline.test_submit import RUNS, StandIn, api  # noqa: F401  # the fixture
+from tests.trigger.world import wait_for
 
 WISH = Wish("alert", "drift: Age", (("group", "start"),))
 

@@ -11,10 +11,9 @@ import time
 
 import pytest
 
-from components.core.errors import SettingsError
-from pipelines.trigger.state import RECORDED, Run, State
-
-from .world import GROUP, Trigger, World, alert, wait_for
+from lifeboat.config.errors import SettingsError
+from lifeboat.trigger.state import RECORDED, Run, State
+from tests.trigger.world import GROUP, Trigger, World, alert, wait_for
 
 
 def test_a_restart_forgets_nothing(world: World) -> None:

@@ -8,8 +8,8 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from components.core.errors import GateError, SettingsError
-from pipelines.trigger.settings import TriggerSettings, add_flags, read_settings, variable
+from lifeboat.config.errors import GateError, SettingsError
+from lifeboat.trigger.settings import TriggerSettings, add_flags, read_settings, variable
 
 
 def read(*flags: str, **variables: str) -> TriggerSettings:
@@ -89,5 +89,5 @@ def test_the_runs_arguments_and_command() -> None:
     assert (arguments["seed"], arguments["usecase"], arguments["target"], arguments["reason"]) == (
         3, "titanic", "local", "drift",
     )  # fmt: skip
-    assert chosen.lifeboat == [sys.executable, "-m", "pipelines.cli.main"]
+    assert chosen.lifeboat == [sys.executable, "-m", "lifeboat.cli.main"]
     assert read(command="/opt/my\\ tools/lifeboat -v").lifeboat == ["/opt/my tools/lifeboat", "-v"]

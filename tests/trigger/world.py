@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from components.core.settings import PREFIX
+from lifeboat.config.settings import PREFIX
 
 ROOT = Path(__file__).resolve().parents[2]
 USECASE = "tests.cli.tiny"
@@ -97,7 +97,7 @@ class Trigger:
         self.errors = world.folder / "errors"
         with self.errors.open("ab") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.trigger"],
+                [sys.executable, "-m", "lifeboat.trigger"],
                 cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=errors, text=True,
             )  # fmt: skip
         assert self.process.stdout

@@ -11,10 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from components.core.gates import AtLeast, BeatsBaseline, BeatsChampion
-from components.core.schema import Column, Label, Schema
-from components.core.transformers import Floats32
-from components.core.usecase import Candidate, Slice, Split, UseCase
+from lifeboat.usecase.gates import AtLeast, BeatsBaseline, BeatsChampion
+from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.transformers import Floats32
+from lifeboat.usecase.usecase import Candidate, Slice, Split, UseCase
 
 MEASURES = ("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity")
 MEASURES += ("concave points", "symmetry", "fractal dimension")

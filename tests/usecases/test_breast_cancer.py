@@ -4,14 +4,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from components.core.bundle import open_bundle
-from components.core.scoring import Scorer
-from components.core.usecase import load_usecase
-from components.evaluate.step import evaluate
-from components.preprocess.step import Outputs, preprocess
-from components.train.step import train
-
-from .breast_cancer import NAMES, write_data
+from lifeboat.evaluate.step import evaluate
+from lifeboat.model.bundle import open_bundle
+from lifeboat.model.scoring import Scorer
+from lifeboat.preprocess.step import Outputs, preprocess
+from lifeboat.train.step import train
+from lifeboat.usecase.usecase import load_usecase
+from tests.usecases.breast_cancer import NAMES, write_data
 
 
 def quiet(_):

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from serving.server.metrics import Metrics
+from lifeboat.server.metrics import Metrics
 from tests.infra.tools import ROOT, tool
 
 MONITORING = ROOT / "kustomize" / "base" / "monitoring"

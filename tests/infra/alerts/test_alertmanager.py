@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.loop.rules import alertmanager_config
+from lifeboat.demo.rules import alertmanager_config
 from tests.infra.alerts.monitoring import ALERTMANAGER, alerts, load, passes
 from tests.infra.tools import tool
 from tests.ports import free_port

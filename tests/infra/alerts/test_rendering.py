@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.loop.rules import JOBS, alertmanager_config, multiplied, prometheus_config, scaled
+from lifeboat.demo.rules import JOBS, alertmanager_config, multiplied, prometheus_config, scaled
 from tests.infra.alerts.monitoring import ALERTMANAGER, RULES, passes
 
 RANGE = re.compile(r"\[([^\]]*)\]")

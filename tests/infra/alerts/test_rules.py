@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from pipelines.trigger.metrics import Metrics
-from pipelines.trigger.state import State
-from serving.drift import metrics as drift
-from serving.server.metrics import LATENCY
+from lifeboat.detector import metrics as drift
+from lifeboat.server.metrics import LATENCY
+from lifeboat.trigger.metrics import Metrics
+from lifeboat.trigger.state import State
 from tests.infra.alerts.monitoring import (
     DETECTOR,
     RULES,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from components.core.settings import PREFIX, Settings
-from pipelines.cli.main import build_parser
-from pipelines.trigger import settings as trigger
-from serving.drift import settings as drift
-from serving.server import settings as server
+from lifeboat.cli.main import build_parser
+from lifeboat.config.settings import PREFIX, Settings
+from lifeboat.detector import settings as drift
+from lifeboat.server import settings as server
+from lifeboat.trigger import settings as trigger
 from tests.infra.alerts.monitoring import RUNBOOKS, alert_names, alerts, known_metrics
 
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
-from pipelines.compile import compile_pipeline
+from lifeboat.pipeline.compile import compile_pipeline
 from tests.infra.images.engine import LOCKED, docker, image
 
 # Where a step's files are, in its container.
 DATA = "/data"
-# An input that has another name than the output it comes from, in pipelines/pipeline.py.
+# An input that has another name than the output it comes from, in pipelines/lifeboat/pipeline/dag.py.
 COMES_FROM = {"rows": "train_rows"}
 
 

@@ -15,8 +15,8 @@ from tests.infra.tools import tool
 BOTH = pytest.mark.parametrize("folder", DOCKERFILES)
 EACH = pytest.mark.parametrize("target", FOLDER)
 PROGRAMS = {
-    **{step: f"components/{step}" for step in ("preprocess", "train", "evaluate", "deploy")},
-    "model-server": "serving/server", "drift-detector": "serving/drift", "retrain-trigger": "pipelines/trigger",
+    **{step: step for step in ("preprocess", "train", "evaluate", "deploy")},
+    "model-server": "server", "drift-detector": "detector", "retrain-trigger": "trigger",
 }  # fmt: skip
 STAGE = re.compile(r"^FROM (\S+)(?: AS (\S+))?$", re.MULTILINE)
 
@@ -33,9 +33,9 @@ def stages(folder: str) -> dict[str, tuple[str, str]]:
     return {match[2]: (match[1], text[match.end() : end]) for match, end in zip(found, ends, strict=True)}
 
 
-def lines_of(target: str) -> list[str]:
+def lines_of(target: str, folder: str = "") -> list[str]:
     """The lines of a stage and of all it is made from, its own last."""
-    known, name, lines = stages(FOLDER[target]), target, list[str]()
+    known, name, lines = stages(folder or FOLDER[target]), target, list[str]()
     while name in known:
         name, own = known[name]
         lines = [*own.splitlines(), *lines]
@@ -102,10 +102,13 @@ def test_what_is_copied_is_let_through_and_there(folder):
 
 @pytest.mark.parametrize(("target", "program"), PROGRAMS.items())
 def test_an_image_holds_every_module_that_its_program_imports(target, program):
-    copied = [line.split()[1:-1] for line in lines_of(target) if line.startswith("COPY ") and "--from" not in line]
+    lines = lines_of(target)
+    if "COPY --from=code / ." in lines:
+        lines += lines_of("code", FOLDER[target])
+    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from" not in line]
     held = {path for parts in copied for part in parts for path in ROOT.glob(part)}
     for name in closure(sources(program)):
-        path = module_path(name) if name.split(".")[0] in ("components", "pipelines", "serving") else None
+        path = module_path(name) if name.startswith("lifeboat.") else None
         assert path is None or held & {path, *path.parents}, f"{short(path)} is not in {target}"
 
 

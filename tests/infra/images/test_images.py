@@ -57,7 +57,7 @@ def test_an_image_has_no_way_to_install_or_build_or_to_become_another_user(targe
 
 def test_the_model_server_is_small_and_holds_no_training_code():
     assert inspect("model-server")["Size"] < 250 * MEGABYTE
-    modules = ["pandas", "sklearn", "mlflow", "kfp", "onnx", "components.usecases", "components.train", "pipelines"]
+    modules = ["pandas", "sklearn", "mlflow", "kfp", "onnx", "lifeboat.usecases", "lifeboat.train", "pipelines"]
     script = (
         f"import importlib.util as u\nfor m in {modules}:\n try: f = u.find_spec(m)\n except ImportError: f = None\n"
     )
@@ -97,7 +97,7 @@ def test_the_model_server_fetches_a_bundle_and_refuses_another(bundle: Path, tmp
         settings = {"STORE": "/store", "USECASE": "titanic", "DIGEST": asked, "TARGET": "/bundle"}
         variables = [f"--env=LIFEBOAT_FETCH_{name}={text}" for name, text in settings.items()]
         words = ("run", "--rm", "--network=none", "--read-only", store, f"--volume={target}:/bundle", *variables)
-        start = ("--entrypoint=python3", image("model-server"), "-m", "serving.fetch")
+        start = ("--entrypoint=python3", image("model-server"), "-m", "lifeboat.server.fetch")
         return docker(*words, *start, check=False).returncode
 
     assert fetch(digest) == 0
@@ -111,7 +111,9 @@ def test_the_drift_detector_judges_without_a_shell_on_a_read_only_root():
     with container("drift-detector", *words, options=WRITABLE):
         wait_for(f"http://127.0.0.1:{port}/ready")
         assert "lifeboat_drift_judge_up 1" in wait_for(f"http://127.0.0.1:{port}/metrics")
-    script = "from serving.drift.judge import judge_window\nimport alibi_detect.cd\nprint(alibi_detect.__version__)"
+    script = (
+        "from lifeboat.detector.drift_test import judge_window\nimport alibi_detect.cd\nprint(alibi_detect.__version__)"
+    )
     words = ("run", "--rm", "--network=none", "--read-only", *WRITABLE, "--entrypoint=python3", image("drift-detector"))
     assert docker(*words, "-c", script).stdout.strip() == "0.11.4"
 
@@ -132,7 +134,7 @@ def test_the_retrain_trigger_compiles_the_pipeline_and_says_that_kubeflow_is_awa
         answer = ask(f"http://127.0.0.1:{port}/retrain", wish, {"Authorization": f"Bearer {token.read_text()}"})
     assert answer["result"] == "failed"
     assert "127.0.0.1:9 did not take the run" in answer["why"]
-    script = "from pathlib import Path\nfrom pipelines.compile import compile_pipeline\n"
+    script = "from pathlib import Path\nfrom lifeboat.pipeline.compile import compile_pipeline\n"
     words = (
         "run",
         "--rm",
@@ -176,6 +178,6 @@ def test_a_step_runs_from_the_one_image_of_the_compiled_pipeline_as_well(steps: 
 
 
 def test_the_deploy_step_starts_from_its_own_image():
-    assert shell_in("deploy", "import components.deploy.step, components.deploy.component") == ""
+    assert shell_in("deploy", "import lifeboat.deploy.step, lifeboat.deploy.component") == ""
     words = ("run", "--rm", "--network=none", "--read-only", "--tmpfs=/tmp", image("deploy"), "--help")
     assert "--component_module_path" in docker(*words).stdout

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from components.core.settings import Settings
-from serving.server.metrics import PROTOCOLS
-from serving.server.settings import Settings as ServerSettings
+from lifeboat.config.settings import Settings
+from lifeboat.server.metrics import PROTOCOLS
+from lifeboat.server.settings import Settings as ServerSettings
 from tests.infra.alerts.monitoring import TARGET, selectors, server_metrics
 from tests.infra.kustomize.build import combination, overlay, predictor
 from tests.infra.terraform.conftest import SOURCE

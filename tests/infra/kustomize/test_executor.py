@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from components.core.versions import Version
-from components.deploy.kubernetes import manifest
+from lifeboat.deploy.kubernetes import manifest
+from lifeboat.registry.versions import Version
 from tests.infra.kustomize.build import COMBINATIONS, OVERLAYS, Resource, combination, containers, model, overlay
 
 EVENTS_URL = "LIFEBOAT_SERVER_EVENTS_URL"

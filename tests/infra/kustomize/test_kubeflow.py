@@ -22,7 +22,7 @@ def test_a_step_is_tried_again_where_its_pod_was_lost_and_a_run_never():
 
 def test_a_run_ends_but_not_before_its_steps_may_have_been_tried_as_often_as_they_say():
     """One that gets no node would wait for ever, and every later run of its schedule with it."""
-    seconds = re.findall(r"backoffMaxDuration: (\d+)s", (ROOT / "tests" / "pipelines" / "golden.yaml").read_text())
+    seconds = re.findall(r"backoffMaxDuration: (\d+)s", (ROOT / "tests" / "pipeline" / "golden.yaml").read_text())
     assert len(seconds) == 5
     assert sum(map(int, seconds)) < defaults_of_runs(ANYWHERE, "runs.yaml")["activeDeadlineSeconds"] <= 86_400
 

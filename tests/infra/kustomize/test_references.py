@@ -8,12 +8,12 @@ from dataclasses import fields
 
 import pytest
 
-from components.core import settings as core
-from components.core.options import variable
-from pipelines.trigger import settings as trigger
-from serving import fetch
-from serving.drift import settings as drift
-from serving.server import settings as server
+from lifeboat.config import settings as core
+from lifeboat.config.options import variable
+from lifeboat.detector import settings as drift
+from lifeboat.server import fetch
+from lifeboat.server import settings as server
+from lifeboat.trigger import settings as trigger
 from tests.infra.kustomize.build import OVERLAYS, ROOT, WORKLOADS, containers, overlay, pods
 
 EACH = pytest.mark.parametrize("name", OVERLAYS)

@@ -6,10 +6,10 @@ import re
 
 import yaml
 
-from .build import ROOT, WORKLOADS, Resource, overlay
+from tests.infra.kustomize.build import ROOT, WORKLOADS, Resource, overlay
 
 DOCUMENT = ROOT / "docs" / "kubernetes.md"
-COMPILED = ROOT / "tests" / "pipelines" / "golden.yaml"
+COMPILED = ROOT / "tests" / "pipeline" / "golden.yaml"
 UNITS = {"": 1.0, "m": 1e-3, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "M": 1e6, "G": 1e9}
 # What the others on the page ask for, in cores and bytes, as read in their manifests.
 OTHERS = {

@@ -25,7 +25,7 @@ from tests.infra.prometheus import programs
 from tests.infra.prometheus.cluster import Cluster, until
 from tests.infra.prometheus.world import Monitored
 from tests.ports import free_port
-from tests.serving.world import ROW, ROW_VALUES, Running, ndarray
+from tests.server.world import ROW, ROW_VALUES, Running, ndarray
 
 BUSY, IDLE = "tiny-blue-0", "tiny-blue-1"
 CLIENTS = 4

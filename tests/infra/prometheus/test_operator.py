@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.deploy.kubernetes.prometheus import Prometheus
+from lifeboat.deploy.kubernetes.prometheus import Prometheus
 from tests.infra.alerts.monitoring import DASHBOARDS, RULES, load, rules
 from tests.infra.prometheus.cluster import Cluster, until
 from tests.infra.prometheus.pods import ENGINE
 from tests.infra.prometheus.world import Monitored
-from tests.serving.world import ROW_VALUES, call, ndarray
+from tests.server.world import ROW_VALUES, call, ndarray
 
 REQUESTS = 40
 # What Grafana puts in the place of its variables.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from pipelines.loop.rules import alertmanager_config
+from lifeboat.demo.rules import alertmanager_config
 from tests.cluster import apiserver
 from tests.infra.alerts.monitoring import ALERTMANAGER, load, passes
 from tests.infra.alerts.test_alertmanager import World as Alertmanager

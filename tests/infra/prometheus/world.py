@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 
 from tests.cluster import apiserver
-from tests.drift.world import add_bundle, detector
+from tests.detector.world import add_bundle, detector
 from tests.infra.kustomize.build import overlay
 from tests.infra.prometheus import programs
 from tests.infra.prometheus.cluster import Cluster, until
 from tests.infra.prometheus.pods import place, serve, with_engine
 from tests.ports import free_port
-from tests.serving.world import Running, server
+from tests.server.world import Running, server
 from tests.trigger.world import Trigger, World
 
 RULE_FILES = "/etc/prometheus/rules/"

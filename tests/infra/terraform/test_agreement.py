@@ -141,15 +141,15 @@ def test_the_store_is_one_bucket_in_which_each_has_its_part(name: str) -> None:
 
 
 def test_the_parts_of_the_store_are_those_of_the_code() -> None:
-    from components.core.labelled import FOLDER
+    from lifeboat.data.labelled.labelled_rows import FOLDER
 
     assert f'prefix = "{FOLDER}/"' in IDENTITY
-    assert 'f"bundles/{' in (ROOT / "components/core/bundle_store.py").read_text()
+    assert 'f"bundles/{' in (ROOT / "components/lifeboat/registry/bundle_store.py").read_text()
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
 def test_the_steps_find_every_setting_of_theirs(name: str) -> None:
-    from pipelines.pipeline import KEYS, SETTINGS
+    from lifeboat.pipeline.dag import KEYS, SETTINGS
 
     assert set(one(overlay(name), "ConfigMap", "lifeboat-steps")["data"]) == set(SETTINGS)
     assert {("kubeflow", "s3-pipeline", key) for key in KEYS} <= external()

@@ -134,7 +134,7 @@ def test_models_and_steps_go_to_pools_that_there_are() -> None:
     runs = yaml.safe_load(argo["data"]["workflowDefaults"])["spec"]
     assert runs["nodeSelector"] == {label: "pipelines"}
     assert runs["tolerations"] == [{"key": label, "operator": "Equal", "value": "pipelines", "effect": "NoSchedule"}]
-    steps = (ROOT / "pipelines/pipeline.py").read_text()
+    steps = (ROOT / "pipelines/lifeboat/pipeline/dag.py").read_text()
     assert f'key="{label}", operator="Equal", value="pipelines", effect="NoSchedule"' in steps
 
 

@@ -1,0 +1,1 @@
+"""What is chosen: settings, options, ports, and the errors that a user meets."""

@@ -1,0 +1,211 @@
+"""Settings of the steps and the command line: one frozen object, read once by each program's main.
+
+They have no flags, only variables (`config.options`). The services have settings of their own, with the prefixes of
+`SERVICES`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from lifeboat.config import options
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.options import option
+from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
+from lifeboat.registry.storage import S3Settings
+
+PREFIX = "LIFEBOAT_"
+# As `detector_python`: what serves here is not watched.
+NO_DETECTOR = "none"
+# Of a port that is not chosen here: `lifeboat.config.home_ports` chooses, and the home keeps it.
+_OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
+SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_TRIGGER_")
+# What other libraries read from the environment, unless the user says otherwise: no telemetry, no pickle from a model's
+# file, a registry that is down is reported within seconds, and in one sentence: MLflow logs a traceback of its own for
+# each error that it raises as well. Threads of a fit that wait for each other sleep after some microseconds instead of
+# milliseconds: a million rows take 7 % longer, but 2.5 times less where another process has one of the cores.
+LIBRARIES = {
+    "GOMP_SPINCOUNT": "1000",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+    "ORT_DISABLE_TELEMETRY": "1",
+}
+
+
+@dataclass(frozen=True)
+class Settings(S3Settings):
+    """See each field's help."""
+
+    home: str = option(".lifeboat", "directory of all local state: runs, registry, bundles, logs")
+    tracking_uri: str = option("", "MLflow tracking server or database; SQLite under home unless set", secret=True)
+    store: str = option("", "directory or s3://bucket/prefix of the bundles; under home unless set")
+    host: str = option("127.0.0.1", "address the local model server listens on")
+    port: int = option(0, f"port of a use case's local model server; {_OWN_PORT.format(9000)}")
+    metrics_port: int = option(0, f"port of its metrics; {_OWN_PORT.format(6000)}")
+    serving_python: str = option("", "Python of the serving environment; the one in .venvs/serving unless set")
+    detector_port: int = option(0, f"port of the home's drift detector; {_OWN_PORT.format(9010)}")
+    detector_python: str = option(
+        "", f"Python of the detector's environment, or {NO_DETECTOR}; the one in .venvs/drift unless set"
+    )
+    code_commit: str = option("", "commit of the code, for the lineage; asked of git unless set")
+    trusted_sources: str = option(
+        "",
+        "sources of truth whose rows teach unseen, with commas between them, or none; unless set "
+        f"{ANONYMOUS} where host and store are this machine's, and nobody elsewhere",
+    )
+    kfp_host: str = option("", "URL of the Kubeflow Pipelines API")
+    kfp_pages: str = option("", "URL of Kubeflow's pages as people open them; the API's own unless set")
+    kfp_token: str = option("", "bearer token of that API", secret=True)
+    kfp_token_file: str = option("", "file that holds the bearer token")
+    kfp_namespace: str = option("", "namespace of the runs, where Kubeflow has several users")
+    namespace: str = option("lifeboat", "Kubernetes namespace of the model servers")
+    deployment: str = option("", "name of the SeldonDeployment; the use case's unless set")
+    server_image: str = option("", "image of the model server; that of the cluster's template unless set")
+    predictor_url: str = option(
+        "http://{deployment}-{predictor}.{namespace}.svc.cluster.local:8000",
+        "URL where the deploy step reaches one predictor, a template",
+    )
+    ingress_url: str = option("", "URL of the ingress in front of Seldon, where there is one")
+    prometheus_url: str = option(
+        "http://prometheus-operated.monitoring.svc.cluster.local:9090", "URL of the Prometheus that judges a canary"
+    )
+    rollout: str = option("canary", "how a version takes over on Kubernetes: canary, shadow, or switch (no Istio)")
+    rollout_steps: str = option("10,25,50", "percentages of the traffic that a canary gets, in turn")
+    rollout_window: int = option(300, "seconds that each step is watched")
+    rollout_patience: int = option(600, "seconds until a version is up, and until a step has enough requests")
+    rollout_requests: int = option(200, "requests that a step is judged on at least")
+    rollout_error_ratio: float = option(0.01, "how much larger the share of failed requests may be, 0 to 1")
+    rollout_latency_ratio: float = option(1.5, "how many times as slow the 99th percentile may be")
+    rollout_latency_seconds: float = option(0.05, "a 99th percentile that is no objection however it compares")
+    rollout_score_distance: float = option(0.2, "largest Kolmogorov distance of the scores, 0 to 1")
+
+    def __post_init__(self) -> None:
+        trusted_sources(self.trusted_sources, private=True)  # a name that is none is said now
+        ports = {"port": self.port, "metrics_port": self.metrics_port, "detector_port": self.detector_port}
+        for (name, port), (other, same) in combinations(ports.items(), 2):
+            if port == same != 0:
+                raise SettingsError(
+                    f"{variable(other)} is {same}, as is {variable(name)}: each needs a port of its own"
+                )
+
+    @property
+    def home_path(self) -> Path:
+        return Path(self.home).resolve()
+
+    @property
+    def tracking(self) -> str:
+        """The tracking URI in force."""
+        return self.tracking_uri or f"sqlite:///{self.home_path / 'mlflow.db'}"
+
+    @property
+    def shown_tracking(self) -> str:
+        """The tracking URI without a password, for people and logs."""
+        return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", self.tracking)
+
+    @property
+    def bundle_store(self) -> str:
+        """The address of the bundles in force."""
+        return self.store or str(self.home_path / "store")
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The sources of truth whose rows teach, unless the store's record says otherwise."""
+        return trusted_sources(self.trusted_sources, private=is_loopback(self.host) and "://" not in self.store)
+
+    @property
+    def server_python(self) -> str:
+        """The interpreter of the model server: the setting, the environment `make` made for it, or this one."""
+        return self.serving_python or _made("serving") or sys.executable
+
+    @property
+    def drift_python(self) -> str:
+        """The interpreter of the drift detector; empty where there is none, and then there is no detector."""
+        return "" if self.detector_python == NO_DETECTOR else self.detector_python or _made("drift")
+
+    def serving_state(self, usecase: str) -> Path:
+        """Directory of the local model server of a use case."""
+        return self.home_path / "serving" / usecase
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give another process the same settings, whatever it inherits besides.
+
+        An empty variable counts as unset: a port that was not chosen here is not chosen there either.
+        """
+        values = {spec.name: (getattr(self, spec.name), spec.default) for spec in fields(self)}
+        return {variable(name): "" if value == default else str(value) for name, (value, default) in values.items()}
+
+    def resolved(self) -> Settings:
+        """With paths and the commit fixed, so that it means the same in any working directory."""
+        commit = self.code_commit or git_commit(Path(__file__).parent)
+        store = self.store if "://" in self.store or not self.store else str(Path(self.store).resolve())
+        return replace(self, home=str(self.home_path), store=store, code_commit=commit)
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment without any setting of ours: what another program of ours starts from."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
+def _made(environment: str) -> str:
+    """The interpreter of an environment that `make` makes; empty where it did not."""
+    python = Path(__file__).resolve().parents[3] / ".venvs" / environment / "bin" / "python"
+    return str(python) if python.exists() else ""
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return options.variable(PREFIX, name)
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Makes the settings of this program; call it once, in main.
+
+    Args:
+        environment: the process's own unless given.
+
+    Raises:
+        SettingsError: a variable is unknown or a value is not of its type.
+    """
+    if environment is None:
+        for name, value in LIBRARIES.items():
+            os.environ.setdefault(name, value)
+        environment = os.environ
+    texts = options.from_environment(Settings, PREFIX, environment, SERVICES)
+    values = options.parse_texts(Settings, PREFIX, texts)
+    for name, value in values.items():
+        _check(name, value, texts[name])
+    return Settings(**values)
+
+
+def _check(name: str, value: Any, text: str) -> None:
+    if isinstance(value, float) and not 0 <= value < math.inf:
+        raise SettingsError(f"{variable(name)} is {text}, it must be 0 or more")
+    if isinstance(value, int) and name.endswith("port") and not 0 < value < 65536:
+        raise SettingsError(f"{variable(name)} is {value}, a port is 1 to 65535")
+    if isinstance(value, int) and value < 1:
+        raise SettingsError(f"{variable(name)} is {value}, it must be 1 or more")
+
+
+def git_commit(folder: Path) -> str:
+    """The commit of a folder's code, with '-dirty' where a tracked file differs; 'unknown' outside a checkout."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return answer.stdout.strip()

@@ -1,0 +1,1 @@
+"""Tables: reading them, checking them, dividing them."""

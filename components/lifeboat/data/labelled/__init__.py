@@ -1,0 +1,1 @@
+"""Rows whose truth came later: the store, its sources, and whose word counts."""

@@ -1,0 +1,83 @@
+"""Asking a model server over Seldon's protocol whether it answers as its bundle says."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lifeboat.config.errors import DeployError
+from lifeboat.model.bundle import Bundle
+
+# Between the machine that trained and the one that serves, float32 sums may differ in the last digits.
+TOLERANCE = 1e-4
+SECONDS = 10.0
+HEADERS = {"Content-Type": "application/json"}
+# A probe is no traffic: no detector should take it for some.
+UNLOGGED = {**HEADERS, "Seldon-Skip-Logging": "true"}
+
+
+def ask(url: str, rows: list[dict[str, Any]], *, logged: bool = True) -> tuple[list[list[float]], dict[str, Any]]:
+    """Sends rows as one Seldon request.
+
+    Args:
+        url: of the server, without a path.
+        rows: values by column name.
+        logged: whether it counts as traffic.
+
+    Returns:
+        Probabilities, a row each, and the tags of `meta`.
+
+    Raises:
+        DeployError: no answer, or not 200.
+    """
+    names = list(rows[0])
+    body = {"data": {"names": names, "ndarray": [[row.get(name) for name in names] for row in rows]}}
+    request = urllib.request.Request(  # noqa: S310  # our own server's http URL
+        f"{url}/api/v1.0/predictions", json.dumps(body).encode(), HEADERS if logged else UNLOGGED
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310
+            answer = json.load(response)
+    except urllib.error.HTTPError as error:
+        raise DeployError(f"{url} answered {error.code}: {error.read(500).decode(errors='replace')}") from error
+    except (OSError, ValueError) as error:
+        raise DeployError(f"{url} gave no answer: {error}") from error
+    return answer["data"]["ndarray"], answer["meta"].get("tags", {})
+
+
+def check_golden(url: str, bundle: Bundle) -> None:
+    """Asks the bundle's golden requests.
+
+    Raises:
+        DeployError: an answer differs by more than 1e-4, naming the row.
+    """
+    answers, _ = ask(url, [entry["row"] for entry in bundle.golden], logged=False)
+    expected = np.asarray([entry["probabilities"] for entry in bundle.golden])
+    error = np.abs(np.asarray(answers) - expected).max(axis=1)
+    if not error.max() <= TOLERANCE:
+        row = int(error.argmax())
+        raise DeployError(f"golden request {row} is answered {answers[row]}, the bundle says {expected[row].tolist()}")
+
+
+def replay(new: str, old: str, bundle: Bundle) -> float:
+    """Asks both servers the golden requests and gives the mean absolute difference of the probability of class 1.
+
+    Raises:
+        DeployError: one of them does not answer.
+    """
+    rows = [entry["row"] for entry in bundle.golden]
+    first, second = (np.asarray(ask(url, rows, logged=False)[0]) for url in (new, old))
+    return float(np.abs(first[:, 1] - second[:, 1]).mean())
+
+
+def compare(new: str, old: str, bundle: Bundle, say: Callable[[str], None]) -> None:
+    """Says what the switch will change; an old server that cannot answer these rows is no reason to keep it."""
+    try:
+        say(f"on these requests it differs from the running version by {replay(new, old, bundle):.4f} on average")
+    except DeployError as error:
+        say(f"the running version cannot answer these requests: {error}")

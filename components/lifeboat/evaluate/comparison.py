@@ -1,0 +1,148 @@
+"""Two models on the same rows, none of which either has seen in training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from lifeboat.config.errors import BundleError, DataError
+from lifeboat.evaluate.heldout import HeldOut
+from lifeboat.evaluate.slices import Part
+from lifeboat.evaluate.statistics import (
+    Floats,
+    Scored,
+    bootstrap,
+    holm,
+    improvements,
+    intervals,
+    mcnemar,
+    mcnemar_worse,
+)
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.scoring import Scorer, accepts
+from lifeboat.usecase.gates import Interval, Paired, SliceTest
+from lifeboat.usecase.schema import Schema
+
+FEWEST_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models compared: the evidence, and each one's own figures on these rows."""
+
+    paired: Paired
+    first: dict[str, Interval]
+    second: dict[str, Interval]
+
+
+class NotComparableError(Exception):
+    """Why the champion cannot be compared; the words go into the verdict."""
+
+
+def compare(
+    first: Scored,
+    second: Scored,
+    y: NDArray[np.int8],
+    parts: Sequence[Part] = (),
+    *,
+    seed: int,
+    say: Callable[[str], None],
+) -> Pair:
+    """Holds one model's answers against another's on the same rows.
+
+    Args:
+        first, second: the model judged and the other one, each with its own decision.
+        y: labels, [n].
+        parts: slices of these rows to test by themselves.
+        seed: of the bootstrap.
+        say: told of its progress.
+    """
+    models = [first, second]
+    values = np.stack([model.figures() for model in models])
+    draws = bootstrap(y, models, seed=seed, say=say)
+    won, lost = first.right & ~second.right, second.right & ~first.right
+    paired = Paired(
+        rows=len(y),
+        won=int(won.sum()),
+        lost=int(lost.sum()),
+        mcnemar_p=mcnemar(int(won.sum()), int(lost.sum())),
+        improvement=improvements(values, draws),
+        slices=_test_slices(parts, won, lost),
+    )
+    return Pair(paired, intervals(values[0], draws[:, 0]), intervals(values[1], draws[:, 1]))
+
+
+def _test_slices(parts: Sequence[Part], won: NDArray[np.bool_], lost: NDArray[np.bool_]) -> dict[str, SliceTest]:
+    counts = {part.name: (int((won & part.rows).sum()), int((lost & part.rows).sum())) for part in parts}
+    adjusted = holm({name: mcnemar_worse(*count) for name, count in counts.items()})
+    return {part.name: SliceTest(int(part.rows.sum()), *counts[part.name], adjusted[part.name]) for part in parts}
+
+
+def champion_rows(bundle: Bundle, champion: Bundle, rows: HeldOut) -> NDArray[np.bool_]:
+    """The held-out rows that the champion did not train on either, bool [n].
+
+    A split holds out every group whose position is under its `below`, but for those that are too large for it, and some
+    further ones that depend on the table. So all rows count when both models come from the same split of the same table
+    (what came from feedback moves nothing in it, see `lifeboat.data.split.hold_out_later`), else those under both.
+
+    Raises:
+        NotComparableError: there are too few such rows, or the champion answers another question.
+    """
+    if champion.schema.label != bundle.schema.label:
+        raise NotComparableError("the champion predicts another label")
+    if _unit(champion.schema) != _unit(bundle.schema):
+        raise NotComparableError("the champion's rows were split by another group, it may have seen these")
+    _check_inputs(champion, rows.table)
+    chosen = _unseen(bundle.manifest.get("lineage", {}), champion.manifest.get("lineage", {}), rows.position)
+    count, positives = int(chosen.sum()), int(rows.y[chosen].sum())
+    if count < FEWEST_ROWS:
+        raise NotComparableError(f"{count} rows are new to both models, at least {FEWEST_ROWS} are needed")
+    if positives in (0, count):
+        raise NotComparableError(f"the {count} rows new to both models have one class only")
+    return chosen
+
+
+def _unit(schema: Schema) -> object:
+    """What a split keeps together: with another one the same position means other rows."""
+    return schema.group or schema.id or schema.names
+
+
+def _check_inputs(champion: Bundle, table: pa.Table) -> None:
+    types = {field.name: field.type for field in table.schema}
+    for column in champion.schema.columns:
+        if column.name not in types:
+            raise NotComparableError(f"the champion needs the column {column.name}, which the rows do not have")
+        if not accepts(column, types[column.name]):
+            found = f"the rows hold {types[column.name]}"
+            raise NotComparableError(f"the champion takes the column {column.name} as {column.kind}, {found}")
+
+
+def _unseen(bundle: dict[str, Any], champion: dict[str, Any], position: Floats) -> NDArray[np.bool_]:
+    ours, theirs = bundle.get("split"), champion.get("split")
+    if not ours or not theirs:
+        raise NotComparableError("the lineage of a bundle does not say how its rows were split")
+    if ours["salt"] != theirs["salt"]:
+        salts = f"{ours['salt']!r} here, {theirs['salt']!r} for the champion"
+        raise NotComparableError(f"the rows were split by another salt ({salts}), it may have seen them")
+    table = ("share", "table")
+    if all(name in ours and ours[name] == theirs.get(name) for name in table):
+        return np.ones(len(position), dtype=bool)
+    large = [*ours.get("large", ()), *theirs.get("large", ())]
+    return np.asarray((position < min(ours["below"], theirs["below"])) & ~np.isin(position, large), dtype=bool)
+
+
+def score_champion(champion: Bundle, table: pa.Table) -> Floats:
+    """The champion's probabilities of class 1, [n].
+
+    Raises:
+        NotComparableError: its model fails on these rows.
+    """
+    try:
+        return Scorer(champion.model, champion.schema).probabilities(table)[:, 1].astype(np.float64)
+    except (BundleError, DataError) as error:
+        raise NotComparableError(f"the champion cannot be scored: {error}") from error

@@ -1,0 +1,113 @@
+"""Evaluate a bundle against the registry's champion, write what was found, and register it as the challenger."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from lifeboat.evaluate.card import Card, model_card
+from lifeboat.evaluate.evaluation import Evaluation
+from lifeboat.evaluate.step import evaluate
+from lifeboat.model.bundle import Bundle
+from lifeboat.preprocess.step import METADATA, read_summary
+from lifeboat.registry.mlflow_run import TESTING, TRAINING, LoggedData
+from lifeboat.registry.registry import CHAMPION, Registry
+from lifeboat.system.files import write_text
+from lifeboat.usecase.column import Column
+from lifeboat.usecase.usecase import UseCase
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the files go: model card (HTML, Markdown), all figures (JSON), the verdict (JSON)."""
+
+    card: Path
+    card_markdown: Path
+    evaluation: Path
+    verdict: Path
+
+
+def evaluate_and_register(
+    usecase: UseCase,
+    bundle: Bundle,
+    test: Path,
+    registry: Registry,
+    outputs: Outputs,
+    *,
+    extra_gates: str = "",
+    reason: str = "",
+    profile: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Evaluation:
+    """Judges a bundle and makes it the challenger, whether it passes or not.
+
+    Args:
+        usecase: gates, slices, baseline.
+        bundle: to judge.
+        test: the held-out rows.
+        registry: gives the champion and takes the challenger.
+        outputs: written whole or not at all.
+        extra_gates: further bounds, see `lifeboat.usecase.gates.parse_bounds`.
+        reason: why this run was started, for the registry.
+        profile: the data profile, to be kept with the run.
+        say: told of each stage.
+    """
+    version = registry.aliased(usecase.name, CHAMPION)
+    champion = registry.bundle(version) if version else None
+    say(f"champion: {f'version {version.version}' if version else 'none yet'}")
+    found = evaluate(usecase, bundle, test, champion=champion, extra_gates=extra_gates, say=say)
+    card = model_card(found, bundle, usecase)
+    write_text(outputs.card, card.html)
+    write_text(outputs.card_markdown, card.markdown)
+    write_text(outputs.evaluation, found.to_json())
+    write_text(outputs.verdict, found.verdict.to_json())
+    with tempfile.TemporaryDirectory() as folder:
+        _collect(Path(folder), card, outputs, profile)
+        metrics, data = logged_metrics(found), logged_data(bundle, test, found)
+        challenger = registry.register(bundle, found.verdict, metrics, Path(folder), reason=reason, data=data)
+    say(f"registered as version {challenger.version}: {registry.place(challenger)}")
+    return found
+
+
+def logged_metrics(found: Evaluation) -> dict[str, float]:
+    """The figures of a run: 'roc_auc' with its limits 'roc_auc.low' and 'roc_auc.high', and those of the other models.
+
+    The baseline's 'baseline.roc_auc' is on the same rows, the champion's 'champion.roc_auc' on those it had not seen.
+    """
+    metrics: dict[str, float] = {}
+    for name, figure in found.metrics.items():
+        metrics |= {name: figure.value, f"{name}.low": figure.low, f"{name}.high": figure.high}
+    for model, figures in (("baseline", found.baseline), ("champion", found.champion or {})):
+        metrics |= {f"{model}.{name}": figure.value for name, figure in figures.items()}
+    return metrics
+
+
+def logged_data(bundle: Bundle, test: Path, found: Evaluation) -> list[LoggedData]:
+    """The tables behind an evaluation; of rows that `preprocess` did not write, where they came from is not known."""
+    name, columns = bundle.usecase, (*bundle.schema.columns, Column(bundle.schema.label.name, "integer"))
+    facts = {"num_rows": found.rows, "positives": found.positives, "from_feedback": found.data.feedback}
+    if METADATA not in (pq.read_schema(test).metadata or {}):
+        return [LoggedData(f"{name} held out", found.data.sha256, str(test), TESTING, columns, facts)]
+    made = read_summary(test)
+    training = {"num_rows": made.train, "digest": made.digest, "labelled_digest": made.labelled_digest}
+    return [
+        LoggedData(f"{name} training", made.digest, made.source, TRAINING, columns, training | {"split": made.split}),
+        LoggedData(f"{name} held out", found.data.sha256, made.source, TESTING, columns, facts | {"split": made.split}),
+    ]
+
+
+def _collect(folder: Path, card: Card, outputs: Outputs, profile: Path | None) -> None:
+    """The reports of the run, as the registry keeps them."""
+    for name, content in card.plots.items():
+        (folder / f"{name}.png").write_bytes(content)
+    shutil.copyfile(outputs.card, folder / "model-card.html")
+    shutil.copyfile(outputs.card_markdown, folder / "model-card.md")
+    shutil.copyfile(outputs.evaluation, folder / "evaluation.json")
+    shutil.copyfile(outputs.verdict, folder / "verdict.json")
+    if profile is not None:
+        shutil.copyfile(profile, folder / "data-profile.html")

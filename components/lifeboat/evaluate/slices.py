@@ -1,0 +1,125 @@
+"""Parts of the rows: by the values of a column, or by bands of a number."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lifeboat.data.labelled.hidden_columns import SOURCE
+from lifeboat.evaluate.evaluation import SliceReport
+from lifeboat.evaluate.heldout import is_missing
+from lifeboat.evaluate.statistics import METRICS, Floats, Scored, bootstrap, intervals
+from lifeboat.model.decision import Decision
+from lifeboat.usecase.usecase import Slice
+
+# A column with more values than this is no way to cut rows: the rarest share one slice.
+MOST_VALUES = 12
+# With fewer rows, or fewer of either class, a percentile interval says too little to be shown.
+FEWEST_ROWS = 30
+FEWEST_OF_A_CLASS = 5
+# For a report, not for a decision: half as many as for the gate.
+REPLICATES = 1_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one slice: its name, its column and whether each row is in it, bool [n]."""
+
+    name: str
+    column: str
+    rows: NDArray[np.bool_]
+
+
+def cut(table: pa.Table, slices: tuple[Slice, ...]) -> list[Part]:
+    """All parts, in the order of the use case. Parts of one column are disjoint and hold every row once."""
+    return [part for each in slices for part in _cut_one(table.column(each.column), each)]
+
+
+def by_origin(source: NDArray[np.object_]) -> list[Part]:
+    """The rows of the table and those of each source of truth: what does a verdict rest on, and on whose word?
+
+    These are reported and not held against the champion: of a changed world one model knows more, the other less.
+
+    Args:
+        source: who said what was true of each row, "" for the table, [n].
+    """
+    names = [name for name, _ in Counter(source.tolist()).most_common() if name]
+    if not names:
+        return []
+    parts = [Part("from the table", SOURCE, np.equal(source, "").astype(bool))]
+    parts += [Part(f"from {name}", SOURCE, np.equal(source, name).astype(bool)) for name in names[:MOST_VALUES]]
+    if others := names[MOST_VALUES:]:
+        parts.append(Part(f"from {len(others):,} other sources", SOURCE, np.isin(source, others)))
+    return parts
+
+
+def _cut_one(values: pa.ChunkedArray, by: Slice) -> Iterator[Part]:
+    missing = is_missing(values)
+    parts = _by_bands(values, by) if by.edges else _by_values(values, by)
+    for name, rows in parts:
+        yield Part(name, by.column, rows & ~missing)
+    if missing.any():
+        yield Part(f"{by.column} missing", by.column, missing)
+
+
+def _by_bands(values: pa.ChunkedArray, by: Slice) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    # In float32, as the values are: else 7.1 would fall below an edge of 7.1.
+    edges = np.asarray(by.edges, dtype=np.float32)
+    numbers = np.asarray(pc.fill_null(values, np.nan).to_numpy(), dtype=np.float32)
+    band = np.digitize(numbers, edges)
+    for number, name in enumerate(_band_names(by.edges)):
+        yield f"{by.column} {name}", band == number
+
+
+def _band_names(edges: tuple[float, ...]) -> list[str]:
+    between = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    return [f"under {edges[0]:g}", *between, f"{edges[-1]:g} and over"]
+
+
+def _by_values(values: pa.ChunkedArray, by: Slice) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    encoded = pc.dictionary_encode(values, null_encoding="encode").combine_chunks()
+    codes, levels = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+    frequent = np.argsort(-np.bincount(codes, minlength=len(levels)), kind="stable")[:MOST_VALUES]
+    shown = [code for code in frequent if levels[code] not in (None, "") and levels[code] == levels[code]]
+    for code in sorted(shown, key=lambda each: levels[each]):
+        yield f"{by.column} = {_written(levels[code])}", codes == code
+    if len(levels) > MOST_VALUES:
+        yield f"{by.column}: any other", ~np.isin(codes, frequent)
+
+
+def _written(level: object) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def report(
+    part: Part, y: NDArray[np.int8], p: Floats, decision: Decision, *, seed: int, say: Callable[[str], None]
+) -> SliceReport:
+    """The figures of one part.
+
+    Args:
+        part: of the rows.
+        y: labels of all rows, [n].
+        p: probability of class 1 of all rows, [n].
+        decision: of the model.
+        seed: of the bootstrap.
+        say: told of its progress.
+    """
+    labels = y[part.rows]
+    positives = int(labels.sum())
+    fewer = min(positives, len(labels) - positives)
+    if not len(labels):
+        return SliceReport(part.name, part.column, 0, 0, {})
+    model = Scored(labels, p[part.rows], decision)
+    values = model.figures()
+    found = {name: float(value) for name, value in zip(METRICS, values, strict=True) if not np.isnan(value)}
+    if len(labels) < FEWEST_ROWS or fewer < FEWEST_OF_A_CLASS:
+        return SliceReport(part.name, part.column, len(labels), positives, found)
+    draws = bootstrap(labels, [model], replicates=REPLICATES, seed=seed, say=say)
+    return SliceReport(part.name, part.column, len(labels), positives, found, intervals(values, draws[:, 0]))

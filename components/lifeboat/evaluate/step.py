@@ -1,0 +1,142 @@
+"""Evaluate: a bundle on the held-out rows, against a trivial model and the champion; the gates' verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from lifeboat.evaluate import curves
+from lifeboat.evaluate.comparison import NotComparableError, Pair, champion_rows, compare, score_champion
+from lifeboat.evaluate.evaluation import Evaluation
+from lifeboat.evaluate.heldout import HeldOut, baseline_probabilities, read_heldout
+from lifeboat.evaluate.slices import Part, by_origin, cut, report
+from lifeboat.evaluate.statistics import Floats, Scored
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.decision import Decision
+from lifeboat.model.scoring import Scorer
+from lifeboat.usecase.gates import Evidence, Interval, Paired, judge
+from lifeboat.usecase.usecase import UseCase
+
+Say = Callable[[str], None]
+
+
+def evaluate(
+    usecase: UseCase,
+    bundle: Bundle,
+    test: Path,
+    *,
+    champion: Bundle | None = None,
+    extra_gates: str = "",
+    seed: int = 0,
+    say: Say = print,
+) -> Evaluation:
+    """Judges a bundle.
+
+    Args:
+        usecase: its slices and gates are used.
+        bundle: the model to judge; its ONNX graph is asked, nothing of training.
+        test: the held-out rows, a Parquet file made by `preprocess`.
+        champion: the bundle in service, if there is one.
+        extra_gates: further bounds, see `lifeboat.usecase.gates.parse_bounds`.
+        seed: of the bootstrap.
+        say: told of each stage.
+
+    Raises:
+        DataError: the rows cannot be used: none, one class only, a column missing, another split.
+        BundleError: the model cannot be scored or carries no baseline.
+        GateError: a gate names an unknown metric, or an extra bound cannot be read.
+    """
+    rows = read_heldout(test, bundle)
+    say(f"scoring {len(rows.y):,} held-out rows{_from_feedback(rows)}")
+    scorer = Scorer(bundle.model, bundle.schema)
+    p = scorer.probabilities(rows.table)[:, 1].astype(np.float64)
+    say("comparing with the baseline")
+    trivial = baseline_probabilities(rows.table, bundle.manifest)
+    model = Scored(rows.y, p, bundle.decision)
+    against_baseline = compare(model, Scored(rows.y, trivial, Decision()), rows.y, seed=seed, say=say)
+    parts = cut(rows.table, usecase.slices)
+    contest = _against_champion(_Judged(bundle, rows, p, parts), champion, seed=seed, say=say)
+    say("measuring the latency")
+    metrics = against_baseline.first | curves.latency(scorer, rows.table)
+    evidence = Evidence(
+        metrics=metrics,
+        baseline=against_baseline.paired,
+        champion=contest.paired,
+        identical=champion is not None and champion.digest == bundle.digest,
+        note=contest.note,
+    )
+    verdict = judge(
+        usecase.gates,
+        evidence,
+        bundle=bundle.digest,
+        champion=champion.digest if champion else None,
+        extra=extra_gates,
+    )
+    reported = [*parts, *by_origin(rows.source)]
+    say(f"evaluating {len(reported)} slices")
+    return Evaluation(
+        decision=bundle.decision,
+        metrics=metrics,
+        baseline=against_baseline.second,
+        champion=contest.metrics,
+        evidence=evidence,
+        verdict=verdict,
+        roc=curves.roc(rows.y, p),
+        precision_recall=curves.precision_recall(rows.y, p),
+        confusion=curves.confusion(rows.y, model, bundle.schema.label.classes),
+        slices=tuple(report(part, rows.y, p, bundle.decision, seed=seed, say=say) for part in reported),
+        calibration=curves.calibration(rows.y, p, model),
+        histogram=curves.histogram(rows.y, p),
+        rows=len(rows.y),
+        positives=int(rows.y.sum()),
+        data=rows.data,
+    )
+
+
+def _from_feedback(rows: HeldOut) -> str:
+    return f", {rows.data.feedback:,} of them from feedback" if rows.data.feedback else ""
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The model judged and what it said of the rows."""
+
+    bundle: Bundle
+    rows: HeldOut
+    p: Floats
+    parts: list[Part]
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """What came of the comparison with the champion: evidence and its metrics, or why there are none."""
+
+    paired: Paired | None = None
+    metrics: dict[str, Interval] | None = None
+    note: str = ""
+
+
+def _against_champion(judged: _Judged, champion: Bundle | None, *, seed: int, say: Say) -> _Contest:
+    if champion is None or champion.digest == judged.bundle.digest:
+        return _Contest()
+    try:
+        pair = _compare_champion(judged, champion, seed=seed, say=say)
+    except NotComparableError as error:
+        say(f"no comparison with the champion: {error}")
+        return _Contest(note=str(error))
+    return _Contest(pair.paired, pair.second)
+
+
+def _compare_champion(judged: _Judged, champion: Bundle, *, seed: int, say: Say) -> Pair:
+    rows = judged.rows
+    chosen = champion_rows(judged.bundle, champion, rows)
+    say(f"comparing with the champion on {int(chosen.sum()):,} rows")
+    theirs = score_champion(champion, rows.table.filter(pa.array(chosen)))
+    parts = [Part(part.name, part.column, part.rows[chosen]) for part in judged.parts]
+    y = rows.y[chosen]
+    models = Scored(y, judged.p[chosen], judged.bundle.decision), Scored(y, theirs, champion.decision)
+    return compare(*models, y, parts, seed=seed, say=say)

@@ -1,0 +1,78 @@
+"""The decision: which class a probability stands for.
+
+Batch scoring, evaluation, the model server's protocols and metrics, the detector's live figures and the demo all decide
+by this module, so that one row has one class everywhere. It needs numpy alone, so that the model server can use it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lifeboat.config.errors import BundleError
+
+HALF = 0.5
+LIKELIER = "the likelier class"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Class 1 where its probability is above the threshold; at exactly the threshold class 0.
+
+    At one half that is the arg max, a tie going to the first class, as scikit-learn's `predict` has it. Probability and
+    threshold are compared as float32, which is what the model answers: a threshold of 0.3 is not above its own answer
+    of 0.3 only because the one was written with more digits.
+
+    Args:
+        threshold: of the probability of class 1, 0 to 1.
+        rule: why it is this one, in words.
+    """
+
+    threshold: float = HALF
+    rule: str = LIKELIER
+
+    def __post_init__(self) -> None:
+        if isinstance(self.threshold, bool) or not isinstance(self.threshold, int | float):
+            raise TypeError(f"threshold {self.threshold!r} is no number")
+        if not (math.isfinite(self.threshold) and 0 <= self.threshold <= 1):
+            raise ValueError(f"threshold {self.threshold} is outside 0 to 1")
+
+    @cached_property
+    def limit(self) -> float:
+        """The threshold as the float32 that it is compared as."""
+        return float(np.float32(self.threshold))
+
+    def positive(self, probability: ArrayLike) -> NDArray[np.bool_]:
+        """Whether each row is of class 1, [n].
+
+        Args:
+            probability: of class 1, [n]; float32, or numbers that were written from float32.
+        """
+        return np.asarray(np.asarray(probability, dtype=np.float32) > np.float32(self.threshold))
+
+    def is_positive(self, probability: float) -> bool:
+        """`positive` of one probability that is a float32 to the last digit, as `ndarray.tolist` gives it."""
+        return probability > self.limit
+
+    def to_manifest(self) -> dict[str, Any]:
+        """What a bundle's manifest holds under `decision`."""
+        return {"threshold": self.threshold, "rule": self.rule}
+
+    @classmethod
+    def of_manifest(cls, manifest: Mapping[str, Any]) -> Decision:
+        """The decision of a bundle; one of format 1 says none and has the likelier class.
+
+        Raises:
+            BundleError: it is not a threshold and a rule.
+        """
+        given = manifest.get("decision", {})
+        try:
+            return cls(**given)
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"bundle.json: decision {given!r} is not a threshold and a rule: {error}") from error

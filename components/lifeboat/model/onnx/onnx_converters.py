@@ -1,0 +1,192 @@
+"""Which of our ONNX forms skl2onnx uses: of the transformers in `usecase.transformers`, and in place of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from skl2onnx import update_registered_converter
+from skl2onnx._supported_operators import sklearn_operator_name_map
+from skl2onnx.common._registration import get_converter, register_converter
+from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
+from sklearn import (
+    cluster,
+    decomposition,
+    discriminant_analysis,
+    dummy,
+    ensemble,
+    feature_selection,
+    impute,
+    kernel_approximation,
+    neural_network,
+    preprocessing,
+    random_projection,
+    semi_supervised,
+    tree,
+)
+from sklearn.model_selection import FixedThresholdClassifier
+
+from lifeboat.model.onnx import encoder_converters as encoders
+from lifeboat.model.onnx import function_converters as functions
+from lifeboat.model.onnx import imputer_converters as imputers
+from lifeboat.model.onnx import model_converters as models
+from lifeboat.model.onnx import numeric_converters as numeric
+from lifeboat.model.onnx import own_converters as own
+from lifeboat.model.onnx import projection_converters as projections
+from lifeboat.model.onnx.nodes import Nodes, observed_width
+from lifeboat.model.onnx.tree_converters import float_thresholds, trees
+from lifeboat.usecase.transformers import (
+    CategoryFlags,
+    Floats32,
+    MissingFlag,
+    Quotient,
+    RegexFlags,
+    RowSum,
+    Shift,
+    TextBetween,
+)
+
+Convert = Callable[[Nodes], None]
+_CLASSIFIER_OPTIONS = {
+    "zipmap": [True, False],
+    "nocl": [True, False],
+    "output_class_labels": [False],
+    "raw_scores": [False],
+}
+OWN: dict[type, tuple[Callable[[Any], None], Convert]] = {
+    CategoryFlags: (own.flags_shape, own.category_flags),
+    Floats32: (own.same_shape, own.floats),
+    MissingFlag: (own.same_shape, own.missing),
+    Quotient: (own.single_shape, own.quotient),
+    RegexFlags: (own.flags_shape, own.regex_flags),
+    RowSum: (own.single_shape, own.row_sum),
+    Shift: (own.same_shape, own.shift),
+    TextBetween: (own.text_shape, own.text_between),
+}
+TRANSFORMERS: dict[type, Convert] = {
+    preprocessing.Binarizer: numeric.binarizer,
+    preprocessing.FunctionTransformer: functions.function,
+    preprocessing.KBinsDiscretizer: numeric.k_bins,
+    preprocessing.MaxAbsScaler: numeric.maxabs_scaler,
+    preprocessing.MinMaxScaler: numeric.minmax_scaler,
+    preprocessing.OneHotEncoder: encoders.one_hot,
+    preprocessing.OrdinalEncoder: encoders.ordinal,
+    preprocessing.PolynomialFeatures: numeric.polynomial,
+    preprocessing.PowerTransformer: numeric.power,
+    preprocessing.QuantileTransformer: numeric.quantile,
+    preprocessing.RobustScaler: numeric.robust_scaler,
+    preprocessing.SplineTransformer: projections.splines,
+    preprocessing.StandardScaler: numeric.standard_scaler,
+    preprocessing.TargetEncoder: encoders.target,
+    impute.MissingIndicator: imputers.missing_indicator,
+    impute.KNNImputer: imputers.nearest_neighbours,
+    impute.SimpleImputer: imputers.simple_imputer,
+    cluster.Birch: projections.clusters,
+    cluster.BisectingKMeans: projections.clusters,
+    cluster.FeatureAgglomeration: projections.affine,
+    cluster.KMeans: projections.clusters,
+    cluster.MiniBatchKMeans: projections.clusters,
+    decomposition.FactorAnalysis: projections.affine,
+    decomposition.FastICA: projections.affine,
+    decomposition.MiniBatchSparsePCA: projections.affine,
+    decomposition.SparsePCA: projections.affine,
+    random_projection.SparseRandomProjection: projections.affine,
+    kernel_approximation.Nystroem: projections.nystroem,
+    kernel_approximation.RBFSampler: projections.random_fourier,
+    kernel_approximation.SkewedChi2Sampler: projections.skewed_chi2,
+    neural_network.BernoulliRBM: projections.boltzmann,
+    **dict.fromkeys(
+        (
+            feature_selection.GenericUnivariateSelect,
+            feature_selection.RFE,
+            feature_selection.RFECV,
+            feature_selection.SelectFdr,
+            feature_selection.SelectFpr,
+            feature_selection.SelectFromModel,
+            feature_selection.SelectFwe,
+            feature_selection.SelectKBest,
+            feature_selection.SelectPercentile,
+            feature_selection.SequentialFeatureSelector,
+            feature_selection.VarianceThreshold,
+        ),
+        models.selection,
+    ),
+}
+CLASSIFIERS: dict[type, Convert] = {
+    discriminant_analysis.LinearDiscriminantAnalysis: models.linear_discriminant,
+    dummy.DummyClassifier: models.dummy,
+    ensemble.ExtraTreesClassifier: trees,
+    ensemble.RandomForestClassifier: trees,
+    ensemble.VotingClassifier: models.voting,
+    tree.DecisionTreeClassifier: trees,
+    tree.ExtraTreeClassifier: trees,
+    FixedThresholdClassifier: models.inner_classifier,
+    semi_supervised.LabelPropagation: projections.propagation,
+    semi_supervised.LabelSpreading: projections.propagation,
+    semi_supervised.SelfTrainingClassifier: models.inner_classifier,
+}
+
+
+def register_converters() -> None:
+    """Tells skl2onnx about all of them; calling it again changes nothing."""
+    for transformer, (shape, convert) in OWN.items():
+        _register(transformer, shape, convert)
+    for transformer, convert in TRANSFORMERS.items():
+        _register(transformer, _any_shape, convert)
+    for classifier, convert in CLASSIFIERS.items():
+        update_registered_converter(
+            classifier,
+            f"Lifeboat{classifier.__name__}",
+            calculate_linear_classifier_output_shapes,
+            _called(convert),
+            overwrite=True,
+            options=_CLASSIFIER_OPTIONS,
+        )
+    _register_histogram_boosting()
+
+
+def _register(transformer: type, shape: Callable[[Any], None], convert: Convert) -> None:
+    name = f"Lifeboat{transformer.__name__}"
+    # The parser too: one that predicts as well, such as a selector of features, would be taken for a classifier.
+    update_registered_converter(
+        transformer, name, shape, _called(convert), parser=_parse_transformer, options=_CLASSIFIER_OPTIONS
+    )
+
+
+def _parse_transformer(scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None) -> Any:  # noqa: ARG001
+    operator = scope.declare_local_operator(f"Lifeboat{type(model).__name__}", model)
+    operator.inputs = inputs
+    operator.outputs.append(scope.declare_local_variable("variable", FloatTensorType([None, observed_width(model)])))
+    return operator.outputs
+
+
+def _called(convert: Convert) -> Callable[[Any, Any, Any], None]:
+    def call(scope: Any, operator: Any, container: Any) -> None:
+        convert(Nodes(scope, operator, container))
+
+    return call
+
+
+def _register_histogram_boosting() -> None:
+    """skl2onnx's own, on thresholds that a float32 holds."""
+    alias = sklearn_operator_name_map[ensemble.HistGradientBoostingClassifier]
+    found = get_converter(alias)
+    if getattr(found, "is_lifeboats", False):
+        return
+
+    def convert(scope: Any, operator: Any, container: Any) -> None:
+        operator.raw_operator = float_thresholds(operator.raw_operator)
+        found._fct(scope, operator, container)
+
+    register_converter(alias, convert, overwrite=True, options=found.get_allowed_options())
+    get_converter(alias).is_lifeboats = True
+
+
+def _any_shape(operator: Any) -> None:
+    """Of strings an imputer and a selector make strings, all others numbers."""
+    text = isinstance(operator.inputs[0].type, StringTensorType)
+    kept = isinstance(operator.raw_operator, impute.SimpleImputer) or hasattr(operator.raw_operator, "get_support")
+    operator.outputs[0].type = (StringTensorType if text and kept else FloatTensorType)(
+        [None, observed_width(operator.raw_operator)]
+    )

@@ -1,0 +1,81 @@
+"""The labelled rows of the store, held against the schema, and what is said of those that do not teach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, SOURCE
+from lifeboat.data.labelled.labelled_rows import Labelled, load_labelled, no_rows, say_apart, stored_schema
+from lifeboat.data.table import Checked, check_table
+from lifeboat.data.timestamps import show_moment
+from lifeboat.registry.storage import Storage
+from lifeboat.usecase.usecase import UseCase
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """The labelled rows of the store, held against the schema.
+
+    Args:
+        found: as they were asked, with the hidden columns, and what the store keeps apart.
+        checked: the same rows; keys may be null.
+    """
+
+    found: Labelled
+    checked: Checked
+
+    @property
+    def raw(self) -> pa.Table:
+        """The rows as they were asked."""
+        return self.found.table
+
+    @property
+    def good(self) -> pa.Table:
+        """The rows without a problem, in the order in which their truth came."""
+        timed = self.checked.table
+        for name in (PREDICTED_AT, LABELLED_AT, SOURCE, PUID, ROW):
+            timed = timed.append_column(name, self.raw.column(name))
+        good = Checked(timed, self.checked.problems).good
+        return good.sort_by([(name, "ascending") for name in (LABELLED_AT, PUID, ROW)])
+
+
+def read_feedback(
+    store: Storage | None,
+    usecase: UseCase,
+    say: Callable[[str], None],
+    *,
+    trusted: frozenset[str],
+    as_of: datetime | None = None,
+) -> Feedback:
+    """Reads the labelled rows of a use case; none at all are no error, and without a store there are none.
+
+    Args:
+        store: the feature store.
+        usecase: whose rows.
+        say: told what was read.
+        trusted: sources whose rows teach, unless the store's record says otherwise.
+        as_of: read as it was known then; now unless given.
+
+    Raises:
+        StorageError: the store cannot be read.
+    """
+    found = no_rows(usecase.schema)
+    if store:
+        found = load_labelled(store, usecase.name, usecase.schema, trusted=trusted, until=as_of)
+    cells = found.table.drop_columns([column.name for column in HIDDEN])
+    checked = check_table(cells, stored_schema(usecase.schema), labelled=True, name="labelled rows")
+    for key, reason in found.refused.items():
+        say(f"left out {key}: {reason}")
+    if found.parts or as_of:
+        known = f" as of {show_moment(as_of)}" if as_of else ""
+        rows, broken = found.table.num_rows, len(checked.problems)
+        say(f"read {rows:,} labelled rows from feedback{known}, {broken:,} break the schema")
+    if found.until:
+        say(f"the last of their truths came at {found.until}: a run as of then takes the same rows")
+    for line in say_apart(found.apart):
+        say(f"kept apart: {line}")
+    return Feedback(found, checked)

@@ -1,0 +1,223 @@
+"""Preprocess: read, check, deduplicate and split a labelled table, together with the labelled rows from feedback."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lifeboat.config.errors import DataError, SettingsError
+from lifeboat.data.labelled.labelled_rows import SETTLE
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.data.labelled.trust import write_conflicts
+from lifeboat.data.reading import read_table
+from lifeboat.data.table import check_table, say_nulls
+from lifeboat.data.timestamps import show_moment
+from lifeboat.preprocess import quarantine
+from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
+from lifeboat.preprocess.feedback import Feedback, read_feedback
+from lifeboat.preprocess.holdout import Parts, divide
+from lifeboat.preprocess.profile import render_profile
+from lifeboat.registry.storage import S3, Storage, local_copy
+from lifeboat.system.files import file_digest, replacing
+from lifeboat.usecase.usecase import UseCase
+
+# Position of a row's group, in the held-out table: says which other models cannot have seen the row.
+HOLDOUT = "__holdout"
+METADATA = b"lifeboat"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of the rows. It travels in the metadata of both Parquet files.
+
+    Every row read is counted once: rows + labelled = quarantined + duplicates + replaced + conflicts + withheld + train
+    + test.
+
+    Args:
+        source: path or URL read.
+        digest: sha256 of the file; with labelled rows that of both.
+        rows, labelled: counts of rows read, of the table and from feedback, as far as these teach.
+        quarantined: that break the schema.
+        duplicates: of an id that another row has as well, with the same cells; without an id only where the use case
+            asks for it.
+        replaced: of an id of which another row stands: the table's, or the newest of its source.
+        conflicts: that contradict the table's row, or another source's earlier truth, of the same id.
+        withheld: from feedback, that may be the same as a row on the other side of the split.
+        train, test: that are left.
+        positives: share of class 1 among the rows left.
+        split: see `divide.Parts`.
+        refused: key to reason of the parts of feedback that cannot be used.
+        labelled_digest: of the rows from feedback alone; empty without any.
+        labelled_until: when the last of their truths came, which is an `as_of` that gives the same rows again; empty
+            without any.
+        as_of: the moment that was asked for; empty for now.
+        assumed: what was taken for granted of how the table is written, of its columns and nulls, a sentence each.
+        sources: rows from feedback by the source of their truth.
+        apart: rows in the store that do not teach, and are not among those read: by why (`waiting` and `rejected`, and
+            `contradicted` by an earlier truth about the same prediction) and source.
+    """
+
+    source: str
+    digest: str
+    rows: int
+    quarantined: int
+    duplicates: int
+    train: int
+    test: int
+    positives: float
+    split: dict[str, Any]
+    labelled: int
+    replaced: int
+    withheld: int
+    refused: dict[str, str]
+    labelled_digest: str = ""
+    labelled_until: str = ""
+    as_of: str = ""
+    assumed: list[str] = field(default_factory=list)
+    conflicts: int = 0
+    sources: dict[str, int] = field(default_factory=dict)
+    apart: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the files go: training and held-out rows (Parquet), broken rows (CSV), the profile (HTML)."""
+
+    train: Path
+    test: Path
+    quarantine: Path
+    profile: Path
+
+
+def preprocess(
+    usecase: UseCase,
+    source: str,
+    outputs: Outputs,
+    *,
+    labelled: Storage | None = None,
+    trusted: frozenset[str] = ONLY_ANONYMOUS,
+    as_of: datetime | None = None,
+    s3: S3 | None = None,
+    say: Callable[[str], None] = print,
+) -> Summary:
+    """Makes training and held-out rows from a labelled table and from what came back from serving.
+
+    Args:
+        usecase: schema, split and limits.
+        source: path or s3:// URL of a CSV or Parquet file.
+        outputs: written whole or not at all; the quarantine is written even when it is too large to go on.
+        labelled: the feature store, whose labelled rows are taken as well.
+        trusted: sources of truth whose rows are taken, unless the store's record says otherwise.
+        as_of: take them as they were known then; as they are now unless given. The table is taken as it is.
+        s3: endpoint and keys for an s3:// URL.
+        say: told of each stage.
+
+    Raises:
+        DataError: the table cannot be used; names file, row, column and limit.
+        StorageError: a file cannot be read or written.
+        SettingsError: a moment, but no feature store that it could be of.
+    """
+    if as_of and not labelled:
+        raise SettingsError(f"as of {show_moment(as_of)}: no labelled rows are taken, and the table has no history")
+    with local_copy(source, s3 or S3(), outputs.train.parent) as path:
+        name = source if "://" in source else str(path)
+        raw, assumed = _read(path, name, usecase, say)
+        digest = file_digest(path)
+    checked = check_table(raw, usecase.schema, labelled=True, name=name)
+    more = [*checked.assumed, *say_nulls(checked.nulls)]
+    for line in more:
+        say(f"assumed: {line}")
+    say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
+    feedback = read_feedback(labelled, usecase, say, trusted=trusted, as_of=as_of)
+    quarantine.write(outputs.quarantine, raw, checked, feedback)
+    quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
+    base, duplicates = deduplicate(checked.good, usecase, name)
+    refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(raw.column_names), name)
+    parts = divide(base, feedback, usecase)
+    for warning in parts.warnings(usecase):
+        say(f"warning: {warning}")
+    label = parts.rows.column(usecase.schema.label.name).to_numpy()
+    refuse_one_sided(label, parts.holdout, name)
+    summary = Summary(
+        source=source,
+        digest=_joint_digest(digest, feedback),
+        rows=raw.num_rows,
+        quarantined=len(checked.problems) + len(feedback.checked.problems),
+        duplicates=duplicates + parts.duplicates,
+        train=int((~parts.holdout.test).sum()),
+        test=int(parts.holdout.test.sum()),
+        positives=float(label.mean()),
+        split=parts.split,
+        labelled=feedback.raw.num_rows,
+        replaced=parts.replaced,
+        withheld=parts.withheld,
+        refused=feedback.found.refused,
+        labelled_digest=feedback.found.digest,
+        labelled_until=feedback.found.until,
+        as_of=show_moment(as_of) if as_of else "",
+        assumed=[*assumed, *more],
+        conflicts=parts.conflicts.num_rows,
+        sources=feedback.found.sources,
+        apart=feedback.found.apart,
+    )
+    _write_parts(parts, summary, outputs, render_profile(parts.rows, usecase, asdict(summary)))
+    if summary.labelled:
+        say(f"{summary.replaced:,} rows from feedback are older ones of an id, {summary.withheld:,} withheld")
+    if labelled and not as_of:
+        write_conflicts(labelled, usecase.name, summary.conflicts + feedback.found.conflicts.num_rows)
+    if summary.conflicts:
+        say(f"warning: {summary.conflicts:,} truths contradict the table or another source: {SETTLE}")
+    say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {summary.duplicates:,} duplicates dropped")
+    return summary
+
+
+def _read(path: Path, name: str, usecase: UseCase, say: Callable[[str], None]) -> tuple[pa.Table, list[str]]:
+    """The table as it is written, and what was recognised of how it is written."""
+    assumed: list[str] = []
+
+    def assume(sentence: str) -> None:
+        assumed.append(sentence)
+        say(f"assumed: {sentence}")
+
+    return read_table(path, name=name, csv=usecase.csv, assume=assume), assumed
+
+
+def _joint_digest(digest: str, feedback: Feedback) -> str:
+    fed = feedback.found.digest
+    return hashlib.sha256(f"{digest}\n{fed}".encode()).hexdigest() if fed else digest
+
+
+def read_summary(path: Path) -> Summary:
+    """The summary that travels in a Parquet file of `preprocess`.
+
+    Raises:
+        DataError: the file was not written by `preprocess`.
+    """
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+        return Summary(**json.loads(metadata[METADATA]))
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise DataError("was not written by the preprocess step", file=str(path)) from error
+
+
+def _write_parts(parts: Parts, summary: Summary, outputs: Outputs, profile: str) -> None:
+    """Writes all three before the first of them takes its place."""
+    test = parts.holdout.test
+    rows = parts.rows.append_column(HOLDOUT, pa.array(parts.holdout.position))
+    rows = rows.replace_schema_metadata({METADATA: json.dumps(asdict(summary), sort_keys=True)})
+    with (
+        replacing(outputs.train) as training,
+        replacing(outputs.test) as held_out,
+        replacing(outputs.profile) as page,
+    ):
+        pq.write_table(rows.filter(pa.array(~test)), training)
+        pq.write_table(rows.filter(pa.array(test)), held_out)
+        page.write_text(profile, encoding="utf-8")

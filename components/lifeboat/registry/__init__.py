@@ -1,0 +1,1 @@
+"""Where models are kept: MLflow for people, object storage for bundles."""

@@ -1,0 +1,230 @@
+"""Which candidates cannot be trained, exported or served, found out on a few rows before a search begins.
+
+Each candidate is fitted on some hundred rows, exported, loaded in ONNX Runtime and held against scikit-learn on these
+rows and on probes of what the schema lets in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
+from sklearn.model_selection import ParameterGrid
+from sklearn.pipeline import FeatureUnion, Pipeline
+from threadpoolctl import threadpool_limits
+
+from lifeboat.config.errors import BundleError, UseCaseError, first_line
+from lifeboat.model.onnx.nodes import parts
+from lifeboat.model.onnx.onnx_export import export_onnx
+from lifeboat.model.scoring import Scorer
+from lifeboat.train.features import make_features
+from lifeboat.train.parity import check_parity
+from lifeboat.train.remedies import remedy, remedy_of_difference, remedy_of_refusal
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import Candidate, UseCase
+
+# Rows of each class, and rows with a null in each nullable column.
+_ROWS, _NULLS = 120, 6
+# An ensemble of a few members shows as well whether it can be exported.
+_MEMBERS = 10
+# What scikit-learn and skl2onnx raise where something cannot be done: no other library's code runs there.
+REFUSALS = (ValueError, TypeError, AttributeError, RuntimeError, NameError, LookupError, ArithmeticError)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A candidate that cannot be used.
+
+    Args:
+        candidate: its name.
+        problem: a sentence: which step, why, and what to use instead.
+    """
+
+    candidate: str
+    problem: str
+
+
+def examine(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> list[Finding]:
+    """Fits, exports, loads and probes each candidate on a few rows.
+
+    Args:
+        usecase: features, candidates and schema.
+        X: raw training rows, a data frame, [n, columns].
+        y: labels 0 and 1, [n].
+        seed: of the estimators.
+
+    Returns:
+        One finding for each candidate that cannot be used, in the candidates' order.
+    """
+    rows = _some_rows(usecase.schema, X, y)
+    X, y = X.iloc[rows], y[rows]
+    with threadpool_limits(1, "openmp"):
+        try:
+            with _refusing("the features cannot be made"):
+                features = make_features(usecase, X)
+                made = features.fit_transform(X, y)
+        except UseCaseError as error:
+            return [Finding(candidate.name, str(error)) for candidate in usecase.candidates]
+        found = [_examine(candidate, usecase.schema, (features, made), X, y, seed) for candidate in usecase.candidates]
+    return [finding for finding in found if finding]
+
+
+def _examine(
+    candidate: Candidate, schema: Schema, features: tuple[Any, Any], X: Any, y: NDArray[Any], seed: int
+) -> Finding | None:
+    """What is wrong with one candidate, if anything."""
+    try:
+        parameters = first_parameters(candidate)
+        with _refusing(f"it cannot be trained with {parameters or 'its own parameters'}"):
+            estimator = _small(seeded(clone(candidate.estimator).set_params(**parameters), seed))
+            estimator.fit(features[1], y)
+        _refuse_without_probability(estimator)
+        check_export(Pipeline([("features", features[0]), ("classifier", estimator)]), schema, X)
+    except (UseCaseError, BundleError) as error:
+        return Finding(candidate.name, str(error))
+    return None
+
+
+def _refuse_without_probability(estimator: Any) -> None:
+    if not hasattr(estimator, "predict_proba"):
+        name = type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
+        raise UseCaseError(f"{name} gives no probability; use {remedy(name)}")
+
+
+def check_export(model: Pipeline, schema: Schema, X: Any) -> tuple[bytes, Scorer, float]:
+    """Exports a fitted pipeline and holds the graph against it, on the rows of X and on probes.
+
+    Returns:
+        The graph, as bytes and loaded, and the largest difference of a probability.
+
+    Raises:
+        UseCaseError: with the step, the cause and the remedy.
+    """
+    try:
+        graph = export_onnx(model, schema, X)
+        return graph, *check_parity(model, graph, schema, _table(X))
+    except BundleError as error:
+        raise UseCaseError(f"{error}; {remedy_of_refusal(str(error)) or _instead(model)}") from error
+    except REFUSALS as error:
+        name, part = _culprit(model, error)
+        instead = f"; use {remedy(type(part).__name__)}"
+        raise UseCaseError(f"{name} cannot become an ONNX graph: {_cause(error)}{instead}") from error
+
+
+def first_parameters(candidate: Candidate) -> dict[str, Any]:
+    """The first parameters of the grid.
+
+    Raises:
+        UseCaseError: the grid cannot be used.
+    """
+    with _refusing("its grid cannot be used"):
+        return dict(sorted(next(iter(ParameterGrid(dict(candidate.grid)))).items()))
+
+
+def seeded(estimator: Any, seed: int) -> Any:
+    """Sets every `random_state` inside an estimator."""
+    names = [name for name in estimator.get_params() if name.rpartition("__")[2] == "random_state"]
+    return estimator.set_params(**dict.fromkeys(names, seed))
+
+
+def _small(estimator: Any) -> Any:
+    """With few members in each ensemble, in one thread."""
+    given = estimator.get_params()
+    few = {
+        name: _MEMBERS
+        for name, value in given.items()
+        if name.rpartition("__")[2] == "n_estimators" and isinstance(value, int) and value > _MEMBERS
+    }
+    alone = {name: None for name in given if name.rpartition("__")[2] == "n_jobs"}
+    return estimator.set_params(**few, **alone)
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    try:
+        yield
+    except REFUSALS as error:
+        instead = remedy_of_refusal(str(error))
+        raise UseCaseError(f"{what}: {first_line(error)}" + (f"; {instead}" if instead else "")) from error
+
+
+def _some_rows(schema: Schema, X: Any, y: NDArray[Any]) -> NDArray[np.int64]:
+    """Rows of both classes spread over the table, and some with a null in each column that may be null."""
+    chosen = [_spread(np.flatnonzero(y == label), _ROWS) for label in np.unique(y)]
+    for column in schema.columns:
+        if column.nullable:
+            values = X[column.name].to_numpy()
+            null = np.isnan(values.astype(np.float64)) if column.is_number else values == ""
+            chosen.append(_spread(np.flatnonzero(null), _NULLS))
+    return np.unique(np.concatenate(chosen))
+
+
+def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """At most so many of them, at irregular distances: a table may repeat itself every few rows."""
+    if len(rows) <= count:
+        return rows
+    return np.sort(np.random.default_rng(0).permutation(rows)[:count])
+
+
+def _table(X: Any) -> pa.Table:
+    return pa.table({name: pa.array(X[name].to_numpy()) for name in X.columns})
+
+
+def _cause(error: Exception) -> str:
+    text = first_line(error)
+    return "the class has no converter" if text.startswith("Unable to find a shape calculator") else text
+
+
+def _instead(model: Pipeline) -> str:
+    """The remedy of the step that the table of remedies knows, else of any."""
+    for name, part in reversed(named_steps(model)):
+        if instead := remedy_of_difference(type(part).__name__):
+            return f"{name} may be the cause: use {instead}"
+    return f"use {remedy('')}"
+
+
+def _culprit(model: Pipeline, error: Exception) -> tuple[str, Any]:
+    """The step at which a conversion failed: the last one that a frame of the error was about."""
+    names = {id(part): name for name, part in named_steps(model)}
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        for value in trace.tb_frame.f_locals.values():
+            part = getattr(value, "raw_operator", value)
+            if id(part) in names:
+                found = part
+        trace = trace.tb_next
+    if found is None:
+        return "a step", None
+    return names[id(found)], found
+
+
+def named_steps(model: Pipeline) -> list[tuple[str, Any]]:
+    """Every estimator inside a pipeline of features and classifier, with its place in words; the innermost last."""
+    named = [(f"features, {name}" if name else "the features", part) for name, part in _inner(model[0], "")]
+    named += [(f"the estimator, {name}" if name else "the estimator", part) for name, part in _inner(model[-1], "")]
+    return [(f"{name} {type(part).__name__}", part) for name, part in named]
+
+
+def _inner(part: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """An estimator and those inside it."""
+    yield name, part
+    if isinstance(part, ColumnTransformer):
+        inner = [(step, inner) for step, inner, _ in part.transformers_]
+    elif isinstance(part, FeatureUnion):
+        inner = list(part.transformer_list)
+    elif isinstance(part, Pipeline):
+        inner = list(part.steps)
+    else:
+        inner = []
+        for item in parts(part)[1:]:
+            yield name, item
+    for step, item in inner:
+        if not isinstance(item, str):
+            yield from _inner(item, f"step {step!r}")

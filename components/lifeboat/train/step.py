@@ -1,0 +1,232 @@
+"""Train: search, final fit, calibration, ONNX export, parity check, bundle."""
+
+from __future__ import annotations
+
+import io
+import json
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from lifeboat.config.errors import BundleError, UseCaseError
+from lifeboat.data.split import group_names
+from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from lifeboat.model.calibration import Calibrated
+from lifeboat.model.decision import Decision
+from lifeboat.model.scoring import Scorer
+from lifeboat.preprocess.step import Summary, read_summary
+from lifeboat.system.progress import LEFT_OUT
+from lifeboat.train.candidate_cache import Examine, examine_anew
+from lifeboat.train.features import make_features
+from lifeboat.train.parity import data_frame
+from lifeboat.train.preflight import check_export, seeded
+from lifeboat.train.reference import make_reference
+from lifeboat.train.search import Search, search
+from lifeboat.usecase.column import json_value
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import UseCase
+
+GOLDEN_ROWS = 20
+# Threads of a fit wait for each other many times. On fewer rows than this they gain nothing, and where another process
+# wants one of their cores each wait lasts until that gives way: 5 times as long for 5,000 rows.
+ROWS_FOR_THREADS = 10_000
+VERSIONS = ("numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn", "skl2onnx")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gave: the bundle's digest, the fitted pipeline, the search."""
+
+    digest: str
+    model: Pipeline
+    search: Search
+
+
+def train(
+    usecase: UseCase,
+    rows: Path,
+    bundle: Path,
+    *,
+    seed: int = 0,
+    code: str = "unknown",
+    source: Mapping[str, str] | None = None,
+    examine: Examine = examine_anew,
+    say: Callable[[str], None] = print,
+) -> Trained:
+    """Trains the use case's best model and writes its bundle.
+
+    Args:
+        usecase: features, candidates and schema.
+        rows: the training rows of `preprocess`.
+        bundle: directory to make.
+        seed: of everything random.
+        code: the commit of Lifeboat, for the lineage.
+        source: commit and digest of the use case's own source, for the lineage.
+        examine: finds the candidates that cannot be used.
+        say: told of each trial and stage.
+
+    Raises:
+        DataError: rows was not written by `preprocess`.
+        UseCaseError: no candidate's graph gives what its pipeline gives.
+    """
+    summary = read_summary(rows)
+    table = pq.read_table(rows)
+    X, y, groups = _matrix(table, usecase.schema)
+    with threadpool_limits(1 if len(y) < ROWS_FOR_THREADS else None, "openmp"):
+        found = search(usecase, X, y, groups, seed=seed, say=say, examine=examine)
+        found, model, graph, scorer = _fit_best(usecase, found, X, y, seed, say)
+    decision = usecase.threshold.choose(y[found.rows], found.scores)
+    say(f"class {usecase.schema.label.classes[1]} above {decision.threshold:.3f}: {decision.rule}")
+    reference = make_reference(table, groups, found, usecase, say)
+    files = {
+        MODEL: graph,
+        SCHEMA: usecase.schema.to_json().encode(),
+        REFERENCE: _parquet(reference),
+        GOLDEN: _golden(reference.select(list(usecase.schema.names)), scorer, usecase.schema),
+    }
+    lineage = {"code": code, "usecase": dict(source or {}), "seed": seed}
+    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, decision, table, lineage))
+    return Trained(digest, model, found)
+
+
+def _matrix(table: pa.Table, schema: Schema) -> tuple[Any, NDArray[np.int8], list[str]]:
+    return data_frame(table, schema), table.column(schema.label.name).to_numpy(), group_names(table, schema)
+
+
+def _fit_best(
+    usecase: UseCase,
+    found: Search,
+    X: Any,
+    y: NDArray[np.int8],
+    seed: int,
+    say: Callable[[str], None],
+) -> tuple[Search, Pipeline, bytes, Scorer]:
+    """Fits and exports the best candidate; where its graph answers otherwise, the next best.
+
+    Raises:
+        UseCaseError: none is left.
+    """
+    while True:
+        say(f"best: {found.best.candidate}; calibration {'helps' if found.calibration else 'does not help'}")
+        model = _fit(usecase, found, X, y, seed)
+        try:
+            graph, scorer, worst = check_export(model, usecase.schema, X)
+        except UseCaseError as error:
+            say(f"{LEFT_OUT}candidate {found.best.candidate!r}: {error}")
+            found = found.without_best(str(error))
+            continue
+        say(f"ONNX graph of {len(graph):,} bytes differs from scikit-learn by at most {worst:.1e} over {len(y):,} rows")
+        for name, problem in found.left_out.items():
+            say(f"not among the candidates: {name}: {problem}")
+        return found, model, graph, scorer
+
+
+def _fit(usecase: UseCase, found: Search, X: Any, y: NDArray[np.int8], seed: int) -> Pipeline:
+    candidate = next(item for item in usecase.candidates if item.name == found.best.candidate)
+    estimator = seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
+    features = make_features(usecase, X)
+    estimator.fit(features.fit_transform(X, y), y)
+    classifier = Calibrated(estimator, *found.calibration) if found.calibration else estimator
+    return Pipeline([("features", features), ("classifier", classifier)])
+
+
+def _parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
+    """Rows of the reference with the graph's answers, the last one with every null that is allowed."""
+    chosen = np.linspace(0, reference.num_rows - 1, GOLDEN_ROWS).astype(int)
+    rows = reference.take(pa.array(chosen)).to_pylist()
+    rows.append({**rows[0], **{column.name: column.null for column in schema.columns if column.nullable}})
+    try:
+        answers = scorer.probabilities(pa.Table.from_pylist(rows, schema=reference.schema)).tolist()
+    except BundleError as error:
+        nullable = ", ".join(column.name for column in schema.columns if column.nullable)
+        raise BundleError(f"the model must answer a row without the nullable columns {nullable}: {error}") from error
+    golden = [
+        {"row": {name: json_value(value) for name, value in row.items()}, "probabilities": answer}
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    return (json.dumps(golden, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _manifest(
+    usecase: UseCase,
+    summary: Summary,
+    found: Search,
+    decision: Decision,
+    table: pa.Table,
+    lineage: dict[str, Any],
+) -> dict[str, Any]:
+    """No path, host or time of the run stands here: the same data, code and seed give the same digest."""
+    return {
+        "usecase": usecase.name,
+        "title": usecase.title,
+        "decision": decision.to_manifest(),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+        "lineage": {
+            "data": {
+                "digest": summary.digest,
+                "rows": summary.rows,
+                "labelled": summary.labelled,
+                "labelled_digest": summary.labelled_digest,
+                "labelled_until": summary.labelled_until,
+                "train": summary.train,
+                "test": summary.test,
+            },
+            "split": summary.split,
+            **lineage,
+        },
+        "training": {
+            "candidate": found.best.candidate,
+            "parameters": found.best.parameters,
+            "left_out": found.left_out,
+            "calibration": found.calibration,
+            "cross_validation": {
+                "rows": len(found.rows),
+                "folds": usecase.split.folds,
+                "log_loss": round(found.best.log_loss, 6),
+                "log_loss_calibrated": round(found.calibrated_log_loss, 6),
+                "roc_auc": round(found.best.roc_auc, 6),
+            },
+            "trials": [
+                {
+                    "candidate": trial.candidate,
+                    "parameters": trial.parameters,
+                    "log_loss": round(trial.log_loss, 6),
+                    "roc_auc": round(trial.roc_auc, 6),
+                }
+                for trial in found.trials
+            ],
+            "baseline": _baseline(usecase, table),
+        },
+        "drift": asdict(usecase.drift),
+    }
+
+
+def _baseline(usecase: UseCase, table: pa.Table) -> dict[str, Any]:
+    """Share of class 1 per group of the baseline columns, among the training rows."""
+    label = usecase.schema.label.name
+    columns = list(usecase.baseline)
+    means = table.group_by(columns, use_threads=False).aggregate([(label, "mean")]).to_pylist()
+    groups = [{"values": [json_value(row[name]) for name in columns], "rate": row[f"{label}_mean"]} for row in means]
+    overall = float(np.mean(table.column(label).to_numpy()))
+    return {
+        "columns": columns,
+        "overall": overall,
+        "groups": sorted(groups, key=lambda group: str(group["values"])),
+    }

@@ -1,0 +1,1 @@
+"""What a data scientist imports to say what a use case is."""

@@ -1,0 +1,210 @@
+"""A use case is a value: everything that differs between two tables, and nothing that does not.
+
+The platform imports it by name, by dotted module or by path (`lifeboat.usecase.importing`) and takes its `USECASE`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from lifeboat.config.errors import UseCaseError
+from lifeboat.data.csv.dialect import PLAIN, Csv
+from lifeboat.model.bundle import OUTPUT
+from lifeboat.usecase.gates import Gate
+from lifeboat.usecase.importing import import_reference
+from lifeboat.usecase.schema import LARGEST_INPUT, Schema
+from lifeboat.usecase.threshold import LIKELIER_CLASS, ThresholdRule
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+Correction = Literal["calibrated", "bonferroni", "fdr"]
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
+# What the drift detector calls the probability of class 1, beside the columns.
+SCORE = "score"
+# Columns that start so are the platform's own: in the labelled rows, the prepared tables and the drift reference.
+HIDDEN_PREFIX = "__"
+# What batch scoring calls the class of a row, beside the keys.
+PREDICTION = "prediction"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One family of models to try.
+
+    Args:
+        name: in progress, metrics and the model card.
+        estimator: an unfitted scikit-learn classifier over the features, with a fixed `random_state`.
+        grid: parameter name to values; every combination is tried.
+    """
+
+    name: str
+    estimator: BaseEstimator
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A part of the rows to judge by itself: one per value of a column, or per band of a number.
+
+    Args:
+        column: name of an input.
+        edges: inner limits of the bands, ascending; (16, 40) makes 'under 16', '16 to 40' and '40 and over'.
+    """
+
+    column: str
+    edges: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows are divided.
+
+    Args:
+        test: share of the rows held out, which training never sees.
+        folds: of the cross-validation among the training rows.
+        salt: with another salt other groups are held out.
+    """
+
+    test: float = 0.2
+    folds: int = 5
+    salt: str = "lifeboat"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """When the world counts as changed.
+
+    Args:
+        window: rows in a window; windows do not overlap.
+        minimum: rows that a window closed by time must have; with fewer it stays open.
+        seconds: after which a window closes before it is full.
+        p_value: chance of a false alarm over all features of one window.
+        correction: how `p_value` is divided among the features: 'calibrated' (by simulation from the reference),
+            'bonferroni' (safe, too strict where features go together) or 'fdr' (false discovery rate).
+        alarms, of: an alert needs this many drifted windows among the last `of`, the latest one included.
+        reference: at most so many training rows are kept as the reference.
+        online: rows expected between two false alarms of the online detector on the score; 0 turns it off.
+        accuracy: the lowest live accuracy, from truths that came back; None sets no bound.
+    """
+
+    window: int = 200
+    minimum: int = 100
+    seconds: float = 3600.0
+    p_value: float = 0.05
+    correction: Correction = "calibrated"
+    alarms: int = 2
+    of: int = 3
+    reference: int = 1000
+    online: int = 0
+    accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        limits: tuple[tuple[str, bool, str], ...] = (
+            ("window", self.window >= 1, "at least 1"),
+            ("minimum", 1 <= self.minimum <= self.window, f"1 to the window of {self.window}"),
+            ("seconds", 0 < self.seconds < math.inf, "above 0 and finite"),
+            ("p_value", 0.001 <= self.p_value < 1, "at least 0.001, the least that can be calibrated, and below 1"),
+            ("correction", self.correction in get_args(Correction), f"one of {', '.join(get_args(Correction))}"),
+            ("of", self.of >= 1, "at least 1"),
+            ("alarms", 1 <= self.alarms <= self.of, f"1 to the last {self.of} windows"),
+            ("reference", self.reference >= self.minimum, f"at least the minimum of {self.minimum}"),
+            ("online", self.online == 0 or 100 <= self.online <= 10_000, "0, or 100 to 10,000"),
+            ("accuracy", self.accuracy is None or 0 <= self.accuracy <= 1, "between 0 and 1, or None"),
+        )
+        for name, holds, limit in limits:
+            if not holds:
+                raise UseCaseError(f"drift: {name} is {getattr(self, name)!r}, it must be {limit}")
+
+
+@dataclass(frozen=True)
+class UseCase:
+    """All the platform has to know of one prediction task.
+
+    Args:
+        name: lower case letters, digits and hyphens; names the model in the registry and at the endpoint.
+        title: one line for people.
+        schema: of the raw rows.
+        data: path or URL of the labelled table, CSV or Parquet.
+        features: makes an unfitted transformer from a raw data frame (float32 and string columns) to float32 [n, k],
+            built from exportable parts only (`lifeboat.usecase.transformers` and scikit-learn's own).
+        candidates: the models to search.
+        gates: what a model must show to be shipped.
+        baseline: columns whose group means are the trivial model to beat.
+        slices: parts of the rows reported, and judged against the champion, by themselves.
+        split, drift: see there.
+        max_quarantine: share of rows that may break the schema before `preprocess` fails.
+        threshold: how the threshold of the decision is found: `Threshold` sets it; `BestF1`, `LowestCost`,
+            `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
+        deduplicate: drop rows that are alike in every column, of a table whose rows have no id. They are data, and
+            dropping them moves the base rate; rows of one id are one row in any case.
+        csv: how the CSV files of the use case are written, to train on and to score, as far as it is not recognised.
+    """
+
+    name: str
+    title: str
+    schema: Schema
+    data: str | Path
+    features: Callable[[], BaseEstimator]
+    candidates: tuple[Candidate, ...]
+    gates: tuple[Gate, ...]
+    baseline: tuple[str, ...]
+    slices: tuple[Slice, ...] = ()
+    split: Split = Split()
+    drift: Drift = Drift()
+    max_quarantine: float = 0.02
+    threshold: ThresholdRule = LIKELIER_CLASS
+    deduplicate: bool = False
+    csv: Csv = PLAIN
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise UseCaseError(f"use case name {self.name!r} is not lower case letters, digits and hyphens")
+        wanted = {*self.baseline, *(part.column for part in self.slices)}
+        unknown = sorted(wanted - set(self.schema.names))
+        if unknown:
+            raise UseCaseError(f"use case {self.name}: baseline or slices name no input: {', '.join(unknown)}")
+        if not self.candidates or not self.gates:
+            raise UseCaseError(f"use case {self.name}: at least one candidate and one gate are needed")
+        if OUTPUT in self.schema.names:
+            raise UseCaseError(f"use case {self.name}: {OUTPUT} is the model's output, no column may be called so")
+        if SCORE in self.schema.names:
+            raise UseCaseError(f"use case {self.name}: {SCORE} is the detector's name for the probability of class 1")
+        hidden = [name for name in (*self.schema.known, self.schema.label.name) if name.startswith(HIDDEN_PREFIX)]
+        if hidden:
+            raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
+        self._refuse_columns()
+        names = [candidate.name for candidate in self.candidates]
+        if len(set(names)) < len(names):
+            raise UseCaseError(f"use case {self.name}: two candidates share a name: {', '.join(sorted(names))}")
+
+    def _refuse_columns(self) -> None:
+        """What can be declared by itself, but not be trained on or answered."""
+        for column in self.schema.columns:
+            if column.kind == "integer" and max(abs(column.lower), abs(column.upper)) > LARGEST_INPUT:
+                limit = f"beyond {LARGEST_INPUT} a model cannot take it exactly; make it a key, or text"
+                raise UseCaseError(
+                    f"use case {self.name}: column {column.name}: its limits are {column.limits}: {limit}"
+                )
+        answers = {PREDICTION, *(f"probability_{name}" for name in self.schema.label.classes)}
+        for key in self.schema.keys:
+            if key.name in answers:
+                raise UseCaseError(f"use case {self.name}: key {key.name}: batch scoring calls its answers so")
+
+
+def load_usecase(reference: str) -> UseCase:
+    """Gives the use case of a name under `components/lifeboat/usecases`, of a dotted module or of a path.
+
+    Raises:
+        UseCaseError: there is no such module, importing it fails, or it holds no USECASE.
+    """
+    module = import_reference(reference)
+    usecase = getattr(module, "USECASE", None)
+    if not isinstance(usecase, UseCase):
+        raise UseCaseError(f"{module.__name__} holds no USECASE of type UseCase")
+    return usecase

@@ -1,0 +1,136 @@
+"""A table against a use case: whether its rows can be read, divided and learned from."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from lifeboat.config.errors import DataError, LifeboatError, StorageError
+from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.data.reading import read_batches
+from lifeboat.data.split import assign_folds, group_names
+from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
+from lifeboat.preprocess.advice import advise
+from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_one_sided_folds, refuse_useless
+from lifeboat.preprocess.feedback import read_feedback
+from lifeboat.preprocess.holdout import divide
+from lifeboat.registry.storage import S3, local_copy
+from lifeboat.system.progress import quiet
+from lifeboat.usecase.usecase import UseCase
+
+# Of a longer table the first rows are looked at; the run reads it all.
+MOST_ROWS = 200_000
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Args:
+        facts: what is as it should be, or was assumed, in sentences.
+        problems: what would stop a run, each with its remedy.
+        warnings: what would not, but may not be meant.
+        rows: the good rows, where the table can be read; for the candidates.
+    """
+
+    facts: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    rows: pa.Table | None = None
+
+
+def check_data(usecase: UseCase, source: str, s3: S3) -> Report:
+    """Holds a table against a use case, and sees whether its rows can be divided and learned from.
+
+    Args:
+        usecase: schema, split and limits.
+        source: path or s3:// URL of the table.
+        s3: endpoint and keys for an s3:// URL.
+    """
+    report = Report()
+    try:
+        with tempfile.TemporaryDirectory() as folder, local_copy(source, s3, Path(folder)) as path:
+            table, whole = _first_rows(path, source, usecase, report)
+    except (DataError, StorageError) as error:
+        report.problems.append(str(error))
+        return report
+    report.problems += column_problems(table.column_names, usecase.schema, labelled=True)
+    advice = advise(table, usecase.schema, source)
+    if report.problems:
+        report.problems += advice
+        return report
+    try:
+        checked = check_table(table, usecase.schema, labelled=True, name=source)
+    except DataError:  # a column of a type that cannot be read, of which the advice tells as well
+        report.problems += advice
+        return report
+    report.facts += [f"assumed: {line}" for line in (*checked.assumed, *say_nulls(checked.nulls))]
+    absent = set(usecase.schema.names) - set(table.column_names)
+    _judge_rows(usecase, checked, advice, report)
+    try:
+        _divide(usecase, absent, whole, report)
+    except LifeboatError as error:
+        report.problems.append(str(error))
+    return report
+
+
+def _first_rows(path: Path, source: str, usecase: UseCase, report: Report) -> tuple[pa.Table, bool]:
+    """At most `MOST_ROWS` of the table, and whether that is all of it."""
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    assumed: list[str] = []
+    for batch in read_batches(path, name=source, csv=usecase.csv, assume=assumed.append):
+        batches.append(batch)
+        rows += batch.num_rows
+        if rows >= MOST_ROWS:
+            break
+    if not rows:
+        raise DataError("has a header but no rows", file=source)
+    whole = rows < MOST_ROWS
+    report.facts.append(f"{source}: {rows:,} rows{'' if whole else ' looked at, the first of more'}")
+    report.facts += [f"assumed: {line}" for line in assumed]
+    return pa.Table.from_batches(batches), whole
+
+
+def _judge_rows(usecase: UseCase, checked: Checked, advice: list[str], report: Report) -> None:
+    broken, rows = len(checked.problems), checked.table.num_rows
+    if broken > usecase.max_quarantine * rows:
+        limit = f"at most {usecase.max_quarantine:.0%} may, which max_quarantine changes"
+        report.problems.append(f"{broken:,} of {rows:,} rows ({broken / rows:.1%}) break the schema; {limit}")
+        report.problems += advice
+    else:
+        report.warnings += advice
+    label = usecase.schema.label
+    counts = np.bincount(checked.good.column(label.name).to_numpy(), minlength=2)
+    shown = ", ".join(f"{name} {count:,}" for name, count in zip(label.classes, counts, strict=True))
+    report.facts.append(f"label {label.name}: {shown}; {broken:,} rows break the schema")
+    report.rows = checked.good if broken < rows else None
+
+
+def _divide(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> None:
+    """Divides the rows as the run will; of a part of the table only the ids can be judged.
+
+    Rows that nothing can be learned from are taken out of the report: of candidates they say nothing.
+    """
+    rows, report.rows = report.rows, None
+    if rows is None:
+        return
+    refuse_useless(rows, usecase.schema, absent, "the table")
+    report.rows = rows
+    base, _ = deduplicate(rows, usecase, "the table")
+    parts = divide(base, read_feedback(None, usecase, quiet, trusted=ONLY_ANONYMOUS), usecase)
+    y = parts.rows.column(usecase.schema.label.name).to_numpy()
+    if whole:
+        refuse_one_sided(y, parts.holdout, "the table")
+        _refuse_folds(usecase, parts.rows.filter(pa.array(~parts.holdout.test)))
+    report.warnings += parts.warnings(usecase)
+
+
+def _refuse_folds(usecase: UseCase, rows: pa.Table) -> None:
+    y, folds = rows.column(usecase.schema.label.name).to_numpy(), usecase.split.folds
+    fold = assign_folds(group_names(rows, usecase.schema), y, folds=folds, salt=usecase.split.salt)
+    refuse_one_sided_folds(y, fold, folds)

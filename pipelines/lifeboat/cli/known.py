@@ -1,0 +1,54 @@
+"""The use cases that a home knows: whoever ran one by its path or module may call it by its name from then on."""
+
+from __future__ import annotations
+
+import json
+
+from lifeboat.config.errors import UseCaseError
+from lifeboat.config.settings import Settings
+from lifeboat.system.files import write_text
+from lifeboat.usecase.importing import PACKAGE, as_path, list_usecases
+from lifeboat.usecase.usecase import load_usecase
+
+FILE = "usecases.json"
+
+
+def resolve(reference: str, settings: Settings) -> str:
+    """A reference that means the same in any folder and process: a path absolute, a known name what it stood for."""
+    path = as_path(reference)
+    if path is not None:
+        return str(path)
+    return reference if reference in list_usecases() else _read(settings).get(reference, reference)
+
+
+def remember(name: str, reference: str, settings: Settings) -> None:
+    """Keeps what a use case's name stands for in this home.
+
+    Raises:
+        UseCaseError: another use case of this name is shipped with Lifeboat, whose models would be its.
+    """
+    shipped = reference in (name, name.replace("-", "_")) or reference.startswith(f"{PACKAGE}.")
+    if shipped:
+        return
+    if name in list_usecases():
+        raise UseCaseError(f"{reference} is called {name!r}, as a use case that Lifeboat ships: give it another name")
+    known = _read(settings)
+    if known.get(name) != reference:
+        write_text(settings.home_path / FILE, json.dumps({**known, name: reference}, indent=1, sort_keys=True) + "\n")
+
+
+def name_of(reference: str, settings: Settings) -> str:
+    """The name of a use case; it is not imported where the home knows it."""
+    if settings.serving_state(reference).is_dir():
+        return reference
+    known = {stood_for: name for name, stood_for in _read(settings).items()}
+    return known.get(reference) or load_usecase(reference).name
+
+
+def _read(settings: Settings) -> dict[str, str]:
+    try:
+        return dict(json.loads((settings.home_path / FILE).read_bytes()))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UseCaseError(f"{settings.home_path / FILE} cannot be read: {error}; remove it") from error

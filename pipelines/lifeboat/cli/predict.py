@@ -1,0 +1,135 @@
+"""`lifeboat predict` and `lifeboat score`: asking the champion."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from lifeboat.config.errors import DataError, DeployError, RegistryError
+from lifeboat.config.settings import Settings
+from lifeboat.data.csv.dialect import Csv
+from lifeboat.deploy.deployed import read_deployed
+from lifeboat.supervisor.control import find_supervisor
+from lifeboat.usecase.schema import Column, Schema
+from lifeboat.usecase.usecase import load_usecase
+
+
+def predict(options: argparse.Namespace, settings: Settings) -> int:
+    """Asks the live endpoint for one row and prints its answer as JSON."""
+    from lifeboat.deploy.probe import ask
+
+    usecase = load_usecase(options.usecase)
+    row = _row(options, usecase.schema)
+    url = options.url or _endpoint(usecase.name, settings)
+    if url is None:
+        was = read_deployed(settings.serving_state(usecase.name))
+        verb = "serve" if was else "run"
+        raise DeployError(
+            f"no model server of {usecase.name} runs; start it with: lifeboat {verb} --usecase {options.usecase}"
+        )
+    [shares], tags = ask(url, [row])
+    answer = dict(zip(usecase.schema.label.classes, shares, strict=True))
+    print(json.dumps({**answer, **tags}, ensure_ascii=False))
+    return 0
+
+
+def score(options: argparse.Namespace, settings: Settings) -> int:
+    """Scores a file with the champion, or with the bundle of a directory."""
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    from lifeboat.model.bundle import open_bundle
+    from lifeboat.pipeline.batch_scoring import score as score_file
+
+    bundle = open_bundle(options.bundle) if options.bundle else _champion(options, settings)
+    usecase = load_usecase(options.usecase)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(f"scoring with {bundle.usecase} {bundle.digest[:12]}", total=None)
+        summary = score_file(
+            bundle,
+            Path(options.source),
+            Path(options.target),
+            on_error=options.on_error,
+            csv=usecase.csv if usecase.name == bundle.usecase else Csv(),
+            assume=lambda sentence: print(f"assumed: {sentence}", file=sys.stderr),
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    rejected = f", {summary.skipped:,} rejected" if summary.skipped else ""
+    print(f"scored {summary.rows:,} rows in {summary.seconds:.1f} s{rejected}: {options.target}")
+    return 0
+
+
+def _endpoint(name: str, settings: Settings) -> str | None:
+    """Where a model answers; None where no supervisor runs, or runs without one."""
+    control = find_supervisor(settings.serving_state(name))
+    if control is None:
+        return None
+    with control:
+        found = control.status()
+    return found.url if found.serving else None
+
+
+def _champion(options: argparse.Namespace, settings: Settings) -> Any:
+    from lifeboat.registry.registry import CHAMPION, Registry
+
+    name = load_usecase(options.usecase).name
+    registry = Registry(settings)
+    version = registry.aliased(name, CHAMPION)
+    if version is None:
+        raise RegistryError(f"{name} has no champion; make one with: lifeboat run --usecase {options.usecase}")
+    return registry.bundle(version)
+
+
+def _row(options: argparse.Namespace, schema: Schema) -> dict[str, Any]:
+    """The row of the flags, checked before anything is sent."""
+    if options.json is not None and options.values:
+        raise DataError("give the row as COLUMN=VALUE or as --json, not both")
+    row = _flags_row(options.values, schema) if options.json is None else _json_row(options.json)
+    try:
+        schema.parse_row(row)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    return {name: row.get(name) for name in schema.names}
+
+
+def _json_row(text: str) -> dict[str, Any]:
+    try:
+        row = json.loads(sys.stdin.read() if text == "-" else text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"--json is not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise DataError("--json is not an object of column names and values")
+    return row
+
+
+def _flags_row(texts: list[str], schema: Schema) -> dict[str, Any]:
+    row: dict[str, Any] = {}
+    for name, value in (_pair(text, schema) for text in texts):
+        if name in row:
+            raise DataError(f"column {name}: given twice")
+        row[name] = value
+    return row
+
+
+def _pair(text: str, schema: Schema) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign:
+        raise DataError(f"{text!r} is not COLUMN=VALUE; the columns are {', '.join(schema.names)}")
+    column = schema.known.get(name)
+    return name, _value(value, column) if column else value
+
+
+def _value(text: str, column: Column) -> Any:
+    if text == "":
+        return None
+    if not column.is_number:
+        return text
+    if column.kind == "boolean" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return int(text) if text.lstrip("+-").isdigit() else float(text)
+    except ValueError:
+        return text  # the schema refuses it, in its own words

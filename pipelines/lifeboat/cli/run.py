@@ -1,0 +1,121 @@
+"""`lifeboat run`: the whole way on this machine, with a report at the end."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from lifeboat.cli.arguments import pipeline_arguments
+from lifeboat.cli.check import find, show_findings
+from lifeboat.cli.known import remember
+from lifeboat.cli.report import gate_table, metrics_table, say_live
+from lifeboat.cli.serving import ensure_champion_serves
+from lifeboat.config.errors import LifeboatError, PipelineError
+from lifeboat.config.settings import Settings
+from lifeboat.pipeline.local_run import Event, Result, local_steps, run_pipeline
+from lifeboat.registry.mlflow_client import Connection
+from lifeboat.services.detector import ensure_detector
+from lifeboat.services.keeper.daemon import ensure_keeper
+from lifeboat.services.ports import refuse_strangers, reserve_ports
+from lifeboat.system.progress import LEFT_OUT
+from lifeboat.usecase.usecase import UseCase
+
+NOT_DEPLOYED = 3
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
+    console = Console(file=sys.stdout, highlight=False)
+    start = time.perf_counter()
+    # What would end the run at its last step should not cost a training first.
+    arguments = pipeline_arguments(options, "local")
+    refuse_strangers(settings)
+    Connection(settings.tracking, settings.shown_tracking).check_folder()
+    with local_steps() as processes:
+        found = find(options, settings)
+        if found.usecase is None or found.problems:
+            if len(found.problems) == 1:
+                raise PipelineError(found.problems[0])
+            show_findings(found, console)
+            raise PipelineError(f"{len(found.problems)} problems, see above, would stop the run: it was not begun")
+        usecase = found.usecase
+        remember(usecase.name, options.usecase, settings)
+        notes = reserve_ports(settings, usecase.name)
+        folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+        console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, run {folder.name})", soft_wrap=True)
+        for note in notes:
+            console.print(f"  {note}", markup=False, soft_wrap=True)
+        show_findings(found, console)
+        steps = _Steps(console, verbose=options.verbose)
+        result = run_pipeline(folder, arguments, steps.show, processes)
+    _report(result, usecase, settings, console, steps.left_out)
+    page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
+    if page:
+        console.print(f"  drift         {page}", soft_wrap=True)
+    ensure_keeper(settings)
+    console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")
+    return NOT_DEPLOYED if options.require_deploy and result.deployment is None else 0
+
+
+class _Steps:
+    """Prints the events of a run, a line each."""
+
+    def __init__(self, console: Console, *, verbose: bool) -> None:
+        self._console, self._verbose = console, verbose
+        self._number = 0
+        # What training said of candidates that it could not use.
+        self.left_out: list[str] = []
+
+    def show(self, event: Event) -> None:
+        if event.kind == "start":
+            self._number += 1
+            self._console.print(f"\n[bold cyan]{self._number}. {event.step}[/bold cyan]")
+        elif event.kind == "note":
+            if event.text.startswith(LEFT_OUT):
+                self.left_out.append(event.text.removeprefix(LEFT_OUT))
+            self._console.print(f"   {event.text}", markup=False, soft_wrap=True)
+        elif event.kind == "line":
+            if self._verbose:
+                self._console.print(f"   {event.text}", style="dim", markup=False, soft_wrap=True)
+        elif event.text == "SUCCESS":
+            self._console.print(f"   [green]done[/green] in {event.seconds:.1f} s")
+        else:
+            self._console.print(f"   [red]failed[/red] after {event.seconds:.1f} s")
+
+
+def _report(result: Result, usecase: UseCase, settings: Settings, console: Console, left_out: list[str]) -> None:
+    if result.evaluation is None or result.verdict is None:
+        raise LifeboatError(f"the run left no evaluation in {result.folder}")
+    console.print()
+    console.print(metrics_table(result.evaluation))
+    console.print(gate_table(result.verdict))
+    _say_outcome(result, usecase, settings, console)
+    for problem in left_out:
+        console.print(f"  left out      {problem}", markup=False, soft_wrap=True)
+    console.print(f"  model card    {result.folder / 'model-card.html'}", soft_wrap=True)
+    console.print(f"  data profile  {result.folder / 'data-profile.html'}", soft_wrap=True)
+    console.print(f"  run log       {result.folder / 'run.log'}", soft_wrap=True)
+    mlflow = shlex.quote(str(Path(sys.executable).with_name("mlflow")))
+    ui = f"{mlflow} ui --backend-store-uri {shlex.quote(settings.shown_tracking)}"
+    console.print(f"  registry      {ui}", soft_wrap=True)
+
+
+def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: Console) -> None:
+    if result.deployment is not None:
+        version = result.deployment["version"]
+        console.print(f"[bold green]Deployed[/bold green] {usecase.name} version {version}, the new champion.")
+        say_live(console, result.deployment["url"], usecase)
+        return
+    console.print("[bold yellow]Not deployed[/bold yellow], because")
+    for item in (result.verdict or {})["criteria"]:
+        if not item["passed"]:
+            console.print(f"  - {item['name']}: {item['why']}", markup=False, soft_wrap=True)
+    url = ensure_champion_serves(usecase.name, settings, console)
+    if url:
+        say_live(console, url, usecase)

@@ -1,0 +1,123 @@
+"""`lifeboat serve`: what is deployed comes back, and is kept, without a training."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from functools import partial
+
+from lifeboat.cli.known import name_of
+from lifeboat.cli.serving import home_lines
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings
+from lifeboat.services import systemd
+from lifeboat.services.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
+from lifeboat.services.keeper.keeper import STARTS
+from lifeboat.services.keeper.logs import LogTail
+from lifeboat.services.keeper.services import DriftDetector, ModelServer, Service, deployed, services
+
+
+def serve(options: argparse.Namespace, settings: Settings) -> int:
+    """Brings back what was deployed and keeps it; gives 1 where some of it cannot be brought back.
+
+    Raises:
+        DeployError: nothing was deployed, or nothing of it can be brought back.
+        SettingsError: a unit was asked for, and there is no systemd.
+    """
+    if options.install or options.uninstall:
+        print("\n".join(systemd.install(settings) if options.install else systemd.uninstall(settings)))
+        return 0
+    chosen = deployed(settings, name_of(options.usecase, settings) if options.usecase else "")
+    if options.detach:
+        whole = _bring_up(chosen, settings)
+        ensure_keeper(settings)
+        _say_what_serves(settings)
+        return 0 if whole else 1
+    return _serve_here(chosen, settings)
+
+
+def _serve_here(chosen: Sequence[ModelServer], settings: Settings) -> int:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
+            signal.signal(number, lambda *_: stopping.set())
+    with ExitStack() as stack:
+        logs = stack.enter_context(closing(_Logs(settings)))
+        _bring_up(chosen, settings)
+        with keeping_in_foreground(settings, _say) as keeper:
+            try:
+                _say_what_serves(settings)
+                _say("lifeboat", "Ctrl-C ends all of it")
+                keeper.watch(stopping, logs.show)
+            finally:
+                stop_services(settings, say=partial(_say, "lifeboat"))
+                logs.show()
+    return 0
+
+
+def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
+    """Starts the model servers, at once, then the detector, for which their events wait; whether all of it came up.
+
+    Raises:
+        LifeboatError: no model server did.
+    """
+    with ThreadPoolExecutor(STARTS) as pool:
+        troubles = [error for error in pool.map(_start, chosen) if error is not None]
+    if len(troubles) == len(chosen):
+        for server in chosen:
+            server.give_up()
+        raise troubles[0]
+    return len(troubles) == 0 and _start(DriftDetector(settings)) is None
+
+
+def _start(service: Service) -> LifeboatError | None:
+    try:
+        service.bring_up(partial(_say, service.name))
+    except LifeboatError as error:
+        _say(service.name, f"it cannot be started: {error}")
+        return error
+    return None
+
+
+def _say_what_serves(settings: Settings) -> None:
+    logs = [f"log of {service.name}: {service.log}" for service in services(settings)]
+    _print("\n".join([*home_lines(settings), *logs]))
+
+
+def _say(who: str, text: str) -> None:
+    _print(f"{who} | {text}")
+
+
+def _print(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError:  # whoever read this is gone, which is no reason for what serves to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Logs:
+    """The logs of a home's services, from now on, on the terminal."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._tails = settings, dict[str, LogTail]()
+        self.show()
+
+    def show(self) -> bool:
+        """Prints what is new, each line with the name of its service; True, as a keeper asks what it calls."""
+        for service in services(self._settings):
+            if service.name not in self._tails:
+                self._tails[service.name] = LogTail(service.log)
+            for line in self._tails[service.name].lines():
+                _say(service.name, line)
+        return True
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        for tail in self._tails.values():
+            tail.close()

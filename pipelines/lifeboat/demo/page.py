@@ -1,0 +1,63 @@
+"""The page of one circle: figures, the picture, the timeline; complete in itself."""
+
+from __future__ import annotations
+
+import base64
+
+import jinja2
+import numpy as np
+
+from lifeboat.demo.driver import Circle
+from lifeboat.demo.plots import draw_circle
+from lifeboat.demo.traffic import Answer
+from lifeboat.usecase.usecase import UseCase
+
+Fact = tuple[str, str]
+
+
+def render_page(circle: Circle, usecase: UseCase) -> str:
+    """The page as HTML."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lifeboat.demo"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("loop.html.j2").render(
+        title=usecase.title,
+        monitoring=circle.monitoring,
+        facts=figures(circle),
+        picture=base64.b64encode(draw_circle(circle)).decode(),
+        moments=circle.timeline.moments,
+        start=circle.timeline.moments[0].time,
+    )
+
+
+def figures(circle: Circle) -> list[Fact]:
+    """What the circle showed: a figure and its words each."""
+    changed = [moment.time for moment in circle.timeline.moments if moment.kind == "world"][-1]
+    before = [answer for answer in circle.answers if answer.time < changed]
+    since = [answer for answer in circle.answers if answer.time >= changed]
+    first, last = before[0].version, circle.answers[-1].version
+    timeline = circle.timeline
+    return [
+        (f"{len(circle.answers):,}", "predictions"),
+        (str(len(circle.failed)), "of them failed"),
+        (f"{timeline.since('world', 'alarm'):.0f} s", "from the change to the alarm"),
+        (f"{timeline.since('world', 'retrain'):.0f} s", "to the start of the retraining"),
+        (f"{timeline.since('world', 'model'):.0f} s", "to the new model's first answer"),
+        (_accuracy(before), "accuracy before the change"),
+        (_accuracy([answer for answer in since if answer.version == first]), "after it, the old model"),
+        (_accuracy([answer for answer in since if answer.version == last]), "after it, the new model"),
+        (f"{1000 * _p99(before):.1f} ms", "99 % of answers within, before the change"),
+        (f"{1000 * _p99(since):.1f} ms", "after it, retraining included"),
+    ]
+
+
+def _accuracy(answers: list[Answer]) -> str:
+    return f"{np.mean([answer.right for answer in answers]):.0%}" if answers else "none"
+
+
+def _p99(answers: list[Answer]) -> float:
+    return float(np.quantile([answer.seconds for answer in answers], 0.99))

@@ -1,0 +1,128 @@
+"""The simulated world that asks the model: people like those it was trained on, and then others.
+
+The use case's table is divided by group into two halves. The first model is trained on one of them; the other one is
+the world. So normal traffic is of the same population as the training rows without being them, and raises no alarm
+because it ought not to, not because the model has seen it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lifeboat.data.reading import read_table
+from lifeboat.data.split import group_names, positions
+from lifeboat.data.table import check_table
+from lifeboat.registry.storage import S3, local_copy
+from lifeboat.system.files import replacing
+from lifeboat.usecase.column import Column, is_null, json_value
+from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.usecase import UseCase
+
+# Of the values of a shifted number: how many times the old ones, and how far they scatter.
+FACTOR, SCATTER = 2.0, 0.05
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the world asks, and what it learns later.
+
+    Args:
+        names, values: of one row, keys included; None for null.
+        truth: the label, 0 or 1.
+        label: the name of its class, which is what a client says: a class may be called "1" and be the second.
+    """
+
+    names: list[str]
+    values: list[Any]
+    truth: int
+    label: str
+
+    @property
+    def request(self) -> bytes:
+        """The row as a Seldon message."""
+        return json.dumps({"data": {"names": self.names, "ndarray": [self.values]}}, ensure_ascii=False).encode()
+
+
+class World:
+    """Rows that no model was trained on.
+
+    Args:
+        rows: the labelled table, as `check_table` gives it.
+        schema: of its rows.
+        salt: another one divides the table otherwise.
+        seed: of the order and of what is simulated.
+    """
+
+    def __init__(self, rows: pa.Table, schema: Schema, salt: str = "world", seed: int = 0) -> None:
+        first = positions(group_names(rows, schema), salt) < 0.5
+        self._schema = schema
+        self._training = rows.filter(pa.array(first))
+        self._rows: list[dict[str, Any]] = rows.filter(pa.array(~first)).to_pylist()
+        self._random = np.random.default_rng(seed)
+
+    @classmethod
+    def of(cls, usecase: UseCase, s3: S3, folder: Path) -> World:
+        """The world of a use case's own table, which is downloaded into `folder` where it is not a local file.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        name = str(usecase.data)
+        with local_copy(name, s3, folder) as path:
+            raw = read_table(path, name=name, csv=usecase.csv)
+        return cls(check_table(raw, usecase.schema, labelled=True, name=name).good, usecase.schema)
+
+    def write_training(self, path: Path) -> int:
+        """Writes the half that the first model is trained on, as Parquet; gives its number of rows."""
+        with replacing(path) as temporary:
+            pq.write_table(self._training, temporary)
+        return int(self._training.num_rows)
+
+    def normal(self) -> Iterator[Case]:
+        """Without end: the world's rows in one random order after another."""
+        while True:
+            for row in self._random.permutation(len(self._rows)):
+                yield self._case(self._rows[row])
+
+    def shifted(self) -> Iterator[Case]:
+        """Without end: other people.
+
+        Each is one of the world's rows with its numbers doubled, its categories in reverse order (women for men, first
+        class for third) and an id and a group of its own; how it ends stays as it was.
+        """
+        number = 1_000_000
+        while True:
+            row = dict(self._rows[self._random.integers(len(self._rows))])
+            for column in self._schema.columns:
+                row[column.name] = shift(column, row[column.name], self._random)
+            for key in self._schema.keys:
+                row[key.name] = number if key.is_number else f"new {number}"
+            number += 1
+            yield self._case(row)
+
+    def _case(self, row: dict[str, Any]) -> Case:
+        names = [*self._schema.names, *(key.name for key in self._schema.keys)]
+        values = [json_value(row[name]) for name in names]
+        truth = int(row[self._schema.label.name])
+        return Case(names, values, truth, self._schema.label.classes[truth])
+
+
+def shift(column: Column, value: Any, random: np.random.Generator) -> Any:
+    """The value in the other world; null stays null, and every limit of the column holds."""
+    if is_null(value):
+        return None
+    if column.categories:
+        kind = type(column.categories[0])
+        return column.categories[::-1][column.categories.index(kind(value))]
+    if column.kind != "float":
+        return value
+    moved = float(value) * FACTOR * (1 + SCATTER * random.standard_normal())
+    return round(min(max(moved, column.lower), column.upper), 4)

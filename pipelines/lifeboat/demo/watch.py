@@ -1,0 +1,78 @@
+"""What the detector and the trigger say, as moments of the timeline."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lifeboat.demo.timeline import Timeline
+from lifeboat.pipeline.token import read_token
+
+Document = dict[str, Any]
+
+
+@dataclass
+class Watch:
+    """Asks the detector, and notes each window that it has judged since the last time.
+
+    Args:
+        detector, trigger: URLs without a path.
+        token_file: holds the trigger's token.
+        timeline: takes the moments.
+    """
+
+    detector: str
+    trigger: str
+    token_file: Path
+    timeline: Timeline
+    windows: list[Document] = field(default_factory=list)
+    _seen: set[tuple[str, int]] = field(default_factory=set)
+    _alarms: dict[str, bool] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Notes what is new."""
+        for model in get(f"{self.detector}/drift")["models"]:
+            for window in model["windows"]:
+                key = (model["version"], window["number"])
+                if window["state"] == "judged" and key not in self._seen:
+                    self._seen.add(key)
+                    self._note(model, window)
+
+    def judged(self, version: str) -> list[Document]:
+        """The windows of a version seen so far, oldest first."""
+        return [window for window in self.windows if window["version"] == version]
+
+    def runs(self) -> list[Document]:
+        """The trigger's runs, newest first."""
+        found: list[Document] = get(f"{self.trigger}/runs", read_token(self.token_file))["runs"]
+        return found
+
+    def feedback(self) -> Document:
+        """The detector's counters of truth."""
+        found: Document = get(f"{self.detector}/drift")["feedback"]
+        return found
+
+    def _note(self, model: Document, window: Document) -> None:
+        self.windows.append({**window, "version": model["version"]})
+        drifted = [name for name, p_value in window["p_values"].items() if p_value <= window["threshold"]]
+        found = f"drift of {', '.join(sorted(drifted, key=window['p_values'].get))}" if window["drift"] else "no drift"
+        live = model["live"]
+        truth = f"; accuracy {live['accuracy']:.2f} of {live['rows']} rows" if live["accuracy"] is not None else ""
+        self.timeline.note("window", f"version {model['version']}, window {window['number']}: {found}{truth}")
+        self._note_alarm(model["version"], window["alarm"])
+
+    def _note_alarm(self, version: str, alarm: bool) -> None:
+        if alarm != self._alarms.get(version, False):
+            self.timeline.note("alarm", f"the detector's alarm for version {version} is {'on' if alarm else 'over'}")
+        self._alarms[version] = alarm
+
+
+def get(url: str, token: str = "") -> Any:
+    """The JSON behind a URL of this machine; raises OSError where nothing answers."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  # our own loopback URL
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        return json.load(answer)

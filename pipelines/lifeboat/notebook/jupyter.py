@@ -1,0 +1,121 @@
+"""Where the notebook stands, what it waits for, and a page that it shows."""
+
+from __future__ import annotations
+
+import atexit
+import html
+import json
+import shutil
+import tempfile
+import time
+import urllib.request
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings, read_settings
+from lifeboat.system.progress import quiet
+
+PROJECT = Path(__file__).resolve().parents[3]
+PAUSE = 0.25
+Document = dict[str, Any]
+
+
+def open_home() -> Settings:
+    """The settings as every verb reads them; a relative home is the project's, wherever Jupyter was started.
+
+    Call it before importing anything of `components`: other libraries read what it sets when they are imported.
+    """
+    settings = read_settings()
+    return replace(settings, home=str(PROJECT / settings.home)).resolved()
+
+
+def serve_copy(settings: Settings, name: str) -> Settings:
+    """Serves the champion in a home of its own, with a detector of its own: what is tried there teaches nobody.
+
+    Args:
+        settings: of the home that has the champion.
+        name: of the model.
+
+    Returns:
+        The settings of the copy's home; `stop_copy` ends it, at the latest when Python ends.
+
+    Raises:
+        LifeboatError: there is no champion, or it cannot be served.
+    """
+    from lifeboat.deploy.local import LocalTarget
+    from lifeboat.registry.bundle_store import BundleStore
+    from lifeboat.registry.registry import CHAMPION, Registry
+    from lifeboat.services.detector import ensure_detector
+
+    registry = Registry(settings)
+    version = registry.aliased(name, CHAMPION)
+    if version is None:
+        raise LifeboatError(f"{name} has no champion; make one with: lifeboat run")
+    bundle = registry.bundle(version)
+    home = tempfile.mkdtemp(prefix="lifeboat-")
+    own = replace(settings, home=home, store="", tracking_uri="", port=0, metrics_port=0, detector_port=0).resolved()
+    # A notebook that ends half way ends its copy, too.
+    atexit.register(stop_copy, own)
+    BundleStore(own).publish(bundle)
+    LocalTarget(own).roll_out(bundle, version, _already, quiet)
+    ensure_detector(own, say=quiet)
+    return own
+
+
+def stop_copy(settings: Settings) -> None:
+    """Ends the servers of a copy and removes its home."""
+    from lifeboat.services.keeper.daemon import stop_home
+
+    stop_home(settings, quiet)
+    shutil.rmtree(settings.home_path, ignore_errors=True)
+
+
+def _already() -> None:
+    """A copy is nobody's champion."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole HTML page, which Jupyter shows in a frame of its own, so that its style stays its own."""
+
+    path: Path
+    height: int = 700
+
+    def _repr_html_(self) -> str:
+        page = html.escape(self.path.read_text(encoding="utf-8"))
+        return f'<div><iframe srcdoc="{page}" width="100%" height="{self.height}" frameborder="0"></iframe></div>'
+
+
+def wait_for_windows(detector: str, more: int, patience: float = 120.0) -> Document:
+    """What the detector says of the version it heard of last, once it has judged so many windows more.
+
+    Args:
+        detector: URL of the drift detector.
+        more: windows to wait for; 0 does not wait.
+        patience: seconds to wait.
+
+    Raises:
+        LifeboatError: time is up.
+    """
+    found = _heard_of_last(detector)
+    patience = patience if more else 0
+    until, wanted = time.monotonic() + patience, _judged(found) + more
+    while found is None or _judged(found) < wanted:
+        if time.monotonic() > until:
+            what = "has heard of no model" if found is None else f"judged {_judged(found)} windows"
+            raise LifeboatError(f"{detector} {what} in {patience:.0f} s, asked: {wanted}")
+        time.sleep(PAUSE)
+        found = _heard_of_last(detector)
+    return found
+
+
+def _heard_of_last(detector: str) -> Document | None:
+    with urllib.request.urlopen(f"{detector}/drift", timeout=10) as answer:  # noqa: S310  # our own detector
+        models: list[Document] = json.load(answer)["models"]
+    return max(models, key=lambda model: float(model["last"]), default=None)
+
+
+def _judged(model: Document | None) -> int:
+    return int(model["judgements"]["judged"]) if model else 0

@@ -1,0 +1,1 @@
+"""The pipeline: compiled, run on this machine, submitted."""

@@ -1,0 +1,39 @@
+"""Compiling the pipeline to the YAML that Kubeflow Pipelines runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lifeboat.config.images import COMPONENTS_IMAGE
+from lifeboat.system.files import replacing
+
+
+def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE) -> None:
+    """Writes the compiled pipeline.
+
+    Args:
+        target: a .yaml file; written whole or not at all.
+        image: reference of the components' image, by digest for a real cluster.
+    """
+    from kfp import compiler
+
+    from lifeboat.pipeline.dag import pipeline
+
+    with replacing(target) as temporary:
+        # kfp chooses the format by the ending. The temporary name is nobody else's, so this one is not either.
+        draft = temporary.with_name(f"{temporary.name}.yaml")
+        try:
+            compiler.Compiler().compile(pipeline, str(draft))
+            documents = list(yaml.safe_load_all(draft.read_text()))
+        finally:
+            draft.unlink(missing_ok=True)
+        temporary.write_text(yaml.safe_dump_all(_with_image(documents, image), sort_keys=True))
+
+
+def _with_image(documents: list[Any], image: str) -> list[Any]:
+    for executor in documents[0]["deploymentSpec"]["executors"].values():
+        executor["container"]["image"] = image
+    return documents

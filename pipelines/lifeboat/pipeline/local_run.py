@@ -1,0 +1,187 @@
+"""Running the pipeline on this machine through kfp.local, with the output a person wants to read."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+import io
+import json
+import re
+import textwrap
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from lifeboat.config.errors import PipelineError
+from lifeboat.pipeline.kfp_import import import_kfp
+from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, imports_of
+from lifeboat.pipeline.steps.processes import StepProcesses, step_processes
+from lifeboat.system.progress import MARK
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+SUCCESS, FAILURE = "SUCCESS", "FAILURE"
+# MLflow imports these once a registry in a database is opened, which `evaluate` and `deploy` do.
+_STORES = ("import mlflow.store.tracking.sqlalchemy_store", "import mlflow.store.model_registry.sqlalchemy_store")
+Show = Callable[["Event"], None]
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to show: a step's `start`, a `note` or another `line` from it, or its `end` with status and seconds."""
+
+    kind: str
+    step: str
+    text: str = ""
+    seconds: float = 0.0
+
+
+@dataclass
+class RunLog(io.TextIOBase):
+    """Stands for standard output during a run: all of it goes to a file, and what matters becomes events.
+
+    Args:
+        file: takes every line.
+        show: told of each event.
+        step: the one that runs, or ran last.
+        error: of the step that failed.
+        outputs: where each step's output artifacts are, by the step's name.
+    """
+
+    file: TextIO
+    show: Show
+    step: str = ""
+    error: str = ""
+    outputs: dict[str, dict[str, Path]] = field(default_factory=dict)
+    _rest: str = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            self._take(_COLOUR.sub("", line).rstrip())
+        return len(text)
+
+    def _take(self, line: str) -> None:
+        self.file.write(f"{line}\n")
+        self.file.flush()
+        bare = line.strip()
+        if bare.startswith(MARK):
+            self.show(Event("note", self.step, bare.removeprefix(MARK)))
+        else:
+            self.show(Event("line", self.step, line))
+
+    def run_step(self, processes: StepProcesses, command: StepCommand) -> StepEnd:
+        """Runs a step, whose lines kfp.local's `print` indents and sends back here."""
+        self.step, started = command.name, time.perf_counter()
+        self.outputs[command.name] = command.outputs
+        self.show(Event("start", command.name))
+        end = processes.run(command, lambda line: print(line, end=""))
+        # As kfp.local's own handler: an empty line behind the step's.
+        print("\n")
+        self.error = end.error
+        self.show(Event("end", command.name, FAILURE if end.code else SUCCESS, time.perf_counter() - started))
+        return end
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run left behind; `deployment` and `verdict` are None where the run did not get so far."""
+
+    folder: Path
+    evaluation: dict[str, Any] | None
+    verdict: dict[str, Any] | None
+    deployment: dict[str, Any] | None
+
+
+def local_steps() -> StepProcesses:
+    """The processes that `run_pipeline` gives its steps to; a context.
+
+    To be entered before a use case is imported or anything is computed: of this process it takes what is loaded along.
+    """
+    # Imported here: kfp takes a while, which `lifeboat status` should not pay.
+    import_kfp()
+    # First: it is built the faster the less is loaded.
+    import_module("lifeboat.pipeline.dag")
+    from lifeboat.deploy.component import deploy
+    from lifeboat.evaluate.component import evaluate
+    from lifeboat.preprocess.component import preprocess
+    from lifeboat.train.component import train
+
+    sources = [textwrap.dedent(inspect.getsource(step.python_func)) for step in (preprocess, train, evaluate, deploy)]
+    return step_processes([*(imports_of(source) for source in sources), _STORES])
+
+
+def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes: StepProcesses) -> Result:
+    """Compiles the pipeline, runs it step by step in processes of their own, and gathers its results.
+
+    Args:
+        folder: of this run: the compiled pipeline, the log, every step's outputs, the pages for a person.
+        arguments: of the pipeline.
+        show: told of each event.
+        processes: of `local_steps`.
+
+    Raises:
+        PipelineError: a step failed; the message is the step's own sentence.
+    """
+    from kfp import local
+
+    from lifeboat.pipeline.compile import compile_pipeline
+    from lifeboat.pipeline.dag import pipeline
+    from lifeboat.pipeline.steps.handler import steps_run_by
+
+    folder.mkdir(parents=True)
+    compile_pipeline(folder / "pipeline.yaml")
+    local.init(
+        runner=local.SubprocessRunner(use_venv=False),
+        pipeline_root=str(folder),
+        workspace_root=str(folder / "workspace"),
+        raise_on_error=True,
+    )
+    with (folder / "run.log").open("w", encoding="utf-8") as file, warnings.catch_warnings():
+        # kfp warns that limits have no effect here, which is known.
+        warnings.filterwarnings("ignore", module="kfp.local")
+        log = RunLog(file, show)
+        with contextlib.redirect_stdout(log), steps_run_by(partial(log.run_step, processes)):
+            failure = _run(_tried_once(pipeline), arguments)
+    if failure is not None:
+        reason = log.error or _COLOUR.sub("", str(failure))
+        raise PipelineError(f"step {log.step or 'none'} failed: {reason} (log: {folder / 'run.log'})")
+    return _collect(folder, log.outputs)
+
+
+def _tried_once(pipeline: Any) -> Any:
+    """The pipeline without retries: what fails on this machine fails again, and waiting for it teaches nobody."""
+    once = copy.copy(pipeline)
+    once.component_spec = copy.deepcopy(pipeline.component_spec)
+    graph = once.component_spec.implementation.graph
+    for dag in (graph.root.dag, *(part.dag for part in graph.components.values())):
+        for task in dag.tasks.values():
+            task.ClearField("retry_policy")
+    return once
+
+
+def _run(pipeline: Any, arguments: dict[str, Any]) -> RuntimeError | None:
+    try:
+        pipeline(**arguments)
+    except RuntimeError as error:  # what kfp.local raises when a task fails
+        return error
+    return None
+
+
+def _collect(folder: Path, outputs: dict[str, dict[str, Path]]) -> Result:
+    """Reads the steps' outputs and puts the pages for a person where one looks for them."""
+    pages = {"data-profile.html": ("preprocess", "profile"), "model-card.html": ("evaluate", "card")}
+    for name, (step, output) in pages.items():
+        if step in outputs:
+            (folder / name).write_bytes(outputs[step][output].read_bytes())
+    wanted = (("evaluate", "evaluation"), ("evaluate", "verdict"), ("deploy", "deployment"))
+    return Result(folder, *(_read_json(outputs.get(step, {}).get(name)) for step, name in wanted))
+
+
+def _read_json(path: Path | None) -> dict[str, Any] | None:
+    return json.loads(path.read_bytes()) if path else None

@@ -1,0 +1,1 @@
+"""What runs in the background of this machine, and is found again."""

@@ -1,0 +1,188 @@
+"""Background services of this machine: started once, found again, ended by name.
+
+A daemon holds a lock for as long as it lives, which no process id can tell: an id may be another program's by now.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifeboat.config.errors import DeployError
+from lifeboat.system.files import is_locked, take_lock
+
+LOG_FILE, PID_FILE = "log", "pid"
+# One that leaves by itself has done so by then, and nobody looks at a lock for as long.
+LEAVING_SECONDS = 2.0
+# Kept: Python warns of a child that outlives its handle.
+started: list[subprocess.Popen[bytes]] = []
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A service, running or not.
+
+    Args:
+        name: for people.
+        folder: holds its lock, its process id and its log; made when it is started.
+        ready_url: answers 200 once it is ready.
+    """
+
+    name: str
+    folder: Path
+    ready_url: str
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+        return self.folder / LOG_FILE
+
+    def is_running(self) -> bool:
+        """Whether one holds the lock."""
+        return is_locked(self.folder / "lock")
+
+    @property
+    def pid(self) -> int | None:
+        """Of its process, where one was started and not stopped since: if it does not run, it ended by itself."""
+        try:
+            return int((self.folder / PID_FILE).read_text())
+        except FileNotFoundError:
+            return None
+
+    def is_ready(self) -> bool:
+        """Whether it does its work."""
+        return answers(self.ready_url)
+
+    def ensure(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        seconds: float = 30.0,
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        """Starts it unless it runs, and waits until it is ready.
+
+        Args:
+            command, environment: of the process, whole: nothing is inherited.
+            seconds: to become ready in.
+            descriptors: of open files that it inherits.
+
+        Raises:
+            DeployError: it ended or was not ready in time; with the last line of its log.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        deadline, process = time.monotonic() + seconds, None
+        with self._lock() as descriptor:
+            while process is None or not self.is_ready():
+                if process is None and take_lock(descriptor):
+                    process = self._start(command, environment, (descriptor, *descriptors))
+                elif process is None and self.is_ready():
+                    return  # somebody else's, who was first
+                self._check(process, deadline - time.monotonic())
+                time.sleep(0.05)
+
+    def stop(self, seconds: float = 15.0) -> bool:
+        """Asks it to end and waits for that; False if none ran. One that ended by itself counts as stopped from now on.
+
+        Raises:
+            DeployError: it did not end in time.
+        """
+        pid, ran = self.pid, self.is_running()
+        if ran and pid is not None:
+            with suppress(ProcessLookupError):  # it ended a moment ago
+                os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + (LEAVING_SECONDS if pid is None else seconds)
+        while self.is_running():
+            if time.monotonic() > deadline:
+                raise DeployError(
+                    f"the {self.name} runs, but {self.folder / PID_FILE} does not say as what: end it by hand"
+                    if pid is None
+                    else f"the {self.name} did not end within {seconds:g} s; its log is {self.log}"
+                )
+            time.sleep(0.05)
+        if self.pid == pid:  # else it is another one's, which was started meanwhile
+            self.leave()
+        return ran
+
+    def leave(self) -> None:
+        """Forgets its process: whether it runs on or not, it counts as stopped."""
+        (self.folder / PID_FILE).unlink(missing_ok=True)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """This process as the daemon, for the block.
+
+        Raises:
+            DeployError: another one is.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock() as descriptor:
+            if not take_lock(descriptor, LEAVING_SECONDS):  # whoever asks whether it runs holds it for an instant
+                raise DeployError(f"another {self.name} runs: process {self.pid}")
+            (self.folder / PID_FILE).write_text(str(os.getpid()))
+            try:
+                yield
+            finally:
+                self.leave()
+
+    @contextmanager
+    def _lock(self) -> Iterator[int]:
+        descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _start(
+        self, command: Sequence[str], environment: Mapping[str, str], inherited: Sequence[int]
+    ) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            try:
+                # The lock is among what it inherits: that is held until the last copy of its descriptor is closed.
+                process = subprocess.Popen(
+                    command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL,
+                    stdout=log, stderr=log, start_new_session=True, pass_fds=inherited,
+                )  # fmt: skip
+            except OSError as error:
+                raise DeployError(f"the {self.name} cannot be started with {command[0]}: {error.strerror}") from error
+        (self.folder / PID_FILE).write_text(str(process.pid))
+        started.append(process)
+        return process
+
+    def _check(self, process: subprocess.Popen[bytes] | None, left: float) -> None:
+        if process is not None and process.poll() is not None:
+            raise DeployError(f"the {self.name} ended at its start: {self._last_words()}")
+        if left < 0:
+            if process is not None:
+                process.terminate()
+            raise DeployError(f"the {self.name} was not ready in time; its log is {self.log}")
+
+    def _last_words(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"it said nothing; its log is {self.log}"
+
+
+def answers(url: str, seconds: float = 2.0) -> bool:
+    """Whether a service of this machine answers 200 at a URL in time."""
+    return http_status(url, seconds) == 200
+
+
+def http_status(url: str, seconds: float = 2.0) -> int | None:
+    """What a service of this machine answers to a GET; None if it does not in time."""
+    try:
+        with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310  # our own loopback URL
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except (OSError, http.client.HTTPException):  # nobody, too late, or what answers there speaks no HTTP
+        return None

@@ -1,0 +1,1 @@
+"""The keeper: starts again what ended by itself."""

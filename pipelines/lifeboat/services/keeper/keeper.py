@@ -1,0 +1,129 @@
+"""The keeper: starts again what ended by itself.
+
+It owns no process: what a keeper that is killed had started goes on, and the next one finds it by its lock.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.settings import Settings
+from lifeboat.services import daemons
+from lifeboat.services.keeper.services import Service, services
+from lifeboat.supervisor import launch
+from lifeboat.system.backoff import Backoff
+
+PAUSE = 0.2
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
+# As many starts at once as a machine with two cores can bear.
+STARTS = 4
+
+
+@dataclass
+class Watched:
+    """What the keeper knows of one service.
+
+    Args:
+        since: when it was found running, a monotonic time; None while it does not run.
+        due: when it is to be started again; None while it runs.
+        start: that start, once it is under way.
+        restarts: that came off.
+        trouble: why the last start failed; empty where it did not.
+    """
+
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_PAUSE, LONGEST_PAUSE))
+    since: float | None = None
+    due: float | None = None
+    start: Future[None] | None = None
+    restarts: int = 0
+    trouble: str = ""
+
+
+class Keeper:
+    """Watches the services of a home.
+
+    Args:
+        settings: of the home; its services keep the ports that they have, whichever are chosen there.
+        say: told whose end it was, by the service's name, and what happens.
+        changed: told of restarts and troubles by the service's name, whenever they change.
+    """
+
+    def __init__(
+        self, settings: Settings, say: Callable[[str, str], None], changed: Callable[[dict[str, Watched]], None]
+    ) -> None:
+        self._settings = replace(settings, port=0, metrics_port=0, detector_port=0)
+        self._say, self._changed = say, changed
+        self._watched: dict[str, Watched] = {}
+        self._trouble = ""
+
+    def watch(self, stopping: threading.Event, each: Callable[[], bool]) -> None:
+        """Watches until it is told to stop, and lets what it starts then come up.
+
+        Args:
+            stopping: tells it to.
+            each: called every time it has looked; False ends it as well.
+        """
+        with ThreadPoolExecutor(STARTS) as pool:
+            while not stopping.is_set():
+                self._look_around(pool)
+                _reap()
+                if not each():
+                    return
+                stopping.wait(PAUSE)
+
+    def is_needed(self) -> bool:
+        """Whether anything in the home should run, or cannot be told."""
+        return self._trouble != "" or any(service.is_wanted() for service in services(self._settings))
+
+    def _look_around(self, pool: ThreadPoolExecutor) -> None:
+        try:
+            for service in services(self._settings):
+                self._look(service, self._watched.setdefault(service.name, Watched()), pool)
+            self._trouble = ""
+        except (LifeboatError, OSError) as error:  # such as a record that cannot be read, until somebody mends it
+            if self._trouble != (found := str(error)):
+                self._trouble = found
+                self._say("keeper", f"it cannot tell what should run: {found}")
+
+    def _look(self, service: Service, seen: Watched, pool: ThreadPoolExecutor) -> None:
+        if seen.start is not None:
+            if not seen.start.done():
+                return
+            self._ended(service, seen, seen.start)
+            seen.start = seen.due = None
+        now = time.monotonic()
+        if service.is_running():
+            seen.since, seen.due = seen.since or now, None
+        elif not service.is_wanted():
+            seen.since, seen.due, seen.trouble = None, None, ""
+        elif seen.due is None:
+            pause = seen.backoff.pause(now - seen.since if seen.since else 0.0)
+            seen.since, seen.due = None, now + pause
+            if not seen.trouble:
+                self._say(service.name, f"it does not run and is started in {pause:g} s")
+        elif now >= seen.due:
+            seen.start = pool.submit(service.bring_up, partial(self._say, service.name))
+
+    def _ended(self, service: Service, seen: Watched, start: Future[None]) -> None:
+        """A start is over: counts it, or says why it failed."""
+        before = seen.trouble
+        try:
+            start.result()
+            seen.restarts, seen.trouble = seen.restarts + 1, ""
+        except (LifeboatError, OSError) as error:
+            seen.trouble = str(error)
+            if seen.trouble != before:
+                self._say(service.name, f"it cannot be started, which is tried again: {error}")
+        self._changed(self._watched)
+
+
+def _reap() -> None:
+    """Takes leave of services that this process started and that ended."""
+    for started in (launch.started, daemons.started):
+        started[:] = [process for process in started if process.poll() is None]

@@ -1,0 +1,174 @@
+"""What is kept running in a home: the model servers of what is deployed, and the drift detector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from lifeboat.config.errors import DeployError, PortError
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.deployed import Deployed, read_deployed, want
+from lifeboat.deploy.local import LocalTarget
+from lifeboat.registry.versions import Version
+from lifeboat.services.detector import ensure_detector, find_detector, served
+from lifeboat.services.ports import port_problems
+from lifeboat.supervisor.control import LOG_FILE, find_supervisor
+from lifeboat.supervisor.state import LOCK_FILE
+from lifeboat.system.addresses import DETECTOR
+from lifeboat.system.files import is_locked
+
+Say = Callable[[str], None]
+
+
+class Service(Protocol):
+    """Something that runs in the background, or should."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+    @property
+    def log(self) -> Path:
+        """Where its output goes."""
+
+    def is_wanted(self) -> bool:
+        """Whether it should run: it was started, and nobody stopped it."""
+
+    def is_running(self) -> bool:
+        """Whether it runs, by the lock that it holds."""
+
+    def bring_up(self, say: Say) -> None:
+        """Starts it if it is wanted and does not run; returns when it does its work.
+
+        Raises:
+            LifeboatError: it cannot be started.
+        """
+
+    def stop(self, say: Say) -> bool:
+        """Ends it, drained, so that it is no longer wanted; False if it did not run.
+
+        Raises:
+            LifeboatError: it does not end.
+        """
+
+
+class ModelServer:
+    """The model server of a use case, of which its supervisor is what runs.
+
+    Args:
+        settings: of its home.
+        name: of the use case.
+    """
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings, self.name = settings, name
+        self._state = settings.serving_state(name)
+        self._target = LocalTarget(settings)
+
+    @property
+    def log(self) -> Path:
+        return self._state / LOG_FILE
+
+    @property
+    def deployed(self) -> Deployed | None:
+        """What it serves, or should; raises StorageError."""
+        return read_deployed(self._state)
+
+    def is_wanted(self) -> bool:
+        found = self.deployed
+        return found is not None and found.wanted
+
+    def is_running(self) -> bool:
+        return is_locked(self._state / LOCK_FILE)
+
+    def bring_up(self, say: Say) -> None:
+        with self._target.turn(self.name, say):
+            found = self.deployed
+            if found is None or not found.wanted:
+                return
+            if not self.is_running():
+                version = Version(found.name, found.version, found.digest, "")
+                self._target.roll_out(found.open(), version, _already, say)
+            elif refusals := port_problems(self._settings, self.name):
+                raise PortError(refusals[0])
+
+    def give_up(self) -> None:
+        """From now on it is not wanted, unless it runs."""
+        if not self.is_running():
+            want(self._state, wanted=False)
+
+    def stop(self, say: Say) -> bool:
+        if not self._state.is_dir():
+            return False
+        with self._target.turn(self.name, say):
+            control = find_supervisor(self._state)
+            if control is not None:
+                with control:
+                    control.stop()
+            want(self._state, wanted=False)
+        return control is not None
+
+
+class DriftDetector:
+    """The drift detector of a home.
+
+    Args:
+        settings: of the home.
+    """
+
+    name = DETECTOR
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._daemon = settings, find_detector(settings)
+
+    @property
+    def log(self) -> Path:
+        return self._daemon.log
+
+    def is_wanted(self) -> bool:
+        return bool(self._settings.drift_python) and self._daemon.pid is not None
+
+    def is_running(self) -> bool:
+        return self._daemon.is_running()
+
+    def bring_up(self, say: Say) -> None:
+        ensure_detector(self._settings, say=say)
+
+    def stop(self, say: Say) -> bool:  # noqa: ARG002  # every service's signature
+        return self._daemon.stop()
+
+
+def services(settings: Settings) -> list[Service]:
+    """Of a home, in the order in which they end: the detector last, for the servers' last events still reach it."""
+    return [*(ModelServer(settings, name) for name in served(settings)), DriftDetector(settings)]
+
+
+def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
+    """The model servers of what was deployed from this home, from now on wanted; no others, but those that run.
+
+    Args:
+        settings: of the home.
+        name: of a use case: only its.
+
+    Raises:
+        DeployError: nothing was.
+        StorageError: a record cannot be read or written.
+    """
+    every = [server for one in served(settings) if (server := ModelServer(settings, one)).deployed is not None]
+    found = [server for server in every if name in ("", server.name)]
+    if not found:
+        what = f"{name} was never" if name else "nothing was ever"
+        others = f"; deployed are: {', '.join(server.name for server in every)}" if every else ""
+        flag = f" --usecase {name}" if name else ""
+        raise DeployError(f"{what} deployed from {settings.home_path}{others}; start with: lifeboat run{flag}")
+    for server in every:
+        if server in found:
+            want(settings.serving_state(server.name), wanted=True)
+        else:
+            server.give_up()
+    return found
+
+
+def _already() -> None:
+    """It is the champion, or was when it was deployed."""

@@ -1,0 +1,77 @@
+"""The ports of a use case in its home, before a run: what stands in their way, and which ones they are."""
+
+from __future__ import annotations
+
+from lifeboat.config.errors import PortError
+from lifeboat.config.home_ports import HomePorts, Ports
+from lifeboat.config.settings import Settings
+from lifeboat.services.detector import detector_problems, find_detector
+from lifeboat.supervisor.control import find_supervisor
+from lifeboat.system.addresses import DETECTOR, base_url, server_of
+
+
+def port_problems(settings: Settings, usecase: str) -> list[str]:
+    """Why the model server or the drift detector could not listen now: sentences with the remedy; keeps nothing.
+
+    Args:
+        settings: home, host and ports.
+        usecase: its name.
+
+    Raises:
+        SettingsError: the host is no address of this machine.
+        StorageError: the home's file of ports cannot be read.
+    """
+    return [*_server_problems(settings, usecase), *detector_problems(settings)]
+
+
+def refuse_strangers(settings: Settings) -> None:
+    """Refuses a chosen port that belongs to nothing of this home: known before any use case is loaded.
+
+    Raises:
+        PortError: names who has it.
+        SettingsError: the host is no address of this machine.
+    """
+    if refusals := HomePorts(settings).strangers():
+        raise PortError(refusals[0])
+
+
+def reserve_ports(settings: Settings, usecase: str) -> list[str]:
+    """Keeps the ports of a use case's server and of the detector; gives a sentence for each that is not the default.
+
+    Raises:
+        PortError: a port that the user chose is somebody's; names who.
+        SettingsError: the host is no address of this machine.
+        StorageError: the home's file of ports cannot be read or written.
+    """
+    if refusals := port_problems(settings, usecase):
+        raise PortError(refusals[0])
+    home, notes = HomePorts(settings), list[str]()
+    if _listening(settings, usecase) is None:
+        home.reserve(server_of(usecase), notes.append)
+    if settings.drift_python and not find_detector(settings).is_running():
+        home.reserve(DETECTOR, notes.append)
+    return notes or [*home.explain(server_of(usecase)), *home.explain(DETECTOR)]
+
+
+def server_url(settings: Settings, usecase: str) -> str:
+    """Where the model server of a use case is, or is going to be.
+
+    Raises:
+        StorageError: the home's file of ports cannot be read.
+    """
+    found = _listening(settings, usecase)
+    return base_url(settings.host, found["port"]) if found else HomePorts(settings).server_url(usecase)
+
+
+def _server_problems(settings: Settings, usecase: str) -> list[str]:
+    home, service, found = HomePorts(settings), server_of(usecase), _listening(settings, usecase)
+    return home.problems(service) if found is None else home.mismatches(service, found)
+
+
+def _listening(settings: Settings, usecase: str) -> Ports | None:
+    """The ports of its supervisor; None where none runs."""
+    control = find_supervisor(settings.serving_state(usecase))
+    if control is None:
+        return None
+    with control:
+        return control.status().ports

@@ -1,0 +1,132 @@
+"""What serves in a home, asked and not assumed, in lines for people."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+from lifeboat.config.errors import DeployError
+from lifeboat.config.home_ports import HomePorts
+from lifeboat.config.settings import Settings
+from lifeboat.deploy.deployed import read_deployed
+from lifeboat.services.daemons import answers
+from lifeboat.services.detector import find_detector, served
+from lifeboat.services.keeper.daemon import KeeperState, find_keeper
+from lifeboat.services.keeper.services import services
+from lifeboat.supervisor.control import LOG_FILE, Status, find_supervisor
+from lifeboat.system.addresses import DETECTOR, server_of
+
+SQLITE = "sqlite:///"
+# What is well answers within milliseconds, but for a machine whose cores are all taken; nobody waits long for the rest.
+PROBE_SECONDS = 2.0
+SUPERVISOR_SECONDS = 5.0
+
+
+def describe_home(settings: Settings) -> dict[str, list[str]]:
+    """Lines by service: of each use case that was ever served, of the drift detector, and of the keeper where anything
+    runs; the first says how it is.
+
+    Raises:
+        StorageError: the home's file of ports cannot be read.
+    """
+    with ThreadPoolExecutor() as pool:
+        # All at once: those that hang cost their time-out only once.
+        waiting = {name: pool.submit(_describe_server, settings, name) for name in served(settings)}
+        waiting["drift detector"] = pool.submit(_describe_detector, settings)
+        lines = {name: found.result() for name, found in waiting.items()}
+    keeper = find_keeper(settings)
+    runs = keeper.is_running()
+    if runs or any(service.is_running() for service in services(settings)):
+        lines["keeper"] = _describe_keeper(keeper.state() if runs else None, runs=runs)
+    return lines
+
+
+def local_champion(settings: Settings, name: str) -> str | None:
+    """The version of a model that the registry of this home calls champion; None where there is none.
+
+    It reads MLflow's SQLite database itself, since importing MLflow takes seconds; None also for a registry elsewhere.
+    """
+    path = Path(settings.tracking.removeprefix(SQLITE))
+    if not settings.tracking.startswith(SQLITE) or not path.is_file():
+        return None
+    query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'"
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=PROBE_SECONDS)) as database:
+        found = database.execute(query, (name,)).fetchone()
+    return str(found[0]) if found else None
+
+
+def _describe_server(settings: Settings, name: str) -> list[str]:
+    home, log = HomePorts(settings), settings.serving_state(name) / LOG_FILE
+    try:
+        found = _status(settings, name)
+    except DeployError as error:
+        return [f"not answering: {error}; log {log}"]
+    lines = [_stopped(settings, home, name) if found is None else _running(found, log)]
+    version = f"version {found.serving.version}" if found and found.serving else None
+    if (champion := _champion(settings, name)) not in (None, version):
+        lines.append(f"the champion in the registry is {champion}")
+    if found and settings.drift_python and found.events_url not in (None, home.events_url):
+        lines.append(
+            f"its events go to {found.events_url or 'nobody'} and not to the detector: lifeboat run mends that"
+        )
+    return [*lines, *home.explain(server_of(name))]
+
+
+def _status(settings: Settings, name: str) -> Status | None:
+    control = find_supervisor(settings.serving_state(name))
+    if control is None:
+        return None
+    with control:
+        return control.status(SUPERVISOR_SECONDS)
+
+
+def _running(found: Status, log: Path) -> str:
+    serving = found.serving
+    if serving is None:
+        return f"nothing promoted at {found.url}"
+    ready = answers(f"{found.url}/ready", PROBE_SECONDS)
+    state = "ready" if ready else f"but it does not answer: log {log}"
+    pids = ", ".join(map(str, serving.pids))
+    return (
+        f"version {serving.version} (bundle {serving.digest[:12]}) at {found.url}, {state}, "
+        f"processes {pids}, restarts {serving.restarts}"
+    )
+
+
+def _stopped(settings: Settings, home: HomePorts, name: str) -> str:
+    state = settings.serving_state(name)
+    found = read_deployed(state)
+    if found is None:
+        return f"stopped; its address is {home.server_url(name)}"
+    ended = "ended by itself" if found.wanted else "stopped"
+    return f"{ended}; lifeboat serve brings version {found.version} back at {home.server_url(name)}"
+
+
+def _champion(settings: Settings, name: str) -> str | None:
+    try:
+        found = local_champion(settings, name)
+    except sqlite3.Error as error:
+        return f"unknown: {error}"
+    return found and f"version {found}"
+
+
+def _describe_keeper(found: KeeperState | None, *, runs: bool) -> list[str]:
+    if not runs:
+        return ["stopped: what ends by itself stays so; lifeboat serve --detach brings back and keeps"]
+    if found is None:
+        return ["starting"]
+    where = "lifeboat serve" if found.foreground else "in the background"
+    restarts = ", ".join(f"{name} {count}" for name, count in found.restarts.items()) or "none"
+    troubles = [f"{name} cannot be started: {why}" for name, why in found.troubles.items()]
+    return [f"process {found.pid}, {where}, restarts: {restarts}", *troubles]
+
+
+def _describe_detector(settings: Settings) -> list[str]:
+    home, daemon = HomePorts(settings), find_detector(settings)
+    if not daemon.is_running():
+        return ["stopped" if daemon.pid is None else "ended by itself; lifeboat serve brings it back"]
+    ready = answers(daemon.ready_url, PROBE_SECONDS)
+    state = "ready" if ready else f"but it does not answer: process {daemon.pid}, log {daemon.log}"
+    return [f"at {home.detector_url}/, {state}", *home.explain(DETECTOR)]

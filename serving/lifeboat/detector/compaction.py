@@ -1,0 +1,118 @@
+"""Bounded disk: what is no longer needed is removed, a little at a time.
+
+A prediction stays until its window is judged, its labelled rows are exported, and it is older than the retention or
+beyond its number of rows. Of a judged window the verdict stays, of a version the newest ones.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.processor import Fold
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.windows.versions import Version
+
+CHUNK = 2_000
+VACUUM_PAGES = 500
+OLDEST = "SELECT id, version, start, rows, puid, alias, received FROM predictions WHERE id > ? ORDER BY id LIMIT ?"
+# A version's rows from here on belong to a window without verdict.
+OPEN = "SELECT version, min(first) FROM windows WHERE state = 'waiting' GROUP BY version"
+UNWRITTEN = "SELECT DISTINCT prediction FROM labels WHERE exported = 0"
+
+
+class _Due:
+    """Goes through the predictions that may be removed, oldest first."""
+
+    def __init__(self, connection: sqlite3.Connection, fold: Fold, before: float, kept: int) -> None:
+        self._connection, self._before, self._last = connection, before, 0
+        self._versions = fold.versions.by_id()
+        self._open = {id_: version.first for id_, version in self._versions.items()}
+        self._open |= dict(connection.execute(OPEN).fetchall())
+        self._unwritten = {id_ for (id_,) in connection.execute(UNWRITTEN)}
+        self._excess = sum(map(self._rows, self._versions.values())) - kept
+
+    def next(self) -> list[tuple[int, str, list[str]]]:
+        """Id, model, and puid and alias of some; empty at the end."""
+        found: list[tuple[int, str, list[str]]] = []
+        while not found:
+            chunk = self._connection.execute(OLDEST, (self._last, CHUNK)).fetchall()
+            for id_, version, start, rows, puid, alias, received in chunk:
+                if received >= self._before and self._excess < rows:
+                    return found
+                self._last = id_
+                if start + rows <= self._open.get(version, 0) and id_ not in self._unwritten:
+                    found.append((id_, self._versions[version].model, [puid, alias] if alias else [puid]))
+                    self._excess -= rows
+            if len(chunk) < CHUNK:
+                break
+        return found
+
+    def _rows(self, version: Version) -> int:
+        if version.is_newcomer:
+            return version.total  # its one window is open, so all of it is there
+        first = self._connection.execute("SELECT min(start) FROM predictions WHERE version = ?", (version.id,))
+        start = first.fetchone()[0]
+        return 0 if start is None else version.total - int(start)
+
+
+class Compaction:
+    """Removes.
+
+    Args:
+        settings: say how much is kept.
+        database: where.
+    """
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        self._settings, self._database = settings, database
+
+    def run(self, connection: sqlite3.Connection, fold: Fold, now: float) -> None:
+        """Removes all that is due, in transactions short enough for the intake."""
+        due = _Due(connection, fold, now - self._settings.retention_seconds, self._settings.retention_rows)
+        while found := due.next():
+            self._remove(connection, fold, found)
+        with self._database.writing(connection):
+            for version in fold.versions.by_id().values():
+                if not version.is_newcomer:
+                    self._trim(connection, version)
+                if version.last <= now - self._settings.retention_seconds:
+                    fold.versions.forget(connection, version)
+        self._shrink(connection)
+
+    def used(self, fold: Fold) -> set[tuple[str, str]]:
+        """Use case and digest of the bundles that are needed."""
+        versions = fold.versions.by_id().values()
+        return {(self._settings.usecase_of(version.model), version.digest) for version in versions}
+
+    def _remove(self, connection: sqlite3.Connection, fold: Fold, found: list[tuple[int, str, list[str]]]) -> None:
+        """Removes predictions (id, model, names) and remembers their names."""
+        names = [(model, "puid", puid) for _, model, puids in found for puid in puids]
+        with self._database.writing(connection):
+            for id_, _, _ in found:
+                rows = connection.execute(
+                    "DELETE FROM entities WHERE prediction = ? RETURNING model, entity", (id_,)
+                ).fetchall()
+                names += [(model, "entity", entity) for model, entity in rows]
+            connection.executemany("DELETE FROM predictions WHERE id = ?", [(id_,) for id_, _, _ in found])
+            fold.gone.add(connection, names)
+
+    def _trim(self, connection: sqlite3.Connection, version: Version) -> None:
+        """Old verdicts, and labels that neither live figures nor a prediction need."""
+        connection.execute(
+            "DELETE FROM windows WHERE version = ? AND state != 'waiting' AND number <= ?",
+            (version.id, version.number - 1 - self._settings.history),
+        )
+        connection.execute(
+            "DELETE FROM labels WHERE version = ?1 AND exported = 1 AND (counted = 0 OR id < (SELECT id FROM labels "
+            "WHERE version = ?1 AND counted = 1 ORDER BY id DESC LIMIT 1 OFFSET ?2)) "
+            "AND NOT EXISTS (SELECT 1 FROM predictions WHERE id = prediction)",
+            (version.id, self._settings.live_rows),
+        )
+
+    def _shrink(self, connection: sqlite3.Connection) -> None:
+        """Gives free pages back to the file system when they are more than the used ones."""
+        free = connection.execute("PRAGMA freelist_count").fetchone()[0]
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        if free > max(VACUUM_PAGES, pages // 2):
+            self._database.shrink(connection, VACUUM_PAGES)

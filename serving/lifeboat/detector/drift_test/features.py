@@ -1,0 +1,169 @@
+"""What is tested of each column.
+
+A column of few or of repeated values is tested on them; free text, whose values hardly come again, on what can change
+in it: its length, where it stands in the alphabet, and its characters. Each test is a `Feature`; those of one column
+share its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifeboat.detector.drift_test.encodings import (
+    NULL,
+    Alphabet,
+    Characters,
+    Encoding,
+    Lengths,
+    Levels,
+    Novelty,
+    Numbers,
+)
+from lifeboat.detector.drift_test.statistics import Floats, Integers
+from lifeboat.usecase.column import is_null
+from lifeboat.usecase.schema import Column
+
+FeatureKind = Literal["number", "category", "text", "score"]
+Aspect = Literal["values", "share of each value", "unseen values", "length", "alphabetical order", "characters"]
+SCORE_FEATURE = "score"
+# An integer column that declares no categories is tested by them alone when the reference knows at most so many values.
+FEW = 20
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One test of a column, with the reference's values encoded for it.
+
+    Args:
+        name: of the column, or `score`.
+        kind: of the column.
+        aspect: what is tested of it.
+        encoding: of raw values.
+        reference: [n] encoded.
+        boolean: whether its values read false and true.
+    """
+
+    name: str
+    kind: FeatureKind
+    aspect: Aspect
+    encoding: Encoding
+    reference: Floats
+    boolean: bool = False
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is tested by a table of counts; else by ranks."""
+        return isinstance(self.encoding, Levels | Novelty)
+
+    @property
+    def only_more(self) -> bool:
+        """Whether only more in the last cell counts: a window without unseen values may repeat the reference's rows."""
+        return isinstance(self.encoding, Novelty)
+
+    @property
+    def test(self) -> str:
+        return "Chi2" if self.is_counted else "K-S"
+
+    def encode(self, values: Sequence[Any]) -> Floats:
+        """Raw values of a window as the reference is encoded.
+
+        Raises:
+            ValueError: a value is no finite number where the column holds numbers.
+        """
+        return self.encoding.encode(values)
+
+    def missing(self, encoded: Floats) -> NDArray[np.bool_]:
+        """Which of the encoded values are nulls."""
+        if isinstance(self.encoding, Levels):
+            return np.equal(encoded, self.encoding.null)
+        return np.equal(encoded, 2 if isinstance(self.encoding, Novelty) else NULL)
+
+    def cells(self, window: int) -> NDArray[np.int64]:
+        """[codes] the cell of a table of counts for each code, for a window of so many rows."""
+        if isinstance(self.encoding, Levels):
+            return self.encoding.cells(window)
+        return np.array([0, 1, 0])
+
+
+def column_features(column: Column, values: Sequence[Any], groups: Integers | None = None) -> list[Feature]:
+    """Chooses the tests of a column by its declaration and by its values in the reference.
+
+    Args:
+        column: its declaration.
+        values: [n] of the reference; NaN or '' for null.
+        groups: [n] which rows share what would leak; each row its own unless given.
+    """
+    groups = np.arange(len(values)) if groups is None else groups
+    levels = Levels.of(values, groups)
+    if _is_category(column, levels, len(values)):
+        return _category_features(column, values, levels, groups, "category")
+    if column.kind == "string":
+        return _text_features(column, values, levels, groups)
+    number = _feature(column.name, "number", "values", Numbers(column.name, column.is_wide), values)
+    if column.kind != "integer" or not _mostly_repeated(levels):
+        return [number]
+    # Codes are integers, too, and ranks see little of one code that grows or of new ones between the known.
+    return [number, *_category_features(column, values, levels, groups, "number")]
+
+
+def score_feature(values: Sequence[Any]) -> Feature:
+    """The model's probability of class 1."""
+    return _feature(SCORE_FEATURE, "score", "values", Numbers(SCORE_FEATURE), values)
+
+
+def _is_category(column: Column, levels: Levels, rows: int) -> bool:
+    if column.categories or column.kind == "boolean":
+        return True
+    if column.kind == "integer":
+        # As few as one value for every five rows: a small reference makes no category of any number.
+        return len(levels.levels) <= min(FEW, rows // 5)
+    return column.kind == "string" and _mostly_repeated(levels)
+
+
+def _mostly_repeated(levels: Levels) -> bool:
+    """Whether at least half of the rows have a value that a row of another group has.
+
+    The share of the other rows estimates how often the next row's value is new (Good, 1953). While most values have
+    been seen, their shares say most of what can be said of a window; where most are new they say nothing.
+    """
+    owned = zip(levels.counts[:-1], levels.owners[:-1], strict=True)
+    alone = sum(count for count, owners in owned if owners == 1)
+    return 2 * alone <= sum(levels.counts[:-1])
+
+
+def _category_features(
+    column: Column, values: Sequence[Any], levels: Levels, groups: Integers, kind: FeatureKind
+) -> list[Feature]:
+    reference, boolean = levels.encode(values), column.kind == "boolean"
+    shares = Feature(column.name, kind, "share of each value", levels, reference, boolean)
+    if column.categories or boolean:
+        # The schema refuses what it does not know, and a declared value that is new fills the rare ones' cell.
+        return [shares]
+    return [shares, _novelty_feature(column, values, levels, groups, kind)]
+
+
+def _novelty_feature(
+    column: Column, values: Sequence[Any], levels: Levels, groups: Integers, kind: FeatureKind
+) -> Feature:
+    novelty = Novelty(levels, levels.encode(values), groups)
+    return Feature(column.name, kind, "unseen values", novelty, novelty.encode_reference())
+
+
+def _text_features(column: Column, values: Sequence[Any], levels: Levels, groups: Integers) -> list[Feature]:
+    texts = [value for value in values if not is_null(value)]
+    characters = Characters(values, groups)
+    return [
+        _feature(column.name, "text", "length", Lengths(), values),
+        _feature(column.name, "text", "alphabetical order", Alphabet(tuple(sorted(set(texts)))), values),
+        Feature(column.name, "text", "characters", characters, characters.encode_reference()),
+        _novelty_feature(column, values, levels, groups, "text"),
+    ]
+
+
+def _feature(name: str, kind: FeatureKind, aspect: Aspect, encoding: Encoding, values: Sequence[Any]) -> Feature:
+    return Feature(name, kind, aspect, encoding, encoding.encode(values))

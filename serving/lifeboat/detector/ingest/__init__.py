@@ -1,0 +1,1 @@
+"""Events come in, and become rows or labels."""

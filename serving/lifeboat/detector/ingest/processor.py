@@ -1,0 +1,201 @@
+"""What becomes of an event: joined, read, held against its schema, and made rows of a window or truths.
+
+A pass reads some posts and works out everything in memory; then one transaction writes it and takes the posts from the
+inbox. Killed at any moment, a post was either folded in or is still there.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import traceback
+from typing import Any
+
+from lifeboat.detector.counters import Counters
+from lifeboat.detector.ingest.bundles import Bundles, NotYetError
+from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, LIMITS, VALUES, Event, Post, is_crowded, unfold
+from lifeboat.detector.ingest.dedup import Seen
+from lifeboat.detector.ingest.pending import ANY, Held, Item, Key
+from lifeboat.detector.ingest.request_joiner import Halves, Side
+from lifeboat.detector.ingest.rows import RefusedError, read_answer
+from lifeboat.detector.performance.feedback import read_truths
+from lifeboat.detector.performance.labels import Truths
+from lifeboat.detector.performance.tombstones import Gone
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.windows.predictions import Predictions
+from lifeboat.detector.windows.versions import Versions
+from lifeboat.server.events import FEEDBACK, REQUEST, RESPONSE
+from lifeboat.system import log
+
+SIDES: dict[str, Side] = {REQUEST: "request", RESPONSE: "response"}
+DIGEST, MANY = 64, 1 << 60
+# Behind the JSON of such a content binary data comes, in which a bracket is none.
+JSON_BYTES = {BINARY: BATCH_BYTES}
+KINDS = {REQUEST: "request", RESPONSE: "response", FEEDBACK: "feedback"}
+
+
+def describe(error: Exception) -> dict[str, Any]:
+    """What went wrong and where, without the message: a passenger may stand in it."""
+    return {"kind": type(error).__name__, "where": "".join(traceback.format_tb(error.__traceback__))}
+
+
+class Fold:
+    """All that is known, and the pass under way.
+
+    Args:
+        settings: limits.
+        bundles: say what a payload means.
+    """
+
+    def __init__(self, settings: Settings, bundles: Bundles) -> None:
+        self._settings, self._bundles = settings, bundles
+        self.counters = Counters()
+        self.seen = Seen(settings.max_ids)
+        self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves, settings.max_halves_bytes)
+        self.versions = Versions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
+        self.held, self.predictions = Held(settings.max_held, settings.max_held_bytes), Predictions()
+        self.gone = Gone(settings.max_ids)
+        self.truths = Truths(settings, self.counters, self.versions, self.gone)
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Reads everything from the database, as it is after the last transaction."""
+        for part in (self.counters, self.seen, self.halves, self.versions, self.held, self.predictions, self.gone):
+            part.load(connection)
+        self.truths.load(connection)
+
+    def take(self, post: Post, received: float, now: float) -> None:
+        """Folds a post in."""
+        for event in unfold(post):
+            if event is None:
+                self.counters.refuse("envelope")
+            elif self.seen.first(event.source, event.id):
+                self.counters.add(f"events:{KINDS.get(event.type, 'other')}")
+                self._take(event, received, now)
+            else:
+                self.counters.add("duplicates")
+
+    def retry(self, connection: sqlite3.Connection, now: float) -> None:
+        """Takes what waited for a bundle that is here, and gives up what has waited too long."""
+        for key in self.held.keys:
+            model, usecase, digest = key
+            if self.versions.newest(model) if digest == ANY else self._bundles.has(usecase, digest):
+                self._resume_all(connection, key, now)
+        if given_up := self.held.expire(now - self._settings.bundle_seconds):
+            self.counters.refuse("unknown model", given_up)
+
+    def flush(self, connection: sqlite3.Connection) -> bool:
+        """Writes the pass; inside a transaction. Tells whether a window was closed."""
+        self.seen.flush(connection)
+        self.halves.flush(connection)
+        if given_up := self.held.make_room(lambda key: self._bundles.has(key[1], key[2])):
+            self.counters.refuse("no room for unknown models", given_up)
+        self.held.flush(connection)
+        closed = self.versions.flush(connection)
+        self.predictions.flush(connection)
+        self.truths.flush(connection, self.predictions.arrived)
+        self.predictions.arrived = []
+        for version in self.versions.crowded():
+            self.counters.refuse("too many versions", self.versions.forget(connection, version))
+        self.counters.flush(connection)
+        return closed
+
+    def _take(self, event: Event, received: float, now: float) -> None:
+        try:
+            # Of a request it depends on its columns how many values there may be.
+            self._bound(event, MANY if event.type == REQUEST else VALUES)
+            if event.type in SIDES:
+                self._take_half(SIDES[event.type], event, received, now)
+            elif event.type == FEEDBACK:
+                self._judge(event, received)
+        except RefusedError as reason:
+            self.counters.refuse(str(reason))
+
+    def _take_half(self, side: Side, event: Event, received: float, now: float) -> None:
+        if not event.puid:
+            raise RefusedError("no request id")
+        if (event.time or received) < now - self._settings.retention_seconds:
+            raise RefusedError("too old")
+        pair = self.halves.join(side, event, received)
+        if pair is None:
+            return
+        answer, blob = read_answer(pair[1])
+        key, version = self._identify(pair[1], answer)
+        try:
+            self.held.check(key)
+            self._predict(key, version, pair, (answer, blob), received, now)
+        except NotYetError:
+            self.held.add(key, received, *pair)
+
+    def _resume_all(self, connection: sqlite3.Connection, key: Key, now: float) -> None:
+        while items := self.held.next(connection, key):
+            for item in items:
+                try:
+                    self._resume(key, item, now)
+                except NotYetError:
+                    return
+                except RefusedError as reason:
+                    self.counters.refuse(str(reason))
+                except Exception as error:  # whatever a payload can do, it must not stand in the way of the others
+                    log.error("an event cannot be folded in", **describe(error))
+                    self.counters.refuse("internal error")
+                self.held.done(key)
+
+    def _resume(self, key: Key, item: Item, now: float) -> None:
+        if item.second is None:
+            self._read_truths(item.first, item.received)
+            return
+        answer, blob = read_answer(item.second)
+        _, version = self._identify(item.second, answer)
+        self._predict(key, version, (item.first, item.second), (answer, blob), item.received, now)
+
+    def _identify(self, event: Event, answer: dict[str, Any]) -> tuple[Key, str]:
+        """Model, use case and digest, and the version: of the event, else of the answer."""
+        if "data" not in answer and "outputs" not in answer:
+            raise RefusedError("no prediction")
+        tags = answer.get("parameters") if "outputs" in answer else (answer.get("meta") or {}).get("tags")
+        said = {**answer, **tags} if type(tags) is dict else answer
+        model = _name(event.model or said.get("model_name"), LIMITS["modelid"])
+        version = _name(event.version or said.get("model_version"), LIMITS["modelversion"])
+        digest = _name(said.get("bundle_digest"), DIGEST)
+        return (model, self._settings.usecase_of(model), digest), version
+
+    def _predict(
+        self, key: Key, version_name: str, pair: tuple[Event, Event], answer: tuple[dict[str, Any], bytes],
+        received: float, now: float,
+    ) -> None:  # fmt: skip
+        model, usecase, digest = key
+        known = self._bundles.find(usecase, digest)
+        self._bound(pair[0], max(VALUES, self._settings.max_rows * len(known.schema.known)))
+        columns, scores = known.decoder.read(pair[0], *answer)
+        version = self.versions.find(model, version_name, digest, known.rule)
+        start = self.versions.add(version, len(scores), now)
+        times = pair[0].time or received, received
+        names = pair[0].puid, pair[0].alias
+        self.predictions.add(version, known, start, names, times, columns, scores)
+
+    @staticmethod
+    def _bound(event: Event, values: int) -> None:
+        if isinstance(event.content, bytes) and is_crowded(event.content[: JSON_BYTES.get(event.content_type)], values):
+            raise RefusedError("payload")
+
+    def _judge(self, event: Event, received: float) -> None:
+        key = event.model, "", ANY
+        try:
+            self.held.check(key)
+            self._read_truths(event, received)
+        except NotYetError:
+            self.held.add(key, received, event)
+
+    def _read_truths(self, event: Event, received: float) -> None:
+        version = self.versions.newest(event.model)
+        if version is None:
+            raise NotYetError
+        known = self._bundles.find(self._settings.usecase_of(event.model), version.digest)
+        limits = self._settings.max_rows, self._settings.max_depth
+        self.truths.add(read_truths(event, known.schema, *limits, received))
+
+
+def _name(value: Any, limit: int) -> str:
+    """A text that is no longer than a name may be."""
+    if type(value) is not str or len(value) > limit:
+        raise RefusedError("unknown model")
+    return value

@@ -1,0 +1,212 @@
+"""From a prediction's two events to rows and scores, read by the model server's own readers."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import orjson
+
+from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, Event
+from lifeboat.http.body import read_document
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import HEADER_LENGTH, Request, Response
+from lifeboat.model.decision import Decision
+from lifeboat.server.protocols.row_parser import Columns, Reader
+from lifeboat.server.protocols.seldon import SeldonCodec
+from lifeboat.server.protocols.v2 import PROBABILITIES, V2Codec
+from lifeboat.usecase.schema import Schema
+
+NOBODY = {"model_name": "", "model_version": "", "bundle_digest": ""}
+
+
+class RefusedError(Exception):
+    """An event that is of no use; its text is the reason under which it is counted."""
+
+
+class _OffSchemaError(RequestError):
+    """Rows that the schema refuses."""
+
+
+class _Reader(Reader):
+    """Reads the keys as columns too: they find a prediction again when its truth comes."""
+
+    def __init__(self, schema: Schema, max_rows: int) -> None:
+        keys = tuple(replace(key, nullable=True) for key in schema.keys)
+        super().__init__(Schema((*schema.columns, *keys), schema.label), max_rows)
+        self._unnamed = list(schema.names)
+
+    def from_rows(self, rows: Any, names: Any, where: str) -> Columns:
+        """As `Reader` has it; unnamed rows hold the inputs only."""
+        with _as_off_schema():
+            return super().from_rows(rows, names or self._unnamed, where)
+
+    def from_objects(self, rows: Any, where: str) -> Columns:
+        """As `Reader` has it."""
+        with _as_off_schema():
+            return super().from_objects(rows, where)
+
+    def from_columns(self, columns: dict[str, list[Any]], rows: int) -> Columns:
+        """As `Reader` has it."""
+        with _as_off_schema():
+            return super().from_columns(columns, rows)
+
+
+@contextmanager
+def _as_off_schema() -> Iterator[None]:
+    try:
+        yield
+    except RequestError as error:
+        raise _OffSchemaError(error.status, error.info) from None
+
+
+class Decoder:
+    """Reads the payloads of one bundle.
+
+    Args:
+        schema: of its rows.
+        max_rows: of a prediction.
+        max_depth: of JSON.
+    """
+
+    def __init__(self, schema: Schema, max_rows: int, max_depth: int) -> None:
+        reader, classes = _Reader(schema, max_rows), schema.label.classes
+        self._positive, self._max_depth = classes[1], max_depth
+        self._seldon = SeldonCodec(reader, classes, {})
+        self._v2 = V2Codec(reader, classes, Decision(), NOBODY, max_depth)
+
+    def read(self, request: Event, answer: dict[str, Any], blob: bytes) -> tuple[Columns, list[float]]:
+        """Reads a prediction.
+
+        Args:
+            request: as it was sent.
+            answer, blob: JSON of the response and the binary data behind it.
+
+        Returns:
+            The values of inputs and keys, column by column, and the probability of the second class of each row.
+
+        Raises:
+            RefusedError: schema or payload.
+        """
+        try:
+            columns = self._read_v2(request) if "outputs" in answer else self._read_seldon(request)
+        except _OffSchemaError:
+            raise RefusedError("schema") from None
+        except RequestError:
+            raise RefusedError("payload") from None
+        scores = _v2_scores(answer, blob) if "outputs" in answer else self._seldon_scores(answer)
+        if len(scores) != len(columns[0]) or not all(_is_probability(score) for score in scores):
+            raise RefusedError("payload")
+        return columns, scores
+
+    def _read_seldon(self, event: Event) -> Columns:
+        document = read_json(event, self._max_depth)
+        document.pop("meta", None)  # the puid is known, the rest is not needed
+        return self._seldon.read(document).columns
+
+    def _read_v2(self, event: Event) -> Columns:
+        content = event.content if isinstance(event.content, bytes) else orjson.dumps(event.content)
+        request = _request(event, content)
+        if event.content_type.startswith(BINARY):
+            _, blob = split_binary(content, "inputs")
+            request.headers[HEADER_LENGTH] = b"%d" % (len(content) - len(blob))
+        return self._v2.read(request).columns
+
+    def _seldon_scores(self, answer: dict[str, Any]) -> list[Any]:
+        data = answer.get("data")
+        if type(data) is not dict:
+            raise RefusedError("payload")
+        names = data.get("names")
+        place = names.index(self._positive) if type(names) is list and self._positive in names else 1
+        try:
+            if "tensor" in data:
+                width = data["tensor"]["shape"][1]
+                return list(data["tensor"]["values"][place::width])
+            return [row[place] for row in data["ndarray"]]
+        except (KeyError, TypeError, IndexError, ValueError):
+            raise RefusedError("payload") from None
+
+
+def read_json(event: Event, max_depth: int) -> dict[str, Any]:
+    """The JSON object of an event, also of one that came as a form; raises RefusedError (payload)."""
+    if not isinstance(event.content, bytes):
+        document = event.content
+    else:
+        try:
+            document = read_document(_request(event, event.content), max_depth)
+        except RequestError:
+            raise RefusedError("payload") from None
+    if type(document) is not dict:
+        raise RefusedError("payload")
+    return document
+
+
+def read_answer(event: Event) -> tuple[dict[str, Any], bytes]:
+    """JSON of a response and the binary data behind it; raises RefusedError (payload)."""
+    document, blob = event.content, b""
+    if isinstance(document, bytes):
+        try:
+            if event.content_type.startswith(BINARY):
+                document, blob = split_binary(document, "outputs")
+            else:
+                document = orjson.loads(document)
+        except (RequestError, orjson.JSONDecodeError):
+            raise RefusedError("payload") from None
+    if type(document) is not dict:
+        raise RefusedError("payload")
+    return document, blob
+
+
+def split_binary(content: bytes, part: str) -> tuple[dict[str, Any], bytes]:
+    """The JSON and the binary data behind it, without the header that says where one ends.
+
+    Raises:
+        RefusedError: payload.
+    """
+    try:
+        # One character for each byte, so that the end found is the one in bytes.
+        _, end = json.JSONDecoder().raw_decode(content[:BATCH_BYTES].decode("latin-1"))
+        document = orjson.loads(content[:end])
+        size = sum((entry.get("parameters") or {}).get("binary_data_size", 0) for entry in document[part])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise RefusedError("payload") from None
+    start = len(content) - size
+    if type(size) is not int or start < end or content[end:start].strip():
+        raise RefusedError("payload")
+    return document, content[start:]
+
+
+def _v2_scores(answer: dict[str, Any], blob: bytes) -> list[Any]:
+    place = 0
+    try:
+        for output in answer["outputs"]:
+            size = (output.get("parameters") or {}).get("binary_data_size")
+            if output["name"] == PROBABILITIES:
+                if size is None:
+                    return list(output["data"][1::2])
+                return [float(score) for score in np.frombuffer(blob[place : place + size], "<f4")[1::2]]
+            place += size or 0
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise RefusedError("payload") from None
+    raise RefusedError("no score")
+
+
+def _is_probability(score: Any) -> bool:
+    return type(score) in (int, float) and math.isfinite(score) and 0 <= score <= 1
+
+
+def _request(event: Event, body: bytes) -> Request:
+    headers = {b"content-type": event.content_type.encode("latin-1", "replace")} if event.content_type else {}
+    return Request(_Nowhere(), b"POST", b"/", headers, body, True, 0.0)
+
+
+class _Nowhere:
+    """Takes the answer of a request that was answered long ago."""
+
+    def reply(self, request: Request, response: Response) -> None:
+        """Forgets it."""

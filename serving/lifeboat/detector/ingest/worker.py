@@ -1,0 +1,186 @@
+"""The thread that folds posts in, closes windows by time, keeps live figures and gives up what is old."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+
+from lifeboat.detector.compaction import Compaction
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.bundles import Bundles
+from lifeboat.detector.ingest.cloudevents import Mode, Post
+from lifeboat.detector.ingest.processor import Fold, describe
+from lifeboat.detector.performance.performance import LiveFigures
+from lifeboat.detector.settings import Settings
+from lifeboat.model.decision import Decision
+from lifeboat.system import log
+
+# Events and bytes of a pass: enough for few transactions, and few enough that its objects, which the garbage collector
+# goes through at a stretch, keep nobody waiting.
+EVENTS, BYTES = 1_000, 512 << 10
+TICK_SECONDS, COMPACT_SECONDS, BROKEN_SECONDS = 0.5, 5.0, 2.0
+PATIENCE_SECONDS, SAY_SECONDS = 2.0, 60.0
+READ = "SELECT id, received, mode, events, head, body FROM inbox ORDER BY id"
+Row = tuple[int, float, Mode, int, bytes, bytes]
+
+
+class Folder:
+    """Runs `Fold`.
+
+    Args:
+        settings: limits.
+        database: is read and written.
+        bundles: say what a payload means.
+        closed: is called in the thread when a window waits for its judgement.
+    """
+
+    def __init__(self, settings: Settings, database: Database, bundles: Bundles, closed: Callable[[], None]) -> None:
+        self._database, self._bundles, self._closed = database, bundles, closed
+        self._connection = database.connect()
+        self._fold = Fold(settings, bundles)
+        self._live, self._compaction = LiveFigures(settings.live_rows), Compaction(settings, database)
+        self._awake, self._stopping = threading.Event(), False
+        self._ticked = self._compacted = self._said = 0.0
+        self._waits_since = time.time()
+        self.folded = self.folded_bytes = 0
+        self.problem = ""
+        self._thread = threading.Thread(target=self._run, name="fold", daemon=True)
+        self._fold.load(self._connection)
+
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._awake.set()
+
+    def retry(self) -> None:
+        """A bundle may have come; from any thread."""
+        self._ticked = 0.0
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Ends after the pass under way; the rest is on the disk."""
+        self._stopping = True
+        self._awake.set()
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._awake.clear()
+            self._database.look_again()
+            try:
+                busy = self._pass()
+                self._tick()
+            except sqlite3.Error as error:
+                self._database.note(error)
+                log.error("the database fails; events wait", reason=str(error))
+                self._recover()
+                busy = False
+                self._awake.wait(BROKEN_SECONDS)
+            except Exception as error:  # nothing may end this thread while the process goes on acknowledging
+                log.error("the fold failed", **describe(error))
+                self._recover()
+                busy = False
+                self._awake.wait(BROKEN_SECONDS)
+            if not busy:
+                self._awake.wait(TICK_SECONDS)
+
+    def _pass(self) -> bool:
+        """Folds some posts in; False if there were none."""
+        rows = self._read()
+        if rows and not self._fold_in(rows):
+            # One of them breaks what nobody thought of: each alone, so that only that one is lost.
+            for row in rows:
+                if not self._fold_in([row]):
+                    self._drop(row)
+        return bool(rows)
+
+    def _read(self) -> list[Row]:
+        """The oldest posts: those that hold EVENTS events together."""
+        rows: list[Row] = []
+        events = size = 0
+        cursor = self._connection.execute(READ)
+        while events < EVENTS and size < BYTES and (row := cursor.fetchone()) is not None:
+            rows.append(row)
+            events, size = events + row[3], size + len(row[5])
+        cursor.close()
+        return rows
+
+    def _fold_in(self, rows: list[Row]) -> bool:
+        now = time.time()
+        try:
+            for _, received, mode, events, head, body in rows:
+                self._fold.take(Post(mode, events, head, body), received, now)
+            self._write(rows[-1][0], now)
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # whatever a payload can do, it must not end the thread
+            log.error("events cannot be folded in", **describe(error))
+            self._recover()
+            return False
+        self.folded += sum(row[3] for row in rows)
+        self.folded_bytes += sum(len(row[5]) for row in rows)
+        return True
+
+    def _write(self, last: int | None, now: float) -> None:
+        self._fold.halves.expire(now)
+        with self._database.writing(self._connection) as connection:
+            closed = self._fold.flush(connection)
+            connection.execute("DELETE FROM inbox WHERE id <= ?", (last or 0,))
+            if last is not None:
+                connection.execute("INSERT OR REPLACE INTO counters VALUES ('last', ?)", (now,))
+        if closed:
+            self._closed()
+
+    def _drop(self, row: Row) -> None:
+        self._fold.counters.refuse("internal error", row[3])
+        self._write(row[0], time.time())
+        self.folded += row[3]
+        self.folded_bytes += len(row[5])
+
+    def _recover(self) -> None:
+        """Back to what is in the database."""
+        self._fold.load(self._connection)
+
+    def _tick(self) -> None:
+        now = time.time()
+        if now - self._ticked < TICK_SECONDS:
+            return
+        self._ticked = now
+        self._fold.versions.tick(now)
+        self._fold.retry(self._connection, now)
+        self._write(None, now)
+        self._say_what_waits(now)
+        self._update_live(now)
+        if now - self._compacted >= COMPACT_SECONDS:
+            self._compacted = now
+            self._compaction.run(self._connection, self._fold, now)
+            self._bundles.keep(self._compaction.used(self._fold))
+
+    def _say_what_waits(self, now: float) -> None:
+        """Once a minute and with a count: anybody can send what has no bundle."""
+        held, self.problem = self._fold.held, ""
+        if not held.events:
+            self._waits_since = now
+        elif now - self._waits_since > PATIENCE_SECONDS:
+            self.problem = f"{held.events} events wait for {len(held.keys)} bundles that are not here"
+            if now - self._said >= SAY_SECONDS:
+                self._said = now
+                log.error(self.problem)
+
+    def _update_live(self, now: float) -> None:
+        truths = self._fold.truths
+        with self._database.writing(self._connection) as connection:
+            truths.expire(connection, now)
+            self._fold.counters.flush(connection)
+            known = self._fold.versions.by_id()
+            for version in truths.changed:
+                # One that was given up has no labels either, and no figures to decide.
+                decision = Decision(known[version].rule.threshold) if version in known else Decision()
+                self._live.update(connection, version, decision, truths.joined.pop(version, 0), now)
+        truths.changed = set()

@@ -1,0 +1,173 @@
+"""The detector's life: open, listen, watch, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import socket
+import sqlite3
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+import uvloop
+
+from lifeboat.detector.database import Database
+from lifeboat.detector.disk import DiskError, is_disk
+from lifeboat.detector.drift_test.scheduler import Judging
+from lifeboat.detector.drift_test.test_client import JudgeChild
+from lifeboat.detector.ingest.bundles import Bundles
+from lifeboat.detector.ingest.ingest import Intake
+from lifeboat.detector.ingest.worker import Folder
+from lifeboat.detector.metrics import Metrics
+from lifeboat.detector.notifier import Reply
+from lifeboat.detector.performance.label_export import Export
+from lifeboat.detector.report import Now, Report
+from lifeboat.detector.service import Service
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.unready import Unready
+from lifeboat.http.listener import Listener
+from lifeboat.http.sockets import bind, listen
+from lifeboat.registry.storage import open_storage
+from lifeboat.system import log
+
+# Threads hand work to one another for each post: the default of 5 ms would be most of its time.
+SWITCH_SECONDS = 0.0005
+# Of the garbage collector: posts are parsed into many objects that live shortly and are in no circle. Looking through
+# them at each 700 took longer than parsing them, at a stretch that the loop waited for.
+COLLECT = 100_000, 20, 100
+# Between two looks at a disk that was full.
+AGAIN_SECONDS = 1.0
+
+
+class Detector:
+    """Everything, put together; must be made inside a running loop.
+
+    Args:
+        settings: see there.
+        database: opened.
+        environment: of the judge's process.
+    """
+
+    def __init__(self, settings: Settings, database: Database, environment: dict[str, str]) -> None:
+        loop = asyncio.get_running_loop()
+        open_storage(settings.store, settings.s3)  # a wrong address is said now
+        self._database = database
+        self._bundles = Bundles(settings, lambda: self._folder.retry())
+        self._child = JudgeChild(settings.judge, settings.judge_seconds, environment)
+        self._reader = database.connect()
+        report = Report(self._reader, settings.active_seconds, settings.max_versions, self._now)
+        metrics = Metrics(report.read, report.counters)
+        self._judging = Judging(settings, database, self._bundles, self._child, metrics.judged)
+        self._folder = Folder(settings, database, self._bundles, self._judging.wake)
+        self._intake = Intake(database, loop, self._folder.wake)
+        self._export = Export(settings, database, self._bundles)
+        self._reply = Reply(settings.reply_url, database) if settings.reply_url else None
+        self._service = Service(settings, self._intake, self._waiting, report, metrics, database)
+        self._listener = Listener(loop, settings.http, self._service.app.handle, self._service.app.refusal)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, listening: socket.socket) -> None:
+        """Begins to take events."""
+        self._intake.start()
+        self._folder.start()
+        works: list[Coroutine[Any, Any, None]] = [self._judging.run(), self._export.run()]
+        if self._reply is not None:
+            self._judging.after.append(self._reply.wake)
+            works.append(self._reply.run())
+        self._tasks = [asyncio.create_task(work) for work in works]
+        self._listener.open(listening)
+        self._service.ready = True
+
+    async def end(self) -> None:
+        """Answers what was begun; what was acknowledged and not folded in is on the disk."""
+        self._service.ready = False
+        await self._listener.drain()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._child.end()
+        await asyncio.to_thread(self._intake.stop)
+        await asyncio.to_thread(self._folder.stop)
+        self._bundles.close()
+        for part in (self._judging, self._export, self._reply, self._reader, self._database):
+            if part is not None:
+                part.close()
+
+    def _waiting(self) -> tuple[int, int]:
+        intake, folder = self._intake, self._folder
+        return (
+            max(0, intake.events + intake.coming - folder.folded),
+            max(0, intake.bytes + intake.coming_bytes - folder.folded_bytes),
+        )
+
+    def _now(self) -> Now:
+        child, database = self._child, self._database
+        problems = [*filter(None, [database.problem, self._folder.problem]), *self._bundles.problems]
+        if database.broken:
+            problems.append(f"what was counted before is in {database.broken[-1]}: that database is broken")
+        up, broken = not database.problem, len(database.broken)
+        return Now(self._waiting()[0], child.state, child.reason, problems, up, broken, self._export.conflicts)
+
+
+def watch(settings: Settings, environment: dict[str, str]) -> None:
+    """Runs until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError: it cannot run.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.set_threshold(*COLLECT)
+    bound = socket.socket(fileno=settings.descriptor) if settings.descriptor else bind(settings.host, settings.port)
+    uvloop.run(_watch(settings, environment, bound))
+
+
+async def _open(
+    settings: Settings, environment: dict[str, str], bound: socket.socket, stopping: asyncio.Event
+) -> Detector | None:
+    """The detector, once the disk allows it; None if it is to end before. Meanwhile it says that it is not ready."""
+    unready = None
+    while not stopping.is_set():
+        try:
+            detector = _make(settings, environment)
+        except DiskError as error:
+            if unready is None:
+                unready = Unready(settings, bound)
+                log.error("not ready, and tried again until it is", reason=str(error))
+            unready.reason = str(error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), AGAIN_SECONDS)
+            continue
+        if unready is not None:
+            await unready.end()
+        return detector
+    return None
+
+
+def _make(settings: Settings, environment: dict[str, str]) -> Detector:
+    database = Database(settings.database)
+    try:
+        return Detector(settings, database, environment)
+    except BaseException as error:
+        database.close()
+        if isinstance(error, sqlite3.Error) and is_disk(error, database.path):
+            raise DiskError(f"database {database.path} cannot be opened: {error}") from error
+        raise
+
+
+async def _watch(settings: Settings, environment: dict[str, str], bound: socket.socket) -> None:
+    stopping = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
+    listen(bound)
+    detector = await _open(settings, environment, bound, stopping)
+    if detector is None:
+        return
+    detector.start(bound)
+    log.info("ready", addresses=["{}:{}".format(*bound.getsockname()[:2])])
+    await stopping.wait()
+    log.info("draining")
+    await detector.end()
+    log.info("stopped")

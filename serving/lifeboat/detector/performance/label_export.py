@@ -1,0 +1,136 @@
+"""Rows whose truth is known go to the store, where the next training finds them.
+
+At least once: they are marked as written after they were, and a row that is written again is the same row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sqlite3
+import time
+from collections import defaultdict
+from typing import Any
+
+import orjson
+
+from lifeboat.config.errors import DataError, LifeboatError
+from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PREDICTED_AT, PUID, ROW, SCORE, SOURCE, VERSION
+from lifeboat.data.labelled.labelled_rows import write_labelled
+from lifeboat.data.labelled.trust import read_conflicts
+from lifeboat.detector.counters import COUNT
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
+from lifeboat.detector.ingest.rows import RefusedError
+from lifeboat.detector.settings import Settings
+from lifeboat.registry.storage import open_storage
+from lifeboat.system import log
+
+PENDING = """SELECT l.id, l.labelled, l.row, l.truth, l.score, v.model, v.version, v.digest,
+p.id, p.puid, p.time, p.columns, l.source
+FROM labels l JOIN predictions p ON p.id = l.prediction JOIN versions v ON v.id = l.version
+WHERE l.exported = 0 ORDER BY l.id LIMIT ?"""
+# Only what was written: a truth that was corrected meanwhile is written again.
+DONE = "UPDATE labels SET exported = 1 WHERE id = ? AND labelled = ?"
+LOOK_SECONDS = 0.5
+# Between two looks at the note of a run, which come seldom.
+CONFLICTS_SECONDS = 30.0
+
+
+class Export:
+    """The task that writes.
+
+    Args:
+        settings, database, bundles: see there.
+    """
+
+    def __init__(self, settings: Settings, database: Database, bundles: Bundles) -> None:
+        self._settings, self._database, self._bundles = settings, database, bundles
+        self._connection = database.connect()
+        # By use case: truths that contradict the table or one another, as the last run and whoever settles left them.
+        self.conflicts: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Writes until it is cancelled."""
+        written, looked = time.monotonic(), -math.inf
+        while True:
+            await asyncio.sleep(min(LOOK_SECONDS, self._settings.export_seconds))
+            due = time.monotonic() - written >= self._settings.export_seconds
+            if not due and await asyncio.to_thread(self._pending) < self._settings.export_rows:
+                continue
+            written = time.monotonic()
+            try:
+                while await asyncio.to_thread(self.write):
+                    pass
+            except (LifeboatError, NotYetError, RefusedError, sqlite3.Error) as error:
+                log.error("labelled rows wait: they cannot be written", reason=str(error))
+            if written >= looked + CONFLICTS_SECONDS:
+                looked = written
+                await self._look_at_conflicts()
+
+    def write(self) -> bool:
+        """Writes one part for each bundle; False if nothing is left."""
+        groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
+        for line in self._connection.execute(PENDING, (self._settings.export_rows,)):
+            groups[line[5], line[7]].append(line)
+        for (model, digest), lines in groups.items():
+            usecase = self._settings.usecase_of(model)
+            self._write_part(usecase, self._bundles.find(usecase, digest), lines)
+        return len(groups) > 0 and self._pending() >= self._settings.export_rows
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._connection.close()
+
+    async def _look_at_conflicts(self) -> None:
+        try:
+            self.conflicts = await asyncio.to_thread(self._read_conflicts)
+        except (LifeboatError, sqlite3.Error) as error:
+            log.error("how many truths are in conflict cannot be read", reason=str(error))
+
+    def _read_conflicts(self) -> dict[str, int]:
+        storage = open_storage(self._settings.store, self._settings.s3)
+        models = self._connection.execute("SELECT DISTINCT model FROM versions").fetchall()
+        names = sorted({self._settings.usecase_of(model) for (model,) in models})
+        return {name: read_conflicts(storage, name) for name in names}
+
+    def _write_part(self, usecase: str, known: Known, lines: list[Any]) -> None:
+        rows = _Rows(known)
+        storage = open_storage(self._settings.store, self._settings.s3)
+        try:
+            write_labelled(storage, usecase, known.schema, [rows.of(line) for line in lines])
+        except DataError as error:
+            # One row spoils its part: written one by one, only that one is left out.
+            if len(lines) > 1:
+                for line in lines:
+                    self._write_part(usecase, known, [line])
+                return
+            log.error("a labelled row is left out", column=error.column)  # not its value: it is somebody's
+        with self._database.writing(self._connection) as connection:
+            connection.executemany(DONE, [(line[0], line[1]) for line in lines])
+            connection.execute(COUNT, ("exported", len(lines)))
+
+    def _pending(self) -> int:
+        return int(self._connection.execute("SELECT count(*) FROM labels WHERE exported = 0").fetchone()[0])
+
+
+class _Rows:
+    """Makes rows of the labelled dataset; a prediction's columns are read once for its rows."""
+
+    def __init__(self, known: Known) -> None:
+        schema = known.schema
+        self._names = [*schema.names, *(key.name for key in schema.keys)]
+        self._label = schema.label.name
+        self._columns: tuple[int, list[list[Any]]] = 0, []
+
+    def of(self, line: Any) -> dict[str, Any]:
+        """One row of the query."""
+        _, labelled, row, truth, score, _, version, _, prediction, puid, predicted, columns, source = line
+        if self._columns[0] != prediction:
+            self._columns = prediction, orjson.loads(columns)
+        values = (column[row] for column in self._columns[1])
+        return {
+            **{name: None if value == "" else value for name, value in zip(self._names, values, strict=True)},
+            self._label: truth, PUID: puid, ROW: row, VERSION: version, SCORE: score,
+            PREDICTED_AT: predicted, LABELLED_AT: labelled, SOURCE: source,
+        }  # fmt: skip

@@ -1,0 +1,167 @@
+"""How everything stands, read from the database: what `GET /drift` says and what the metrics are made of."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from lifeboat.detector.counters import read_counters, read_sources
+from lifeboat.detector.performance.labels import MEANINGS
+from lifeboat.detector.windows.window_policy import Rule
+
+SHOWN = 100
+# Those that have closed a window, then those that have brought most: names of versions can be invented.
+VERSIONS = """SELECT * FROM (SELECT id, model, version, digest, rule, total, first, opened, last FROM versions
+ORDER BY number > 1 DESC, total DESC, id LIMIT ?) ORDER BY model, last"""
+WINDOWS = """SELECT number, opened, closed, rows, drift, alarm, state, reason, threshold, p_values FROM windows
+WHERE version = ? ORDER BY number DESC LIMIT ?"""
+LATEST = """SELECT number, verdict FROM windows WHERE version = ? AND state = 'judged' ORDER BY number DESC LIMIT 1"""
+
+
+@dataclass(frozen=True)
+class Now:
+    """What is not in the database.
+
+    Args:
+        waiting: events acknowledged and not folded in.
+        judge, reason: its state.
+        problems: why bundles are missing, or the database fails.
+        up: whether the database can be written.
+        broken: databases that were put aside.
+        conflicts: truths that contradict the table or one another, by use case.
+    """
+
+    waiting: int
+    judge: str
+    reason: str
+    problems: list[str]
+    up: bool
+    broken: int
+    conflicts: dict[str, int]
+
+
+class Report:
+    """Reads on a connection of its own.
+
+    Args:
+        connection: to read with.
+        active_seconds: after which a version that is not heard of is inactive.
+        limit: of the versions that are shown.
+        now: gives what is not in the database.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, active_seconds: float, limit: int, now: Callable[[], Now]
+    ) -> None:
+        self._connection, self._active_seconds, self._limit, self._now = connection, active_seconds, limit, now
+
+    def read(self) -> dict[str, Any]:
+        """Everything, of one moment."""
+        moment, now = time.time(), self._now()
+        self._connection.execute("BEGIN")
+        try:
+            counters = read_counters(self._connection)
+            truths = self._connection.execute("SELECT count(*) FROM truths").fetchone()[0]
+            held = 2 * self._connection.execute("SELECT count(*) FROM held").fetchone()[0]  # about: each as two events
+            models = self._models(moment, counters)
+        finally:
+            self._connection.execute("COMMIT")
+        feedback = {meaning: counters.get(f"truth:{meaning}", 0) for meaning in MEANINGS}
+        return {
+            "models": models,
+            "events": {**_events(counters), "waiting": now.waiting, "held": held},
+            "feedback": {**feedback, "waiting": truths, "exported": counters.get("exported", 0)},
+            "sources": dict(read_sources(counters).most_common(SHOWN)),
+            "judge": {"state": now.judge, "reason": now.reason},
+            "problems": now.problems,
+            "storage": {"up": now.up, "broken": now.broken},
+            "conflicts": now.conflicts,
+            "time": moment,
+        }
+
+    def counters(self) -> dict[str, int]:
+        """All counts by name."""
+        return read_counters(self._connection)
+
+    def _models(self, moment: float, counters: dict[str, int]) -> list[dict[str, Any]]:
+        rows = self._connection.execute(VERSIONS, (self._limit,)).fetchall()
+        # Of two bundles under one version the newer one counts.
+        newest = {(model, version): id_ for id_, model, version, *_ in rows}
+        models = []
+        for row in rows:
+            id_, active = row[0], newest[row[1], row[2]] == row[0] and moment - row[-1] < self._active_seconds
+            judgements = {state: counters.get(f"windows:{id_}:{state}", 0) for state in ("judged", "failed")}
+            models.append({**self._model(*[*row, active]), "judgements": judgements})
+        return models
+
+    def _model(
+        self, id_: int, model: str, version: str, digest: str, text: bytes, total: int, first: int,
+        opened: float | None, last: float, active: bool,
+    ) -> dict[str, Any]:  # fmt: skip
+        rule = Rule(**orjson.loads(text))
+        windows = [_window(*row) for row in self._connection.execute(WINDOWS, (id_, SHOWN))][::-1]
+        judged = [window for window in windows if window["state"] == "judged"]
+        closes = None if opened is None else opened + rule.seconds
+        return {
+            "model": model, "version": version, "digest": digest, "active": active, "last": last,
+            "alarm": bool(judged) and judged[-1]["alarm"], "alarms": rule.alarms, "of": rule.of, "rows": total,
+            "window": {"rows": total - first, "of": rule.window, "opened": opened, "closes": closes},
+            "windows": windows,
+            "latest": self._latest(id_),
+            "online": self._online(id_, rule),
+            "live": self._live(id_, rule),
+            "history": self._history(id_),
+        }  # fmt: skip
+
+    def _latest(self, id_: int) -> dict[str, Any] | None:
+        row = self._connection.execute(LATEST, (id_,)).fetchone()
+        return None if row is None else {**orjson.loads(row[1]), "number": row[0]}
+
+    def _online(self, id_: int, rule: Rule) -> dict[str, Any] | None:
+        """An alarm of the online detector stands for as many rows as a window has."""
+        if not rule.online:
+            return None
+        row = self._connection.execute("SELECT rows, alarmed FROM online WHERE version = ?", (id_,)).fetchone()
+        rows, alarmed = row or (0, None)
+        return {"alarm": alarmed is not None and rows - alarmed < rule.window, "rows": rows}
+
+    def _live(self, id_: int, rule: Rule) -> dict[str, Any]:
+        names = "rows", "accuracy", "log_loss", "calibration_error"
+        row = self._connection.execute(
+            "SELECT rows, accuracy, log_loss, calibration_error FROM live WHERE version = ?", (id_,)
+        ).fetchone()
+        return {**dict(zip(names, row or (0, None, None, None), strict=True)), "bound": rule.accuracy}
+
+    def _history(self, id_: int) -> list[dict[str, Any]]:
+        names = "time", "accuracy", "log_loss", "rows"
+        rows = self._connection.execute(
+            "SELECT time, accuracy, log_loss, rows FROM history WHERE version = ? ORDER BY id DESC LIMIT ?",
+            (id_, SHOWN),
+        )
+        return [dict(zip(names, row, strict=True)) for row in rows][::-1]
+
+
+def _window(
+    number: int, opened: float, closed: float, rows: int, drift: int | None, alarm: int | None, state: str,
+    reason: str | None, threshold: float | None, p_values: bytes | None,
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "number": number, "opened": opened, "closed": closed, "rows": rows, "drift": bool(drift), "alarm": bool(alarm),
+        "state": state, "reason": reason or "", "threshold": threshold,
+        "p_values": orjson.loads(p_values) if p_values else {},
+    }  # fmt: skip
+
+
+def _events(counters: dict[str, int]) -> dict[str, Any]:
+    prefix = "refused:"
+    return {
+        "accepted": sum(number for name, number in counters.items() if name.startswith("events:")),
+        "duplicates": counters.get("duplicates", 0),
+        "refused": {name[len(prefix) :]: number for name, number in counters.items() if name.startswith(prefix)},
+        "last": counters.get("last"),
+    }

@@ -1,0 +1,126 @@
+"""The detector behind HTTP: events in, report, metrics and page out."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.cloudevents import Post
+from lifeboat.detector.ingest.ingest import RETRY, Intake
+from lifeboat.detector.metrics import CONTENT_TYPE, Metrics
+from lifeboat.detector.page.page import CONTENT_SECURITY_POLICY, render_page
+from lifeboat.detector.report import Report
+from lifeboat.detector.settings import Settings
+from lifeboat.detector.unready import storage_down
+from lifeboat.http.app import App, Route
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import JSON, Request, Response
+from lifeboat.system import log
+
+SECURITY = f"content-security-policy: {CONTENT_SECURITY_POLICY}\r\nx-content-type-options: nosniff\r\n".encode()
+# What the connection refuses before it is a request; the rest is counted where it is refused.
+COUNTED = ("large", "slow")
+
+
+class Requests:
+    """Counts what is refused before it is an event."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def begin(self) -> None:
+        """Nothing to count."""
+
+    def end(self, protocol: str, status: int, seconds: float, /) -> None:
+        """Nothing to count."""
+
+    def rejected(self, reason: str, /) -> None:
+        """A request was refused."""
+        if reason in COUNTED:
+            self._intake.refuse(reason)
+
+
+class Service:
+    """Answers.
+
+    Args:
+        settings: limits.
+        intake: takes the events.
+        waiting: how many events and bytes were taken and are not folded in.
+        report, metrics: of everything.
+        database: says whether it can be written.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        intake: Intake,
+        waiting: Callable[[], tuple[int, int]],
+        report: Report,
+        metrics: Metrics,
+        database: Database,
+    ) -> None:
+        self.ready = False
+        self.app = App(Requests(intake), settings.log_requests, log_payloads=False)
+        self._settings, self._intake, self._waiting = settings, intake, waiting
+        self._report, self._metrics, self._database = report, metrics, database
+        self._reading = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        page = Response(200, render_page(), b"text/html; charset=utf-8", SECURITY)
+        add = self.app.add
+        add("POST", f"/ /events {settings.events_path}".rstrip(), Route(self._take))
+        add("GET", "/", Route(lambda _: page))
+        add("GET", "/drift", Route(lambda request: self._later(request, self._describe)))
+        add("GET", "/metrics", Route(lambda request: self._later(request, self._render)))
+        add("GET", "/live /livez /health/ping", Route(lambda _: Response(200, b"pong", b"text/plain")))
+        add("GET", "/ready /readyz", Route(self._readiness))
+
+    def _take(self, request: Request) -> None:
+        waiting, size = self._waiting()
+        limits = self._settings.max_waiting, self._settings.max_waiting_bytes
+        if waiting >= limits[0] or size + len(request.body) > limits[1]:
+            self._intake.refuse("overload")
+            raise RequestError(503, f"{waiting} events of {size} bytes wait, the limits are {limits}", RETRY)
+
+        def finish(outcome: Post | RequestError) -> None:
+            if isinstance(outcome, RequestError):
+                self.app.answer(request, self.app.refusal(outcome))
+                return
+            told = {"refused": outcome.refused, "reason": outcome.reason} if outcome.refused else {}
+            self.app.answer(request, Response.of({"accepted": outcome.events - outcome.refused, **told}))
+
+        self._intake.submit(request, finish)
+
+    def _readiness(self, _request: Request) -> Response:
+        if not self.ready:
+            raise RequestError(503, "the detector is not ready", RETRY)
+        if self._database.problem:
+            raise RequestError(503, self._database.problem, RETRY)
+        return Response.of({"ready": True})
+
+    def _later(self, request: Request, work: Callable[[], Response]) -> None:
+        """Answers from a thread: the database is read, and events go first."""
+        task = asyncio.get_running_loop().create_task(self._work(request, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, request: Request, work: Callable[[], Response]) -> None:
+        async with self._reading:
+            try:
+                response = await asyncio.to_thread(work)
+            except sqlite3.Error as error:
+                log.error("the database cannot be read", reason=str(error))
+                response = self.app.refusal(RequestError(503, "the database cannot be read", RETRY))
+        self.app.answer(request, response)
+
+    def _describe(self) -> Response:
+        return Response(200, Response.of(self._report.read()).body, JSON, b"cache-control: no-store\r\n")
+
+    def _render(self) -> Response:
+        try:
+            return Response(200, self._metrics.render(), CONTENT_TYPE)
+        except sqlite3.Error as error:
+            self._database.note(error)
+            return Response(200, storage_down(), CONTENT_TYPE)

@@ -1,0 +1,124 @@
+"""The drift detector's settings: one frozen object, read once from flags, the environment and defaults.
+
+`config.options` says how.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
+from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
+from lifeboat.registry.storage import S3Settings
+from lifeboat.server.settings import Settings as Http
+
+PREFIX = "LIFEBOAT_DRIFT_"
+_MAY_BE_ZERO = ("port", "descriptor", "join_seconds", "late_seconds")
+
+
+@dataclass(frozen=True)
+class Settings(S3Settings):
+    """See each field's help."""
+
+    store: str = option("", "directory or s3://bucket/prefix of the bundles and the labelled rows")
+    database: str = option("drift.db", "path of the SQLite file; fetched bundles are kept beside it")
+    host: str = option("127.0.0.1", "address to listen on")
+    port: int = option(9010, "port to listen on")
+    descriptor: int = option(0, "number of an inherited socket that has the address already; none if 0")
+    events_path: str = option("", "path that takes events besides / and /events: a name of its own for each detector")
+    usecase: str = option("", "use case of every event, the event's model id unless set")
+
+    max_body: int = option(4 * 1024 * 1024, "largest request body in bytes, that of a binary event")
+    max_rows: int = option(10_000, "largest number of rows in a prediction or a feedback")
+    max_depth: int = option(100, "deepest nesting of JSON")
+    max_connections: int = option(1024, "open connections; one more is answered 503")
+    max_waiting: int = option(100_000, "events taken and not yet folded in; more are answered 503")
+    max_waiting_bytes: int = option(512 * 1024 * 1024, "bytes of them; more are answered 503")
+    request_seconds: float = option(10.0, "time for a request to arrive whole")
+    drain_seconds: float = option(20.0, "time after which an ending detector leaves what is unanswered")
+
+    join_seconds: float = option(60.0, "time that a request waits for its response, and the other way round")
+    bundle_seconds: float = option(600.0, "time that a prediction waits for a bundle that cannot be fetched")
+    max_ids: int = option(500_000, "ids of events remembered, so that a repeated one counts once")
+    max_halves: int = option(50_000, "requests without response, and the other way round, that wait at most")
+    max_halves_bytes: int = option(256 * 1024 * 1024, "bytes of them; beyond either the oldest go")
+    max_held: int = option(
+        10_000, "predictions and feedback that wait for a bundle at most, half of them for one; beyond it the oldest go"
+    )
+    max_held_bytes: int = option(64 * 1024 * 1024, "bytes that wait for a bundle at most, half of them for one")
+    max_versions: int = option(100, "versions with a closed window, and versions shown, at most")
+    max_newcomers: int = option(
+        10_000,
+        "versions without a closed window at most; beyond it those that brought least and are silent are forgotten",
+    )
+    retention_seconds: float = option(30 * 86_400.0, "time that a prediction is kept for its truth")
+    retention_rows: int = option(500_000, "predicted rows kept for their truth")
+    history: int = option(200, "judged windows kept for each version")
+    active_seconds: float = option(300.0, "time after which a version that is not heard of leaves the metrics")
+
+    trusted_sources: str = option(
+        "",
+        "sources of truth that are taken at their word, with commas between them, or none; "
+        f"unless set {ANONYMOUS} on a loopback address, and nobody elsewhere",
+    )
+    max_sources: int = option(1_000, "sources of truth known; a truth of one more is refused, unless it is trusted")
+    late_seconds: float = option(86_400.0, "time that a truth waits for its prediction")
+    max_truths: int = option(100_000, "truths that wait for their prediction at most")
+    live_rows: int = option(1_000, "rows with truth behind the live figures")
+    export_seconds: float = option(10.0, "time between two writes of labelled rows to the store")
+    export_rows: int = option(5_000, "labelled rows that are written without waiting for that time")
+
+    reply_url: str = option("", "URL that is posted a CloudEvent for each judged window; none unless set")
+    judge: str = option("lifeboat.detector.drift_test", "Python module whose judge_window judges a window")
+    judge_seconds: float = option(300.0, "time for the judgement of a window")
+    log_requests: bool = option(False, "log one line a request, without its body")
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            value = getattr(self, spec.name)
+            if spec.name in _MAY_BE_ZERO or isinstance(value, bool | str):
+                continue
+            if not 0 < value < float("inf"):
+                raise SettingsError(f"{spec.name} is {value}, it must be above 0")
+        if not 0 <= self.port <= 65535:
+            raise SettingsError(f"port is {self.port}, a port is 0 to 65535")
+        trusted_sources(self.trusted_sources, private=True)  # a name that is none is said now
+        if not self.store:
+            raise SettingsError(f"no store: give --store or {PREFIX}STORE")
+
+    @property
+    def trusted(self) -> frozenset[str]:
+        """The sources that are taken at their word."""
+        return trusted_sources(self.trusted_sources, private=is_loopback(self.host))
+
+    def usecase_of(self, model: str) -> str:
+        """The use case whose bundles a model's are."""
+        return self.usecase or model
+
+    @property
+    def http(self) -> Http:
+        """What the listener and its connections read."""
+        return Http(
+            max_body=self.max_body,
+            max_connections=self.max_connections,
+            request_seconds=self.request_seconds,
+            drain_seconds=self.drain_seconds,
+        )
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Makes the settings of a program.
+
+    Raises:
+        SettingsError: a variable is unknown or a value is not of its type.
+        SystemExit: a flag is unknown (2) or help was asked for (0).
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m lifeboat.detector", description="Watch models by their events: drift, truth, live figures."
+    )
+    add_flags(parser, Settings, PREFIX)
+    flags = given_flags(Settings, vars(parser.parse_args(arguments)))
+    return Settings(**parse_texts(Settings, PREFIX, from_environment(Settings, PREFIX, environment) | flags))

@@ -1,0 +1,1 @@
+"""The versions that predict, and the windows of their rows."""

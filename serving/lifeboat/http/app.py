@@ -1,0 +1,153 @@
+"""From a request to its handler, and from any error to an answer: the one place that counts and logs both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
+
+from lifeboat.http.errors import RequestError
+from lifeboat.http.http_types import Request, Response
+from lifeboat.server.protocols.seldon import SeldonCodec
+from lifeboat.system import log
+
+Handler = Callable[[Request], Response | None]
+Wording = Callable[[RequestError], Response]
+_REASONS = {408: "slow", 413: "large", 431: "large"}
+# Characters of what a client chooses in a line of the log.
+LOGGED = 300
+
+
+@dataclass(frozen=True)
+class Route:
+    """What answers a method of a path.
+
+    Args:
+        handler: gives the answer, or None if it will call `App.answer` later.
+        protocol: label of the metrics.
+        error: words an error.
+    """
+
+    handler: Handler
+    protocol: str = "other"
+    error: Wording = SeldonCodec.error
+
+
+class Counting(Protocol):
+    """Is told what happens to requests."""
+
+    def begin(self) -> None:
+        """One is whole."""
+
+    def end(self, protocol: str, status: int, seconds: float, /) -> None:
+        """One is answered."""
+
+    def rejected(self, reason: str, /) -> None:
+        """One was refused: bad, large, slow or overload."""
+
+
+class App:
+    """Routes requests.
+
+    Args:
+        metrics: counts them.
+        log_requests: whether to log a line for each, not only for failures of the server.
+        log_payloads: whether such a line holds the bodies.
+        error: words what is wrong where no route does.
+    """
+
+    def __init__(
+        self, metrics: Counting, log_requests: bool, log_payloads: bool, error: Wording = SeldonCodec.error
+    ) -> None:
+        self._metrics, self._log_requests, self._log_payloads = metrics, log_requests, log_payloads
+        self._error = error
+        self._routes: dict[bytes, dict[bytes, Route]] = {b"*": {}}  # what OPTIONS calls the whole server
+        self._fallbacks: list[tuple[bytes, Wording]] = []
+
+    def add(self, methods: str, paths: str, route: Route) -> None:
+        """Registers a route for each of the methods and paths, given as words."""
+        for path in paths.split():
+            for method in methods.split():
+                self._routes.setdefault(path.encode(), {})[method.encode()] = route
+
+    def add_fallback(self, prefix: str, error: Wording) -> None:
+        """Lets a protocol word the 404 of unknown paths under its prefix."""
+        self._fallbacks.append((prefix.encode(), error))
+
+    def handle(self, request: Request) -> None:
+        """Answers a request; never raises."""
+        self._metrics.begin()
+        self.attempt(request, lambda route: route.handler(request))
+
+    def attempt(self, request: Request, handler: Callable[[Route], Response | None]) -> None:
+        """Answers with what a handler gives for the request's route, unless that is None, or with what it raises."""
+        route = None
+        try:
+            route = self._find(request)
+            request.protocol = route.protocol
+            response = handler(route)
+        except RequestError as error:
+            word = route.error if route is not None else self._word(request.path)
+            # A probe that is told "not ready" is no overload.
+            if error.status != 503 or request.protocol != "other":
+                self._count(error)
+            response = word(error)
+        except Exception as error:
+            # The last line of defence: nothing that a client sends may show a traceback or end the process.
+            log.error("a request failed", error, path=request.path.decode("latin-1")[:LOGGED])
+            word = route.error if route is not None else self._error
+            response = word(RequestError(500, "internal error"))
+        if response is not None:
+            self.answer(request, response)
+
+    def answer(self, request: Request, response: Response) -> None:
+        """Sends the answer of a request, once."""
+        seconds = perf_counter() - request.started
+        # Before the answer leaves: whoever has it may ask any worker for the metrics.
+        self._metrics.end(request.protocol, response.status, seconds)
+        request.reply(response)
+        if self._log_requests or response.status >= 500:
+            self._log(request, response, seconds)
+
+    def refusal(self, error: RequestError) -> Response:
+        """Words what is not even a request: too large, too slow, not HTTP."""
+        self._count(error)
+        return self._error(error)
+
+    def _find(self, request: Request) -> Route:
+        methods = self._routes.get(request.path)
+        if methods is None:
+            shown = request.path.decode("latin-1")[:80]
+            raise RequestError(404, f"there is nothing at {shown}")
+        method = b"GET" if request.method == b"HEAD" else request.method
+        route = methods.get(method)
+        if route is None:
+            allowed = b", ".join(sorted({*methods, b"OPTIONS", *([b"HEAD"] if b"GET" in methods else [])}))
+            allow = b"allow: %b\r\n" % allowed
+            if method == b"OPTIONS":
+                return Route(lambda _: Response(200, b"", headers=allow))
+            shown = request.method.decode("latin-1")
+            raise RequestError(405, f"{shown} is not allowed here, only {allowed.decode()}", allow)
+        return route
+
+    def _word(self, path: bytes) -> Wording:
+        return next((word for prefix, word in self._fallbacks if path.startswith(prefix)), self._error)
+
+    def _count(self, error: RequestError) -> None:
+        if error.status == 503:
+            self._metrics.rejected("overload")
+        elif 400 <= error.status < 500:
+            self._metrics.rejected(_REASONS.get(error.status, "bad"))
+
+    def _log(self, request: Request, response: Response, seconds: float) -> None:
+        bodies = {"request": request.body, "response": response.body} if self._log_payloads else {}
+        log.info(
+            "request",
+            method=request.method.decode("latin-1"),
+            path=request.path.decode("latin-1")[:LOGGED],
+            status=response.status,
+            milliseconds=round(seconds * 1000, 3),
+            request_id=(request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1"))[:LOGGED],
+            **{name: body.decode(errors="replace") for name, body in bodies.items()},
+        )

@@ -1,0 +1,58 @@
+"""The sockets that servers listen on."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from contextlib import ExitStack
+
+from lifeboat.config.errors import PortError, SettingsError
+from lifeboat.server.settings import Settings
+
+BACKLOG = 2048
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A TCP socket that has the address for itself but does not listen yet, so that nobody connects before there is
+    an answer; `listen` goes on with it.
+
+    Raises:
+        PortError: the address is in use.
+        SettingsError: it is none of this machine, or not for this user.
+    """
+    with ExitStack() as stack:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            bound = stack.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            # With it Linux would let others bind the address too, until one of them listens.
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        except OSError as error:
+            sentence = f"cannot listen on {host} port {port}: {error.strerror}"
+            raise (PortError if error.errno == errno.EADDRINUSE else SettingsError)(sentence) from error
+        stack.pop_all()
+    return bound
+
+
+def listen(bound: socket.socket) -> None:
+    """Lets clients connect to a bound socket.
+
+    Raises:
+        PortError: somebody else was faster, on a system that lets two bind one address.
+    """
+    try:
+        # Its connections inherit it: while they close, the next server can bind the port.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        raise PortError(f"cannot listen on port {bound.getsockname()[1]}: {error.strerror}") from error
+
+
+def bind_public(settings: Settings) -> list[socket.socket]:
+    """The sockets of the predictions and the metrics, one if they share a port; raises as `bind` does."""
+    shared = settings.port == settings.metrics_port != 0
+    ports = [settings.port] if shared else [settings.port, settings.metrics_port]
+    return [bind(settings.host, port) for port in ports]

@@ -1,0 +1,35 @@
+"""`python -m lifeboat.server`: serve one bundle."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from lifeboat.config.errors import LifeboatError
+from lifeboat.server.settings import read_settings
+from lifeboat.system import log
+
+
+def main() -> int:
+    """Serves until SIGTERM (then 0); 1 if the bundle or a setting does not allow it, 2 for an unknown
+    flag."""
+    log.set_up()
+    try:
+        settings = read_settings(sys.argv[1:], os.environ)
+        if settings.workers == 1:
+            os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when ONNX Runtime is imported, so before that
+            from lifeboat.server.lifecycle import serve
+
+            serve(settings)
+        else:
+            from lifeboat.supervisor.group import serve_group
+
+            serve_group(settings)
+    except LifeboatError as error:
+        log.error(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,118 @@
+"""A server's life in one process: load, listen, serve, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import signal
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import uvloop
+
+from lifeboat.http.listener import Listener
+from lifeboat.http.sockets import bind_public, listen
+from lifeboat.server.identity import Identity
+from lifeboat.server.metrics import Metrics
+from lifeboat.server.model.onnx_model import load_model
+from lifeboat.server.service import Service
+from lifeboat.server.settings import Settings
+from lifeboat.system import log
+
+# For the events of the last predictions, once every client has its answer.
+EVENTS_SECONDS = 3.0
+PROCESS_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker writes its metrics.
+
+    Args:
+        memory: shared with the other workers; None for its own.
+        worker: its row there.
+    """
+
+    memory: mmap.mmap | None = None
+    worker: int = 0
+
+
+class Server:
+    """A loaded model and its listeners; must be made inside a running loop.
+
+    Raises:
+        BundleError: the bundle must not serve.
+    """
+
+    def __init__(self, settings: Settings, place: Place) -> None:
+        loop = asyncio.get_running_loop()
+        model = load_model(settings.bundle)
+        identity = Identity.of(model, settings)
+        info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
+        self._metrics = Metrics(info, model.schema.label.classes, place.memory, place.worker)
+        self.service = Service(model, settings, self._metrics, loop)
+        self.service.warm()
+        self._listener = Listener(loop, settings, self.service.turns, self.service.app.refusal)
+        self.stopping = asyncio.Event()
+        self._sending = False
+
+    def accept(self, sockets: Iterable[socket.socket]) -> None:
+        """Begins to take connections and says that it is ready."""
+        for listening in sockets:
+            self._listener.open(listening)
+        self.service.ready = True
+        self._begin_events()
+
+    def send_events(self, url: str) -> None:
+        """Sends events, also those that wait, to another URL; the first ones if none were sent so far."""
+        self.service.send_events(url)
+        self._begin_events()
+
+    def _begin_events(self) -> None:
+        if self.service.events is not None and not self._sending:
+            self._sending = True
+            self.service.events.begin()
+
+    def close(self, listening: socket.socket) -> None:
+        """Takes no more connections from one of the sockets."""
+        self._listener.shut(listening)
+
+    async def run(self) -> None:
+        """Serves until SIGTERM, SIGINT or `stopping`, then drains; a second signal changes nothing."""
+        loop = asyncio.get_running_loop()
+        noting = asyncio.create_task(self._note_process())
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(name, self.stopping.set)
+        await self.stopping.wait()
+        self.service.ready = False
+        log.info("draining", **self.service.identity.tags)
+        await self._listener.drain()
+        if self.service.events is not None:
+            await self.service.events.end(EVENTS_SECONDS)
+        noting.cancel()
+        log.info("stopped", **self.service.identity.tags)
+
+    async def _note_process(self) -> None:
+        while True:
+            self._metrics.note_process()
+            await asyncio.sleep(PROCESS_SECONDS)
+
+
+def serve(settings: Settings) -> None:
+    """Runs one server until it is told to stop.
+
+    Raises:
+        BundleError, SettingsError: it cannot serve.
+    """
+    uvloop.run(_serve(settings, bind_public(settings)))
+
+
+async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
+    server = Server(settings, Place())
+    for bound in sockets:
+        listen(bound)
+    server.accept(sockets)
+    addresses = ["{}:{}".format(*bound.getsockname()[:2]) for bound in sockets]
+    log.info("ready", addresses=addresses, **server.service.identity.tags)
+    await server.run()

@@ -1,0 +1,102 @@
+"""The model of one bundle: columns of plain values in, probabilities out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from lifeboat.config.errors import BundleError
+from lifeboat.model.bundle import OUTPUT, Bundle, open_bundle
+from lifeboat.model.session import open_session
+from lifeboat.model.tensors import ONNX_TYPES, tensor_type
+from lifeboat.usecase.schema import Schema
+
+GOLDEN_TOLERANCE = 1e-4
+WARM_ROWS = (1, 2, 64)
+Probabilities = NDArray[np.float32]
+
+
+class Model:
+    """An ONNX session with the schema of its rows.
+
+    Args:
+        bundle: verified; its graph must take the schema's columns and give `probabilities`.
+
+    Raises:
+        BundleError: the graph does not load, or is not one for this schema.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.schema: Schema = bundle.schema
+        self.bundle = bundle
+        self._session = open_session(bundle.model)
+        _check_graph(self._session, bundle.schema)
+        self._kinds = tuple((column.name, tensor_type(column)) for column in bundle.schema.columns)
+
+    def predict(self, columns: Sequence[list[Any]]) -> Probabilities:
+        """Scores rows.
+
+        Args:
+            columns: for each column of the schema, in its order, one list of n values: floats (NaN for
+            null) or strings
+                ("" for null).
+
+        Returns:
+            float32 [n, 2], the probability of each class.
+        """
+        feed = {
+            name: np.array(values, dtype).reshape(-1, 1)
+            for (name, dtype), values in zip(self._kinds, columns, strict=True)
+        }
+        probabilities: Probabilities = self._session.run([OUTPUT], feed)[0]
+        return probabilities
+
+    def verify(self) -> None:
+        """Answers the golden requests, which also warms the path.
+
+        Raises:
+            BundleError: there are none, or an answer is off by more than the tolerance or not a number.
+        """
+        rows = [self.schema.parse_row(entry["row"]) for entry in self.bundle.golden]
+        if not rows:
+            raise BundleError(f"{self.bundle.directory}: golden.json holds no request")
+        columns = [[row[name] for row in rows] for name in self.schema.names]
+        answers = self.predict(columns)
+        for number, (entry, answer) in enumerate(zip(self.bundle.golden, answers, strict=True), start=1):
+            difference = float(np.abs(answer - np.asarray(entry["probabilities"], np.float64)).max())
+            if not difference <= GOLDEN_TOLERANCE:
+                raise BundleError(
+                    f"{self.bundle.directory}: golden request {number} is answered {answer.tolist()}, "
+                    f"expected {entry['probabilities']}; at most {GOLDEN_TOLERANCE:g} off is allowed"
+                )
+        for count in WARM_ROWS:
+            self.predict([(column * count)[:count] for column in columns])
+
+
+def load_model(directory: str | os.PathLike[str]) -> Model:
+    """Opens, loads and verifies a bundle.
+
+    Raises:
+        BundleError: with the reason why it must not serve.
+    """
+    model = Model(open_bundle(directory))
+    try:
+        model.verify()
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"{directory}: golden.json does not fit the schema: {error!r}") from error
+    return model
+
+
+def _check_graph(session: ort.InferenceSession, schema: Schema) -> None:
+    expected = {column.name: ONNX_TYPES[tensor_type(column)] for column in schema.columns}
+    inputs = {entry.name: entry.type for entry in session.get_inputs()}
+    if inputs != expected:
+        raise BundleError(f"model.onnx takes {inputs}, the schema gives {expected}")
+    outputs = {entry.name: (entry.type, entry.shape[-1:]) for entry in session.get_outputs()}
+    if outputs.get(OUTPUT) != ("tensor(float)", [2]):
+        raise BundleError(f"model.onnx gives {outputs}, not {OUTPUT} as tensor(float) [n, 2]")

@@ -1,0 +1,1 @@
+"""The protocols that the model server speaks."""

@@ -1,0 +1,198 @@
+"""The OpenAPI 3.1 document of a server, made from its bundle's schema."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from lifeboat.server.protocols.tensor import DATATYPES
+from lifeboat.server.protocols.v2 import OUTPUTS
+from lifeboat.server.settings import Settings
+from lifeboat.usecase.schema import Schema
+
+_PUID = {
+    "name": "Seldon-Puid",
+    "in": "header",
+    "description": "Identifies the request; made if missing, and given back.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+}
+# What a client may say of its request; the rest of Seldon's is written by those it passes through.
+_META = {
+    "type": "object",
+    "properties": {"puid": {"type": "string"}, "tags": {"type": "object"}},
+    "additionalProperties": False,
+}
+
+
+def describe_api(schema: Schema, name: str, version: str, settings: Settings) -> dict[str, Any]:
+    """The document.
+
+    Args:
+        schema: of a row.
+        name, version: of the model.
+        settings: its limit on rows.
+    """
+    infer = f"/v2/models/{quote(name, safe='')}/infer"
+    schemas = {
+        "Row": _row(schema),
+        "Message": _message(schema, settings.max_rows),
+        "Feedback": _feedback(schema),
+        "Inference": _inference(schema),
+        "Prediction": _prediction(schema),
+        "InferenceAnswer": _inference_answer(),
+        "Error": _object({"status": _object({"info": {"type": "string"}})}),
+        "InferenceError": _object({"error": {"type": "string"}}),
+    }
+    paths = {
+        "/predict": {"post": _post("Predict, Seldon's protocol", "Message", "Prediction", "Error", [_PUID])},
+        "/api/v1.0/predictions": {
+            "post": _post("Predict, Seldon's external path", "Message", "Prediction", "Error", [_PUID])
+        },
+        "/send-feedback": {"post": _post("Say what was true", "Feedback", "Feedback", "Error", [])},
+        infer: {
+            "post": _post("Predict, Open Inference Protocol", "Inference", "InferenceAnswer", "InferenceError", [])
+        },
+        infer.removesuffix("/infer"): {"get": _get("The model's inputs and outputs")},
+        "/metadata": {"get": _get("The model's metadata, Seldon's form")},
+        "/ready": {"get": _get("Whether the server takes requests")},
+        "/live": {"get": _get("Whether the process lives", "text/plain")},
+        "/metrics": {"get": _get("Metrics for Prometheus", "text/plain")},
+    }
+    info = {"title": f"{name}: predictions", "version": version}
+    return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
+
+
+def _row(schema: Schema) -> dict[str, Any]:
+    required = [column.name for column in schema.columns if not column.nullable]
+    return {
+        "type": "object",
+        "properties": {name: column.json_schema() for name, column in schema.known.items()},
+        "required": required,
+        "additionalProperties": False,
+        "example": schema.example(),
+    }
+
+
+def _message(schema: Schema, max_rows: int) -> dict[str, Any]:
+    """Rows as lists in the schema's order, or as objects."""
+    columns = [column.json_schema() for column in schema.columns]
+    row = {"type": "array", "prefixItems": columns, "minItems": len(columns), "maxItems": len(columns)}
+    names = {"type": "array", "const": list(schema.names)}
+    many = {"minItems": 1, "maxItems": max_rows, "type": "array"}
+    data = _closed({"names": names, "ndarray": {**many, "items": row}}, ["ndarray"])
+    rows = {"oneOf": [_ref("Row"), {**many, "items": _ref("Row")}]}
+    example = schema.example()
+    return {
+        "oneOf": [
+            _closed({"meta": _META, "data": data}, ["data"]),
+            _closed({"meta": _META, "jsonData": rows}, ["jsonData"]),
+        ],
+        "example": {"data": {"names": list(example), "ndarray": [list(example.values())]}},
+    }
+
+
+def _prediction(schema: Schema) -> dict[str, Any]:
+    probability = {"type": "number", "minimum": 0, "maximum": 1}
+    pair = {"type": "array", "items": probability, "minItems": 2, "maxItems": 2}
+    shape = {"type": "array", "items": {"type": "integer"}}
+    tensor = _object({"shape": shape, "values": {"type": "array", "items": probability}})
+    names = {"type": "array", "const": list(schema.label.classes)}
+    meta = _object({"puid": {"type": "string"}, "tags": {"type": "object"}})
+    data = _object({"names": names, "ndarray": {"type": "array", "items": pair}, "tensor": tensor}, ["names"])
+    return _object({"data": data, "meta": meta})
+
+
+def _feedback(schema: Schema) -> dict[str, Any]:
+    truth = {"enum": [*([0, 1] if "0" in schema.label.spellings else []), *schema.label.classes]}
+    data = _closed({"ndarray": {"type": "array", "items": truth}}, ["ndarray"])
+    message = {"type": "object"}
+    return {
+        **_closed(
+            {
+                "truth": _closed({"data": data}, ["data"]),
+                "reward": {"type": "number"},
+                "request": message,
+                "response": message,
+            },
+            [],
+        ),
+        "example": {"truth": {"data": {"ndarray": [schema.label.classes[1]]}}, "reward": 1.0},
+    }
+
+
+def _inference(schema: Schema) -> dict[str, Any]:
+    datatypes = {"string": "BYTES", "float": "FP64", "integer": "INT64", "boolean": "BOOL"}
+    example = [
+        {"name": column.name, "datatype": datatypes[column.kind], "shape": [1], "data": [column.example]}
+        for column in schema.columns
+    ]
+    parameters = _closed({"content_type": {"enum": ["np"]}}, [])
+    tensor = _closed(
+        {
+            "name": {"enum": list(schema.known)},
+            "datatype": {"enum": list(DATATYPES)},
+            "shape": {"type": "array", "items": {"type": "integer"}},
+            "data": {"type": "array"},
+            "parameters": parameters,
+        },
+        ["name", "datatype", "shape", "data"],
+    )
+    asked = _closed({"name": {"enum": list(OUTPUTS)}}, ["name"])
+    properties = {
+        "id": {"type": "string"},
+        "inputs": {"type": "array", "items": tensor, "minItems": 1},
+        "outputs": {"type": "array", "items": asked},
+    }
+    return {**_closed(properties, ["inputs"]), "example": {"inputs": example}}
+
+
+def _inference_answer() -> dict[str, Any]:
+    text = {"type": "string"}
+    output = _object({"name": text, "datatype": text, "shape": {"type": "array"}, "data": {"type": "array"}})
+    return _object({"model_name": text, "model_version": text, "outputs": {"type": "array", "items": output}})
+
+
+def _post(summary: str, request: str, answer: str, error: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    failures = {
+        "400": "The request is wrong; the message names row, column, value and limit.",
+        "413": "The body is over the limit.",
+        "415": "The body is not JSON.",
+        "503": "More requests wait than the server can answer in time.",
+    }
+    return {
+        "summary": summary,
+        "parameters": parameters,
+        "requestBody": {"required": True, "content": _json(_ref(request))},
+        "responses": {
+            "200": {
+                "description": "The answer.",
+                "content": _json(_ref(answer) if answer != request else {}),
+            },
+            **{status: {"description": text, "content": _json(_ref(error))} for status, text in failures.items()},
+        },
+    }
+
+
+def _get(summary: str, content_type: str = "application/json") -> dict[str, Any]:
+    responses: dict[str, Any] = {"200": {"description": "The answer.", "content": {content_type: {}}}}
+    if summary.startswith("Whether the server"):
+        responses["503"] = {"description": "It does not, or no longer.", "content": _json(_ref("Error"))}
+    return {"summary": summary, "responses": responses}
+
+
+def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    names = list(properties) if required is None else required
+    return {"type": "object", "properties": properties, "required": names}
+
+
+def _closed(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    """An object without any other member: one that is not known is refused."""
+    return {**_object(properties, required), "additionalProperties": False}
+
+
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}

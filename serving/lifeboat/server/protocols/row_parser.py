@@ -1,0 +1,225 @@
+"""From the rows of a request to the model's columns: each value checked once, by its column.
+
+Every check is `Column.parse` of the schema. A column's parser here only answers the ordinary cases itself
+(a number in its range, a string that is allowed) and leaves everything else to it, so that rules and
+sentences stand in one place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lifeboat.http.errors import RequestError, bad
+from lifeboat.usecase.schema import Column, Schema, Value
+
+Parser = Callable[[Any], Value]
+Columns = list[list[Value]]
+# Orders of names remembered; a client has one or two.
+MAX_LAYOUTS = 64
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where the values stand in a row given as a list.
+
+    Args:
+        width: of a row.
+        inputs: for each input of the model its parser, its place (None where it is left out) and its null.
+        keys: parser and place of the values that are checked but are no inputs.
+    """
+
+    width: int
+    inputs: tuple[tuple[Parser, int | None, Value], ...]
+    keys: tuple[tuple[Parser, int], ...]
+
+
+class Reader:
+    """Turns rows into columns.
+
+    Args:
+        schema: of a row.
+        max_rows: of a request.
+    """
+
+    def __init__(self, schema: Schema, max_rows: int) -> None:
+        self._schema, self._max_rows = schema, max_rows
+        self._parsers = {name: compile_parser(column) for name, column in schema.known.items()}
+        self._inputs = tuple((name, self._parsers[name]) for name in schema.names)
+        self._keys = tuple((key.name, self._parsers[key.name]) for key in schema.keys)
+        self._layouts: dict[tuple[Any, ...], _Layout] = {}
+        # The most of one kind (names, values, lists or objects) that a body needs: in a feedback each row may have its
+        # request, an answer of two probabilities and a truth. The rest is for what is said of all rows at once.
+        self.max_values = max_rows * (len(schema.known) + 3) + 1000
+
+    def from_rows(self, rows: Any, names: Any, where: str) -> Columns:
+        """Reads rows given as lists.
+
+        Args:
+            rows: n lists of m values.
+            names: the m names of the columns in any order; None or empty for the schema's order.
+            where: the place of the rows in the request, for messages.
+
+        Raises:
+            RequestError: 400; it names row, column, value and limit.
+        """
+        self.check_count(rows, where)
+        layout = self._layout(names)
+        for number, row in enumerate(rows, start=1):
+            if type(row) is not list:
+                raise bad(f"{where}: row {number} is not a list of values")
+            if len(row) != layout.width:
+                raise bad(f"{where}: row {number} has {len(row)} values, there are {layout.width} names")
+        try:
+            for parser, place in layout.keys:
+                for row in rows:
+                    if row[place] is not None:
+                        parser(row[place])
+            return [
+                [null] * len(rows) if place is None else [parser(row[place]) for row in rows]
+                for parser, place, null in layout.inputs
+            ]
+        except ValueError:
+            order = names or self._schema.names
+            raise self._first_problem([dict(zip(order, row, strict=True)) for row in rows]) from None
+
+    def from_objects(self, rows: Any, where: str) -> Columns:
+        """Reads rows given as objects by column name; a missing nullable column is a null.
+
+        Raises:
+            RequestError: 400; it names row, column, value and limit.
+        """
+        self.check_count(rows, where)
+        known = self._parsers.keys()
+        for number, row in enumerate(rows, start=1):
+            if type(row) is not dict:
+                raise bad(f"{where}: row {number} is not an object of column names and values")
+            if not row.keys() <= known:
+                raise self._first_problem(rows)
+        try:
+            for name, parser in self._keys:
+                for row in rows:
+                    if row.get(name) is not None:
+                        parser(row[name])
+            return [[parser(row.get(name)) for row in rows] for name, parser in self._inputs]
+        except ValueError:
+            raise self._first_problem(rows) from None
+
+    def from_columns(self, columns: dict[str, list[Any]], rows: int) -> Columns:
+        """Reads columns of equal length given by name; a missing nullable column is all null.
+
+        Raises:
+            RequestError: 400; it names row, column, value and limit.
+        """
+        if not 0 < rows <= self._max_rows:
+            raise bad(f"the inputs hold {rows} rows, allowed are 1 to {self._max_rows}")
+        layout = self._layout(list(columns))
+        try:
+            for name, parser in self._keys:
+                for value in columns.get(name, ()):
+                    if value is not None:
+                        parser(value)
+            return [
+                [null] * rows if place is None else [parser(value) for value in columns[name]]
+                for (name, parser), (_, place, null) in zip(self._inputs, layout.inputs, strict=True)
+            ]
+        except ValueError:
+            objects = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            raise self._first_problem(objects) from None
+
+    def check_count(self, rows: Any, where: str) -> None:
+        """Raises a 400 unless this is a list of at least one row and at most the limit."""
+        if type(rows) is not list:
+            raise bad(f"{where} is not a list of rows")
+        if not 0 < len(rows) <= self._max_rows:
+            raise bad(f"{where} holds {len(rows)} rows, allowed are 1 to {self._max_rows}")
+
+    def _layout(self, names: Any) -> _Layout:
+        if names is None:
+            names = []
+        if type(names) is not list or not all(type(name) is str for name in names):
+            raise bad("names is not a list of column names")
+        order = tuple(names) or self._schema.names
+        layout = self._layouts.get(order)
+        if layout is None:
+            layout = self._make_layout(order)
+            if len(self._layouts) < MAX_LAYOUTS:
+                self._layouts[order] = layout
+        return layout
+
+    def _make_layout(self, order: tuple[str, ...]) -> _Layout:
+        known = self._schema.known
+        for name in order:
+            if name not in known:
+                raise bad(f"column {name}: unknown; the columns are {', '.join(self._schema.names)}")
+            if order.count(name) > 1:
+                raise bad(f"column {name}: named twice")
+        for column in self._schema.columns:
+            if column.name not in order and not column.nullable:
+                raise bad(f"column {column.name}: missing, and it may not be null")
+        places = {name: place for place, name in enumerate(order)}
+        inputs = tuple((self._parsers[c.name], places.get(c.name), c.null) for c in self._schema.columns)
+        keys = tuple((parser, places[name]) for name, parser in self._keys if name in places)
+        return _Layout(len(order), inputs, keys)
+
+    def _first_problem(self, rows: list[dict[str, Any]]) -> RequestError:
+        """The first row that the schema refuses, in its words."""
+        for number, row in enumerate(rows, start=1):
+            try:
+                self._schema.parse_row(row)
+            except ValueError as error:
+                return bad(f"row {number}, {error}")
+        raise AssertionError("a compiled parser refused what its column accepts")
+
+
+def compile_parser(column: Column) -> Parser:
+    """A parser with the meaning of `column.parse`, quick for the ordinary values."""
+    if column.kind == "string":
+        return _string_parser(column)
+    return _integer_parser(column) if column.kind == "integer" else _float_parser(column)
+
+
+def _float_parser(column: Column) -> Parser:
+    lower, upper, parse = column.lower, column.upper, column.parse
+    ordinary = column.kind == "float" and not column.categories
+
+    def parser(value: Any) -> Value:
+        if ordinary and (type(value) is float or type(value) is int) and lower <= value <= upper:
+            return value + 0.0  # the negative zero is zero
+        return parse(value)
+
+    return parser
+
+
+def _integer_parser(column: Column) -> Parser:
+    lower, upper, parse = column.lower, column.upper, column.parse
+    categories = frozenset(column.categories)
+
+    def parser(value: Any) -> Value:
+        if type(value) is int and lower <= value <= upper and (not categories or value in categories):
+            return value
+        return parse(value)
+
+    return parser
+
+
+def _string_parser(column: Column) -> Parser:
+    parse, longest, categories = column.parse, column.max_length, frozenset(column.categories)
+    nulls = column.nulls
+    matches = None if column.pattern is None else re.compile(column.pattern).fullmatch
+
+    def parser(value: Any) -> Value:
+        if (
+            type(value) is str
+            and 0 < len(value) <= longest
+            and value.isascii()
+            and value not in nulls
+            and (not categories or value in categories)
+            and (matches is None or matches(value))
+        ):
+            return value
+        return parse(value)
+
+    return parser

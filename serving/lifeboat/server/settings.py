@@ -1,0 +1,111 @@
+"""The model server's settings: one frozen object, read once from flags, the environment and defaults.
+
+`config.options` says how. A field's metadata holds its help and, where Seldon sets one, the name of Seldon's variable,
+which gives way to ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
+
+PREFIX = "LIFEBOAT_SERVER_"
+# Characters of the names that stand in each answer, in labels of metrics and in events, as the detector takes them.
+LONGEST = {"model_name": 128, "model_version": 128, "deployment": 253, "predictor": 253, "namespace": 253}
+
+
+def _setting(default: Any, text: str, seldon: str = "") -> Any:
+    return option(default, text, seldon=seldon)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """See each field's help."""
+
+    bundle: str = _setting("", "directory of the bundle to serve")
+    host: str = _setting("0.0.0.0", "address to listen on")  # noqa: S104  # a container serves its pod's address
+    port: int = _setting(9000, "port of the predictions", "PREDICTIVE_UNIT_HTTP_SERVICE_PORT")
+    metrics_port: int = _setting(6000, "port of the metrics", "PREDICTIVE_UNIT_METRICS_SERVICE_PORT")
+    metrics_path: str = _setting(
+        "/prometheus", "path of the metrics besides /metrics", "PREDICTIVE_UNIT_METRICS_ENDPOINT"
+    )
+    model_name: str = _setting("", "name of the model, the use case's unless set", "PREDICTIVE_UNIT_ID")
+    model_version: str = _setting("", "version of the model, the start of its digest unless set")
+    workers: int = _setting(1, "number of processes; each holds its own model")
+    max_body: int = _setting(4 * 1024 * 1024, "largest request body in bytes")
+    max_rows: int = _setting(10_000, "largest number of rows in a request")
+    max_depth: int = _setting(100, "deepest nesting of JSON")
+    max_connections: int = _setting(1024, "open connections of a process; one more is answered 503")
+    max_pending: int = _setting(256, "requests of a process that wait at a time; one more is answered 503")
+    request_seconds: float = _setting(10.0, "time for a request to arrive whole")
+    # Longer than the 90 s of Go's clients, such as Seldon's executor: who closes first may close on a request, and
+    # a POST is not sent again.
+    keep_alive_seconds: float = _setting(120.0, "time an idle connection is kept")
+    drain_idle_seconds: float = _setting(2.0, "time an idle connection is kept while the server drains")
+    drain_seconds: float = _setting(20.0, "time after which a draining server ends whatever is unanswered")
+    spin_us: int = _setting(
+        0,
+        "microseconds to poll on after a request instead of sleeping; for a pod with a core to itself, which it burns",
+    )
+    log_requests: bool = _setting(False, "log one line a request")
+    log_payloads: bool = _setting(False, "let request and response bodies into the log")
+
+    subject_header: str = _setting(
+        "",
+        "header in which the mesh passes on whom it has verified: the source of a truth; none is believed unless set",
+    )
+    events_url: str = _setting("", "URL that takes each prediction as CloudEvents; none are sent unless set")
+    events_buffer: int = _setting(10_000, "events that wait for their receiver at most")
+    events_bytes: int = _setting(32 * 1024 * 1024, "bytes of events that wait at most")
+    deployment: str = _setting("lifeboat", "name of the deployment, for events", "SELDON_DEPLOYMENT_ID")
+    predictor: str = _setting("default", "name of the predictor, for events", "PREDICTOR_ID")
+    namespace: str = _setting("default", "namespace of the deployment, for events")
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "max_body", "max_rows", "max_depth", "max_connections", "max_pending"):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"{name} is {getattr(self, name)}, the least is 1")
+        if self.spin_us < 0:
+            raise SettingsError(f"spin_us is {self.spin_us}, the least is 0")
+        for name, longest in LONGEST.items():
+            if len(getattr(self, name)) > longest:
+                raise SettingsError(f"{name} has {len(getattr(self, name))} characters, the limit is {longest}")
+        for name in ("port", "metrics_port"):
+            if not 0 <= getattr(self, name) <= 65535:
+                raise SettingsError(f"{name} is {getattr(self, name)}, a port is 0 to 65535")
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Makes the settings of a program.
+
+    Raises:
+        SettingsError: a variable is unknown or a value is not of its type.
+        SystemExit: a flag is unknown (2) or help was asked for (0).
+    """
+    parser = argparse.ArgumentParser(prog="python -m lifeboat.server", description="Serve one bundle over HTTP.")
+    add_flags(parser, Settings, PREFIX)
+    flags = given_flags(Settings, vars(parser.parse_args(arguments)))
+    chosen = _seldons(environment) | from_environment(Settings, PREFIX, environment) | flags
+    if not chosen.get("bundle"):
+        raise SettingsError("no bundle: give --bundle DIR or LIFEBOAT_SERVER_BUNDLE")
+    return from_texts(chosen)
+
+
+def _seldons(environment: Mapping[str, str]) -> dict[str, str]:
+    """The settings that Seldon's variables give."""
+    found = {spec.name: environment.get(spec.metadata["seldon"]) for spec in fields(Settings)}
+    return {name: text for name, text in found.items() if text}
+
+
+def from_texts(texts: Mapping[str, str]) -> Settings:
+    """Settings from name and text, each converted to its type.
+
+    Raises:
+        SettingsError: a name is unknown or a text does not convert.
+    """
+    return Settings(**parse_texts(Settings, PREFIX, texts))

@@ -1,0 +1,158 @@
+"""The laptop's stand-in for Kubernetes: owns the public sockets and switches model servers behind them.
+
+A candidate starts on a private port. On `promote` it begins to accept from the public sockets, which it
+shares with the old server, and only then the old one stops and drains: at no moment is a connection
+refused. If it cannot begin, the old one has not noticed anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lifeboat.config.errors import DeployError, LifeboatError
+from lifeboat.http.http_client import Target
+from lifeboat.http.sockets import bind, listen
+from lifeboat.server.settings import Settings
+from lifeboat.supervisor.group import Group
+from lifeboat.supervisor.process import LOG
+from lifeboat.system.addresses import base_url
+
+PRIVATE_HOST = "127.0.0.1"
+
+
+@dataclass
+class Deployment:
+    """A candidate of one control connection.
+
+    Args:
+        group: None until it was made.
+    """
+
+    group: Group | None = None
+
+
+class Daemon:
+    """What the control connections talk to.
+
+    Args:
+        settings: of every server but its bundle, name and version.
+        public: bound sockets of the predictions and the metrics.
+        changed: is called whenever another group serves.
+    """
+
+    def __init__(self, settings: Settings, public: list[socket.socket], changed: Callable[[], None]) -> None:
+        self._settings, self._public, self._changed = settings, public, changed
+        self._serving: Group | None = None
+        self._deployment: Deployment | None = None
+        self.stopping = asyncio.Event()
+
+    def status(self) -> dict[str, Any]:
+        """What `lifeboat.supervisor.control.Status` reads."""
+        host = self._settings.host
+        main, metrics = (bound.getsockname()[1] for bound in self._public)
+        candidate = self._deployment.group if self._deployment is not None else None
+        return {
+            "pid": os.getpid(),
+            "url": base_url(host, main),
+            "metrics_url": f"{base_url(host, metrics)}/metrics",
+            "events_url": self._settings.events_url,
+            "serving": self._serving.describe() if self._serving is not None else None,
+            "candidate": candidate.describe() if candidate is not None else None,
+        }
+
+    @property
+    def idle(self) -> bool:
+        """Nothing serves and nobody deploys."""
+        return self._serving is None and self._deployment is None
+
+    async def start(self, deployment: Deployment, question: dict[str, Any]) -> dict[str, Any]:
+        """Starts a candidate and waits until it is ready.
+
+        Raises:
+            DeployError: another deployment is in progress, or it ended; then with its last words.
+        """
+        if self._deployment is not None:
+            raise DeployError("another deployment is in progress")
+        private = bind(PRIVATE_HOST, 0)
+        self._deployment = deployment
+        listen(private)
+        port = private.getsockname()[1]
+        settings = replace(
+            self._settings,
+            bundle=question["bundle"],
+            model_name=question["name"],
+            model_version=question["version"],
+        )
+        deployment.group = Group(settings, self._public, private)
+        try:
+            await deployment.group.start()
+        except LifeboatError:
+            self._deployment = None
+            raise
+        LOG.info("version %s of %s is ready on port %d", settings.model_version, settings.model_name, port)
+        return {"url": f"http://{PRIVATE_HOST}:{port}", "digest": deployment.group.digest}
+
+    async def promote(self, deployment: Deployment) -> dict[str, Any]:
+        """Switches to the candidate of this deployment; returns when the old server has ended.
+
+        Raises:
+            DeployError: there is no candidate, or it cannot accept.
+        """
+        new = deployment.group
+        if new is None or self._deployment is not deployment:
+            raise DeployError("there is nothing to promote: start a candidate first")
+        try:
+            # Nobody can connect before there is somebody to answer: from the first promotion on.
+            for bound in self._public:
+                listen(bound)
+            await new.accept()
+        except DeployError:
+            await self.abandon(deployment)
+            raise
+        old, self._serving, self._deployment = self._serving, new, None
+        if self._settings.events_url != new.settings.events_url:  # it moved since the candidate was started
+            new.send_events(self._settings.events_url)
+        self._changed()
+        LOG.info("version %s of %s serves", new.settings.model_version, new.settings.model_name)
+        if old is not None:
+            await old.end()
+        return {}
+
+    def send_events(self, url: str) -> dict[str, Any]:
+        """Lets what serves, and whatever will, send its events to another URL; those that wait go there too.
+
+        Raises:
+            DeployError: it is no URL that events can be posted to.
+        """
+        try:
+            Target.of(url)
+        except ValueError as error:
+            raise DeployError(f"events cannot be sent to {url!r}: {error}") from None
+        self._settings = replace(self._settings, events_url=url)
+        if self._serving is not None:
+            self._serving.send_events(url)
+        return {}
+
+    async def abandon(self, deployment: Deployment) -> None:
+        """Ends the candidate of a deployment that was not promoted."""
+        if self._deployment is not deployment:
+            return
+        if deployment.group is not None:
+            await deployment.group.end()
+        self._deployment = None
+
+    async def end(self) -> None:
+        """Drains and ends every server."""
+        if self._deployment is not None:
+            await self.abandon(self._deployment)
+        # The servers close the sockets last, after the last connection in the queue; ours would outlive them.
+        for bound in self._public:
+            bound.close()
+        if self._serving is not None:
+            serving, self._serving = self._serving, None
+            await serving.end()

@@ -1,0 +1,60 @@
+"""What a supervisor leaves in its directory: a lock while it lives, and where it can be reached."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from lifeboat.config.errors import SettingsError
+from lifeboat.system.files import take_lock, write_durably
+
+STATE_FILE = "supervisor.json"
+LOCK_FILE = "supervisor.lock"
+# Whoever asks whether a supervisor lives holds its lock for an instant.
+LOCK_SECONDS = 0.5
+
+
+class State:
+    """The state directory of one living supervisor.
+
+    Args:
+        directory: is made if missing.
+
+    Raises:
+        SettingsError: another supervisor lives there.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._file = directory / STATE_FILE
+        self._lock = (directory / LOCK_FILE).open("w")
+        if not take_lock(self._lock.fileno(), LOCK_SECONDS):
+            self._lock.close()
+            raise SettingsError(f"another supervisor is already running for {directory}")
+        self.crashed = self._file.exists()
+        self._remove_remains()
+        # In a short directory of its own: the path of a socket has at most about a hundred characters.
+        self.socket = Path(tempfile.mkdtemp(prefix="lifeboat-")) / "control"
+
+    def write(self, status: dict[str, Any]) -> None:
+        """Records where the supervisor can be reached and what it serves, whole or not at all."""
+        write_durably(self._file, json.dumps({**status, "socket": str(self.socket)}, indent=1))
+
+    def close(self) -> None:
+        """Leaves nothing behind."""
+        self._file.unlink(missing_ok=True)
+        shutil.rmtree(self.socket.parent, ignore_errors=True)
+        self._lock.close()
+
+    def _remove_remains(self) -> None:
+        """Removes the socket of a supervisor that was killed."""
+        try:
+            path = Path(json.loads(self._file.read_bytes())["socket"])
+        except (OSError, ValueError, KeyError):
+            return
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir() and not any(path.parent.iterdir()):
+            path.parent.rmdir()

@@ -1,0 +1,53 @@
+"""A user's machine: a home and ports of its own, and the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from lifeboat.config.settings import Settings
+from tests.ports import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Laptop:
+    """A home, a port, and the command line."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        ports = {name: free_port() for name in ("port", "metrics_port", "detector_port")}
+        self.settings = Settings(home=str(home), **ports)
+        self.environment = {
+            **os.environ,
+            "LIFEBOAT_HOME": str(home),
+            **{f"LIFEBOAT_{name.upper()}": str(port) for name, port in ports.items()},
+            "COLUMNS": "200",
+        }
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "lifeboat.cli.main", *arguments]
+
+    def lifeboat(self, *arguments: str, code: int = 0) -> str:
+        """Runs a verb, asserts its exit code and gives all it printed."""
+        done = subprocess.run(
+            self.command(*arguments), cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    @property
+    def last_run(self) -> Path:
+        return max((self.home / "runs").iterdir(), key=lambda folder: folder.stat().st_mtime)
+
+    def output(self, name: str) -> Path:
+        """An output of a step of the last run."""
+        [found] = self.last_run.glob(f"*/{name}")
+        return found
+
+    @property
+    def steps(self) -> set[str]:
+        """Steps of the last run that left anything."""
+        return {path.name for path in self.last_run.glob("lifeboat-*/*") if path.is_dir()}

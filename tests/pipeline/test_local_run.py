@@ -1,0 +1,142 @@
+"""What a person sees of a local run: starts, notes and ends of steps are events, every line goes to the log."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lifeboat.config.errors import PipelineError
+from lifeboat.pipeline import local_run as local
+from lifeboat.pipeline.local_run import Event, RunLog
+from lifeboat.pipeline.steps.execution import StepCommand, StepEnd
+
+# As kfp.local 2.17.0 prints around a step, colours and all.
+BEFORE = "00:00:23.079 - INFO - Executing task \x1b[96m'good'\x1b[0m\n00:00:23.079 - INFO - Streamed logs:\n\n"
+CHATTER = """\
+    [KFP Executor 2026-11-23 00:00:23,163 INFO]: Got executor_input:
+    {
+        "inputs": {},
+    }
+"""
+NOTE = "    lifeboat> 891 rows read\n"
+ENDED = "00:00:23.182 - INFO - Task \x1b[96m'good'\x1b[0m finished with status \x1b[92mSUCCESS\x1b[0m\n"
+RUN = BEFORE + CHATTER + NOTE + ENDED
+
+
+class Processes:
+    """Stand in for processes: a step prints `lines` and ends as `end` says."""
+
+    def __init__(self, lines: str = "", end: StepEnd = StepEnd(0)) -> None:  # noqa: B008  # frozen
+        self.lines, self.end = lines, end
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Holds nothing."""
+
+    def run(self, command: StepCommand, show: Callable[[str], None]) -> StepEnd:
+        for line in self.lines.splitlines(keepends=True):
+            show(line)
+        return self.end
+
+
+def step(name: str, **outputs: str) -> StepCommand:
+    places = {key: {"artifacts": [{"uri": uri}]} for key, uri in outputs.items()}
+    document = {"outputs": {"outputFile": f"/run/{name}/executor_output.json", "artifacts": places}}
+    return StepCommand("", ("--executor_input", json.dumps(document)), {})
+
+
+class World:
+    """A RunLog with what it wrote and showed."""
+
+    def __init__(self) -> None:
+        self.file, self.events = io.StringIO(), list[Event]()
+        self.log = RunLog(self.file, self.events.append)
+
+    @property
+    def shown(self) -> list[tuple[str, str, str]]:
+        return [(event.kind, event.step, event.text) for event in self.events if event.kind != "line"]
+
+
+def test_a_steps_start_notes_and_end_become_events() -> None:
+    world = World()
+    with contextlib.redirect_stdout(world.log):
+        world.log.run_step(Processes(NOTE), step("good"))
+        world.log.run_step(Processes(end=StepEnd(1, "label holds 7")), step("bad-step"))
+    assert world.shown == [
+        ("start", "good", ""),
+        ("note", "good", "891 rows read"),
+        ("end", "good", "SUCCESS"),
+        ("start", "bad-step", ""),
+        ("end", "bad-step", "FAILURE"),
+    ]
+    assert all(event.seconds >= 0 for event in world.events)
+    assert (world.log.step, world.log.error) == ("bad-step", "label holds 7")
+
+
+def test_a_steps_outputs_are_known_by_their_names() -> None:
+    world = World()
+    with contextlib.redirect_stdout(world.log):
+        world.log.run_step(Processes(), step("good", card="/run/good/card"))
+    assert world.log.outputs == {"good": {"card": Path("/run/good/card")}}
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_lines_may_come_in_pieces(size: int) -> None:
+    world = World()
+    for start in range(0, len(RUN), size):
+        assert world.log.write(RUN[start : start + size]) == len(RUN[start : start + size])
+    assert world.shown == [("note", "", "891 rows read")]
+
+
+def test_every_line_goes_to_the_file_without_colours() -> None:
+    world = World()
+    world.log.write(RUN)
+    written = world.file.getvalue()
+    assert "\x1b" not in written
+    assert written.count("\n") == RUN.count("\n")
+    assert "Task 'good' finished with status SUCCESS" in written
+
+
+def test_other_lines_are_events_of_their_own_with_their_indentation() -> None:
+    world = World()
+    with contextlib.redirect_stdout(world.log):
+        world.log.run_step(Processes(CHATTER), step("good"))
+    lines = [event.text for event in world.events if event.kind == "line"]
+    assert '        "inputs": {},' in lines
+    assert all(event.step == "good" for event in world.events)
+
+
+def test_an_error_that_an_earlier_step_survived_is_not_blamed_on_a_later_one() -> None:
+    world = World()
+    with contextlib.redirect_stdout(world.log):
+        world.log.run_step(Processes("    ValueError: logged and survived\n"), step("good"))
+    assert world.log.error == ""
+
+
+def run(folder: Path, processes: Processes) -> None:
+    local.run_pipeline(folder, {}, list[Event]().append, processes)
+
+
+def test_a_failed_run_names_the_step_its_sentence_and_the_log(tmp_path: Path) -> None:
+    failing = Processes("Traceback (most recent call last):\n", StepEnd(1, "a.csv, row 3: label holds 7"))
+    with pytest.raises(PipelineError) as caught:
+        run(tmp_path / "run", failing)
+    log = tmp_path / "run" / "run.log"
+    assert str(caught.value) == f"step preprocess failed: a.csv, row 3: label holds 7 (log: {log})"
+    assert "    Traceback" in log.read_text()
+
+
+def test_a_run_that_kfp_itself_ends_has_its_sentence_without_colours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "Pipeline \x1b[95m'p'\x1b[0m finished with status \x1b[91mFAILURE\x1b[0m."
+    monkeypatch.setattr(local, "_run", lambda *_: RuntimeError(sentence))
+    with pytest.raises(PipelineError, match=r"^step none failed: Pipeline 'p' finished with status FAILURE\. \("):
+        run(tmp_path / "run", Processes())

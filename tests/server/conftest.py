@@ -1,0 +1,33 @@
+"""One bundle and one server for the tests that only ask it something."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.receiver import Receiver
+from tests.server.world import Running, make_bundle, server
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def running(bundle: Path) -> Iterator[Running]:
+    with server(bundle, "--model-version", "3", "--max-body", "200000", "--max-rows", "1000") as process:
+        yield process
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()

@@ -1,0 +1,309 @@
+"""The supervisor through its client: start, try, promote, and everything that can go wrong in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lifeboat.config.errors import DeployError, PortError
+from lifeboat.supervisor.control import LOG_FILE, STATE_FILE, Control, ensure_supervisor, find_supervisor
+from tests.ports import free_port
+from tests.server.load import Load
+from tests.server.receiver import Receiver, wait_for
+from tests.server.world import ROW_VALUES, call, make_bundle, ndarray
+
+Connect = Callable[[], Control]
+
+
+@pytest.fixture
+def connect(tmp_path: Path) -> Iterator[Connect]:
+    """Connects to the supervisor of this test, starting it the first time."""
+    port, metrics_port, opened = free_port(), free_port(), list[Control]()
+
+    def open_control() -> Control:
+        settings = {"drain_idle_seconds": "0.3"}
+        control = ensure_supervisor(tmp_path, "127.0.0.1", port, metrics_port, sys.executable, settings)
+        opened.append(control)
+        return control
+
+    yield open_control
+    # Before the others leave: a supervisor with nothing to serve ends with its last connection.
+    last = find_supervisor(tmp_path)
+    for control in opened:
+        control.close()
+    if last is not None:
+        with last:
+            last.stop()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 8.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def deploy(control: Control, bundle: Path, version: str) -> None:
+    control.start(bundle, "tiny", version)
+    control.promote()
+
+
+def test_a_candidate_is_tried_on_a_private_port_and_promoted_to_the_public_one(connect: Connect, bundle: Path) -> None:
+    control = connect()
+    assert control.status().serving is None
+    candidate = control.start(bundle, "tiny", "1")
+    answer = call(candidate.url + "/predict", ndarray(ROW_VALUES))
+    assert answer.json["meta"]["tags"]["model_version"] == "1"
+    status = control.status()
+    assert (status.serving, status.candidate.version if status.candidate else None) == (None, "1")
+    control.promote()
+    status = control.status()
+    assert status.serving is not None
+    assert (status.serving.version, status.serving.digest, status.candidate) == ("1", candidate.digest, None)
+    assert call(status.url + "/predict", ndarray(ROW_VALUES)).status == 200
+    assert b'version="1"' in call(status.metrics_url).body
+    assert call(status.metrics_url.replace("/metrics", "/prometheus")).status == 200
+    with pytest.raises(OSError, match="refused"):
+        call(candidate.url + "/ready")
+
+
+def test_nobody_can_connect_before_there_is_a_model(connect: Connect) -> None:
+    with pytest.raises(OSError, match="refused"):
+        call(connect().status().url + "/ready")
+
+
+def test_a_switch_under_load_fails_no_request_and_each_answer_is_of_one_version(
+    connect: Connect, tmp_path: Path
+) -> None:
+    control = connect()
+    bundles = [make_bundle(tmp_path / f"bundle{bias}", bias=bias / 100) for bias in range(3)]
+    deploy(control, bundles[0], "0")
+    port = int(control.status().url.rpartition(":")[2])
+    with Load(port) as load:
+        for version in (1, 2):
+            time.sleep(0.4)
+            deploy(control, bundles[version], str(version))
+        time.sleep(0.4)
+    assert load.failures == []
+    assert load.answered > 200
+    assert load.versions == {"0", "1", "2"}
+    assert len(load.pairs) == 3
+
+
+def test_a_broken_bundle_leaves_the_old_version_serving_and_says_why(
+    connect: Connect, bundle: Path, tmp_path: Path
+) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    with pytest.raises(DeployError, match="golden request 1 is answered"):
+        control.start(make_bundle(tmp_path / "wrong", wrong_by=0.1), "tiny", "2")
+    with pytest.raises(DeployError, match="nothing to promote"):
+        control.promote()
+    status = control.status()
+    assert status.serving is not None
+    assert (status.serving.version, status.candidate) == ("1", None)
+    assert call(status.url + "/predict", ndarray(ROW_VALUES)).status == 200
+    deploy(control, bundle, "3")
+
+
+def test_a_candidate_that_dies_before_its_promotion_leaves_the_old_version_serving(
+    connect: Connect, bundle: Path
+) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    control.start(bundle, "tiny", "2")
+    candidate = control.status().candidate
+    assert candidate is not None
+    os.kill(candidate.pids[0], signal.SIGSTOP)
+    os.kill(candidate.pids[0], signal.SIGKILL)
+    with pytest.raises(DeployError, match="signal 9"):
+        control.promote()
+    status = control.status()
+    assert status.serving is not None
+    assert (status.serving.version, status.candidate) == ("1", None)
+
+
+def test_an_interrupted_deployment_leaves_nothing_behind(connect: Connect, bundle: Path) -> None:
+    control, watcher = connect(), connect()
+    control.start(bundle, "tiny", "1")
+    candidate = watcher.status().candidate
+    assert candidate is not None
+    control.close()
+    eventually(lambda: watcher.status().candidate is None)
+    assert not alive(candidate.pids[0])
+    deploy(watcher, bundle, "2")
+
+
+def test_a_first_deployment_that_came_to_nothing_leaves_no_supervisor(
+    connect: Connect, bundle: Path, tmp_path: Path
+) -> None:
+    control = connect()
+    control.start(bundle, "tiny", "1")
+    control.close()
+    eventually(lambda: is_gone(tmp_path))
+
+
+def is_gone(state: Path) -> bool:
+    control = find_supervisor(state)
+    if control is not None:
+        control.close()
+    return control is None
+
+
+def test_a_client_that_leaves_while_its_candidate_starts_leaves_nothing_behind(connect: Connect, bundle: Path) -> None:
+    control, watcher = connect(), connect()
+    control._connection.sendall(
+        b'{"op": "start", "bundle": "%b", "name": "tiny", "version": "1"}\n' % str(bundle).encode()
+    )
+    eventually(lambda: watcher.status().candidate is not None)
+    control.close()
+    eventually(lambda: watcher.status().candidate is None)
+    deploy(watcher, bundle, "2")
+
+
+def test_a_second_deployment_is_refused_while_one_is_in_progress(connect: Connect, bundle: Path) -> None:
+    first, second = connect(), connect()
+    first.start(bundle, "tiny", "1")
+    with pytest.raises(DeployError, match="another deployment is in progress"):
+        second.start(bundle, "tiny", "2")
+    with pytest.raises(DeployError, match="nothing to promote"):
+        second.promote()
+    first.promote()
+    deploy(second, bundle, "2")
+
+
+def test_a_killed_server_is_started_again_and_nobody_is_refused(connect: Connect, bundle: Path) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    status = control.status()
+    assert status.serving is not None
+    os.kill(status.serving.pids[0], signal.SIGKILL)
+    assert call(status.url + "/predict", ndarray(ROW_VALUES)).status == 200
+    after = control.status().serving
+    assert after is not None
+    assert after.restarts == 1
+
+
+def test_servers_end_with_a_killed_supervisor_and_its_place_can_be_taken(
+    connect: Connect, bundle: Path, tmp_path: Path
+) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    status = control.status()
+    assert status.serving is not None
+    os.kill(status.pid, signal.SIGKILL)
+    with pytest.raises(DeployError, match="the supervisor is gone"):
+        control.status()
+    server = status.serving.pids[0]
+    eventually(lambda: not alive(server))
+    assert find_supervisor(tmp_path) is None
+    deploy(connect(), bundle, "2")
+
+
+def test_stop_drains_and_leaves_only_the_log(connect: Connect, bundle: Path, tmp_path: Path) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    url = control.status().url
+    with Load(int(url.rpartition(":")[2])) as load:
+        time.sleep(0.2)
+        load.expect_end()
+        control.stop()
+    assert load.failures == []
+    assert find_supervisor(tmp_path) is None
+    assert not (tmp_path / STATE_FILE).exists()
+    assert '"message": "draining"' in (tmp_path / LOG_FILE).read_text()
+
+
+def test_sigterm_is_as_graceful_as_stop(connect: Connect, bundle: Path, tmp_path: Path) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    pid = control.status().pid
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not (tmp_path / STATE_FILE).exists())
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
+            ensure_supervisor(tmp_path, "127.0.0.1", port, free_port(), sys.executable)
+    assert find_supervisor(tmp_path) is None
+
+
+def test_a_port_is_a_supervisors_own_before_anything_is_promoted(connect: Connect, tmp_path: Path) -> None:
+    port = int(connect().status().url.rpartition(":")[2])
+    other = tmp_path / "other"
+    with pytest.raises(PortError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
+        ensure_supervisor(other, "127.0.0.1", port, free_port(), sys.executable)
+
+
+def test_events_follow_their_receiver_also_those_that_wait_and_those_of_a_process_started_again(
+    connect: Connect, bundle: Path, receiver: Receiver
+) -> None:
+    control = connect()
+    control.send_events("http://127.0.0.1:9/")  # where nobody is
+    deploy(control, bundle, "1")
+    url = control.status().url
+    call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="waits")
+    control.start(bundle, "tiny", "2")
+    control.send_events(receiver.url)
+    assert [event["requestid"] for event in wait_for(receiver, 2)] == ["waits"] * 2
+    # The candidate was started before, with the old URL.
+    control.promote()
+    call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="candidate")
+    assert [event["requestid"] for event in wait_for(receiver, 4)][2:] == ["candidate"] * 2
+    status = control.status()
+    assert status.serving is not None
+    assert status.events_url == receiver.url
+    os.kill(status.serving.pids[0], signal.SIGKILL)
+    eventually(lambda: bool((found := control.status().serving) and found.restarts == 1 and found.pids))
+    call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="restarted")
+    assert [event["requestid"] for event in wait_for(receiver, 6)][4:] == ["restarted"] * 2
+
+
+def test_events_of_a_server_that_sent_none_begin_when_it_is_told_where(
+    connect: Connect, bundle: Path, receiver: Receiver
+) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    assert control.status().events_url == ""
+    control.send_events(receiver.url)
+    call(control.status().url + "/predict", ndarray(ROW_VALUES), seldon_puid="told")
+    assert [event["requestid"] for event in wait_for(receiver, 2)] == ["told"] * 2
+    with pytest.raises(DeployError, match="events cannot be sent to 'nowhere': not an http or https URL"):
+        control.send_events("nowhere")
+    assert control.status().events_url == receiver.url
+
+
+def test_an_interpreter_without_the_packages_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="cannot be started with"):
+        ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), str(tmp_path / "none"))
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o700)
+    with pytest.raises(DeployError, match="its last words are in"):
+        ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), str(broken))
+
+
+def test_the_control_socket_is_ours_alone(connect: Connect, tmp_path: Path) -> None:
+    import json
+
+    connect()
+    path = Path(json.loads((tmp_path / STATE_FILE).read_text())["socket"])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
