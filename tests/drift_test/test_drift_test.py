@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from lifeboat.config.errors import BundleError
 from lifeboat.detector.drift_test import judge_window
-from lifeboat.detector.drift_test.drift_test import Judge, open_judge
+from lifeboat.detector.drift_test.drift_test import DriftTest, open_drift_test
 from lifeboat.usecase.schema import Column, Schema
 from tests.drift_test.columns import CHANGES, COLUMNS
 from tests.drift_test.world import LABEL, PASSENGERS, make_bundle, needs_alibi, raw, synthetic, table_of
@@ -72,7 +72,7 @@ def test_a_verdict_has_what_the_page_and_the_metrics_need(bundle, window):
 
 def test_the_same_window_gives_the_same_verdict(bundle, window):
     first, second = (judge_window(bundle, *window) for _ in range(2))
-    open_judge.cache_clear()
+    open_drift_test.cache_clear()
     third = judge_window(bundle, *window)
     for verdict in (first, second, third):
         del verdict["seconds"]
@@ -188,7 +188,7 @@ def test_a_window_of_one_value_or_of_unseen_ones_is_drift(name, change):
     column, draw, kind = COLUMNS[name]
     random = np.random.default_rng(5)
     schema = Schema((column,), LABEL)
-    judge = Judge(schema, table_of({"x": draw(random, 1000), "__score": random.random(1000)}, schema))
+    judge = DriftTest(schema, table_of({"x": draw(random, 1000), "__score": random.random(1000)}, schema))
     window = draw(random, 200)
     scores = random.random(200).tolist()
     calm, moved = (judge.judge({"x": values}, scores) for values in (window.tolist(), CHANGES[change](random, window)))
@@ -202,7 +202,7 @@ def test_a_window_of_one_value_or_of_unseen_ones_is_drift(name, change):
 def test_an_integer_beyond_what_a_float32_holds_that_changes_is_drift(known, now):
     schema = Schema((Column("account", "integer", minimum=0, maximum=2**53),), LABEL)
     reference = pa.table({"account": pa.array([float(known)] * 50 + [float(known + 40)] * 50)})
-    judge = Judge(schema, reference)
+    judge = DriftTest(schema, reference)
     assert not judge.judge({"account": [known, known + 40] * 25}, [0.5] * 50)["drift"]
     assert judge.judge({"account": [now, now + 40] * 25}, [0.5] * 50)["drift"]
 

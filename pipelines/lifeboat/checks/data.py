@@ -17,7 +17,7 @@ from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
 from lifeboat.preprocess.advice import advise
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_one_sided_folds, refuse_useless
 from lifeboat.preprocess.feedback import read_feedback
-from lifeboat.preprocess.holdout import divide
+from lifeboat.preprocess.holdout import split_holdout
 from lifeboat.registry.storage import S3, local_copy
 from lifeboat.system.progress import quiet
 from lifeboat.usecase.usecase import UseCase
@@ -122,7 +122,7 @@ def _divide(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> 
     refuse_useless(rows, usecase.schema, absent, "the table")
     report.rows = rows
     base, _ = deduplicate(rows, usecase, "the table")
-    parts = divide(base, read_feedback(None, usecase, quiet, trusted=ONLY_ANONYMOUS), usecase)
+    parts = split_holdout(base, read_feedback(None, usecase, quiet, trusted=ONLY_ANONYMOUS), usecase)
     y = parts.rows.column(usecase.schema.label.name).to_numpy()
     if whole:
         refuse_one_sided(y, parts.holdout, "the table")

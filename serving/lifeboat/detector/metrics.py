@@ -42,7 +42,7 @@ FEATURES: Gauges = {
 }
 
 
-class Metrics(Collector):
+class DetectorMetrics(Collector):
     """A registry of our own.
 
     Args:

@@ -12,7 +12,7 @@ import orjson
 
 from lifeboat.detector.counters import read_counters, read_sources
 from lifeboat.detector.performance.labels import MEANINGS
-from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.detector.windows.window_policy import WindowPolicy
 
 SHOWN = 100
 # Those that have closed a window, then those that have brought most: names of versions can be invented.
@@ -103,7 +103,7 @@ class Report:
         self, id_: int, model: str, version: str, digest: str, text: bytes, total: int, first: int,
         opened: float | None, last: float, active: bool,
     ) -> dict[str, Any]:  # fmt: skip
-        rule = Rule(**orjson.loads(text))
+        rule = WindowPolicy(**orjson.loads(text))
         windows = [_window(*row) for row in self._connection.execute(WINDOWS, (id_, SHOWN))][::-1]
         judged = [window for window in windows if window["state"] == "judged"]
         closes = None if opened is None else opened + rule.seconds
@@ -122,7 +122,7 @@ class Report:
         row = self._connection.execute(LATEST, (id_,)).fetchone()
         return None if row is None else {**orjson.loads(row[1]), "number": row[0]}
 
-    def _online(self, id_: int, rule: Rule) -> dict[str, Any] | None:
+    def _online(self, id_: int, rule: WindowPolicy) -> dict[str, Any] | None:
         """An alarm of the online detector stands for as many rows as a window has."""
         if not rule.online:
             return None
@@ -130,7 +130,7 @@ class Report:
         rows, alarmed = row or (0, None)
         return {"alarm": alarmed is not None and rows - alarmed < rule.window, "rows": rows}
 
-    def _live(self, id_: int, rule: Rule) -> dict[str, Any]:
+    def _live(self, id_: int, rule: WindowPolicy) -> dict[str, Any]:
         names = "rows", "accuracy", "log_loss", "calibration_error"
         row = self._connection.execute(
             "SELECT rows, accuracy, log_loss, calibration_error FROM live WHERE version = ?", (id_,)

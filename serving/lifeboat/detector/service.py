@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.cloudevents import Post
-from lifeboat.detector.ingest.ingest import RETRY, Intake
-from lifeboat.detector.metrics import CONTENT_TYPE, Metrics
+from lifeboat.detector.ingest.ingest import RETRY, Ingest
+from lifeboat.detector.metrics import CONTENT_TYPE, DetectorMetrics
 from lifeboat.detector.page.page import CONTENT_SECURITY_POLICY, render_page
 from lifeboat.detector.report import Report
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.unready import storage_down
 from lifeboat.http.app import App, Route
 from lifeboat.http.errors import RequestError
@@ -27,7 +27,7 @@ COUNTED = ("large", "slow")
 class Requests:
     """Counts what is refused before it is an event."""
 
-    def __init__(self, intake: Intake) -> None:
+    def __init__(self, intake: Ingest) -> None:
         self._intake = intake
 
     def begin(self) -> None:
@@ -42,7 +42,7 @@ class Requests:
             self._intake.refuse(reason)
 
 
-class Service:
+class DetectorService:
     """Answers.
 
     Args:
@@ -55,11 +55,11 @@ class Service:
 
     def __init__(
         self,
-        settings: Settings,
-        intake: Intake,
+        settings: DetectorSettings,
+        intake: Ingest,
         waiting: Callable[[], tuple[int, int]],
         report: Report,
-        metrics: Metrics,
+        metrics: DetectorMetrics,
         database: Database,
     ) -> None:
         self.ready = False

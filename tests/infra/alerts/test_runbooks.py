@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lifeboat.cli.main import build_parser
-from lifeboat.config.settings import PREFIX, Settings
+from lifeboat.config.settings import PREFIX, DetectorSettings
 from lifeboat.detector import settings as drift
 from lifeboat.server import settings as server
 from lifeboat.trigger import settings as trigger
@@ -18,9 +18,9 @@ from tests.infra.alerts.monitoring import RUNBOOKS, alert_names, alerts, known_m
 
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
 SETTINGS = {
-    PREFIX: Settings,
-    server.PREFIX: server.Settings,
-    drift.PREFIX: drift.Settings,
+    PREFIX: DetectorSettings,
+    server.PREFIX: server.DetectorSettings,
+    drift.PREFIX: drift.DetectorSettings,
     trigger.PREFIX: trigger.TriggerSettings,
 }
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

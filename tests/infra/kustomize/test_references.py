@@ -131,11 +131,11 @@ def test_every_variable_of_ours_is_a_setting(name):
     known = {
         variable(prefix, spec.name)
         for prefix, kind in (
-            (core.PREFIX, core.Settings),
-            (server.PREFIX, server.Settings),
-            (drift.PREFIX, drift.Settings),
+            (core.PREFIX, core.DetectorSettings),
+            (server.PREFIX, server.DetectorSettings),
+            (drift.PREFIX, drift.DetectorSettings),
             (trigger.PREFIX, trigger.TriggerSettings),
-            (fetch.PREFIX, fetch.Settings),
+            (fetch.PREFIX, fetch.DetectorSettings),
         )
         for spec in fields(kind)
     }

@@ -28,9 +28,9 @@ def judge_window(bundle: str, columns: dict[str, list[Any]], scores: list[float]
         ValueError: fewer than two rows, lengths that differ, a column that is missing, a number that is not finite.
     """
     # Not above: it needs scipy and pyarrow, which whoever only hands windows over can do without.
-    from lifeboat.detector.drift_test.drift_test import open_judge
+    from lifeboat.detector.drift_test.drift_test import open_drift_test
 
-    return open_judge(bundle).judge(columns, scores)
+    return open_drift_test(bundle).judge(columns, scores)
 
 
 def load() -> None:

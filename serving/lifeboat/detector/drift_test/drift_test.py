@@ -29,7 +29,7 @@ CALIBRATED = "calibrated"
 CORRECTIONS = (CALIBRATED, "bonferroni", "fdr")
 
 
-class Judge:
+class DriftTest:
     """Tests windows against one reference.
 
     Args:
@@ -158,7 +158,7 @@ def _describe(feature: Feature, window: Floats) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def open_judge(directory: str) -> Judge:
+def open_drift_test(directory: str) -> DriftTest:
     """The judge of a bundle, made once; the bundle is verified when it is opened.
 
     Raises:
@@ -168,7 +168,7 @@ def open_judge(directory: str) -> Judge:
     drift = bundle.manifest.get("drift", {})
     chosen = {name: drift[name] for name in ("p_value", "correction") if name in drift}
     try:
-        return Judge(bundle.schema, _reference(bundle), **chosen)
+        return DriftTest(bundle.schema, _reference(bundle), **chosen)
     except (ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{bundle.reference} is no reference for drift: {error}") from error
 

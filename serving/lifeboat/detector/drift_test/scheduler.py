@@ -9,10 +9,10 @@ from typing import Any
 
 from lifeboat.detector.counters import COUNT
 from lifeboat.detector.database import Database
-from lifeboat.detector.drift_test.test_client import JudgeChild, JudgeDiedError, JudgeRefusedError
+from lifeboat.detector.drift_test.test_client import DriftTestClient, DriftTestDiedError, DriftTestRefusedError
 from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
 from lifeboat.detector.ingest.rows import RefusedError
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.windows import Window, next_window, read_rows, read_scores, write_failure, write_verdict
 from lifeboat.system import log
 
@@ -30,7 +30,7 @@ ON CONFLICT (version) DO UPDATE SET rows = ?2, alarmed = CASE WHEN ?3 THEN ?2 EL
 PIECE, PAST = 500, 500
 
 
-class Judging:
+class Scheduler:
     """The task that judges.
 
     Args:
@@ -40,7 +40,7 @@ class Judging:
     """
 
     def __init__(
-        self, settings: Settings, database: Database, bundles: Bundles, child: JudgeChild,
+        self, settings: DetectorSettings, database: Database, bundles: Bundles, child: DriftTestClient,
         judged: Callable[[float], None],
     ) -> None:  # fmt: skip
         self._settings, self._database, self._bundles, self._child = settings, database, bundles, child
@@ -61,7 +61,7 @@ class Judging:
             self._awake.clear()
             try:
                 busy = await self._judge_next() or await self._feed_next()
-            except JudgeDiedError:
+            except DriftTestDiedError:
                 await self._child.pause()
                 busy = True
             except NotYetError as reason:
@@ -96,12 +96,12 @@ class Judging:
             columns, scores = await asyncio.to_thread(read_rows, self._connection, window, known.schema)
             begun = time.perf_counter()
             verdict = await self._child.ask("window", bundle=str(known.directory), columns=columns, scores=scores)
-        except JudgeDiedError as reason:
+        except DriftTestDiedError as reason:
             self._tries += 1
             if self._tries >= TRIES:
                 await self._give_up(window, f"the judge died {TRIES} times, last: {reason}")
             raise
-        except (JudgeRefusedError, RefusedError) as reason:
+        except (DriftTestRefusedError, RefusedError) as reason:
             await self._give_up(window, str(reason))
             return True
         self._judged(time.perf_counter() - begun)
@@ -159,7 +159,7 @@ class Judging:
             alarmed = await self._child.ask(
                 "online", bundle=bundle, version=id_, expected=expected, past=past, scores=scores
             )
-        except JudgeRefusedError as reason:
+        except DriftTestRefusedError as reason:
             log.error("the online detector refuses", model=model, reason=str(reason))
             alarmed = False
         await asyncio.to_thread(self._note_fed, id_, last, alarmed)

@@ -17,15 +17,15 @@ LONGEST_LINE = 256 << 20
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
-class JudgeDiedError(Exception):
+class DriftTestDiedError(Exception):
     """The process ended, or did not answer in time."""
 
 
-class JudgeRefusedError(Exception):
+class DriftTestRefusedError(Exception):
     """The judge cannot judge this; its text is the reason."""
 
 
-class JudgeChild:
+class DriftTestClient:
     """Starts the process and talks to it, one order at a time.
 
     Args:
@@ -52,12 +52,12 @@ class JudgeChild:
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._exchange(orjson.dumps({"do": do, **order}) + b"\n")
-        except (OSError, ValueError, JudgeDiedError) as error:
+        except (OSError, ValueError, DriftTestDiedError) as error:
             await self._bury(error)
-            raise JudgeDiedError(self.reason) from None
+            raise DriftTestDiedError(self.reason) from None
         self.state, self.reason, self._delay = "ready", "", 0.0
         if "error" in answer:
-            raise JudgeRefusedError(answer["error"])
+            raise DriftTestRefusedError(answer["error"])
         return answer["result"]
 
     async def pause(self) -> None:
@@ -73,12 +73,12 @@ class JudgeChild:
     async def _exchange(self, line: bytes) -> Any:
         process = await self._running()
         if process.stdin is None or process.stdout is None:
-            raise JudgeDiedError("the judge has no pipes")
+            raise DriftTestDiedError("the judge has no pipes")
         process.stdin.write(line)
         await process.stdin.drain()
         answer = await process.stdout.readline()
         if not answer:
-            raise JudgeDiedError(f"the judge ended with {await process.wait()}")
+            raise DriftTestDiedError(f"the judge ended with {await process.wait()}")
         return orjson.loads(answer)
 
     async def _running(self) -> asyncio.subprocess.Process:

@@ -32,12 +32,12 @@ def main(module: str) -> None:
     os.dup2(2, 1)  # what a library prints must not come between the answers
     orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, orders), daemon=True).start()
-    judge = Judge(module)
+    judge = DriftTestModule(module)
     while True:
         _answer(judge, orders.get(), answers)
 
 
-class Judge:
+class DriftTestModule:
     """Does what the orders say.
 
     Args:
@@ -86,7 +86,7 @@ def _read(source: IO[bytes], orders: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)
 
 
-def _answer(judge: Judge, line: bytes, answers: IO[bytes]) -> None:
+def _answer(judge: DriftTestModule, line: bytes, answers: IO[bytes]) -> None:
     order = orjson.loads(line)
     try:
         answer = {"result": getattr(judge, order.pop("do"))(**order)}

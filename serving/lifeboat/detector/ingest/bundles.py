@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lifeboat.config.errors import BundleError, LifeboatError, StorageError
 from lifeboat.detector.ingest.rows import Decoder, RefusedError
-from lifeboat.detector.settings import Settings
-from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.detector.settings import DetectorSettings
+from lifeboat.detector.windows.window_policy import WindowPolicy
 from lifeboat.model.bundle import FILES, MANIFEST, open_bundle
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
@@ -47,7 +47,7 @@ class Known:
 
     directory: Path
     schema: Schema
-    rule: Rule
+    rule: WindowPolicy
     decoder: Decoder
 
 
@@ -72,7 +72,7 @@ class Bundles:
         arrived: is called in that thread after each try.
     """
 
-    def __init__(self, settings: Settings, arrived: Callable[[], None]) -> None:
+    def __init__(self, settings: DetectorSettings, arrived: Callable[[], None]) -> None:
         self._settings, self._arrived = settings, arrived
         self._folder = Path(f"{settings.database}-bundles")
         self._known: dict[Key, Known] = {}
@@ -211,4 +211,4 @@ class Bundles:
         if bundle.digest != digest:
             raise BundleError(f"{directory} holds the bundle {bundle.digest}")
         decoder = Decoder(bundle.schema, self._settings.max_rows, self._settings.max_depth)
-        return Known(directory, bundle.schema, Rule.of_manifest(bundle.manifest), decoder)
+        return Known(directory, bundle.schema, WindowPolicy.of_manifest(bundle.manifest), decoder)

@@ -12,17 +12,26 @@ from typing import Any
 
 from lifeboat.detector.counters import Counters
 from lifeboat.detector.ingest.bundles import Bundles, NotYetError
-from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, LIMITS, VALUES, Event, Post, is_crowded, unfold
-from lifeboat.detector.ingest.dedup import Seen
-from lifeboat.detector.ingest.pending import ANY, Held, Item, Key
-from lifeboat.detector.ingest.request_joiner import Halves, Side
+from lifeboat.detector.ingest.cloudevents import (
+    BATCH_BYTES,
+    BINARY,
+    LIMITS,
+    VALUES,
+    CloudEvent,
+    Post,
+    is_crowded,
+    unfold,
+)
+from lifeboat.detector.ingest.dedup import Dedup
+from lifeboat.detector.ingest.pending import ANY, Item, Key, Pending
+from lifeboat.detector.ingest.request_joiner import RequestJoiner, Side
 from lifeboat.detector.ingest.rows import RefusedError, read_answer
 from lifeboat.detector.performance.feedback import read_truths
-from lifeboat.detector.performance.labels import Truths
-from lifeboat.detector.performance.tombstones import Gone
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.performance.labels import Labels
+from lifeboat.detector.performance.tombstones import Tombstones
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.predictions import Predictions
-from lifeboat.detector.windows.versions import Versions
+from lifeboat.detector.windows.versions import WatchedVersions
 from lifeboat.server.events import FEEDBACK, REQUEST, RESPONSE
 from lifeboat.system import log
 
@@ -38,7 +47,7 @@ def describe(error: Exception) -> dict[str, Any]:
     return {"kind": type(error).__name__, "where": "".join(traceback.format_tb(error.__traceback__))}
 
 
-class Fold:
+class Processor:
     """All that is known, and the pass under way.
 
     Args:
@@ -46,15 +55,17 @@ class Fold:
         bundles: say what a payload means.
     """
 
-    def __init__(self, settings: Settings, bundles: Bundles) -> None:
+    def __init__(self, settings: DetectorSettings, bundles: Bundles) -> None:
         self._settings, self._bundles = settings, bundles
         self.counters = Counters()
-        self.seen = Seen(settings.max_ids)
-        self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves, settings.max_halves_bytes)
-        self.versions = Versions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
-        self.held, self.predictions = Held(settings.max_held, settings.max_held_bytes), Predictions()
-        self.gone = Gone(settings.max_ids)
-        self.truths = Truths(settings, self.counters, self.versions, self.gone)
+        self.seen = Dedup(settings.max_ids)
+        self.halves = RequestJoiner(
+            self.counters, settings.join_seconds, settings.max_halves, settings.max_halves_bytes
+        )
+        self.versions = WatchedVersions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
+        self.held, self.predictions = Pending(settings.max_held, settings.max_held_bytes), Predictions()
+        self.gone = Tombstones(settings.max_ids)
+        self.truths = Labels(settings, self.counters, self.versions, self.gone)
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads everything from the database, as it is after the last transaction."""
@@ -98,7 +109,7 @@ class Fold:
         self.counters.flush(connection)
         return closed
 
-    def _take(self, event: Event, received: float, now: float) -> None:
+    def _take(self, event: CloudEvent, received: float, now: float) -> None:
         try:
             # Of a request it depends on its columns how many values there may be.
             self._bound(event, MANY if event.type == REQUEST else VALUES)
@@ -109,7 +120,7 @@ class Fold:
         except RefusedError as reason:
             self.counters.refuse(str(reason))
 
-    def _take_half(self, side: Side, event: Event, received: float, now: float) -> None:
+    def _take_half(self, side: Side, event: CloudEvent, received: float, now: float) -> None:
         if not event.puid:
             raise RefusedError("no request id")
         if (event.time or received) < now - self._settings.retention_seconds:
@@ -147,7 +158,7 @@ class Fold:
         _, version = self._identify(item.second, answer)
         self._predict(key, version, (item.first, item.second), (answer, blob), item.received, now)
 
-    def _identify(self, event: Event, answer: dict[str, Any]) -> tuple[Key, str]:
+    def _identify(self, event: CloudEvent, answer: dict[str, Any]) -> tuple[Key, str]:
         """Model, use case and digest, and the version: of the event, else of the answer."""
         if "data" not in answer and "outputs" not in answer:
             raise RefusedError("no prediction")
@@ -159,7 +170,7 @@ class Fold:
         return (model, self._settings.usecase_of(model), digest), version
 
     def _predict(
-        self, key: Key, version_name: str, pair: tuple[Event, Event], answer: tuple[dict[str, Any], bytes],
+        self, key: Key, version_name: str, pair: tuple[CloudEvent, CloudEvent], answer: tuple[dict[str, Any], bytes],
         received: float, now: float,
     ) -> None:  # fmt: skip
         model, usecase, digest = key
@@ -173,11 +184,11 @@ class Fold:
         self.predictions.add(version, known, start, names, times, columns, scores)
 
     @staticmethod
-    def _bound(event: Event, values: int) -> None:
+    def _bound(event: CloudEvent, values: int) -> None:
         if isinstance(event.content, bytes) and is_crowded(event.content[: JSON_BYTES.get(event.content_type)], values):
             raise RefusedError("payload")
 
-    def _judge(self, event: Event, received: float) -> None:
+    def _judge(self, event: CloudEvent, received: float) -> None:
         key = event.model, "", ANY
         try:
             self.held.check(key)
@@ -185,7 +196,7 @@ class Fold:
         except NotYetError:
             self.held.add(key, received, event)
 
-    def _read_truths(self, event: Event, received: float) -> None:
+    def _read_truths(self, event: CloudEvent, received: float) -> None:
         version = self.versions.newest(event.model)
         if version is None:
             raise NotYetError

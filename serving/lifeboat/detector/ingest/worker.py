@@ -11,9 +11,9 @@ from lifeboat.detector.compaction import Compaction
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.bundles import Bundles
 from lifeboat.detector.ingest.cloudevents import Mode, Post
-from lifeboat.detector.ingest.processor import Fold, describe
+from lifeboat.detector.ingest.processor import Processor, describe
 from lifeboat.detector.performance.performance import LiveFigures
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.model.decision import Decision
 from lifeboat.system import log
 
@@ -26,8 +26,8 @@ READ = "SELECT id, received, mode, events, head, body FROM inbox ORDER BY id"
 Row = tuple[int, float, Mode, int, bytes, bytes]
 
 
-class Folder:
-    """Runs `Fold`.
+class Worker:
+    """Runs `Processor`.
 
     Args:
         settings: limits.
@@ -36,10 +36,12 @@ class Folder:
         closed: is called in the thread when a window waits for its judgement.
     """
 
-    def __init__(self, settings: Settings, database: Database, bundles: Bundles, closed: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: DetectorSettings, database: Database, bundles: Bundles, closed: Callable[[], None]
+    ) -> None:
         self._database, self._bundles, self._closed = database, bundles, closed
         self._connection = database.connect()
-        self._fold = Fold(settings, bundles)
+        self._fold = Processor(settings, bundles)
         self._live, self._compaction = LiveFigures(settings.live_rows), Compaction(settings, database)
         self._awake, self._stopping = threading.Event(), False
         self._ticked = self._compacted = self._said = 0.0

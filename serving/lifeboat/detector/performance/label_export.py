@@ -22,7 +22,7 @@ from lifeboat.detector.counters import COUNT
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
 from lifeboat.detector.ingest.rows import RefusedError
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
 
@@ -37,14 +37,14 @@ LOOK_SECONDS = 0.5
 CONFLICTS_SECONDS = 30.0
 
 
-class Export:
+class LabelExport:
     """The task that writes.
 
     Args:
         settings, database, bundles: see there.
     """
 
-    def __init__(self, settings: Settings, database: Database, bundles: Bundles) -> None:
+    def __init__(self, settings: DetectorSettings, database: Database, bundles: Bundles) -> None:
         self._settings, self._database, self._bundles = settings, database, bundles
         self._connection = database.connect()
         # By use case: truths that contradict the table or one another, as the last run and whoever settles left them.

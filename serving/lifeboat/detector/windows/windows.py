@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from lifeboat.detector.windows.alarm import alarm
-from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.detector.windows.window_policy import WindowPolicy
 from lifeboat.usecase.schema import Schema
 
 NEXT = """SELECT w.version, w.number, w.first, w.rows, v.model, v.version, v.digest, v.rule FROM windows w
@@ -42,7 +42,7 @@ class Window:
     model: str
     version: str
     digest: str
-    rule: Rule
+    rule: WindowPolicy
 
 
 def next_window(connection: sqlite3.Connection) -> Window | None:
@@ -51,7 +51,7 @@ def next_window(connection: sqlite3.Connection) -> Window | None:
     if row is None:
         return None
     *names, rule = row
-    return Window(*[*names, Rule(**orjson.loads(rule))])
+    return Window(*[*names, WindowPolicy(**orjson.loads(rule))])
 
 
 def read_rows(
