@@ -64,7 +64,7 @@ class Stream:
         """Of one window after the other, shifted, with the score that follows from the shifted row."""
         for window in self.windows:
             moved = shift(window) if shift else window
-            yield self.judge.judge(*raw({**moved, "__score": score(moved)}))["drift"]
+            yield self.judge.run(*raw({**moved, "__score": score(moved)}))["drift"]
 
 
 def fresh(seed: int) -> Stream:

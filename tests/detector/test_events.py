@@ -218,9 +218,19 @@ def test_events_of_no_use_are_counted_by_reason(shop: Shop, running: Detector) -
         *answered("a", off_schema), *answered("b", {"strData": "x"}), *answered("c", request_of(ROWS)),
         *answered("d", row, foreign), *answered("e", row, {"status": {"code": -1}}), *answered("", row),
         *answered("f", row, old=True), *answered("g", row, {"data": {"ndarray": [[0.5, 0.5]]}}),
+        *answered("i", row, time="9999-12-31T23:59:59Z"),
+        *answered("h", row, {"data": {"ndarray": [[0.5, 0.5]]}, "meta": ["no object"]}),
     ])  # fmt: skip
-    expected = {"schema": 1, "payload": 2, "unknown model": 2, "no prediction": 1, "no request id": 2, "too old": 2}
-    found = running.counted(16)
+    expected = {
+        "schema": 1,
+        "payload": 2,
+        "unknown model": 3,
+        "no prediction": 1,
+        "no request id": 2,
+        "too old": 2,
+        "too new": 2,
+    }
+    found = running.counted(20)
     assert found["events"]["refused"] == expected
     assert found["models"] == []
     # What a passenger is called stands in no log.

@@ -104,7 +104,7 @@ def test_the_judge_itself_by_alibi_detect_keeps_the_rate():
     for stream in range(40):
         random = np.random.default_rng([23, stream])
         judge = DriftTest(PASSENGERS, table_of(synthetic(random, REFERENCE)), STATED)
-        verdicts += [judge.judge(*raw(synthetic(random, 200)))["drift"] for _ in range(10)]
+        verdicts += [judge.run(*raw(synthetic(random, 200)))["drift"] for _ in range(10)]
     # 400 windows: 20 are expected, and 5 to 40 happen but once in a thousand times.
     assert 5 <= sum(verdicts) <= 40
 

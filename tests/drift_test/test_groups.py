@@ -40,7 +40,7 @@ def drifted(grouped):
         for _ in range(WINDOWS):
             cabin, name, fare, _ = (column[random.permutation(600)[:ROWS]] for column in families(600, random))
             window = {"cabin": cabin.tolist(), "name": name.tolist(), "fare": fare.tolist()}
-            found.append(judge.judge(window, random.random(ROWS).tolist())["drift"])
+            found.append(judge.run(window, random.random(ROWS).tolist())["drift"])
     return float(np.mean(found))
 
 

@@ -39,7 +39,7 @@ def test_every_feature_of_every_window_agrees_with_alibi(n, w):
         rows["Sex"][: 3 * shift] = None
         rows["SibSp"][: 3 * shift] = 17
         ours = p_values(features, rows, 1)[0]
-        alibi = every_p_value(judge.judge(*raw(rows)))
+        alibi = every_p_value(judge.run(*raw(rows)))
         np.testing.assert_allclose(ours, alibi, rtol=1e-3, atol=1e-11)
 
 
@@ -48,7 +48,7 @@ def test_the_titanic_against_a_part_of_it_agrees_with_alibi():
     order = np.random.default_rng(0).permutation(891)
     judge = DriftTest(PASSENGERS, table_of(take(rows, order[:600])))
     window = take(rows, order[600:800])
-    alibi = every_p_value(judge.judge(*raw(window)))
+    alibi = every_p_value(judge.run(*raw(window)))
     ours = p_values(features_of(take(rows, order[:600])), window, 1)[0]
     np.testing.assert_allclose(ours, alibi, rtol=1e-3)
 

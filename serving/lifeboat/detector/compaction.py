@@ -95,7 +95,7 @@ class Compaction:
                 ).fetchall()
                 names += [(model, "entity", entity) for model, entity in rows]
             connection.executemany("DELETE FROM predictions WHERE id = ?", [(id_,) for id_, _, _ in found])
-            fold.gone.add(connection, names)
+            fold.tombstones.add(connection, names)
 
     def _trim(self, connection: sqlite3.Connection, version: WatchedVersion) -> None:
         """Old verdicts, and labels that neither live figures nor a prediction need."""

@@ -58,7 +58,7 @@ class DetectorMetrics(Collector):
         )
         self._registry.register(self)
 
-    def judged(self, seconds: float) -> None:
+    def tested(self, seconds: float) -> None:
         """A window was judged."""
         self._seconds.observe(seconds)
 

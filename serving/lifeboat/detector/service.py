@@ -28,7 +28,7 @@ class Requests:
     """Counts what is refused before it is an event."""
 
     def __init__(self, intake: Ingest) -> None:
-        self._intake = intake
+        self._ingest = intake
 
     def begin(self) -> None:
         """Nothing to count."""
@@ -39,7 +39,7 @@ class Requests:
     def rejected(self, reason: str, /) -> None:
         """A request was refused."""
         if reason in COUNTED:
-            self._intake.refuse(reason)
+            self._ingest.refuse(reason)
 
 
 class DetectorService:
@@ -64,7 +64,7 @@ class DetectorService:
     ) -> None:
         self.ready = False
         self.app = App(Requests(intake), settings.log_requests, log_payloads=False)
-        self._settings, self._intake, self._waiting = settings, intake, waiting
+        self._settings, self._ingest, self._waiting = settings, intake, waiting
         self._report, self._metrics, self._database = report, metrics, database
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class DetectorService:
         waiting, size = self._waiting()
         limits = self._settings.max_waiting, self._settings.max_waiting_bytes
         if waiting >= limits[0] or size + len(request.body) > limits[1]:
-            self._intake.refuse("overload")
+            self._ingest.refuse("overload")
             raise RequestError(503, f"{waiting} events of {size} bytes wait, the limits are {limits}", RETRY)
 
         def finish(outcome: Post | RequestError) -> None:
@@ -91,7 +91,7 @@ class DetectorService:
             told = {"refused": outcome.refused, "reason": outcome.reason} if outcome.refused else {}
             self.app.answer(request, Response.of({"accepted": outcome.events - outcome.refused, **told}))
 
-        self._intake.submit(request, finish)
+        self._ingest.submit(request, finish)
 
     def _readiness(self, _request: Request) -> Response:
         if not self.ready:

@@ -72,7 +72,7 @@ class DetectorSettings(S3Settings):
     export_rows: int = option(5_000, "labelled rows that are written without waiting for that time")
 
     reply_url: str = option("", "URL that is posted a CloudEvent for each judged window; none unless set")
-    judge: str = option("lifeboat.detector.drift_test", "Python module whose judge_window judges a window")
+    judge: str = option("lifeboat.detector.drift_test", "Python module whose run_drift_test tests a window")
     judge_seconds: float = option(300.0, "time for the judgement of a window")
     log_requests: bool = option(False, "log one line a request, without its body")
 

@@ -201,8 +201,7 @@ class Service:
         def read() -> tuple[Feedback, Any]:
             document = read_document(request, *self._limits)
             feedback = read_feedback(document, self._model.schema.label, self._settings.max_rows)
-            meta = document.get("response", {}).get("meta", {})
-            return feedback, meta.get("puid") if type(meta) is dict else None
+            return feedback, (document.get("response", {}).get("meta") or {}).get("puid")
 
         def take(found: tuple[Feedback, Any]) -> Response:
             feedback, said = found

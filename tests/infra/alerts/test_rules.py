@@ -11,7 +11,7 @@ import pytest
 
 from lifeboat.detector import metrics as drift
 from lifeboat.server.metrics import LATENCY
-from lifeboat.trigger.metrics import DetectorMetrics
+from lifeboat.trigger.metrics import TriggerMetrics
 from lifeboat.trigger.state import TriggerState
 from tests.infra.alerts.monitoring import (
     DETECTOR,
@@ -119,7 +119,7 @@ def test_the_latency_objective_stands_at_a_bucket_of_the_server() -> None:
 
 def test_the_trigger_has_the_metrics_of_the_table_from_its_start(tmp_path: Path) -> None:
     state = TriggerState(tmp_path / "trigger.db")
-    page = exposed(DetectorMetrics(state).page().decode())
+    page = exposed(TriggerMetrics(state).page().decode())
     state.close()
     assert {name: labels for name, labels in page.items() if not name.endswith("_created")} == TRIGGER
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lifeboat.cli.main import build_parser
-from lifeboat.config.settings import PREFIX, DetectorSettings
+from lifeboat.config.settings import PREFIX, Settings
 from lifeboat.detector import settings as drift
 from lifeboat.server import settings as server
 from lifeboat.trigger import settings as trigger
@@ -18,8 +18,8 @@ from tests.infra.alerts.monitoring import RUNBOOKS, alert_names, alerts, known_m
 
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
 SETTINGS = {
-    PREFIX: DetectorSettings,
-    server.PREFIX: server.DetectorSettings,
+    PREFIX: Settings,
+    server.PREFIX: server.ServerSettings,
     drift.PREFIX: drift.DetectorSettings,
     trigger.PREFIX: trigger.TriggerSettings,
 }

@@ -131,11 +131,11 @@ def test_every_variable_of_ours_is_a_setting(name):
     known = {
         variable(prefix, spec.name)
         for prefix, kind in (
-            (core.PREFIX, core.DetectorSettings),
-            (server.PREFIX, server.DetectorSettings),
+            (core.PREFIX, core.Settings),
+            (server.PREFIX, server.ServerSettings),
             (drift.PREFIX, drift.DetectorSettings),
             (trigger.PREFIX, trigger.TriggerSettings),
-            (fetch.PREFIX, fetch.DetectorSettings),
+            (fetch.PREFIX, fetch.FetchSettings),
         )
         for spec in fields(kind)
     }

@@ -57,8 +57,8 @@ class DriftTest:
             self.features.append(score_feature(reference[SCORE].to_pylist()))
         self._thresholds: dict[int, float] = {}
 
-    def judge(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[float]) -> dict[str, Any]:
-        """The verdict on one window, as `judge_window` gives it."""
+    def run(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[float]) -> dict[str, Any]:
+        """The verdict on one window, as `run_drift_test` gives it."""
         started = time.perf_counter()
         encoded = self._encode(columns, scores)
         p_values, distances, threshold = self._test(encoded)
@@ -159,7 +159,7 @@ def _describe(feature: Feature, window: Floats) -> dict[str, Any]:
 
 @lru_cache(maxsize=8)
 def open_drift_test(directory: str) -> DriftTest:
-    """The judge of a bundle, made once; the bundle is verified when it is opened.
+    """The drift test of a bundle, made once; the bundle is verified when it is opened.
 
     Raises:
         BundleError: the bundle is not whole, or its reference cannot be used.

@@ -1,4 +1,4 @@
-"""Closed windows go to the judge in their order, and scores to the online detectors that a bundle asks for."""
+"""Closed windows go to the drift test in their order, and scores to the online detectors that a bundle asks for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.windows import Window, next_window, read_rows, read_scores, write_failure, write_verdict
 from lifeboat.system import log
 
-# How often a judge may die on one window before it is given up.
+# How often the drift test's process may die on one window before it is given up.
 TRIES = 5
 LOOK_SECONDS, NOT_YET_SECONDS = 1.0, 1.0
 # From the least rows of a window on: names of versions with a row each can be invented, and each has a detector.
@@ -31,19 +31,19 @@ PIECE, PAST = 500, 500
 
 
 class Scheduler:
-    """The task that judges.
+    """The task that has windows tested.
 
     Args:
         settings, database, bundles: see there.
-        child: the judge.
+        client: of the drift test.
         judged: is told how long each judgement took.
     """
 
     def __init__(
-        self, settings: DetectorSettings, database: Database, bundles: Bundles, child: DriftTestClient,
+        self, settings: DetectorSettings, database: Database, bundles: Bundles, client: DriftTestClient,
         judged: Callable[[float], None],
     ) -> None:  # fmt: skip
-        self._settings, self._database, self._bundles, self._child = settings, database, bundles, child
+        self._settings, self._database, self._bundles, self._test_client = settings, database, bundles, client
         self._judged = judged
         self._connection = database.connect()
         self._loop = asyncio.get_running_loop()
@@ -56,13 +56,13 @@ class Scheduler:
         self._loop.call_soon_threadsafe(self._awake.set)
 
     async def run(self) -> None:
-        """Judges until it is cancelled."""
+        """Runs until it is cancelled."""
         while True:
             self._awake.clear()
             try:
-                busy = await self._judge_next() or await self._feed_next()
+                busy = await self._test_next() or await self._feed_next()
             except DriftTestDiedError:
-                await self._child.pause()
+                await self._test_client.pause()
                 busy = True
             except NotYetError as reason:
                 log.error("a window waits for its bundle", reason=str(reason))
@@ -86,7 +86,7 @@ class Scheduler:
         except TimeoutError:
             return
 
-    async def _judge_next(self) -> bool:
+    async def _test_next(self) -> bool:
         window = await asyncio.to_thread(next_window, self._connection)
         if window is None:
             await self._load()
@@ -95,7 +95,7 @@ class Scheduler:
             known = await self._bundle(window.model, window.digest)
             columns, scores = await asyncio.to_thread(read_rows, self._connection, window, known.schema)
             begun = time.perf_counter()
-            verdict = await self._child.ask("window", bundle=str(known.directory), columns=columns, scores=scores)
+            verdict = await self._test_client.ask("window", bundle=str(known.directory), columns=columns, scores=scores)
         except DriftTestDiedError as reason:
             self._tries += 1
             if self._tries >= TRIES:
@@ -134,12 +134,12 @@ class Scheduler:
         await asyncio.to_thread(work)
 
     async def _load(self) -> None:
-        """Starts the judge when the first rows are there, so that it is ready for their window."""
-        if self._child.state != "idle":
+        """Starts the drift test when the first rows are there, so that it is ready for their window."""
+        if self._test_client.state != "idle":
             return
         found = await asyncio.to_thread(lambda: self._connection.execute("SELECT 1 FROM versions LIMIT 1").fetchone())
         if found is not None:
-            await self._child.ask("load")
+            await self._test_client.ask("load")
 
     async def _bundle(self, model: str, digest: str) -> Known:
         return await asyncio.to_thread(self._bundles.find, self._settings.usecase_of(model), digest)
@@ -156,7 +156,7 @@ class Scheduler:
         scores = await asyncio.to_thread(read_scores, self._connection, id_, fed, last)
         bundle = str(known.directory)
         try:
-            alarmed = await self._child.ask(
+            alarmed = await self._test_client.ask(
                 "online", bundle=bundle, version=id_, expected=expected, past=past, scores=scores
             )
         except DriftTestRefusedError as reason:

@@ -1,4 +1,4 @@
-"""The judge's process as its parent sees it: started when it is needed, and again when it has died."""
+"""The drift test's process as its parent sees it: started when it is needed, and again when it has died."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class DriftTestDiedError(Exception):
 
 
 class DriftTestRefusedError(Exception):
-    """The judge cannot judge this; its text is the reason."""
+    """The window cannot be tested; its text is the reason."""
 
 
 class DriftTestClient:
     """Starts the process and talks to it, one order at a time.
 
     Args:
-        module: of the judge.
+        module: of the drift test.
         seconds: for an answer.
         environment: of the process.
     """
@@ -47,13 +47,13 @@ class DriftTestClient:
 
         Raises:
             JudgeDiedError: there is no answer; the next order starts the process again.
-            JudgeRefusedError: the judge raised an error.
+            DriftTestRefusedError: the drift test raised an error.
         """
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._exchange(orjson.dumps({"do": do, **order}) + b"\n")
         except (OSError, ValueError, DriftTestDiedError) as error:
-            await self._bury(error)
+            await self._reap(error)
             raise DriftTestDiedError(self.reason) from None
         self.state, self.reason, self._delay = "ready", "", 0.0
         if "error" in answer:
@@ -91,7 +91,7 @@ class DriftTestClient:
             )  # fmt: skip
         return self._process
 
-    async def _bury(self, error: Exception) -> None:
+    async def _reap(self, error: Exception) -> None:
         await self.end()
         self._process = None
         self._delay = min(max(2 * self._delay, FIRST_DELAY), LONGEST_DELAY)

@@ -48,7 +48,7 @@ class RequestJoiner:
         self._connection = connection
         self._by_key: dict[Key, deque[_Waiting]] = {}
         self._waiting: dict[int, _Waiting] = {}
-        self._gone: list[int] = []
+        self._finished: list[int] = []
         self._next, self._bytes = 1, 0
         for id_, side, received, size, *key in connection.execute(ALL):
             self._add(_Waiting(id_, side, received, (key[0], key[1], key[2]), None, size))
@@ -87,8 +87,8 @@ class RequestJoiner:
             half.event, half.size = None, len(blob)
             self._bytes += half.size
         connection.executemany("INSERT INTO halves VALUES (?, ?, ?, ?, ?, ?, ?)", new)
-        connection.executemany("DELETE FROM halves WHERE id = ?", [(id_,) for id_ in self._gone])
-        self._gone = []
+        connection.executemany("DELETE FROM halves WHERE id = ?", [(id_,) for id_ in self._finished])
+        self._finished = []
 
     def _add(self, half: _Waiting) -> None:
         self._by_key.setdefault(half.key, deque()).append(half)
@@ -111,4 +111,4 @@ class RequestJoiner:
         if not halves:
             del self._by_key[half.key]
         if half.event is None:
-            self._gone.append(half.id)
+            self._finished.append(half.id)

@@ -36,7 +36,7 @@ class Truth:
     source: str
 
 
-def read_truths(event: CloudEvent, schema: Schema, max_rows: int, max_depth: int, received: float) -> list[Truth]:
+def read_labels(event: CloudEvent, schema: Schema, max_rows: int, max_depth: int, received: float) -> list[Truth]:
     """Reads a feedback.
 
     The puid in its response is meant; the request id of the event may be that of the feedback itself, so an entity's

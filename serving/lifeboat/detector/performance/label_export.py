@@ -97,6 +97,7 @@ class LabelExport:
     def _write_part(self, usecase: str, known: Known, lines: list[Any]) -> None:
         rows = _Rows(known)
         storage = open_storage(self._settings.store, self._settings.s3)
+        written = len(lines)
         try:
             write_labelled(storage, usecase, known.schema, [rows.of(line) for line in lines])
         except DataError as error:
@@ -106,9 +107,10 @@ class LabelExport:
                     self._write_part(usecase, known, [line])
                 return
             log.error("a labelled row is left out", column=error.column)  # not its value: it is somebody's
+            written = 0
         with self._database.writing(self._connection) as connection:
             connection.executemany(DONE, [(line[0], line[1]) for line in lines])
-            connection.execute(COUNT, ("exported", len(lines)))
+            connection.execute(COUNT, ("exported", written))
 
     def _pending(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM labels WHERE exported = 0").fetchone()[0])

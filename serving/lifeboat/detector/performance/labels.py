@@ -74,9 +74,9 @@ class Labels:
     """
 
     def __init__(
-        self, settings: DetectorSettings, counters: Counters, versions: WatchedVersions, gone: Tombstones
+        self, settings: DetectorSettings, counters: Counters, versions: WatchedVersions, tombstones: Tombstones
     ) -> None:
-        self._settings, self._counters, self._versions, self._gone = settings, counters, versions, gone
+        self._settings, self._counters, self._versions, self._tombstones = settings, counters, versions, tombstones
         self._trusted = settings.trusted
 
     def load(self, connection: sqlite3.Connection) -> None:
@@ -131,7 +131,7 @@ class Labels:
             if rows is not None:
                 self._label(connection, rows, truth.value, truth.received, truth.source)
                 return
-        if any(self._gone.has(connection, name) for name in names):
+        if any(self._tombstones.has(connection, name) for name in names):
             self._count("late")
         elif not names:
             self._count("unknown")

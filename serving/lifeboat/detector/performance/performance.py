@@ -49,7 +49,7 @@ class Performance:
         return cls(len(scores), float(right), float(loss), calibration_error(scores, truths))
 
 
-class LiveFigures:
+class PerformanceFigures:
     """Keeps the figures of each version up to date.
 
     Args:

@@ -39,7 +39,7 @@ class WatchedVersion:
     Args:
         id: in the database.
         model, version, digest: as the events name them.
-        rule: of its windows.
+        window_policy: of its windows.
         total: rows so far.
         first, number: of the open window.
         opened: when the open window got its first row, None if it has none.
@@ -50,7 +50,7 @@ class WatchedVersion:
     model: str
     version: str
     digest: str
-    rule: WindowPolicy
+    window_policy: WindowPolicy
     total: int = 0
     first: int = 0
     number: int = 1
@@ -87,18 +87,22 @@ class WatchedVersions:
         self._known: dict[tuple[str, str, str], WatchedVersion] = {}
         self._newest: dict[str, WatchedVersion] = {}
         self._next = 1
-        for id_, model, version, digest, rule, *rest in connection.execute("SELECT * FROM versions ORDER BY id"):
-            made = WatchedVersion(id_, model, version, digest, WindowPolicy(**orjson.loads(rule)), *rest)
+        for id_, model, version, digest, window_policy, *rest in connection.execute(
+            "SELECT * FROM versions ORDER BY id"
+        ):
+            made = WatchedVersion(id_, model, version, digest, WindowPolicy(**orjson.loads(window_policy)), *rest)
             self._known[model, version, digest] = made
             self._next = id_ + 1
         for one in sorted(self._known.values(), key=lambda one: one.last):
             self._newest[one.model] = one
 
-    def find(self, model: str, version: str, digest: str, rule: WindowPolicy) -> WatchedVersion:
+    def find(self, model: str, version: str, digest: str, window_policy: WindowPolicy) -> WatchedVersion:
         """Gives a version, which may be new."""
         found = self._known.get((model, version, digest))
         if found is None:
-            found = self._known[model, version, digest] = WatchedVersion(self._next, model, version, digest, rule)
+            found = self._known[model, version, digest] = WatchedVersion(
+                self._next, model, version, digest, window_policy
+            )
             self._next += 1
             self._changed[found.id] = found
         return found
@@ -119,8 +123,8 @@ class WatchedVersions:
         self._newest[version.model] = version
         if version.opened is None:
             version.opened = now
-        while version.total - version.first >= version.rule.window:
-            self._close(version, version.rule.window, now)
+        while version.total - version.first >= version.window_policy.window:
+            self._close(version, version.window_policy.window, now)
         self._close_old(version, now)
         self._changed[version.id] = version
         return start
@@ -163,9 +167,9 @@ class WatchedVersions:
     def flush(self, connection: sqlite3.Connection) -> bool:
         """Writes what has changed; tells whether a window was closed."""
         for one in self._changed.values():
-            rule = orjson.dumps(one.rule.to_dict())
+            window_policy = orjson.dumps(one.window_policy.to_dict())
             state = (one.total, one.first, one.number, one.opened, one.last)
-            connection.execute(VERSION, (one.id, one.model, one.version, one.digest, rule, *state))
+            connection.execute(VERSION, (one.id, one.model, one.version, one.digest, window_policy, *state))
         connection.executemany(WINDOW, self._closed)
         closed = bool(self._closed)
         self._changed, self._closed = {}, []
@@ -173,7 +177,11 @@ class WatchedVersions:
 
     def _close_old(self, version: WatchedVersion, now: float) -> None:
         rows = version.total - version.first
-        if version.opened is not None and now - version.opened >= version.rule.seconds and rows >= version.rule.minimum:
+        if (
+            version.opened is not None
+            and now - version.opened >= version.window_policy.seconds
+            and rows >= version.window_policy.minimum
+        ):
             self._close(version, rows, now)
 
     def _close(self, version: WatchedVersion, rows: int, now: float) -> None:

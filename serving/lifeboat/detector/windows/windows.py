@@ -42,7 +42,7 @@ class Window:
     model: str
     version: str
     digest: str
-    rule: WindowPolicy
+    window_policy: WindowPolicy
 
 
 def next_window(connection: sqlite3.Connection) -> Window | None:
@@ -83,9 +83,9 @@ def _pieces(
 
 def write_verdict(connection: sqlite3.Connection, window: Window, verdict: dict[str, Any]) -> None:
     """Keeps a verdict, and whether it makes an alarm; inside a transaction."""
-    before = connection.execute(BEFORE, (window.id, window.number, window.rule.of - 1)).fetchall()
+    before = connection.execute(BEFORE, (window.id, window.number, window.window_policy.of - 1)).fetchall()
     drifted = [bool(drift) for (drift,) in reversed(before)] + [bool(verdict["drift"])]
-    alarmed = alarm(drifted, window.rule.alarms, window.rule.of)
+    alarmed = alarm(drifted, window.window_policy.alarms, window.window_policy.of)
     p_values = {feature["name"]: feature["p_value"] for feature in verdict["features"]}
     dumped = orjson.dumps(p_values), orjson.dumps(verdict)
     connection.execute(JUDGED, (drifted[-1], alarmed, verdict["threshold"], *dumped, window.id, window.number))
