@@ -72,7 +72,7 @@ def check_data(usecase: UseCase, source: str, s3: S3) -> Report:
     absent = set(usecase.schema.names) - set(table.column_names)
     _judge_rows(usecase, checked, advice, report)
     try:
-        _divide(usecase, absent, whole, report)
+        _split(usecase, absent, whole, report)
     except LifeboatError as error:
         report.problems.append(str(error))
     return report
@@ -111,7 +111,7 @@ def _judge_rows(usecase: UseCase, checked: Checked, advice: list[str], report: R
     report.rows = checked.good if broken < rows else None
 
 
-def _divide(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> None:
+def _split(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> None:
     """Divides the rows as the run will; of a part of the table only the ids can be judged.
 
     Rows that nothing can be learned from are taken out of the report: of candidates they say nothing.

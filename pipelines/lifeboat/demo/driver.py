@@ -106,7 +106,7 @@ class Driver:
             self._traffic.begin(self._world.normal(), truth=False)
             stack.callback(self._traffic.end)
             first = self._stay_calm(monitoring)
-            self._change_world(monitoring)
+            self._change_traffic(monitoring)
             second = self._retrain(first)
             self._calm_down(monitoring, second)
             self._traffic.end()
@@ -159,7 +159,7 @@ class Driver:
             raise PipelineError("the detector gave a false alarm on normal traffic")
         return version
 
-    def _change_world(self, monitoring: Monitoring) -> None:
+    def _change_traffic(self, monitoring: Monitoring) -> None:
         self._traffic.change(self._world.shifted(), truth=True)
         self._timeline.note(
             "world", "the world changes: numbers double, categories swap; the truth follows each prediction"
