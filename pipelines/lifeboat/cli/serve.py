@@ -20,7 +20,7 @@ from lifeboat.services import systemd
 from lifeboat.services.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
 from lifeboat.services.keeper.keeper import STARTS
 from lifeboat.services.keeper.logs import LogTail
-from lifeboat.services.keeper.services import DriftDetector, ModelServer, KeptService, deployed, services
+from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, services
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
