@@ -28,8 +28,8 @@ def main() -> int:
     if options.only is not None:
         indices = range(options.only, options.only + 1)
     print(f"seed {seed}, requests {indices.start} to {indices.stop - 1}", flush=True)
-    # What is held at the end is compared with what was held half-way, when every room should be full.
-    warm = len(indices) // 2
+    # The second and later thousands are compared with the first tenth, by which every room should be full.
+    warm = max(2_000, len(indices) // 10)
     with tempfile.TemporaryDirectory() as folder, running(Path(folder)) as world:
         run = Run(world, seed, indices, warm)
         try:

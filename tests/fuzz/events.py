@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
 from random import Random
 from typing import Any
 from urllib.parse import quote
@@ -24,8 +23,8 @@ _PATHS = (b"/", b"/events", b"/")
 _PUIDS = ("p-1", "p-2", "p-3", "", "x" * 256, "x" * 257, "é", "\x00", "../x", "null", "a\nb", '"')
 _SOURCES = ("anonymous", "alice", "bob", "none", "table", "", "x" * 256, "é", "a\nb")
 _TIMES = (
-    None, None, "2026-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00",
-    "x", 7,
+    None, None, "2026-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59",
+    "0001-01-01T00:00:00", "x", 7,
     "9999-12-31T23:59:59-23:59", "2026-01-01", "1969-12-31T23:59:59Z", "", "2500-06-01T00:00:00Z", "x" * 65,
 )  # fmt: skip
 _ATTRIBUTES = (
@@ -34,7 +33,8 @@ _ATTRIBUTES = (
     "authid", "inferenceservicename", "namespace", "endpoint", "data", "data_base64", "dataschema", "subject", "x",
 )  # fmt: skip
 _TYPES = (
-    "io.seldon.serving.inference.request", "io.seldon.serving.inference.response", "io.seldon.serving.feedback", "x",
+    "io.seldon.serving.inference.request", "io.seldon.serving.inference.response",
+    "io.seldon.serving.feedback", "x",
     "io.seldon.serving.inference.reward", "",
 )  # fmt: skip
 
@@ -65,26 +65,24 @@ class Events:
             found += [rng.choice(found)] * rng.choice((1, 2))
         if rng.random() < 0.15:
             found.insert(rng.randrange(len(found) + 1), pick(VALUES, rng))
-        if rng.random() < 0.01:
+        if rng.random() < 0.002:
             found = [event("request", "p", {}, id=f"{base}-{number}") for number in range(rng.choice((999, 1001)))]
         return _send(rng, "any", found, None)
 
     def _sound(self, rng: Random, base: str) -> Case:
-        found, number = self._predictions(rng, base, SOUND)
+        found, number = self._predictions(rng, base, SOUND, unique=True)
         made = _send(rng, "sound", found, 200)
         made.rows = number
         return made
 
-    def _predictions(
-        self, rng: Random, base: str, version: str, names: Sequence[str] = _PUIDS
-    ) -> tuple[list[Any], int]:
-        """Requests and responses, in any order, and how many rows they have; some puids are of `names`."""
+    def _predictions(self, rng: Random, base: str, version: str, unique: bool = False) -> tuple[list[Any], int]:
+        """Requests and responses, in any order, and how many rows they have."""
         found: list[Any] = []
         number = 0
         for one in range(rng.choice((1, 1, 2, 5))):
             rows = some_rows(rng)[:40]
             number += len(rows)
-            puid = f"{base}-{one}" if version == SOUND or rng.random() < 0.7 else rng.choice(names)
+            puid = f"{base}-{one}" if unique or rng.random() < 0.7 else rng.choice(_PUIDS)
             more: dict[str, Any] = {"modelversion": version}
             if rng.random() < 0.2:
                 more[CLIENT_ID] = rng.choice(("alias-1", "alias-2", f"{base}-alias"))
@@ -130,7 +128,7 @@ class Events:
         """Truths by puid, by alias or by entity, of several sources, some with their prediction."""
         found: list[Any] = []
         if rng.random() < 0.4:
-            found, _ = self._predictions(rng, base, "1", names=_PUIDS[:3])
+            found, _ = self._predictions(rng, base, "1", unique=True)
         for number in range(rng.choice((1, 1, 2, 4))):
             name = rng.choice((f"{base}-0", "alias-1", "p-1", "p-2", *_PUIDS[:3]))
             values = [rng.choice((0, 1, "died", "survived")) for _ in range(rng.choice((1, 1, 2, 5)))]
@@ -230,7 +228,8 @@ def _binary(rng: Random, one: dict[str, Any]) -> bytes:
     content_type = one.get("datacontenttype")
     kind = _field(content_type) if type(content_type) is str else None
     body = dump(one.get("data"), rng)
-    if rng.random() < 0.05 and not str(one.get("type")).endswith("response"):  # no server answers with a form
+    # A request or a truth may be a form; no model answers with one.
+    if rng.random() < 0.05 and "response" not in str(one.get("type")):
         body, kind = as_form(body, rng), b"application/x-www-form-urlencoded"
     return post(rng, rng.choice(_PATHS), body, kind, b"".join(fields))
 

@@ -60,7 +60,6 @@ class Figures:
     accepted: int = 0
     refused: int = 0
     rows: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
     before: dict[str, Held] = field(default_factory=dict)
     warm: dict[str, Held] = field(default_factory=dict)
     after: dict[str, Held] = field(default_factory=dict)
@@ -98,14 +97,9 @@ class Figures:
     def summary(self) -> str:
         """All of it."""
         known = ", ".join(f"{status} {number:,}" for status, number in sorted(self.statuses.items()))
-        reasons = ", ".join(f"{name} {number:,}" for name, number in self.reasons.items())
-        lines = [
-            self.table(),
-            f"statuses: {known}",
-            f"{self.predicted:.0%} of the predictions were answered with 200",
-            f"{self.accepted:,} events were acknowledged, {self.rows:,} rows of intact ones became rows of windows",
-            f"refused by the detector: {reasons or 'none'}",
-        ]
+        share = f"{self.predicted:.0%} of the predictions were answered with 200"
+        events = f"{self.accepted:,} events were acknowledged, {self.rows:,} rows of intact ones became rows of windows"
+        lines = [self.table(), f"statuses: {known}", f"{share}; {events}"]
         for name, held in self.after.items():
             warm, before = self.warm.get(name, held), self.before.get(name, held)
             lines.append(

@@ -22,30 +22,39 @@ RAW = (
     b"[1,]", b"[,1]", b"{,}", b'{"a"}', b"\xef\xbb\xbf1", b'"\\u00e9"', b'"e\xcc\x81"', b"nul", b"True", b"None",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 2, 3, 7, 22.5, 0.5, -0.0, 1e-7, 1e308, -1e308, 3.5, 120, 121, 2**24, 2**24 + 1, 2**31,
-    2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**30, "", " ", "x", "0", "1", "1.0",
+    None, True, False, 0, 1, -1, 2, 3, 7, 22.5, 0.5, -0.0, 1e-7, 1e308, -1e308, 3.5, 120, 121, 2**24,
+    2**24 + 1, 2**31,
+    2**53, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**30, "", " ", "x", "0",
+    "1", "1.0",
     "true", "NaN", "null", "NA", "?", "C", "Ann", "survived", "died", "\x00", "a\x00b", "\n", "\x7f", "\u2028",
     "\u202eabc", "\ufeff", "é", "e\u0301", "ﬁ", "Å", "王小明", "😀", "\U0010ffff", "x" * 40, "x" * 41, "é" * 40,
     "x" * 300,
-    "x" * 5000, "../../etc/passwd", "{{x}}", "${x}", "<b>", "' OR 1=1 --", "\\", '"', "2026-01-01T00:00:00Z", "eA==",
-    [], {}, [[]], [{}], [[], []], [None], [1], ["x"], [[1]], [[1, 2], [3]], {"": None}, {"a": []}, [[[]]], [1, "x",
-    None],
+    "x" * 5000, "../../etc/passwd", "{{x}}", "${x}", "<b>", "' OR 1=1 --", "\\", '"', "2026-01-01T00:00:00Z",
+    "eA==",
+    [], {}, [[]], [{}], [[], []], [None], [1], ["x"], [[1]], [[1, 2], [3]], {"": None}, {"a": []}, [[[]]], [1,
+    "x", None],
     [0] * 300, {"data": {}}, {"ndarray": []}, [[0] * 40] * 3, {"x" * 300: 1},
 )  # fmt: skip
 NAMES = (
-    "data", "names", "ndarray", "tensor", "shape", "values", "tftensor", "jsonData", "strData", "binData", "customData",
+    "data", "names", "ndarray", "tensor", "shape", "values", "tftensor", "jsonData", "strData", "binData",
+    "customData",
     "meta", "tags", "puid", "routing", "requestPath", "metrics", "status", "request", "response", "truth", "reward",
     "inputs", "outputs", "parameters", "id", "name", "datatype", "binary_data_size", "binary_data", "content_type",
-    "binary_data_output", "classification", "shared_memory_region", "priority", "timeout", "model_name", "type",
-    "source",
+    "binary_data_output", "classification", "shared_memory_region", "priority", "timeout", "model_name",
+    "type", "source",
     "specversion", "requestid", "modelid", "modelversion", "clientid", "authid", "time", "datacontenttype",
     "data_base64",
     "port", "age", "class", "alone", "fate", "x", "", "é", "x" * 300, "__proto__", "a.b", "\x00",
 )  # fmt: skip
 _BYTES = (
-    b"\x00", b"\xff", b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b" ", b"\n", b"\xef\xbb\xbf", b"9", b"-", b"e",
+    b"\x00", b"\xff", b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b" ", b"\n", b"\xef\xbb\xbf", b"9",
+    b"-", b"e",
     b"null", b'"a":1,', b"\xc3", b"\xed\xa0\x80", b"/*", b"NaN",
 )  # fmt: skip
+
+_USUAL = json.JSONEncoder(ensure_ascii=False).encode
+_SHORT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_WIDE = json.JSONEncoder(indent=1, ensure_ascii=False, separators=(" ,", " : ")).encode
 
 
 def odd_value(rng: Random) -> Any:
@@ -64,11 +73,11 @@ def dump(document: Any, rng: Random) -> bytes:
     """JSON in one of its forms, with what no serializer writes put in."""
     style = rng.random()
     if style < 0.7:
-        text = json.dumps(document, ensure_ascii=False)
+        text = _USUAL(document)
     elif style < 0.9:
-        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        text = _SHORT(document)
     else:
-        text = json.dumps(document, indent=1, ensure_ascii=False, separators=(" ,", " : "))
+        text = _WIDE(document)
     content = text.encode()
     return _MARK.sub(lambda mark: RAW[int(mark[1])], content) if _OPEN in text else content
 

@@ -21,7 +21,7 @@ REQUEST_SECONDS = "5"
 # Small, so that every room is full long before the end: what is held must not grow with what is sent. Only what waits
 # to be folded in has no limit: the fuzzer sends no more while much waits.
 ROOMS = {
-    "max-ids": 20_000, "max-halves": 2_000, "max-halves-bytes": 16 << 20, "max-held": 1_000, "max-held-bytes": 8 << 20,
+    "max-ids": 20_000, "max-halves": 5_000, "max-halves-bytes": 16 << 20, "max-held": 1_000, "max-held-bytes": 8 << 20,
     "max-versions": 20, "max-newcomers": 500, "retention-rows": 20_000, "max-truths": 2_000, "join-seconds": 20,
     "bundle-seconds": 20, "max-waiting": 10_000_000, "max-waiting-bytes": 1 << 34, "request-seconds": REQUEST_SECONDS,
     "judge": "tests.fuzz.quick",

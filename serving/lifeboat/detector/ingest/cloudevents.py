@@ -236,5 +236,5 @@ def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Cloud
 def _seconds(text: Any) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

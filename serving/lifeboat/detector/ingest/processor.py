@@ -129,6 +129,11 @@ class Processor:
                 self._take_feedback(event, received)
         except RefusedError as reason:
             self.counters.refuse(str(reason))
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # whatever a payload can do, it must not cost the others of its batch
+            log.error("an event cannot be processed", **describe(error))
+            self.counters.refuse("internal error")
 
     def _take_half(self, side: Side, event: CloudEvent, received: float, now: float) -> None:
         if not event.puid:
