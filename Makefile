@@ -60,6 +60,10 @@ test-slow: setup-dev ## run the tests that take long and seldom find anything
 test-loop: setup-dev ## measure that no request holds a server's loop, with the machine to itself
 	@TEST_LOOP=1 $(BIN)/python -m pytest tests/server/test_loop.py tests/detector/test_loop.py $(ARGS)
 
+.PHONY: fuzz
+fuzz: setup-dev ## send the servers a million requests that nobody expects (ARGS="--requests=100000 --seed=1")
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 .PHONY: sweep
 sweep: setup-dev ## train, export and probe every estimator of scikit-learn's list, against docs/estimators.md
 	@SWEEP=1 $(BIN)/python -m pytest tests/model/onnx/test_export_sweep.py $(ARGS)

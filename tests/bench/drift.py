@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lifeboat.detector.drift_test.drift_test import Judge
+from lifeboat.detector.drift_test.drift_test import DriftTest
 from lifeboat.detector.windows.alarm import alarm, alarm_rate
 from tests.drift_test.world import PASSENGERS, Rows, raw, resampled, score, table_of, take, titanic
 
@@ -57,20 +57,20 @@ SHIFTS: dict[str, Callable[[Rows], Rows]] = {
 class Stream:
     """A judge with its reference, and an endless supply of windows without drift."""
 
-    judge: Judge
+    judge: DriftTest
     windows: Iterator[Rows]
 
     def verdicts(self, shift: Callable[[Rows], Rows] | None) -> Iterator[bool]:
         """Of one window after the other, shifted, with the score that follows from the shifted row."""
         for window in self.windows:
             moved = shift(window) if shift else window
-            yield self.judge.judge(*raw({**moved, "__score": score(moved)}))["drift"]
+            yield self.judge.run(*raw({**moved, "__score": score(moved)}))["drift"]
 
 
 def fresh(seed: int) -> Stream:
     """All rows are independent draws from the table."""
     random, draw = np.random.default_rng([1, seed]), resampled(titanic())
-    judge = Judge(PASSENGERS, table_of(draw(random, REFERENCE)), P_VALUE)
+    judge = DriftTest(PASSENGERS, table_of(draw(random, REFERENCE)), P_VALUE)
     return Stream(judge, (draw(random, ROWS) for _ in iter(int, 1)))
 
 
@@ -79,7 +79,7 @@ def halves(seed: int) -> Stream:
     random, rows = np.random.default_rng([2, seed]), titanic()
     order = random.permutation(len(rows["Age"]))
     known, other = np.split(order, [len(order) // 2])
-    judge = Judge(PASSENGERS, table_of(take(rows, known)), P_VALUE)
+    judge = DriftTest(PASSENGERS, table_of(take(rows, known)), P_VALUE)
     return Stream(judge, (take(rows, random.choice(other, ROWS, replace=False)) for _ in iter(int, 1)))
 
 

@@ -15,10 +15,10 @@ from time import perf_counter
 from typing import Annotated, Any, Literal
 
 from lifeboat.http.http_types import Request, Response
-from lifeboat.server.metrics import Metrics
+from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import load_model
 from lifeboat.server.service import Service
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 
 
 def _bundle() -> str:
@@ -45,7 +45,7 @@ class Handler:
         loop = asyncio.get_running_loop()
         if self._service is None:
             model = load_model(_bundle())
-            self._service = Service(model, Settings(bundle=_bundle()), Metrics({}, ("a", "b")), loop)
+            self._service = Service(model, ServerSettings(bundle=_bundle()), ServerMetrics({}, ("a", "b")), loop)
         waiter = Waiter(loop)
         request = Request(waiter, method.encode(), target.encode(), headers, body, True, perf_counter())
         self._service.app.handle(request)

@@ -24,7 +24,7 @@ from kubernetes import client, config
 from lifeboat.config.errors import DeployError
 from lifeboat.config.settings import NO_DETECTOR, Settings
 from lifeboat.deploy.kubernetes.manifest import annotation
-from lifeboat.deploy.kubernetes.plan import Pace, Plan
+from lifeboat.deploy.kubernetes.plan import Pace, RolloutPlan
 from lifeboat.deploy.kubernetes.target import KubernetesTarget
 from lifeboat.deploy.probe import ask
 from lifeboat.registry.registry import Registry
@@ -114,7 +114,7 @@ class ClusterWorld(World):
     def judged_by(self, *, at_once: bool = False, **course: object) -> ClusterWorld:
         """The same namespace with another rollout, or with none: then a version that came up takes over."""
         settings = replace(self.settings, **course)  # type: ignore[arg-type]
-        plan = Plan.from_settings(settings, PACE)
+        plan = RolloutPlan.from_settings(settings, PACE)
         plan = plan.at_once() if at_once else plan
         return replace(self, settings=settings, target=KubernetesTarget(settings, plan, self.machine.deployer))
 
@@ -230,7 +230,7 @@ def world(tmp_path: Path, empty_registry: Path, machine: Machine) -> Iterator[Cl
     kubelet = Kubelet(machine.api, machine.logs, home / "store" / "bundles", faults)
     operator = Operator(machine.api, namespace) if seldon.program() is None else lambda: None
     nodes = Nodes(machine.api, namespace, kubelet, router, machine.targets, operator)
-    target = KubernetesTarget(settings, Plan.from_settings(settings, PACE).at_once(), machine.deployer)
+    target = KubernetesTarget(settings, RolloutPlan.from_settings(settings, PACE).at_once(), machine.deployer)
     try:
         yield ClusterWorld(tmp_path, settings, Registry(settings), target, machine, router, faults)
     finally:

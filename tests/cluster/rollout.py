@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.kubernetes.cluster import connect
-from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.plan import RolloutPlan
 from lifeboat.deploy.kubernetes.target import KubernetesTarget
 from lifeboat.deploy.step import deploy
 from lifeboat.registry.registry import Registry
@@ -23,7 +23,7 @@ def main(file: Path) -> None:
     settings = Settings(**given["settings"])
     server = Server(given["url"], Path(given["certificate"]))
     api = configured(server, given["token"]) if given["token"] else connect()
-    target = KubernetesTarget(settings, Plan.from_settings(settings, PACE), api)
+    target = KubernetesTarget(settings, RolloutPlan.from_settings(settings, PACE), api)
     deploy(Path(given["bundle"]), Path(given["verdict"]), Registry(settings), target, say)
 
 

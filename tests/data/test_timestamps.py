@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeboat.config.errors import SettingsError
-from lifeboat.data.timestamps import parse_moment, read_moment, show_moment, show_seconds
+from lifeboat.data.timestamps import format_timestamp, parse_timestamp, read_timestamp, show_seconds
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,10 @@ from lifeboat.data.timestamps import parse_moment, read_moment, show_moment, sho
     ],
 )
 def test_a_moment_has_one_form(text, shown):
-    moment = parse_moment(text)
-    assert show_moment(moment) == shown
-    assert parse_moment(shown) == moment
-    assert read_moment(text, "as_of") == moment
+    moment = parse_timestamp(text)
+    assert format_timestamp(moment) == shown
+    assert parse_timestamp(shown) == moment
+    assert read_timestamp(text, "as_of") == moment
 
 
 @pytest.mark.parametrize(
@@ -50,32 +50,32 @@ def test_a_moment_has_one_form(text, shown):
 )
 def test_what_is_no_moment_of_the_past_is_refused_in_a_sentence(text, sentence):
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}") as error:
-        parse_moment(text)
+        parse_timestamp(text)
     if text:
         with pytest.raises(SettingsError) as named:
-            read_moment(text, "as_of")
+            read_timestamp(text, "as_of")
         assert str(named.value) == f"as_of: {error.value}"
 
 
 def test_an_empty_parameter_means_now():
-    assert read_moment("", "as_of") is None
+    assert read_timestamp("", "as_of") is None
 
 
 def test_the_next_hour_and_the_end_of_today_are_still_to_come():
     now = datetime.now(UTC)
-    assert parse_moment(show_moment(now)) == now
-    for text in (show_moment(now + timedelta(hours=1)), (now + timedelta(minutes=1)).date().isoformat()):
+    assert parse_timestamp(format_timestamp(now)) == now
+    for text in (format_timestamp(now + timedelta(hours=1)), (now + timedelta(minutes=1)).date().isoformat()):
         with pytest.raises(ValueError, match="is still to come"):
-            parse_moment(text)
+            parse_timestamp(text)
 
 
 @given(st.floats(0, 1.7e9))
 def test_what_came_at_a_second_is_known_at_the_moment_shown_and_not_much_later(seconds):
-    shown = parse_moment(show_seconds(seconds)).timestamp()
+    shown = parse_timestamp(show_seconds(seconds)).timestamp()
     assert seconds <= shown < seconds + 1.3e-6
     assert show_seconds(shown) == show_seconds(seconds)
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2025, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001  # hypothesis' way
 def test_a_moment_survives_being_seconds(moment):
-    assert show_seconds(moment.timestamp()) == show_moment(moment)
+    assert show_seconds(moment.timestamp()) == format_timestamp(moment)

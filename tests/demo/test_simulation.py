@@ -12,7 +12,7 @@ import pytest
 
 from lifeboat.data.reading import read_table
 from lifeboat.data.table import check_table
-from lifeboat.demo.simulation import World, shift
+from lifeboat.demo.simulation import Simulation, shift
 from lifeboat.registry.storage import S3
 from lifeboat.usecase.schema import Column
 from lifeboat.usecase.usecase import UseCase
@@ -23,14 +23,14 @@ SCHEMA = USECASE.schema
 RANDOM = np.random.default_rng(0)
 
 
-def titanic(seed: int = 0) -> World:
+def titanic(seed: int = 0) -> Simulation:
     table = check_table(read_table(Path(USECASE.data)), SCHEMA, labelled=True, name="train.csv").good
-    return World(table, SCHEMA, seed=seed)
+    return Simulation(table, SCHEMA, seed=seed)
 
 
-def masses(folder: Path) -> World:
+def masses(folder: Path) -> Simulation:
     usecase = replace(breast_cancer.USECASE, data=breast_cancer.write_data(folder / "masses.parquet"))
-    return World.of(usecase, S3(), folder)
+    return Simulation.of(usecase, S3(), folder)
 
 
 def test_the_world_shares_no_row_and_no_group_with_the_training_table(tmp_path: Path) -> None:

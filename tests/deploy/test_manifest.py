@@ -13,9 +13,9 @@ import yaml
 from lifeboat.config.errors import DeployError, SettingsError
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.kubernetes import manifest
-from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, Plan
+from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, RolloutPlan
 from lifeboat.deploy.kubernetes.waiting import is_rolled_out
-from lifeboat.deploy.timeline import Timeline
+from lifeboat.deploy.timeline import RolloutTimeline
 from lifeboat.registry.versions import Version
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,22 +143,22 @@ def test_a_deployment_is_rolled_out_when_all_of_its_newest_state_and_nothing_els
 
 
 def test_a_plan_comes_from_the_settings() -> None:
-    plan = Plan.from_settings(Settings())
+    plan = RolloutPlan.from_settings(Settings())
     assert (plan.mode, plan.steps, plan.limits.requests) == (CANARY, (10, 25, 50), 200)
     assert plan.at_once().steps == ()
-    assert Plan.from_settings(Settings(rollout=SHADOW)).at_once().mode == CANARY
-    assert Plan.from_settings(Settings(rollout=SWITCH)).at_once().mode == SWITCH
+    assert RolloutPlan.from_settings(Settings(rollout=SHADOW)).at_once().mode == CANARY
+    assert RolloutPlan.from_settings(Settings(rollout=SWITCH)).at_once().mode == SWITCH
 
 
 @pytest.mark.parametrize("steps", ["", "ten", "50,25", "10,10", "0,50", "50,100"])
 def test_steps_that_do_not_rise_to_less_than_all_are_refused(steps: str) -> None:
     with pytest.raises(SettingsError, match="LIFEBOAT_ROLLOUT_STEPS is"):
-        Plan.from_settings(Settings(rollout_steps=steps))
+        RolloutPlan.from_settings(Settings(rollout_steps=steps))
 
 
 def test_an_unknown_rollout_is_refused() -> None:
     with pytest.raises(SettingsError, match="LIFEBOAT_ROLLOUT is 'bold'; there are canary, shadow, switch"):
-        Plan.from_settings(Settings(rollout="bold"))
+        RolloutPlan.from_settings(Settings(rollout="bold"))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_timeline_is_kept_whether_it_went_well_or_not(error: BaseException, ou
     kept: list[tuple[str, str]] = []
 
     def fail() -> None:
-        with Timeline("Rollout", said.append, lambda *found: kept.append(found)) as course:
+        with RolloutTimeline("Rollout", said.append, lambda *found: kept.append(found)) as course:
             course.note("5 < 6 requests")
             raise error
 

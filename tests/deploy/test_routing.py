@@ -10,10 +10,10 @@ from lifeboat.config.errors import DeployError
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.kubernetes import routing
 from lifeboat.deploy.kubernetes.manifest import Predictor
-from lifeboat.deploy.kubernetes.plan import Pace, Plan
+from lifeboat.deploy.kubernetes.plan import Pace, RolloutPlan
 from lifeboat.deploy.kubernetes.waiting import operators_words
 
-PLAN = Plan.from_settings(Settings(rollout_patience=1), Pace(poll=0.05, spread=0.0))
+PLAN = RolloutPlan.from_settings(Settings(rollout_patience=1), Pace(poll=0.05, spread=0.0))
 BLUE, GREEN = Predictor({"name": "blue", "traffic": 75}), Predictor({"name": "green", "traffic": 25})
 
 

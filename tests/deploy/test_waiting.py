@@ -12,7 +12,7 @@ from lifeboat.config.errors import DeployError
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.kubernetes import waiting
 from lifeboat.deploy.kubernetes.manifest import DIGEST, PREDICTOR, VERSION, Predictor
-from lifeboat.deploy.kubernetes.plan import Pace, Plan
+from lifeboat.deploy.kubernetes.plan import Pace, RolloutPlan
 
 DOCUMENT = {"name": "blue", "annotations": {DIGEST: "d1", VERSION: "1"}}
 FULL = {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}]}
@@ -55,7 +55,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Any], int], flo
         now += seconds
 
     monkeypatch.setattr(waiting, "time", SimpleNamespace(sleep=pause, monotonic=lambda: now))
-    plan = Plan.from_settings(Settings(), Pace(poll=1.0))
+    plan = RolloutPlan.from_settings(Settings(), Pace(poll=1.0))
 
     def waited(status: dict[str, Any], looks: int) -> float:
         waiting.wait_until_ready(Cluster(status, looks), Predictor(DOCUMENT), plan)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from typing import Any
 LIMIT = 50.0
 
 
-def judge_window(bundle: str, columns: dict[str, list[Any]], scores: list[float]) -> dict[str, Any]:
+def run_drift_test(bundle: str, columns: dict[str, list[Any]], scores: list[float]) -> dict[str, Any]:
     """Drift where the mean age is above the limit; an age of exactly 113 kills the process, 114 is an error."""
     assert (Path(bundle) / "schema.json").exists()
     assert {len(values) for values in columns.values()} == {len(scores)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,12 @@ from uuid import uuid4
 
 import pytest
 
-from lifeboat.detector.ingest.cloudevents import LIMITS
+from lifeboat.detector.counters import read_counters
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.bundles import Bundles
+from lifeboat.detector.ingest.cloudevents import LIMITS, Post
+from lifeboat.detector.ingest.processor import Processor
+from lifeboat.detector.settings import DetectorSettings
 from tests.detector.conftest import Shop
 from tests.detector.world import (
     BATCH,
@@ -218,13 +224,60 @@ def test_events_of_no_use_are_counted_by_reason(shop: Shop, running: Detector) -
         *answered("a", off_schema), *answered("b", {"strData": "x"}), *answered("c", request_of(ROWS)),
         *answered("d", row, foreign), *answered("e", row, {"status": {"code": -1}}), *answered("", row),
         *answered("f", row, old=True), *answered("g", row, {"data": {"ndarray": [[0.5, 0.5]]}}),
+        *answered("i", row, time="9999-12-31T23:59:59Z"),
+        *answered("h", row, {"data": {"ndarray": [[0.5, 0.5]]}, "meta": ["no object"]}),
     ])  # fmt: skip
-    expected = {"schema": 1, "payload": 2, "unknown model": 2, "no prediction": 1, "no request id": 2, "too old": 2}
-    found = running.counted(16)
+    expected = {
+        "schema": 1,
+        "payload": 2,
+        "unknown model": 3,
+        "no prediction": 1,
+        "no request id": 2,
+        "too old": 2,
+        "too new": 2,
+    }
+    found = running.counted(20)
     assert found["events"]["refused"] == expected
     assert found["models"] == []
     # What a passenger is called stands in no log.
     assert not any(name in running.log.read_text() for name in ("Ann", "Bartholomew"))
+
+
+def test_an_answer_of_another_form_costs_the_others_of_its_batch_nothing(shop: Shop, running: Detector) -> None:
+    """A meta that is no object, and a request that is nested deeper than it can be written again."""
+    deep: Any = 1
+    for _ in range(300):
+        deep = [deep]
+    request, response = prediction(shop.digest, ROWS[:1], "a")
+    response["data"]["meta"] = "x"
+    wrong = [
+        request, response, event("request", "b", {"inputs": deep}),
+        event("response", "b", v2_response(ROWS[:1], shop.digest)),
+    ]  # fmt: skip
+    running.post([*wrong, *prediction(shop.digest, ROWS)])
+    found = running.counted(6)
+    assert (rows_in_window(found), found["events"]["refused"]) == (3, {"unknown model": 1, "payload": 1})
+    assert '"error"' not in running.log.read_text()
+
+
+def test_an_event_that_breaks_what_nobody_thought_of_is_lost_alone(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lifeboat.detector.ingest.processor.read_answer", lambda _: 1 / 0)
+    settings = DetectorSettings(store=str(shop.store), database=str(tmp_path / "drift.db"))
+    database = Database(settings.database)
+    processor, connection = Processor(settings, Bundles(settings, lambda: None)), database.connect()
+    processor.load(connection)
+    lone = event("request", "other", {})
+    body = json.dumps([*prediction(shop.digest, ROWS), lone]).encode()
+    processor.take(Post("batch", 3, b"", body), time.time(), time.time())
+    with database.writing(connection):
+        processor.flush(connection)
+    counters = read_counters(connection)
+    assert (counters["events:request"], counters["events:response"], counters["refused:internal error"]) == (2, 1, 1)
+    assert [key for (key,) in connection.execute("SELECT puid FROM halves")] == ["other"]
+    connection.close()
+    database.close()
 
 
 def test_an_event_that_comes_again_counts_once_also_after_a_restart(shop: Shop, tmp_path: Path) -> None:

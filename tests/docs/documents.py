@@ -12,7 +12,13 @@ from lifeboat.cli.main import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), ROOT / "serving" / "HTTP.md"]
+PAGES = [
+    README,
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "serving" / "HTTP.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / ".github").glob("*.md")),
+]
 # Where nothing is ours to name.
 FOREIGN = {".git", ".venv", ".venvs", ".lifeboat", "node_modules", ".terraform"}
 _SPAN = re.compile(r"`([^`\n]+)`")

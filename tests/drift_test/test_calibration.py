@@ -98,13 +98,13 @@ def test_bonferroni_would_raise_clearly_fewer_false_alarms_than_stated():
 
 def test_the_judge_itself_by_alibi_detect_keeps_the_rate():
     """A smaller number, through everything that a window goes through."""
-    from lifeboat.detector.drift_test.drift_test import Judge
+    from lifeboat.detector.drift_test.drift_test import DriftTest
 
     verdicts = []
     for stream in range(40):
         random = np.random.default_rng([23, stream])
-        judge = Judge(PASSENGERS, table_of(synthetic(random, REFERENCE)), STATED)
-        verdicts += [judge.judge(*raw(synthetic(random, 200)))["drift"] for _ in range(10)]
+        judge = DriftTest(PASSENGERS, table_of(synthetic(random, REFERENCE)), STATED)
+        verdicts += [judge.run(*raw(synthetic(random, 200)))["drift"] for _ in range(10)]
     # 400 windows: 20 are expected, and 5 to 40 happen but once in a thousand times.
     assert 5 <= sum(verdicts) <= 40
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifeboat.config.errors import BundleError
-from lifeboat.detector.drift_test import judge_window
-from lifeboat.detector.drift_test.drift_test import Judge, open_judge
+from lifeboat.detector.drift_test import run_drift_test
+from lifeboat.detector.drift_test.drift_test import DriftTest, open_drift_test
 from lifeboat.usecase.schema import Column, Schema
 from tests.drift_test.columns import CHANGES, COLUMNS
 from tests.drift_test.world import LABEL, PASSENGERS, make_bundle, needs_alibi, raw, synthetic, table_of
@@ -44,7 +44,7 @@ def by_name(verdict):
 
 
 def test_a_verdict_has_what_the_page_and_the_metrics_need(bundle, window):
-    verdict = judge_window(bundle, *window)
+    verdict = run_drift_test(bundle, *window)
     json.dumps(verdict, allow_nan=False)
     assert set(verdict) == {"rows", "drift", "p_value", "correction", "threshold", "seconds", "features"}
     assert (verdict["rows"], verdict["p_value"], verdict["correction"]) == (200, 0.05, "calibrated")
@@ -71,9 +71,9 @@ def test_a_verdict_has_what_the_page_and_the_metrics_need(bundle, window):
 
 
 def test_the_same_window_gives_the_same_verdict(bundle, window):
-    first, second = (judge_window(bundle, *window) for _ in range(2))
-    open_judge.cache_clear()
-    third = judge_window(bundle, *window)
+    first, second = (run_drift_test(bundle, *window) for _ in range(2))
+    open_drift_test.cache_clear()
+    third = run_drift_test(bundle, *window)
     for verdict in (first, second, third):
         del verdict["seconds"]
     assert first == second == third
@@ -94,7 +94,7 @@ def test_the_same_window_gives_the_same_verdict(bundle, window):
 )
 def test_what_moved_is_named(bundle, window, name, change):
     columns, scores = window
-    verdict = judge_window(bundle, {**columns, name: [change(value) for value in columns[name]]}, scores)
+    verdict = run_drift_test(bundle, {**columns, name: [change(value) for value in columns[name]]}, scores)
     features = by_name(verdict)
     assert verdict["drift"]
     assert [feature["name"] for feature in verdict["features"] if feature["drift"]] == [name]
@@ -104,14 +104,14 @@ def test_what_moved_is_named(bundle, window, name, change):
 
 def test_a_moved_score_is_drift_too(bundle, window):
     columns, scores = window
-    verdict = judge_window(bundle, columns, [score / 2 for score in scores])
+    verdict = run_drift_test(bundle, columns, [score / 2 for score in scores])
     assert [feature["name"] for feature in verdict["features"] if feature["drift"]] == ["score"]
 
 
 def test_the_missing_share_is_of_both_sides(bundle, window, reference):
     columns, scores = window
     columns = {**columns, "Age": [None] * 50 + [30.0] * 150, "Embarked": [None] * 20 + ["S"] * 180}
-    features = by_name(judge_window(bundle, columns, scores))
+    features = by_name(run_drift_test(bundle, columns, scores))
     share = float(np.isnan(reference["Age"]).mean())
     assert features["Age"]["missing"] == {"reference": pytest.approx(share), "window": 0.25}
     assert features["Embarked"]["missing"]["window"] == 0.1
@@ -124,14 +124,14 @@ def test_numbers_are_compared_as_the_model_sees_them(tmp_path):
     values = (np.random.default_rng(3).integers(0, 10_000, 500) / 1000 + 0.0001).round(4)
     rows = {"x": values, "__score": np.full(500, 0.1, dtype=np.float32)}
     path = make_bundle(tmp_path / "bundle", table_of(rows, schema), schema)
-    verdict = judge_window(path, {"x": values.tolist()}, [0.1] * 500)
+    verdict = run_drift_test(path, {"x": values.tolist()}, [0.1] * 500)
     assert [feature["distance"] for feature in verdict["features"]] == [0, 0]
     assert not verdict["drift"]
 
 
 def test_a_bundle_of_before_drift_has_no_score_and_the_usual_settings(tmp_path, reference, window):
     older = {name: values for name, values in reference.items() if name != "__score"}
-    verdict = judge_window(make_bundle(tmp_path / "bundle", table_of(older)), *window)
+    verdict = run_drift_test(make_bundle(tmp_path / "bundle", table_of(older)), *window)
     assert tuple(by_name(verdict)) == PASSENGERS.names
     assert (verdict["p_value"], verdict["correction"]) == (0.05, "calibrated")
 
@@ -144,7 +144,7 @@ def test_other_corrections_are_alibi_detects_own(tmp_path, reference, correction
     path = make_bundle(tmp_path / "bundle", table_of(reference), correction=correction, p_value=0.1)
     rows = synthetic(np.random.default_rng(2), 200)
     rows["Age"] += years
-    verdict = judge_window(path, *raw(rows))
+    verdict = run_drift_test(path, *raw(rows))
     found = np.array([test["p_value"] for feature in verdict["features"] for test in feature["tests"]])
     expected = fdr(found, 0.1)[0] if correction == "fdr" else (found < 0.1 / len(found)).any()
     assert verdict["drift"] == bool(expected) == any(feature["drift"] for feature in verdict["features"])
@@ -170,14 +170,14 @@ def test_integers_booleans_and_constants_can_be_judged(tmp_path):
     }
     path = make_bundle(tmp_path / "bundle", table_of(rows, schema), schema)
     columns = {"alone": [True, False, None, 1] * 25, "ticket": [*range(100)], "country": ["GB"] * 100}
-    same = by_name(judge_window(path, {**columns, "deck": [None] * 100}, [0.5] * 100))
+    same = by_name(run_drift_test(path, {**columns, "deck": [None] * 100}, [0.5] * 100))
     assert {name: feature["kind"] for name, feature in same.items()} == {
         "alone": "category", "ticket": "number", "country": "category", "deck": "number"
     }  # fmt: skip
     assert set(same["alone"]["histogram"]["bins"]) == {"yes", "no", "missing"}
     assert same["ticket"]["drift"]
     assert same["country"]["p_value"] == same["deck"]["p_value"] == 1
-    moved = by_name(judge_window(path, {**columns, "country": ["US"] * 100, "deck": [1.5] * 100}, [0.5] * 100))
+    moved = by_name(run_drift_test(path, {**columns, "country": ["US"] * 100, "deck": [1.5] * 100}, [0.5] * 100))
     assert moved["country"]["drift"]
     assert moved["deck"]["drift"]
 
@@ -188,10 +188,10 @@ def test_a_window_of_one_value_or_of_unseen_ones_is_drift(name, change):
     column, draw, kind = COLUMNS[name]
     random = np.random.default_rng(5)
     schema = Schema((column,), LABEL)
-    judge = Judge(schema, table_of({"x": draw(random, 1000), "__score": random.random(1000)}, schema))
+    judge = DriftTest(schema, table_of({"x": draw(random, 1000), "__score": random.random(1000)}, schema))
     window = draw(random, 200)
     scores = random.random(200).tolist()
-    calm, moved = (judge.judge({"x": values}, scores) for values in (window.tolist(), CHANGES[change](random, window)))
+    calm, moved = (judge.run({"x": values}, scores) for values in (window.tolist(), CHANGES[change](random, window)))
     assert calm["features"][0]["kind"] == kind
     assert not calm["drift"]
     assert moved["features"][0]["drift"]
@@ -202,24 +202,24 @@ def test_a_window_of_one_value_or_of_unseen_ones_is_drift(name, change):
 def test_an_integer_beyond_what_a_float32_holds_that_changes_is_drift(known, now):
     schema = Schema((Column("account", "integer", minimum=0, maximum=2**53),), LABEL)
     reference = pa.table({"account": pa.array([float(known)] * 50 + [float(known + 40)] * 50)})
-    judge = Judge(schema, reference)
-    assert not judge.judge({"account": [known, known + 40] * 25}, [0.5] * 50)["drift"]
-    assert judge.judge({"account": [now, now + 40] * 25}, [0.5] * 50)["drift"]
+    judge = DriftTest(schema, reference)
+    assert not judge.run({"account": [known, known + 40] * 25}, [0.5] * 50)["drift"]
+    assert judge.run({"account": [now, now + 40] * 25}, [0.5] * 50)["drift"]
 
 
 def test_what_cannot_be_judged_is_refused_in_a_sentence(bundle, window):
     columns, scores = window
     shorter = {name: values[:1] for name, values in columns.items()}
     with pytest.raises(ValueError, match="a window of 1 rows cannot be judged; it needs at least 2"):
-        judge_window(bundle, shorter, scores[:1])
+        run_drift_test(bundle, shorter, scores[:1])
     with pytest.raises(ValueError, match="Age: 199 values for 200 scores"):
-        judge_window(bundle, {**columns, "Age": columns["Age"][1:]}, scores)
+        run_drift_test(bundle, {**columns, "Age": columns["Age"][1:]}, scores)
     with pytest.raises(ValueError, match="Fare: 0 values for 200 scores"):
-        judge_window(bundle, {name: values for name, values in columns.items() if name != "Fare"}, scores)
+        run_drift_test(bundle, {name: values for name, values in columns.items() if name != "Fare"}, scores)
     with pytest.raises(ValueError, match="score: a value is not finite"):
-        judge_window(bundle, columns, [float("nan"), *scores[1:]])
+        run_drift_test(bundle, columns, [float("nan"), *scores[1:]])
     with pytest.raises(ValueError, match="Age: a value is infinite"):
-        judge_window(bundle, {**columns, "Age": [float("inf"), *columns["Age"][1:]]}, scores)
+        run_drift_test(bundle, {**columns, "Age": [float("inf"), *columns["Age"][1:]]}, scores)
 
 
 def test_an_altered_bundle_is_not_used(tmp_path, reference, window):
@@ -228,7 +228,7 @@ def test_an_altered_bundle_is_not_used(tmp_path, reference, window):
     content = (path / "reference.parquet").read_bytes()
     (path / "reference.parquet").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(BundleError, match="altered"):
-        judge_window(str(path), *window)
+        run_drift_test(str(path), *window)
 
 
 @pytest.mark.parametrize(
@@ -240,27 +240,27 @@ def test_an_altered_bundle_is_not_used(tmp_path, reference, window):
 )
 def test_settings_that_cannot_be_kept_are_an_error_of_the_bundle(tmp_path, reference, window, drift, words):
     with pytest.raises(BundleError, match=words):
-        judge_window(make_bundle(tmp_path / "bundle", table_of(reference), **drift), *window)
+        run_drift_test(make_bundle(tmp_path / "bundle", table_of(reference), **drift), *window)
 
 
 def test_a_reference_of_another_schema_is_an_error_of_the_bundle(tmp_path, reference, window):
     table = table_of(reference).drop_columns(["Age"])
     with pytest.raises(BundleError, match="lacks Age"):
-        judge_window(make_bundle(tmp_path / "bundle", table), *window)
+        run_drift_test(make_bundle(tmp_path / "bundle", table), *window)
     called_score = Schema((Column("score", "float"),), LABEL)
     named = table_of({"score": reference["Age"]}, called_score)
     with pytest.raises(BundleError, match="a column is called 'score'"):
-        judge_window(make_bundle(tmp_path / "named", named, called_score), {"score": [1.0, 2.0]}, [0.1, 0.2])
+        run_drift_test(make_bundle(tmp_path / "named", named, called_score), {"score": [1.0, 2.0]}, [0.1, 0.2])
 
 
 def test_nothing_heavy_is_imported_before_it_is_asked_for_and_nothing_is_said(bundle, window):
     """In a process of its own: Alibi Detect's neighbours like to talk when they are imported."""
     program = (
-        "import json, sys; from lifeboat.detector.drift_test import judge_window, load;"
+        "import json, sys; from lifeboat.detector.drift_test import run_drift_test, load;"
         "import lifeboat.detector.windows.alarm;"
         "heavy = {'alibi_detect', 'pandas', 'scipy', 'pyarrow'} & set(sys.modules);"
         "load(); loaded = {*sys.modules};"
-        "path, columns, scores = json.load(sys.stdin); judge_window(path, columns, scores);"
+        "path, columns, scores = json.load(sys.stdin); run_drift_test(path, columns, scores);"
         "late = {'alibi_detect', 'pandas', 'scipy.stats', 'pyarrow.parquet'} - loaded;"
         "sys.exit(f'early {heavy}, late {late}' if heavy or late else 0)"
     )
@@ -290,7 +290,7 @@ ODD = {
 def test_any_window_gets_a_verdict_without_nan_whatever_the_order_of_its_rows(plain, rows):
     columns = {name: [row[name] for row in rows] for name in ODD}
     backwards = {name: values[::-1] for name, values in columns.items()}
-    verdicts = [judge_window(plain, window, window["score"]) for window in (columns, backwards)]
+    verdicts = [run_drift_test(plain, window, window["score"]) for window in (columns, backwards)]
     for verdict in verdicts:
         json.dumps(verdict, allow_nan=False)
         assert verdict.pop("seconds") > 0

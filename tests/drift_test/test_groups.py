@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from lifeboat.detector.drift_test.drift_test import GROUP, Judge
+from lifeboat.detector.drift_test.drift_test import GROUP, DriftTest
 from lifeboat.usecase.schema import Column, Label, Schema
 from tests.drift_test.world import needs_alibi
 
@@ -36,11 +36,11 @@ def drifted(grouped):
         random = np.random.default_rng(seed)
         cabin, name, fare, number = families(460, random)
         reference = {"cabin": pa.array(cabin), "name": pa.array(name), "fare": pa.array(fare.astype(np.float32))}
-        judge = Judge(SCHEMA, pa.table(reference | ({GROUP: pa.array(number.astype(np.int32))} if grouped else {})))
+        judge = DriftTest(SCHEMA, pa.table(reference | ({GROUP: pa.array(number.astype(np.int32))} if grouped else {})))
         for _ in range(WINDOWS):
             cabin, name, fare, _ = (column[random.permutation(600)[:ROWS]] for column in families(600, random))
             window = {"cabin": cabin.tolist(), "name": name.tolist(), "fare": fare.tolist()}
-            found.append(judge.judge(window, random.random(ROWS).tolist())["drift"])
+            found.append(judge.run(window, random.random(ROWS).tolist())["drift"])
     return float(np.mean(found))
 
 
@@ -54,7 +54,7 @@ def test_values_of_one_family_alone_make_no_category():
     cabins = [f"C{number // 3}" for number in range(300)]
     rows = pa.table({"cabin": cabins, "name": ["x"] * 300, "fare": pa.array(np.zeros(300), pa.float32())})
     kinds = {
-        grouped: Judge(SCHEMA, rows.append_column(GROUP, pa.array(np.arange(300) // grouped))).features[0].kind
+        grouped: DriftTest(SCHEMA, rows.append_column(GROUP, pa.array(np.arange(300) // grouped))).features[0].kind
         for grouped in (1, 3)
     }
     assert kinds == {1: "category", 3: "text"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lifeboat.detector.drift_test.drift_test import Judge
+from lifeboat.detector.drift_test.drift_test import DriftTest
 from lifeboat.detector.drift_test.statistics import chi2_p_values, ks_p_values
 from tests.drift_test.world import (
     PASSENGERS,
@@ -31,7 +31,7 @@ def every_p_value(verdict):
 def test_every_feature_of_every_window_agrees_with_alibi(n, w):
     random = np.random.default_rng(n)
     reference = synthetic(random, n)
-    judge = Judge(PASSENGERS, table_of(reference))
+    judge = DriftTest(PASSENGERS, table_of(reference))
     features = features_of(reference)
     for shift in (0, 2, 10):
         rows = synthetic(random, w)
@@ -39,16 +39,16 @@ def test_every_feature_of_every_window_agrees_with_alibi(n, w):
         rows["Sex"][: 3 * shift] = None
         rows["SibSp"][: 3 * shift] = 17
         ours = p_values(features, rows, 1)[0]
-        alibi = every_p_value(judge.judge(*raw(rows)))
+        alibi = every_p_value(judge.run(*raw(rows)))
         np.testing.assert_allclose(ours, alibi, rtol=1e-3, atol=1e-11)
 
 
 def test_the_titanic_against_a_part_of_it_agrees_with_alibi():
     rows = titanic()
     order = np.random.default_rng(0).permutation(891)
-    judge = Judge(PASSENGERS, table_of(take(rows, order[:600])))
+    judge = DriftTest(PASSENGERS, table_of(take(rows, order[:600])))
     window = take(rows, order[600:800])
-    alibi = every_p_value(judge.judge(*raw(window)))
+    alibi = every_p_value(judge.run(*raw(window)))
     ours = p_values(features_of(take(rows, order[:600])), window, 1)[0]
     np.testing.assert_allclose(ours, alibi, rtol=1e-3)
 

@@ -12,7 +12,7 @@ import pytest
 
 from lifeboat.http.connection import WRITING_SECONDS, Connection
 from lifeboat.http.http_types import Request
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
 BODY = json.dumps(ndarray(ROW_VALUES)).encode()
@@ -220,7 +220,7 @@ class Unread:
 class Quiet:
     """As much of a listener as a connection needs; it answers nothing."""
 
-    settings, now, draining = Settings(), 0.0, False
+    settings, now, draining = ServerSettings(), 0.0, False
 
     def __init__(self) -> None:
         self.connections: set[Connection] = set()

@@ -12,7 +12,7 @@ import pytest
 
 from lifeboat.config.errors import PipelineError
 from lifeboat.pipeline import local_run as local
-from lifeboat.pipeline.local_run import Event, RunLog
+from lifeboat.pipeline.local_run import RunEvent, RunLog
 from lifeboat.pipeline.steps.execution import StepCommand, StepEnd
 
 # As kfp.local 2.17.0 prints around a step, colours and all.
@@ -56,7 +56,7 @@ class World:
     """A RunLog with what it wrote and showed."""
 
     def __init__(self) -> None:
-        self.file, self.events = io.StringIO(), list[Event]()
+        self.file, self.events = io.StringIO(), list[RunEvent]()
         self.log = RunLog(self.file, self.events.append)
 
     @property
@@ -121,7 +121,7 @@ def test_an_error_that_an_earlier_step_survived_is_not_blamed_on_a_later_one() -
 
 
 def run(folder: Path, processes: Processes) -> None:
-    local.run_pipeline(folder, {}, list[Event]().append, processes)
+    local.run_pipeline(folder, {}, list[RunEvent]().append, processes)
 
 
 def test_a_failed_run_names_the_step_its_sentence_and_the_log(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from kfp import dsl, local
 
-from lifeboat.pipeline.local_run import SUCCESS, Event, RunLog, local_steps
+from lifeboat.pipeline.local_run import SUCCESS, RunEvent, RunLog, local_steps
 from lifeboat.pipeline.steps import fork_server
 from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, imports_of
 from lifeboat.pipeline.steps.fork_server import ForkServer
@@ -146,9 +146,9 @@ class Lines(list[str]):
         return processes.run(given, self.append)
 
 
-def run_tiny(text: str, folder: Path, processes: StepProcesses) -> tuple[RunLog, list[Event]]:
+def run_tiny(text: str, folder: Path, processes: StepProcesses) -> tuple[RunLog, list[RunEvent]]:
     local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=str(folder), raise_on_error=True)
-    events = list[Event]()
+    events = list[RunEvent]()
     with (folder / "run.log").open("w") as file:
         log = RunLog(file, events.append)
         with pytest.MonkeyPatch.context() as patch, steps_run_by(lambda given: log.run_step(processes, given)):

@@ -18,7 +18,7 @@ from lifeboat.data.split import group_names, hold_out
 from lifeboat.data.table import check_table
 from lifeboat.preprocess import component
 from lifeboat.preprocess.feedback import Feedback
-from lifeboat.preprocess.holdout import divide
+from lifeboat.preprocess.holdout import split_holdout
 from lifeboat.preprocess.merge import TIME
 from lifeboat.preprocess.step import preprocess, read_summary
 from lifeboat.registry.storage import S3, open_storage
@@ -239,7 +239,7 @@ def divided(table, fed_rows, salt):
     found = replace(no_rows(NAMELESS), table=pa.Table.from_pylist(part, kinds))
     feedback = Feedback(found, check_table(found.table.select([*names]), NAMELESS, labelled=True, name="f"))
     alone = hold_out(group_names(base, NAMELESS), base["cured"].to_numpy(), share=0.5, salt=str(salt))
-    return base, alone, divide(base, feedback, usecase)
+    return base, alone, split_holdout(base, feedback, usecase)
 
 
 def described(parts):

@@ -79,6 +79,7 @@ def test_a_form_that_is_null_is_none(running: Running) -> None:
     ("message", "sentence"),
     [
         ({"truths": {"jsonData": [1]}}, "the feedback: the member truths is not supported"),
+        ({"truth": {"jsonData": [1]}, "response": {"meta": "p-1"}}, "response.meta is not an object"),
         ({"truth": {"strData": "survived"}}, "truth: the member strData is not supported"),
         ({"truth": {"data": {"ndarray": [1]}, "jsonData": [0]}}, "truth.data and truth.jsonData are both given"),
         (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lifeboat.model.bundle import open_bundle
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from tests.server.executor.scenes import Part, Scene, recorded
 from tests.server.executor.world import VERSION
 from tests.server.world import Running, server
@@ -51,7 +51,7 @@ def test_the_executors_id_and_not_the_clients_is_in_the_answer_and_in_the_events
 
 
 def test_an_idle_connection_outlives_the_executors_use_of_it() -> None:
-    assert Settings().keep_alive_seconds > GO_KEEPS
+    assert ServerSettings().keep_alive_seconds > GO_KEEPS
 
 
 def _send(running: Running, part: Part) -> tuple[int, bytes]:

@@ -14,7 +14,7 @@ import pytest
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.model.bundle import MODEL
-from lifeboat.server.settings import LONGEST, Settings, read_settings
+from lifeboat.server.settings import LONGEST, ServerSettings, read_settings
 from tests.server.load import Load
 from tests.server.world import ROOT, ROW_VALUES, call, make_bundle, ndarray, server
 
@@ -78,7 +78,7 @@ def test_settings_come_from_flags_then_the_environment_then_seldon(bundle: Path)
     }
     environment["PREDICTIVE_UNIT_METRICS_SERVICE_PORT"] = "6100"
     settings = read_settings(["--bundle", "b", "--max-rows", "7"], environment)
-    assert settings == Settings(bundle="b", max_rows=7, port=9100, metrics_port=6100)
+    assert settings == ServerSettings(bundle="b", max_rows=7, port=9100, metrics_port=6100)
     with pytest.raises(SettingsError, match="LIFEBOAT_SERVER_MAX_ROW is no setting"):
         read_settings(["--bundle", "b"], {"LIFEBOAT_SERVER_MAX_ROW": "5"})
     with pytest.raises(SettingsError, match="LIFEBOAT_SERVER_PORT is 'many', not a whole number"):

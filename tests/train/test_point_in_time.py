@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from lifeboat.data.labelled.labelled_rows import write_labelled
-from lifeboat.data.timestamps import parse_moment
+from lifeboat.data.timestamps import parse_timestamp
 from lifeboat.model.bundle import open_bundle
 from lifeboat.preprocess.step import preprocess
 from lifeboat.registry.storage import S3, open_storage
@@ -39,7 +39,7 @@ def test_a_bundle_of_the_past_is_made_again_byte_for_byte(tmp_path):
     then = bundle("then")
     write_labelled(store, "cure", SCHEMA, truths(500, 80))
     facts = then.manifest["lineage"]["data"]
-    again, now = bundle("again", parse_moment(facts["labelled_until"])), bundle("now")
+    again, now = bundle("again", parse_timestamp(facts["labelled_until"])), bundle("now")
     assert (facts["labelled"], facts["labelled_until"]) == (80, "1970-01-01T00:34:39Z")
     assert len(facts["labelled_digest"]) == 64
     assert again.digest == then.digest != now.digest

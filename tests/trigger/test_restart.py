@@ -12,7 +12,7 @@ import time
 import pytest
 
 from lifeboat.config.errors import SettingsError
-from lifeboat.trigger.state import RECORDED, Run, State
+from lifeboat.trigger.state import RECORDED, Run, TriggerState
 from tests.trigger.world import GROUP, Trigger, World, alert, wait_for
 
 
@@ -55,7 +55,7 @@ def test_a_local_run_outlives_the_trigger_and_is_found_again(world: World) -> No
 
 def test_a_run_that_was_recorded_and_never_started_is_done_over(world: World) -> None:
     """As a trigger leaves it that was killed in between."""
-    state = State(world.home / "trigger" / "trigger.db")
+    state = TriggerState(world.home / "trigger" / "trigger.db")
     with state.transaction():
         state.record(
             Run("lost", "alert", "r", "local", time.time(), RECORDED), [(GROUP, "2026-01-31T12:00:00.123456+00:00")]
@@ -105,16 +105,16 @@ def test_a_state_that_is_none_is_refused(world: World) -> None:
     other.write_text("no database at all, but a text of some length\n" * 100)
     for path in (other, world.folder):
         with pytest.raises(SettingsError, match=f"^{path} cannot be used as the trigger's state: "):
-            State(path)
+            TriggerState(path)
     assert other.read_text().startswith("no database")
 
 
 def test_a_state_of_another_version_is_refused(world: World) -> None:
     path = world.folder / "state.db"
-    State(path).close()
-    State(path).close()
+    TriggerState(path).close()
+    TriggerState(path).close()
     with sqlite3.connect(path) as database:
         database.execute("PRAGMA user_version = 9")
     database.close()
     with pytest.raises(SettingsError, match="is of version 9, this reads 1$"):
-        State(path)
+        TriggerState(path)

@@ -16,7 +16,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d
 FORMS = "2026-11-20T12:00:00Z, or 2026-11-20 for the end of that day in UTC"
 
 
-def parse_moment(text: str) -> datetime:
+def parse_timestamp(text: str) -> datetime:
     """Reads a moment of the past, in UTC; a plain date is the last microsecond of that day.
 
     A time without its zone is refused: it would mean another moment on another machine. So is a moment that is still to
@@ -38,24 +38,24 @@ def parse_moment(text: str) -> datetime:
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{text!r} is no moment: {error}") from None
     if moment > datetime.now(UTC):
-        raise ValueError(f"{text!r} is still to come ({show_moment(moment)})")
+        raise ValueError(f"{text!r} is still to come ({format_timestamp(moment)})")
     return moment
 
 
-def read_moment(text: str, name: str) -> datetime | None:
+def read_timestamp(text: str, name: str) -> datetime | None:
     """The moment that a parameter of this name says; None where it is empty, which means now.
 
     Raises:
-        SettingsError: see `parse_moment`.
+        SettingsError: see `parse_timestamp`.
     """
     try:
-        return parse_moment(text) if text else None
+        return parse_timestamp(text) if text else None
     except ValueError as error:
         raise SettingsError(f"{name}: {error}") from error
 
 
-def show_moment(moment: datetime) -> str:
-    """The one form of a moment: UTC, with microseconds where there are any; `parse_moment` reads the same from it."""
+def format_timestamp(moment: datetime) -> str:
+    """The one form of a moment: UTC, with microseconds where there are any; `parse_timestamp` reads it back."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
@@ -66,4 +66,4 @@ def show_seconds(seconds: float) -> str:
     # A moment that was written with microseconds comes back as it was, though a float is a little beside it.
     if (count - 1) / _MICROSECONDS >= seconds:
         count -= 1
-    return show_moment(_EPOCH + timedelta(microseconds=count))
+    return format_timestamp(_EPOCH + timedelta(microseconds=count))

@@ -23,13 +23,13 @@ def deploy(
 
     from lifeboat.deploy import step
     from lifeboat.deploy.targets import make_target
-    from lifeboat.deploy.timeline import Timeline
+    from lifeboat.deploy.timeline import RolloutTimeline
     from lifeboat.registry.registry import Registry
     from lifeboat.system.files import write_text
     from lifeboat.system.progress import say
 
     place = make_target(target, settings)
-    with Timeline(f"Rollout on {target}", say, lambda page, _: write_text(Path(timeline.path), page)) as course:
+    with RolloutTimeline(f"Rollout on {target}", say, lambda page, _: write_text(Path(timeline.path), page)) as course:
         shipped = step.deploy(Path(bundle.path), Path(verdict.path), Registry(settings), place, course.note)
     write_text(Path(deployment.path), shipped.to_json())
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from lifeboat.config.errors import GateError, LifeboatError, RegistryError
 from lifeboat.deploy.choice import described, earlier, numbered, once_champion
 from lifeboat.deploy.override import Override
-from lifeboat.deploy.timeline import Say, Timeline
+from lifeboat.deploy.timeline import RolloutTimeline, Say
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.registry.registry import CHAMPION, PREVIOUS, Registry
 from lifeboat.registry.versions import Version
@@ -208,7 +208,7 @@ def _roll_out(
         except LifeboatError as error:  # told, but what the rollout itself came to is what counts
             say(f"the course of this rollout is not in the registry: {error}")
 
-    with Timeline(f"Rollout of {version.name} version {version.version}", say, keep) as course:
+    with RolloutTimeline(f"Rollout of {version.name} version {version.version}", say, keep) as course:
 
         def commit() -> None:
             move()

@@ -27,9 +27,9 @@ def make_target(name: str, settings: Settings, *, at_once: bool = False) -> Targ
         return LocalTarget(settings)
     if name == "kubernetes":
         from lifeboat.deploy.kubernetes.cluster import connect
-        from lifeboat.deploy.kubernetes.plan import Plan
+        from lifeboat.deploy.kubernetes.plan import RolloutPlan
         from lifeboat.deploy.kubernetes.target import KubernetesTarget
 
-        plan = Plan.from_settings(settings)
+        plan = RolloutPlan.from_settings(settings)
         return KubernetesTarget(settings, plan.at_once() if at_once else plan, connect())
     raise DeployError(f"no target {name!r}; there are: {', '.join(NAMES)}")

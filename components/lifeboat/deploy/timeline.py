@@ -16,7 +16,7 @@ STYLE = (
 )
 
 
-class Timeline:
+class RolloutTimeline:
     """Passes each note on, and hands all of them over when the block ends, however it ends.
 
     Args:
@@ -35,7 +35,7 @@ class Timeline:
         self._add(text)
         self._say(text)
 
-    def __enter__(self) -> Timeline:
+    def __enter__(self) -> RolloutTimeline:
         return self
 
     def __exit__(

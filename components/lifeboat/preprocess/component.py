@@ -30,7 +30,7 @@ def preprocess(
     from pathlib import Path
 
     from lifeboat.config.placeholders import plain_values
-    from lifeboat.data.timestamps import read_moment
+    from lifeboat.data.timestamps import read_timestamp
     from lifeboat.preprocess import step
     from lifeboat.registry.storage import open_storage
     from lifeboat.system.progress import say
@@ -39,7 +39,7 @@ def preprocess(
     case = load_usecase(usecase)
     paths = step.Outputs(*(Path(item.path) for item in (train_rows, test_rows, quarantine, profile)))
     store = open_storage(settings.bundle_store, settings.s3) if labelled else None
-    moment = read_moment(as_of, "as_of")
+    moment = read_timestamp(as_of, "as_of")
     table = data or str(case.data)
     summary = step.preprocess(
         case, table, paths, labelled=store, trusted=settings.trusted, as_of=moment, s3=settings.s3, say=say

@@ -9,9 +9,9 @@ from datetime import datetime
 import pyarrow as pa
 
 from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, SOURCE
-from lifeboat.data.labelled.labelled_rows import Labelled, load_labelled, no_rows, say_apart, stored_schema
+from lifeboat.data.labelled.labelled_rows import LabelledRows, load_labelled, no_rows, say_apart, stored_schema
 from lifeboat.data.table import Checked, check_table
-from lifeboat.data.timestamps import show_moment
+from lifeboat.data.timestamps import format_timestamp
 from lifeboat.registry.storage import Storage
 from lifeboat.usecase.usecase import UseCase
 
@@ -25,7 +25,7 @@ class Feedback:
         checked: the same rows; keys may be null.
     """
 
-    found: Labelled
+    found: LabelledRows
     checked: Checked
 
     @property
@@ -71,7 +71,7 @@ def read_feedback(
     for key, reason in found.refused.items():
         say(f"left out {key}: {reason}")
     if found.parts or as_of:
-        known = f" as of {show_moment(as_of)}" if as_of else ""
+        known = f" as of {format_timestamp(as_of)}" if as_of else ""
         rows, broken = found.table.num_rows, len(checked.problems)
         say(f"read {rows:,} labelled rows from feedback{known}, {broken:,} break the schema")
     if found.until:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lifeboat.data.split import Holdout, group_names, hold_out, hold_out_later, positions, split_digest
 from lifeboat.preprocess.feedback import Feedback
-from lifeboat.preprocess.merge import merge, opposite_twins
+from lifeboat.preprocess.merge import contradicting_rows, merge
 from lifeboat.usecase.usecase import UseCase
 
 
@@ -48,7 +48,7 @@ class Parts:
         ]
 
 
-def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
+def split_holdout(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
     """Puts rows from feedback beside the table's and says which are held out.
 
     The table is split as if it were alone; what came from feedback follows.
@@ -69,7 +69,7 @@ def divide(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
         groups = group_names(merged.table, schema)
         position = positions(groups, salt)
     holdout = hold_out_later(known, position, share=share)
-    keep = ~opposite_twins(merged.table, groups, holdout, schema)
+    keep = ~contradicting_rows(merged.table, groups, holdout, schema)
     return Parts(
         rows=merged.table.filter(pa.array(keep)),
         holdout=Holdout(holdout.test[keep], holdout.position[keep], holdout.below),

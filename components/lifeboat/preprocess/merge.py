@@ -70,7 +70,7 @@ def merge(base: pa.Table, fed: pa.Table, schema: Schema, settled: Mapping[str, s
         return Merged(table.append_column(SOURCE, pa.array([""] * base.num_rows)), 0, 0, _no_conflicts(fed))
     plain = fed.drop_columns([PREDICTED_AT, LABELLED_AT, SOURCE, PUID, ROW])
     rows = pa.concat_tables([base, _with_keys(base, plain, schema).select(base.column_names)]).combine_chunks()
-    said = _Said.of(rows, fed, schema, settled or {})
+    said = _Claim.of(rows, fed, schema, settled or {})
     winner = said.winners()
     content = _codes(rows, [*schema.names, schema.label.name])
     dropped = winner != np.arange(rows.num_rows)
@@ -92,7 +92,7 @@ def _no_conflicts(fed: pa.Table) -> pa.Table:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _Claim:
     """Whose word each row is, those of the table first, [n] each.
 
     Args:
@@ -113,7 +113,7 @@ class _Said:
     chosen: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, rows: pa.Table, fed: pa.Table, schema: Schema, settled: Mapping[str, str]) -> _Said:
+    def of(cls, rows: pa.Table, fed: pa.Table, schema: Schema, settled: Mapping[str, str]) -> _Claim:
         table = rows.num_rows - fed.num_rows
         source = np.array([""] * table + fed.column(SOURCE).to_pylist(), dtype=object)
         names = (
@@ -160,7 +160,7 @@ def _with_keys(base: pa.Table, fed: pa.Table, schema: Schema) -> pa.Table:
         relevant |= pc.is_in(base.column(schema.id), fed.column(schema.id).combine_chunks()).to_numpy()
     names = [key.name for key in schema.keys]
     known = base.select(names).filter(pa.array(relevant)).to_pylist()
-    seen = _Seen(schema)
+    seen = _Known(schema)
     # In an order that does not depend on where rows stand in the file.
     for keys, code in sorted(zip(known, of_base[relevant].tolist(), strict=True), key=lambda item: str(item[0])):
         seen.note(keys, code)
@@ -175,7 +175,7 @@ def _with_keys(base: pa.Table, fed: pa.Table, schema: Schema) -> pa.Table:
     return fed
 
 
-class _Seen:
+class _Known:
     """Keys of the entities seen so far, by id and by inputs."""
 
     def __init__(self, schema: Schema) -> None:
@@ -234,7 +234,7 @@ def _in_turn(winner: NDArray[np.int64]) -> NDArray[np.int64]:
     return winners[np.argsort(first)]
 
 
-def opposite_twins(rows: pa.Table, groups: list[str], holdout: Holdout, schema: Schema) -> NDArray[np.bool_]:
+def contradicting_rows(rows: pa.Table, groups: list[str], holdout: Holdout, schema: Schema) -> NDArray[np.bool_]:
     """Fed rows that have the inputs of a row on the other side, where one of the two has no name, bool [n].
 
     A row without group and id may be anybody: the one with the same inputs on the other side too. The row that was

@@ -19,11 +19,11 @@ from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.trust import write_conflicts
 from lifeboat.data.reading import read_table
 from lifeboat.data.table import check_table, say_nulls
-from lifeboat.data.timestamps import show_moment
+from lifeboat.data.timestamps import format_timestamp
 from lifeboat.preprocess import quarantine
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
 from lifeboat.preprocess.feedback import Feedback, read_feedback
-from lifeboat.preprocess.holdout import Parts, divide
+from lifeboat.preprocess.holdout import Parts, split_holdout
 from lifeboat.preprocess.profile import render_profile
 from lifeboat.registry.storage import S3, Storage, local_copy
 from lifeboat.system.files import file_digest, replacing
@@ -126,7 +126,9 @@ def preprocess(
         SettingsError: a moment, but no feature store that it could be of.
     """
     if as_of and not labelled:
-        raise SettingsError(f"as of {show_moment(as_of)}: no labelled rows are taken, and the table has no history")
+        raise SettingsError(
+            f"as of {format_timestamp(as_of)}: no labelled rows are taken, and the table has no history"
+        )
     with local_copy(source, s3 or S3(), outputs.train.parent) as path:
         name = source if "://" in source else str(path)
         raw, assumed = _read(path, name, usecase, say)
@@ -141,7 +143,7 @@ def preprocess(
     quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
     base, duplicates = deduplicate(checked.good, usecase, name)
     refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(raw.column_names), name)
-    parts = divide(base, feedback, usecase)
+    parts = split_holdout(base, feedback, usecase)
     for warning in parts.warnings(usecase):
         say(f"warning: {warning}")
     label = parts.rows.column(usecase.schema.label.name).to_numpy()
@@ -162,7 +164,7 @@ def preprocess(
         refused=feedback.found.refused,
         labelled_digest=feedback.found.digest,
         labelled_until=feedback.found.until,
-        as_of=show_moment(as_of) if as_of else "",
+        as_of=format_timestamp(as_of) if as_of else "",
         assumed=[*assumed, *more],
         conflicts=parts.conflicts.num_rows,
         sources=feedback.found.sources,

@@ -91,7 +91,7 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Fold:
+class CrossValidationFold:
     """Features and labels of one fold, made once for all trials."""
 
     seen: NDArray[np.float32]
@@ -192,14 +192,16 @@ def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:
     return np.flatnonzero(positions(groups, f"{salt}/search") < MOST_ROWS / len(groups))
 
 
-def _make_fold(usecase: UseCase, X: Any, y: NDArray[np.int8], held: NDArray[np.bool_]) -> Fold:
+def _make_fold(usecase: UseCase, X: Any, y: NDArray[np.int8], held: NDArray[np.bool_]) -> CrossValidationFold:
     with _blaming("the features cannot be made"):
         features = make_features(usecase, X)
         seen = features.fit_transform(X[~held], y[~held])
-        return Fold(seen, y[~held], features.transform(X[held]), np.flatnonzero(held))
+        return CrossValidationFold(seen, y[~held], features.transform(X[held]), np.flatnonzero(held))
 
 
-def _try(name: str, estimator: Any, parameters: dict[str, Any], folds: list[Fold], y: NDArray[np.int8]) -> Trial:
+def _try(
+    name: str, estimator: Any, parameters: dict[str, Any], folds: list[CrossValidationFold], y: NDArray[np.int8]
+) -> Trial:
     probability = np.empty(len(y))
     losses, areas = [], []
     for fold in folds:

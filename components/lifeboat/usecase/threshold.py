@@ -58,7 +58,7 @@ class BestF1:
     """The threshold of the highest F1."""
 
     def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
-        counts = _Counts.of(y, p)
+        counts = _ThresholdCounts.of(y, p)
         return counts.best(counts.f1, lambda value: f"the highest F1 on the cross-validation, {value:.3f}")
 
 
@@ -79,7 +79,7 @@ class LowestCost:
         _refuse("LowestCost", **{name: (cost, 0 < cost < np.inf, "above 0 and finite") for name, cost in costs.items()})
 
     def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
-        counts = _Counts.of(y, p)
+        counts = _ThresholdCounts.of(y, p)
         cost = (self.false_positive * counts.false_positive + self.false_negative * counts.false_negative) / len(y)
         words = f"{self.false_positive:g} for a false positive, {self.false_negative:g} for a false negative"
         return counts.best(-cost, lambda value: f"the lowest cost on the cross-validation, {-value:.3f} a row: {words}")
@@ -99,7 +99,7 @@ class RecallAtLeast:
         _refuse("RecallAtLeast", bound=(self.bound, 0 < self.bound <= 1, "above 0 and at most 1"))
 
     def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
-        counts = _Counts.of(y, p)
+        counts = _ThresholdCounts.of(y, p)
         return counts.bounded(counts.recall, self.bound, counts.precision, ("recall", "precision"))
 
 
@@ -117,12 +117,12 @@ class PrecisionAtLeast:
         _refuse("PrecisionAtLeast", bound=(self.bound, 0 < self.bound <= 1, "above 0 and at most 1"))
 
     def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
-        counts = _Counts.of(y, p)
+        counts = _ThresholdCounts.of(y, p)
         return counts.bounded(counts.precision, self.bound, counts.recall, ("precision", "recall"))
 
 
 @dataclass(frozen=True)
-class _Counts:
+class _ThresholdCounts:
     """What each threshold between two neighbouring scores would give, and those beyond the lowest and the highest.
 
     Args:
@@ -136,7 +136,7 @@ class _Counts:
     false_negative: Floats
 
     @classmethod
-    def of(cls, y: NDArray[Any], p: NDArray[Any]) -> _Counts:
+    def of(cls, y: NDArray[Any], p: NDArray[Any]) -> _ThresholdCounts:
         scores, place = np.unique(np.asarray(p, dtype=np.float32), return_inverse=True)
         positives = np.bincount(place, weights=y, minlength=len(scores))
         rows = np.bincount(place, minlength=len(scores))

@@ -17,7 +17,7 @@ from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
 from lifeboat.preprocess.advice import advise
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_one_sided_folds, refuse_useless
 from lifeboat.preprocess.feedback import read_feedback
-from lifeboat.preprocess.holdout import divide
+from lifeboat.preprocess.holdout import split_holdout
 from lifeboat.registry.storage import S3, local_copy
 from lifeboat.system.progress import quiet
 from lifeboat.usecase.usecase import UseCase
@@ -72,7 +72,7 @@ def check_data(usecase: UseCase, source: str, s3: S3) -> Report:
     absent = set(usecase.schema.names) - set(table.column_names)
     _judge_rows(usecase, checked, advice, report)
     try:
-        _divide(usecase, absent, whole, report)
+        _split(usecase, absent, whole, report)
     except LifeboatError as error:
         report.problems.append(str(error))
     return report
@@ -111,7 +111,7 @@ def _judge_rows(usecase: UseCase, checked: Checked, advice: list[str], report: R
     report.rows = checked.good if broken < rows else None
 
 
-def _divide(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> None:
+def _split(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> None:
     """Divides the rows as the run will; of a part of the table only the ids can be judged.
 
     Rows that nothing can be learned from are taken out of the report: of candidates they say nothing.
@@ -122,7 +122,7 @@ def _divide(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> 
     refuse_useless(rows, usecase.schema, absent, "the table")
     report.rows = rows
     base, _ = deduplicate(rows, usecase, "the table")
-    parts = divide(base, read_feedback(None, usecase, quiet, trusted=ONLY_ANONYMOUS), usecase)
+    parts = split_holdout(base, read_feedback(None, usecase, quiet, trusted=ONLY_ANONYMOUS), usecase)
     y = parts.rows.column(usecase.schema.label.name).to_numpy()
     if whole:
         refuse_one_sided(y, parts.holdout, "the table")

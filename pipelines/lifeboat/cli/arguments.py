@@ -8,7 +8,7 @@ from typing import Any
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.placeholders import check_text
-from lifeboat.data.timestamps import FORMS, parse_moment, show_moment
+from lifeboat.data.timestamps import FORMS, format_timestamp, parse_timestamp
 from lifeboat.usecase.gates import parse_bounds
 
 
@@ -53,7 +53,7 @@ def add_moment(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
 
 def _moment(text: str) -> datetime:
     try:
-        return parse_moment(text)
+        return parse_timestamp(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -83,5 +83,5 @@ def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, An
         "target": target,
         "reason": options.reason,
         "labelled": options.labelled,
-        "as_of": show_moment(options.as_of) if options.as_of else "",
+        "as_of": format_timestamp(options.as_of) if options.as_of else "",
     }

@@ -13,8 +13,8 @@ from typing import Any
 from lifeboat.config.errors import DataError
 from lifeboat.config.settings import Settings
 from lifeboat.data.labelled.labelled_report import Contents, check_target, describe, write_rows
-from lifeboat.data.labelled.labelled_rows import FOLDER, Labelled, load_labelled, say_apart
-from lifeboat.data.timestamps import show_moment
+from lifeboat.data.labelled.labelled_rows import FOLDER, LabelledRows, load_labelled, say_apart
+from lifeboat.data.timestamps import format_timestamp
 from lifeboat.registry.storage import open_storage
 from lifeboat.usecase.usecase import UseCase, load_usecase
 
@@ -31,7 +31,7 @@ def features(options: argparse.Namespace, settings: Settings) -> int:
     place, found = _read(usecase, moment, settings)
     contents = describe(found, usecase.schema)
     if options.json:
-        facts = {"usecase": usecase.name, "store": place, "as_of": show_moment(moment) if moment else None}
+        facts = {"usecase": usecase.name, "store": place, "as_of": format_timestamp(moment) if moment else None}
         print(json.dumps({**facts, **asdict(contents)}, indent=1, ensure_ascii=False))
         return 0
     print("\n".join(_lines(usecase, place, moment, contents)))
@@ -53,7 +53,7 @@ def export(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _read(usecase: UseCase, moment: datetime | None, settings: Settings) -> tuple[str, Labelled]:
+def _read(usecase: UseCase, moment: datetime | None, settings: Settings) -> tuple[str, LabelledRows]:
     """The address of a use case's rows, and the rows."""
     storage = open_storage(settings.bundle_store, settings.s3)
     found = load_labelled(storage, usecase.name, usecase.schema, trusted=settings.trusted, until=moment)
@@ -61,11 +61,11 @@ def _read(usecase: UseCase, moment: datetime | None, settings: Settings) -> tupl
 
 
 def _nothing(moment: datetime | None) -> str:
-    return f"no truth was known as of {show_moment(moment)}" if moment else "no truth has come yet"
+    return f"no truth was known as of {format_timestamp(moment)}" if moment else "no truth has come yet"
 
 
 def _lines(usecase: UseCase, place: str, moment: datetime | None, contents: Contents) -> Iterator[str]:
-    known = f", as of {show_moment(moment)}" if moment else ""
+    known = f", as of {format_timestamp(moment)}" if moment else ""
     yield f"Feature store of {usecase.name}: {contents.rows:,} labelled rows{known}"
     yield _line("store", place)
     if contents.rows:

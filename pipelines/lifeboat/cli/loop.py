@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from rich.console import Console
 
 from lifeboat.config.settings import Settings
-from lifeboat.demo.driver import Driver, Plan
+from lifeboat.demo.driver import DemoPlan, Driver
 from lifeboat.demo.page import figures, render_page
-from lifeboat.demo.timeline import Moment, Timeline
+from lifeboat.demo.timeline import DemoTimeline, TimelineEntry
 from lifeboat.system.files import write_text
 from lifeboat.usecase.usecase import load_usecase
 
@@ -36,14 +36,14 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
     )  # fmt: skip
     home.mkdir(parents=True)
 
-    def show(seconds: float, moment: Moment) -> None:
+    def show(seconds: float, moment: TimelineEntry) -> None:
         style = STYLES.get(moment.kind, "default")
         console.print(f"{seconds:6.1f} s  [{style}]{_plain(moment.text)}[/{style}]", soft_wrap=True)
 
     console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, {home})", soft_wrap=True)
     console.print(f"  the detector's page, while this runs: http://127.0.0.1:{ports[2]}/", soft_wrap=True)
-    plan = Plan(options.rate, options.calm, options.patience, *ports[3:])
-    circle = Driver(usecase, own, plan, Timeline(show)).run()
+    plan = DemoPlan(options.rate, options.calm, options.patience, *ports[3:])
+    circle = Driver(usecase, own, plan, DemoTimeline(show)).run()
     page = home / "loop.html"
     write_text(page, render_page(circle, usecase))
     console.print()

@@ -18,7 +18,7 @@ from lifeboat.cli.report import gate_table, metrics_table, say_live
 from lifeboat.cli.serving import ensure_champion_serves
 from lifeboat.config.errors import LifeboatError, PipelineError
 from lifeboat.config.settings import Settings
-from lifeboat.pipeline.local_run import Event, Result, local_steps, run_pipeline
+from lifeboat.pipeline.local_run import Result, RunEvent, local_steps, run_pipeline
 from lifeboat.registry.mlflow_client import Connection
 from lifeboat.services.detector import ensure_detector
 from lifeboat.services.keeper.daemon import ensure_keeper
@@ -72,7 +72,7 @@ class _Steps:
         # What training said of candidates that it could not use.
         self.left_out: list[str] = []
 
-    def show(self, event: Event) -> None:
+    def show(self, event: RunEvent) -> None:
         if event.kind == "start":
             self._number += 1
             self._console.print(f"\n[bold cyan]{self._number}. {event.step}[/bold cyan]")

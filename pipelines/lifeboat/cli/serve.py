@@ -20,7 +20,7 @@ from lifeboat.services import systemd
 from lifeboat.services.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
 from lifeboat.services.keeper.keeper import STARTS
 from lifeboat.services.keeper.logs import LogTail
-from lifeboat.services.keeper.services import DriftDetector, ModelServer, Service, deployed, services
+from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, services
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
@@ -76,7 +76,7 @@ def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
     return len(troubles) == 0 and _start(DriftDetector(settings)) is None
 
 
-def _start(service: Service) -> LifeboatError | None:
+def _start(service: KeptService) -> LifeboatError | None:
     try:
         service.bring_up(partial(_say, service.name))
     except LifeboatError as error:

@@ -14,7 +14,7 @@ from lifeboat.config.settings import Settings
 from lifeboat.data.labelled.labelled_rows import load_labelled
 from lifeboat.data.labelled.sources import TABLE
 from lifeboat.data.labelled.trust import Ruling, Settlement, write_conflicts, write_records
-from lifeboat.data.timestamps import show_moment, show_seconds
+from lifeboat.data.timestamps import format_timestamp, show_seconds
 from lifeboat.preprocess.conflicts import Conflict, find_conflicts
 from lifeboat.registry.storage import open_storage
 from lifeboat.registry.versions import one_line, whoever
@@ -73,7 +73,7 @@ def _rule(options: argparse.Namespace, settings: Settings, *, accept: bool) -> i
     write_records(storage, usecase.name, [ruling])
     after = load_labelled(storage, usecase.name, usecase.schema, trusted=settings.trusted)
     teach, word = after.sources.get(options.source, 0), "accepted" if accept else "rejected"
-    span = f" since {show_moment(options.since)}" if options.since else ""
+    span = f" since {format_timestamp(options.since)}" if options.since else ""
     print(f"{word} {options.source}{span}: {teach:,} of its {known[options.source]:,} labelled rows teach from now on")
     return 0
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from lifeboat.config.errors import LifeboatError, PipelineError
 from lifeboat.config.settings import Settings, inherited
 from lifeboat.demo.monitoring import Monitoring, Places, make_monitoring
-from lifeboat.demo.simulation import World
-from lifeboat.demo.timeline import Timeline
-from lifeboat.demo.traffic import Answer, Traffic
+from lifeboat.demo.simulation import Simulation
+from lifeboat.demo.timeline import DemoTimeline
+from lifeboat.demo.traffic import AnsweredRequest, Traffic
 from lifeboat.demo.watch import Document, Watch
 from lifeboat.services.daemons import Daemon
 from lifeboat.services.detector import ensure_detector
@@ -34,7 +34,7 @@ PAUSE = 0.25
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoPlan:
     """How the circle is driven.
 
     Args:
@@ -53,17 +53,17 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Circle:
+class DemoResult:
     """What is left of a circle: every answer, every window, every moment, and what kept watch."""
 
-    answers: list[Answer]
+    answers: list[AnsweredRequest]
     windows: list[Document]
-    timeline: Timeline
+    timeline: DemoTimeline
     monitoring: str
     truths: dict[str, int]
 
     @property
-    def failed(self) -> list[Answer]:
+    def failed(self) -> list[AnsweredRequest]:
         """The predictions that were not answered."""
         return [answer for answer in self.answers if answer.error]
 
@@ -78,7 +78,7 @@ class Driver:
         timeline: told of everything.
     """
 
-    def __init__(self, usecase: UseCase, settings: Settings, plan: Plan, timeline: Timeline) -> None:
+    def __init__(self, usecase: UseCase, settings: Settings, plan: DemoPlan, timeline: DemoTimeline) -> None:
         self._usecase, self._settings, self._plan, self._timeline = usecase, settings, plan, timeline
         self._places = Places(
             folder=settings.home_path / "monitoring",
@@ -91,9 +91,9 @@ class Driver:
         )
         self._watch = Watch(self._places.detector, self._places.trigger, self._places.token_file, timeline)
         self._traffic = Traffic(f"http://{settings.host}:{settings.port}", plan.rate)
-        self._world = World.of(usecase, settings.s3, settings.home_path)
+        self._world = Simulation.of(usecase, settings.s3, settings.home_path)
 
-    def run(self) -> Circle:
+    def run(self) -> DemoResult:
         """Closes the circle.
 
         Raises:
@@ -106,12 +106,12 @@ class Driver:
             self._traffic.begin(self._world.normal(), truth=False)
             stack.callback(self._traffic.end)
             first = self._stay_calm(monitoring)
-            self._change_world(monitoring)
+            self._change_traffic(monitoring)
             second = self._retrain(first)
             self._calm_down(monitoring, second)
             self._traffic.end()
             truths = self._watch.feedback()
-        return Circle(self._traffic.answers, self._watch.windows, self._timeline, monitoring.name, truths)
+        return DemoResult(self._traffic.answers, self._watch.windows, self._timeline, monitoring.name, truths)
 
     def _start_model(self, stack: ExitStack) -> Path:
         """The first model, on one half of the table, and the detector."""
@@ -159,7 +159,7 @@ class Driver:
             raise PipelineError("the detector gave a false alarm on normal traffic")
         return version
 
-    def _change_world(self, monitoring: Monitoring) -> None:
+    def _change_traffic(self, monitoring: Monitoring) -> None:
         self._traffic.change(self._world.shifted(), truth=True)
         self._timeline.note(
             "world", "the world changes: numbers double, categories swap; the truth follows each prediction"

@@ -7,15 +7,15 @@ import base64
 import jinja2
 import numpy as np
 
-from lifeboat.demo.driver import Circle
-from lifeboat.demo.plots import draw_circle
-from lifeboat.demo.traffic import Answer
+from lifeboat.demo.driver import DemoResult
+from lifeboat.demo.plots import draw_loop
+from lifeboat.demo.traffic import AnsweredRequest
 from lifeboat.usecase.usecase import UseCase
 
 Fact = tuple[str, str]
 
 
-def render_page(circle: Circle, usecase: UseCase) -> str:
+def render_page(circle: DemoResult, usecase: UseCase) -> str:
     """The page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lifeboat.demo"),
@@ -28,13 +28,13 @@ def render_page(circle: Circle, usecase: UseCase) -> str:
         title=usecase.title,
         monitoring=circle.monitoring,
         facts=figures(circle),
-        picture=base64.b64encode(draw_circle(circle)).decode(),
+        picture=base64.b64encode(draw_loop(circle)).decode(),
         moments=circle.timeline.moments,
         start=circle.timeline.moments[0].time,
     )
 
 
-def figures(circle: Circle) -> list[Fact]:
+def figures(circle: DemoResult) -> list[Fact]:
     """What the circle showed: a figure and its words each."""
     changed = [moment.time for moment in circle.timeline.moments if moment.kind == "world"][-1]
     before = [answer for answer in circle.answers if answer.time < changed]
@@ -55,9 +55,9 @@ def figures(circle: Circle) -> list[Fact]:
     ]
 
 
-def _accuracy(answers: list[Answer]) -> str:
+def _accuracy(answers: list[AnsweredRequest]) -> str:
     return f"{np.mean([answer.right for answer in answers]):.0%}" if answers else "none"
 
 
-def _p99(answers: list[Answer]) -> float:
+def _p99(answers: list[AnsweredRequest]) -> float:
     return float(np.quantile([answer.seconds for answer in answers], 0.99))

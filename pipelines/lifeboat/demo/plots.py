@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from lifeboat.demo.driver import Circle
+from lifeboat.demo.driver import DemoResult
 from lifeboat.evaluate.plots import CLASS_COLORS, GRID, INK, MUTED
 
 # Answers behind each point of the accuracy's line.
@@ -24,7 +24,7 @@ MARKS = {
 }
 
 
-def draw_circle(circle: Circle) -> bytes:
+def draw_loop(circle: DemoResult) -> bytes:
     """Three panels over the same seconds, as SVG."""
     figure = Figure(figsize=(11, 8.2), layout="constrained", facecolor="white")
     panels = figure.subplots(3, 1, sharex=True)
@@ -40,7 +40,7 @@ def draw_circle(circle: Circle) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_accuracy(panel: Any, circle: Circle, start: float) -> None:
+def _draw_accuracy(panel: Any, circle: DemoResult, start: float) -> None:
     """A line for each version: the share of its last answers that were right."""
     versions = sorted({answer.version for answer in circle.answers if answer.version})
     for version, color in zip(versions, CLASS_COLORS * len(versions), strict=False):
@@ -55,7 +55,7 @@ def _draw_accuracy(panel: Any, circle: Circle, start: float) -> None:
     panel.legend(frameon=False, fontsize=9, loc="lower left", labelcolor=INK)
 
 
-def _draw_p_values(panel: Any, circle: Circle, start: float) -> None:
+def _draw_p_values(panel: Any, circle: DemoResult, start: float) -> None:
     """A point for each window: its smallest p-value, named where it is another feature's than before; the threshold."""
     before = ""
     for window in circle.windows:
@@ -72,7 +72,7 @@ def _draw_p_values(panel: Any, circle: Circle, start: float) -> None:
     panel.set_ylabel("smallest p-value of a window", color=MUTED, fontsize=9)
 
 
-def _draw_latency(panel: Any, circle: Circle, start: float) -> None:
+def _draw_latency(panel: Any, circle: DemoResult, start: float) -> None:
     """Every answer's time, and each one that failed."""
     seconds = [answer.time - start for answer in circle.answers]
     panel.plot(seconds, [1000 * answer.seconds for answer in circle.answers], ".", color=CLASS_COLORS[0], markersize=2)
@@ -83,7 +83,7 @@ def _draw_latency(panel: Any, circle: Circle, start: float) -> None:
     panel.set_xlabel("seconds", color=MUTED, fontsize=9)
 
 
-def _mark_moments(panels: Any, circle: Circle, start: float) -> None:
+def _mark_moments(panels: Any, circle: DemoResult, start: float) -> None:
     """A line through all panels at the first moment of each kind after the world has changed."""
     changed = [moment.time for moment in circle.timeline.moments if moment.kind == "world"][-1]
     for place, (kind, words) in enumerate(MARKS.items()):

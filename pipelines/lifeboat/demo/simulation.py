@@ -51,7 +51,7 @@ class Case:
         return json.dumps({"data": {"names": self.names, "ndarray": [self.values]}}, ensure_ascii=False).encode()
 
 
-class World:
+class Simulation:
     """Rows that no model was trained on.
 
     Args:
@@ -69,7 +69,7 @@ class World:
         self._random = np.random.default_rng(seed)
 
     @classmethod
-    def of(cls, usecase: UseCase, s3: S3, folder: Path) -> World:
+    def of(cls, usecase: UseCase, s3: S3, folder: Path) -> Simulation:
         """The world of a use case's own table, which is downloaded into `folder` where it is not a local file.
 
         Raises:

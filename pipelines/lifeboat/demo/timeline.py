@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Moment:
+class TimelineEntry:
     """Something that happened.
 
     Args:
@@ -23,19 +23,19 @@ class Moment:
 
 
 @dataclass
-class Timeline:
+class DemoTimeline:
     """The moments of one circle, in order.
 
     Args:
         show: told of each moment and the seconds since the first.
     """
 
-    show: Callable[[float, Moment], None]
-    moments: list[Moment] = field(default_factory=list)
+    show: Callable[[float, TimelineEntry], None]
+    moments: list[TimelineEntry] = field(default_factory=list)
 
     def note(self, kind: str, text: str) -> None:
         """Something happens now."""
-        moment = Moment(time.time(), kind, text)
+        moment = TimelineEntry(time.time(), kind, text)
         self.moments.append(moment)
         self.show(moment.time - self.moments[0].time, moment)
 

@@ -23,7 +23,7 @@ SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnsweredRequest:
     """What became of one request.
 
     Args:
@@ -59,7 +59,7 @@ class Traffic:
     url: str
     rate: float
     truth_after: float = 1.0
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[AnsweredRequest] = field(default_factory=list)
     truths_failed: int = 0
     _pending: deque[tuple[float, str, str]] = field(default_factory=deque, init=False)
     _decisions: dict[str, Decision] = field(default_factory=dict, init=False)
@@ -107,12 +107,14 @@ class Traffic:
         status, document = _post(connection, "/api/v1.0/predictions", case.request)
         seconds = time.perf_counter() - start
         if status != 200:
-            self.answers.append(Answer(now, seconds, "", float("nan"), case.truth, error=f"{status}: {document}"))
+            self.answers.append(
+                AnsweredRequest(now, seconds, "", float("nan"), case.truth, error=f"{status}: {document}")
+            )
             return
         meta, [[_, score]] = document["meta"], document["data"]["ndarray"]
         version = meta["tags"]["model_version"]
         right = self._decision(connection, version).is_positive(float(np.float32(score))) == bool(case.truth)
-        self.answers.append(Answer(now, seconds, version, score, case.truth, right))
+        self.answers.append(AnsweredRequest(now, seconds, version, score, case.truth, right))
         if self._with_truth:
             self._pending.append((time.monotonic() + self.truth_after, meta["puid"], case.label))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lifeboat.demo.timeline import Timeline
+from lifeboat.demo.timeline import DemoTimeline
 from lifeboat.pipeline.token import read_token
 
 Document = dict[str, Any]
@@ -27,7 +27,7 @@ class Watch:
     detector: str
     trigger: str
     token_file: Path
-    timeline: Timeline
+    timeline: DemoTimeline
     windows: list[Document] = field(default_factory=list)
     _seen: set[tuple[str, int]] = field(default_factory=set)
     _alarms: dict[str, bool] = field(default_factory=dict)

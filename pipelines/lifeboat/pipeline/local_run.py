@@ -28,11 +28,11 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SUCCESS, FAILURE = "SUCCESS", "FAILURE"
 # MLflow imports these once a registry in a database is opened, which `evaluate` and `deploy` do.
 _STORES = ("import mlflow.store.tracking.sqlalchemy_store", "import mlflow.store.model_registry.sqlalchemy_store")
-Show = Callable[["Event"], None]
+Show = Callable[["RunEvent"], None]
 
 
 @dataclass(frozen=True)
-class Event:
+class RunEvent:
     """Something to show: a step's `start`, a `note` or another `line` from it, or its `end` with status and seconds."""
 
     kind: str
@@ -71,20 +71,20 @@ class RunLog(io.TextIOBase):
         self.file.flush()
         bare = line.strip()
         if bare.startswith(MARK):
-            self.show(Event("note", self.step, bare.removeprefix(MARK)))
+            self.show(RunEvent("note", self.step, bare.removeprefix(MARK)))
         else:
-            self.show(Event("line", self.step, line))
+            self.show(RunEvent("line", self.step, line))
 
     def run_step(self, processes: StepProcesses, command: StepCommand) -> StepEnd:
         """Runs a step, whose lines kfp.local's `print` indents and sends back here."""
         self.step, started = command.name, time.perf_counter()
         self.outputs[command.name] = command.outputs
-        self.show(Event("start", command.name))
+        self.show(RunEvent("start", command.name))
         end = processes.run(command, lambda line: print(line, end=""))
         # As kfp.local's own handler: an empty line behind the step's.
         print("\n")
         self.error = end.error
-        self.show(Event("end", command.name, FAILURE if end.code else SUCCESS, time.perf_counter() - started))
+        self.show(RunEvent("end", command.name, FAILURE if end.code else SUCCESS, time.perf_counter() - started))
         return end
 
 

@@ -21,10 +21,10 @@ from lifeboat.http.errors import RequestError, bad
 from lifeboat.http.http_types import Request, Response
 from lifeboat.system import log
 from lifeboat.trigger.alerts import WebhookError, one_line, parse_object, parse_webhook, text_of
-from lifeboat.trigger.metrics import CONTENT_TYPE, Metrics
-from lifeboat.trigger.policy import Guard
+from lifeboat.trigger.metrics import CONTENT_TYPE, TriggerMetrics
+from lifeboat.trigger.policy import Policy
 from lifeboat.trigger.settings import TriggerSettings
-from lifeboat.trigger.state import State, Wish
+from lifeboat.trigger.state import RetrainRequest, TriggerState
 
 MAX_WAITING = 32
 RETRY = b"retry-after: 30\r\n"
@@ -44,9 +44,9 @@ class App:
 
     def __init__(
         self,
-        guard: Guard,
-        state: State,
-        metrics: Metrics,
+        guard: Policy,
+        state: TriggerState,
+        metrics: TriggerMetrics,
         settings: TriggerSettings,
         token: Callable[[], str],
         model: str,
@@ -68,7 +68,7 @@ class App:
     def _add(self, method: str, path: str, handler: http.Handler) -> None:
         self.http.add(method, path, http.Route(handler, error=_error))
 
-    def _guarded(self, read: Callable[[bytes], Wish | Response]) -> http.Handler:
+    def _guarded(self, read: Callable[[bytes], RetrainRequest | Response]) -> http.Handler:
         """Only with the token, and only JSON; a wish is decided on, anything else is the answer."""
 
         def handle(request: Request) -> Response | None:
@@ -98,16 +98,16 @@ class App:
         offered = b'Basic realm="Lifeboat retrain trigger"' if is_read else b"Bearer"
         raise RequestError(401, "missing or wrong token", b"www-authenticate: %b\r\n" % offered)
 
-    def _alerts(self, body: bytes) -> Wish | Response:
+    def _alerts(self, body: bytes) -> RetrainRequest | Response:
         webhook = parse_webhook(body)
         keys = webhook.keys(self._model)
         if not keys:
             self._metrics.requests.labels("ignored").inc()
             why = f"no firing alert with action=retrain for {self._model}"
             return Response.of({"result": "ignored", "why": why, "run": None})
-        return Wish("alert", webhook.reason(self._model), keys)
+        return RetrainRequest("alert", webhook.reason(self._model), keys)
 
-    def _retrain(self, body: bytes) -> Wish:
+    def _retrain(self, body: bytes) -> RetrainRequest:
         document = parse_object(body)
         now = document.get("now", False)
         if not isinstance(now, bool):
@@ -117,9 +117,9 @@ class App:
             check_text("reason", reason)
         except SettingsError as error:
             raise WebhookError(str(error)) from None
-        return Wish("person", reason, now=now)
+        return RetrainRequest("person", reason, now=now)
 
-    def _ask(self, request: Request, wish: Wish) -> None:
+    def _ask(self, request: Request, wish: RetrainRequest) -> None:
         if len(self._asking) >= MAX_WAITING:
             raise RequestError(503, f"{MAX_WAITING} requests wait already", RETRY)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
 
-from lifeboat.trigger.state import RUNNING, SUCCEEDED, State
+from lifeboat.trigger.state import RUNNING, SUCCEEDED, TriggerState
 
 RESULTS = ("started", "duplicate", "cooldown", "limit", "busy", "failed", "unauthorized", "ignored")
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-class Metrics:
+class TriggerMetrics:
     """Counters of this process, and gauges read from the state."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: TriggerState) -> None:
         self._state, self._registry = state, CollectorRegistry()
         self.requests = Counter(
             "lifeboat_retrain_requests", "requests for a retraining", ["result"], registry=self._registry

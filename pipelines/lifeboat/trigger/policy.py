@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 
 from lifeboat.system import log
 from lifeboat.trigger.backend import Backend, CannotStart, Going, Unknown
-from lifeboat.trigger.metrics import Metrics
+from lifeboat.trigger.metrics import TriggerMetrics
 from lifeboat.trigger.settings import TriggerSettings
-from lifeboat.trigger.state import INTERRUPTED, RECORDED, RUNNING, Run, State, Wish
+from lifeboat.trigger.state import INTERRUPTED, RECORDED, RUNNING, RetrainRequest, Run, TriggerState
 
 
 @dataclass(frozen=True)
-class Answer:
+class PolicyAnswer:
     """What became of a wish: a result as the metrics name them, why, and the run it is about."""
 
     result: str
@@ -27,7 +27,7 @@ class Answer:
     run: str | None = None
 
 
-class Guard:
+class Policy:
     """Takes wishes, one after another.
 
     Args:
@@ -39,7 +39,12 @@ class Guard:
     """
 
     def __init__(
-        self, state: State, backends: Mapping[str, Backend], settings: TriggerSettings, metrics: Metrics, name: str
+        self,
+        state: TriggerState,
+        backends: Mapping[str, Backend],
+        settings: TriggerSettings,
+        metrics: TriggerMetrics,
+        name: str,
     ) -> None:
         self._state, self._backends, self._settings, self._metrics = state, backends, settings, metrics
         self._name = name
@@ -47,13 +52,13 @@ class Guard:
         self._lock = threading.Lock()
         self._looked = 0.0
 
-    def ask(self, wish: Wish) -> Answer:
+    def ask(self, wish: RetrainRequest) -> PolicyAnswer:
         """Starts a run or says why not; 'failed' means that it should be asked again soon."""
         with self._lock:
             try:
                 answer = self._decide(wish, time.time())
             except sqlite3.Error as error:
-                answer = Answer("failed", f"the state cannot be read or written: {error}")
+                answer = PolicyAnswer("failed", f"the state cannot be read or written: {error}")
         self._metrics.requests.labels(answer.result).inc()
         log.info(
             f"retraining asked for: {answer.result}",
@@ -79,46 +84,48 @@ class Guard:
                 with suppress(Unknown):
                     self._settle(run)
 
-    def _decide(self, wish: Wish, now: float) -> Answer:
+    def _decide(self, wish: RetrainRequest, now: float) -> PolicyAnswer:
         doubt = self._doubt()
         with self._state.transaction():
-            answer = Answer("failed", doubt) if doubt else self._refusal(wish, now)
+            answer = PolicyAnswer("failed", doubt) if doubt else self._refusal(wish, now)
             run = None if answer else self._new_run(wish, now)
             if run:
                 self._state.record(run, wish.keys)
-            noted = answer or Answer("started", run=run.id if run else None)
+            noted = answer or PolicyAnswer("started", run=run.id if run else None)
             self._state.note(now, wish, noted.result, noted.why, noted.run)
         return self._start(run) if run else noted
 
-    def _new_run(self, wish: Wish, now: float) -> Run:
+    def _new_run(self, wish: RetrainRequest, now: float) -> Run:
         moment = datetime.fromtimestamp(now, UTC)
         # The random part keeps it apart from the runs of a state that was lost.
         identifier = f"{self._name}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
         return Run(identifier, wish.source, wish.reason, self._settings.backend, now)
 
-    def _refusal(self, wish: Wish, now: float) -> Answer | None:
+    def _refusal(self, wish: RetrainRequest, now: float) -> PolicyAnswer | None:
         served = [self._state.serving(key) for key in wish.keys]
         if served and served[0] and all(served):
-            return Answer("duplicate", f"run {served[0].id} is the answer to it", served[0].id)
+            return PolicyAnswer("duplicate", f"run {served[0].id} is the answer to it", served[0].id)
         if going := self._state.open_run():
-            return Answer("busy", f"run {going.id} goes", going.id)
+            return PolicyAnswer("busy", f"run {going.id} goes", going.id)
         last, pause = self._state.last_start(), self._settings.cooldown_seconds
         if not wish.now and last is not None and abs(now - last) < pause:
-            return Answer(
+            return PolicyAnswer(
                 "cooldown", f"the last run started less than {pause:g} s ago; wait {last + pause - now:.0f} s"
             )
         if len(self._state.starts_of_the_day(now)) >= self._settings.daily_limit:
-            return Answer("limit", f"{self._settings.daily_limit} runs started within 24 hours, which is the limit")
+            return PolicyAnswer(
+                "limit", f"{self._settings.daily_limit} runs started within 24 hours, which is the limit"
+            )
         return None
 
-    def _start(self, run: Run) -> Answer:
+    def _start(self, run: Run) -> PolicyAnswer:
         try:
             going = self._backends[run.backend].start(run)
         except (CannotStart, Unknown) as error:
             self._state.take_back(run, str(error), gone=isinstance(error, CannotStart))
-            return Answer("failed", str(error))
+            return PolicyAnswer("failed", str(error))
         self._state.change(_running(run, going, time.time()))
-        return Answer("started", f"see {going.place}", run.id)
+        return PolicyAnswer("started", f"see {going.place}", run.id)
 
     def _doubt(self) -> str:
         """Looks at a run of which this process is not sure that it goes; says why it could not, '' for all is clear."""

@@ -23,7 +23,7 @@ class Address:
     token_file: str
 
 
-class Place:
+class RuntimeDir:
     """The directory of one living trigger.
 
     Args:
@@ -34,7 +34,7 @@ class Place:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.folder = trigger_folder(settings)
+        self.folder = trigger_dir(settings)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = (self.folder / LOCK).open("a")
         if not take_lock(self._lock.fileno()):
@@ -63,7 +63,7 @@ class Place:
         self._lock.close()
 
 
-def trigger_folder(settings: Settings) -> Path:
+def trigger_dir(settings: Settings) -> Path:
     """The trigger's directory under home."""
     return settings.home_path / "trigger"
 
@@ -71,6 +71,6 @@ def trigger_folder(settings: Settings) -> Path:
 def find_trigger(settings: Settings) -> Address | None:
     """Where the trigger of this home is reached; None where none runs or ran last."""
     try:
-        return Address(**json.loads((trigger_folder(settings) / ADDRESS).read_text()))
+        return Address(**json.loads((trigger_dir(settings) / ADDRESS).read_text()))
     except FileNotFoundError:
         return None

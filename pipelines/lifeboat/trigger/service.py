@@ -21,17 +21,17 @@ from lifeboat.config.settings import Settings
 from lifeboat.http.listener import Listener
 from lifeboat.http.sockets import bind, listen
 from lifeboat.pipeline.token import TokenFile
-from lifeboat.server.settings import Settings as HttpSettings
+from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 from lifeboat.system.addresses import base_url, find_holder
 from lifeboat.trigger.app import App
 from lifeboat.trigger.backend import Backend
 from lifeboat.trigger.local import Local
-from lifeboat.trigger.metrics import Metrics
-from lifeboat.trigger.policy import Guard
-from lifeboat.trigger.runtime_dir import Address, Place
+from lifeboat.trigger.metrics import TriggerMetrics
+from lifeboat.trigger.policy import Policy
+from lifeboat.trigger.runtime_dir import Address, RuntimeDir
 from lifeboat.trigger.settings import TriggerSettings, variable
-from lifeboat.trigger.state import State, Wish
+from lifeboat.trigger.state import RetrainRequest, TriggerState
 from lifeboat.usecase.usecase import load_usecase
 
 WATCH_SECONDS = 0.2
@@ -50,14 +50,14 @@ def serve(settings: Settings, chosen: TriggerSettings) -> None:
     """
     name = load_usecase(chosen.usecase).name
     log.set_up()
-    place = Place(settings)
+    place = RuntimeDir(settings)
     with contextlib.closing(place):
         token_file = Path(chosen.token_file) if chosen.token_file else place.token_file()
         token = TokenFile(token_file).token
-        state = State(Path(chosen.state) if chosen.state else place.folder / "trigger.db")
+        state = TriggerState(Path(chosen.state) if chosen.state else place.folder / "trigger.db")
         with contextlib.closing(state), _listening(chosen, settings.home_path) as listener:
-            metrics = Metrics(state)
-            guard = Guard(state, _backends(state, place, settings, chosen), chosen, metrics, name)
+            metrics = TriggerMetrics(state)
+            guard = Policy(state, _backends(state, place, settings, chosen), chosen, metrics, name)
             app = App(guard, state, metrics, chosen, token, chosen.model or name)
 
             def announce() -> None:
@@ -68,7 +68,9 @@ def serve(settings: Settings, chosen: TriggerSettings) -> None:
             asyncio.run(_serve(app, guard, state, chosen, listener, announce))
 
 
-def _backends(state: State, place: Place, settings: Settings, chosen: TriggerSettings) -> dict[str, Backend]:
+def _backends(
+    state: TriggerState, place: RuntimeDir, settings: Settings, chosen: TriggerSettings
+) -> dict[str, Backend]:
     """That of new runs, and that of the run that goes, where the setting was changed meanwhile."""
     going = state.open_run()
     made: dict[str, Backend] = {"local": Local(place.folder, chosen)}
@@ -93,12 +95,17 @@ def _listening(chosen: TriggerSettings, home: Path) -> Iterator[socket.socket]:
 
 
 async def _serve(
-    app: App, guard: Guard, state: State, chosen: TriggerSettings, listener: socket.socket, announce: Callable[[], None]
+    app: App,
+    guard: Policy,
+    state: TriggerState,
+    chosen: TriggerSettings,
+    listener: socket.socket,
+    announce: Callable[[], None],
 ) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    limits = HttpSettings(
+    limits = ServerSettings(
         max_body=chosen.max_body, request_seconds=chosen.request_seconds, max_connections=CONNECTIONS,
         drain_seconds=GRACE_SECONDS,
     )  # fmt: skip
@@ -132,15 +139,15 @@ async def _repeat(step: Callable[[], float], stopping: asyncio.Event) -> None:
         await asyncio.sleep(wait)
 
 
-def _watch(guard: Guard) -> float:
+def _watch(guard: Policy) -> float:
     guard.watch()
     return WATCH_SECONDS
 
 
-def _keep_schedule(guard: Guard, state: State, every: float) -> float:
+def _keep_schedule(guard: Policy, state: TriggerState, every: float) -> float:
     """Asks for a run when none has started for so long; a refusal is asked again after a while."""
     wait = state.scheduled_since(time.time()) + every - time.time()
     if wait <= 0:
-        answer = guard.ask(Wish("schedule", f"schedule: no run for {every:g} s"))
+        answer = guard.ask(RetrainRequest("schedule", f"schedule: no run for {every:g} s"))
         wait = every if answer.result == "started" else min(every, SCHEDULE_SECONDS)
     return min(wait, SCHEDULE_SECONDS)

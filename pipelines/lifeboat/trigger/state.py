@@ -39,7 +39,7 @@ CREATE TABLE schedule (anchor REAL NOT NULL) STRICT;
 
 
 @dataclass(frozen=True)
-class Wish:
+class RetrainRequest:
     """A wish for a retraining.
 
     Args:
@@ -79,7 +79,7 @@ class Run:
     ended: float | None = None
 
 
-class State:
+class TriggerState:
     """The database; made if missing.
 
     Args:
@@ -165,7 +165,7 @@ class State:
                 (run.state, run.result, run.why, run.handle, run.place, run.started, run.ended, run.id),
             )
 
-    def note(self, time: float, wish: Wish, result: str, why: str, run: str | None) -> None:
+    def note(self, time: float, wish: RetrainRequest, result: str, why: str, run: str | None) -> None:
         """Adds a request, and lets go of old ones."""
         with self._lock:
             self._db.execute(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlite3
 
 from lifeboat.detector.database import Database
-from lifeboat.detector.ingest.processor import Fold
-from lifeboat.detector.settings import Settings
-from lifeboat.detector.windows.versions import Version
+from lifeboat.detector.ingest.processor import Processor
+from lifeboat.detector.settings import DetectorSettings
+from lifeboat.detector.windows.versions import WatchedVersion
 
 CHUNK = 2_000
 VACUUM_PAGES = 500
@@ -24,7 +24,7 @@ UNWRITTEN = "SELECT DISTINCT prediction FROM labels WHERE exported = 0"
 class _Due:
     """Goes through the predictions that may be removed, oldest first."""
 
-    def __init__(self, connection: sqlite3.Connection, fold: Fold, before: float, kept: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, fold: Processor, before: float, kept: int) -> None:
         self._connection, self._before, self._last = connection, before, 0
         self._versions = fold.versions.by_id()
         self._open = {id_: version.first for id_, version in self._versions.items()}
@@ -48,7 +48,7 @@ class _Due:
                 break
         return found
 
-    def _rows(self, version: Version) -> int:
+    def _rows(self, version: WatchedVersion) -> int:
         if version.is_newcomer:
             return version.total  # its one window is open, so all of it is there
         first = self._connection.execute("SELECT min(start) FROM predictions WHERE version = ?", (version.id,))
@@ -64,10 +64,10 @@ class Compaction:
         database: where.
     """
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: DetectorSettings, database: Database) -> None:
         self._settings, self._database = settings, database
 
-    def run(self, connection: sqlite3.Connection, fold: Fold, now: float) -> None:
+    def run(self, connection: sqlite3.Connection, fold: Processor, now: float) -> None:
         """Removes all that is due, in transactions short enough for the intake."""
         due = _Due(connection, fold, now - self._settings.retention_seconds, self._settings.retention_rows)
         while found := due.next():
@@ -80,12 +80,12 @@ class Compaction:
                     fold.versions.forget(connection, version)
         self._shrink(connection)
 
-    def used(self, fold: Fold) -> set[tuple[str, str]]:
+    def used(self, fold: Processor) -> set[tuple[str, str]]:
         """Use case and digest of the bundles that are needed."""
         versions = fold.versions.by_id().values()
         return {(self._settings.usecase_of(version.model), version.digest) for version in versions}
 
-    def _remove(self, connection: sqlite3.Connection, fold: Fold, found: list[tuple[int, str, list[str]]]) -> None:
+    def _remove(self, connection: sqlite3.Connection, fold: Processor, found: list[tuple[int, str, list[str]]]) -> None:
         """Removes predictions (id, model, names) and remembers their names."""
         names = [(model, "puid", puid) for _, model, puids in found for puid in puids]
         with self._database.writing(connection):
@@ -95,9 +95,9 @@ class Compaction:
                 ).fetchall()
                 names += [(model, "entity", entity) for model, entity in rows]
             connection.executemany("DELETE FROM predictions WHERE id = ?", [(id_,) for id_, _, _ in found])
-            fold.gone.add(connection, names)
+            fold.tombstones.add(connection, names)
 
-    def _trim(self, connection: sqlite3.Connection, version: Version) -> None:
+    def _trim(self, connection: sqlite3.Connection, version: WatchedVersion) -> None:
         """Old verdicts, and labels that neither live figures nor a prediction need."""
         connection.execute(
             "DELETE FROM windows WHERE version = ? AND state != 'waiting' AND number <= ?",

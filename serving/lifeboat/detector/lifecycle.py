@@ -16,17 +16,17 @@ import uvloop
 
 from lifeboat.detector.database import Database
 from lifeboat.detector.disk import DiskError, is_disk
-from lifeboat.detector.drift_test.scheduler import Judging
-from lifeboat.detector.drift_test.test_client import JudgeChild
+from lifeboat.detector.drift_test.scheduler import Scheduler
+from lifeboat.detector.drift_test.test_client import DriftTestClient
 from lifeboat.detector.ingest.bundles import Bundles
-from lifeboat.detector.ingest.ingest import Intake
-from lifeboat.detector.ingest.worker import Folder
-from lifeboat.detector.metrics import Metrics
-from lifeboat.detector.notifier import Reply
-from lifeboat.detector.performance.label_export import Export
+from lifeboat.detector.ingest.ingest import Ingest
+from lifeboat.detector.ingest.worker import Worker
+from lifeboat.detector.metrics import DetectorMetrics
+from lifeboat.detector.notifier import Notifier
+from lifeboat.detector.performance.label_export import LabelExport
 from lifeboat.detector.report import Now, Report
-from lifeboat.detector.service import Service
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.service import DetectorService
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.unready import Unready
 from lifeboat.http.listener import Listener
 from lifeboat.http.sockets import bind, listen
@@ -51,32 +51,32 @@ class Detector:
         environment: of the judge's process.
     """
 
-    def __init__(self, settings: Settings, database: Database, environment: dict[str, str]) -> None:
+    def __init__(self, settings: DetectorSettings, database: Database, environment: dict[str, str]) -> None:
         loop = asyncio.get_running_loop()
         open_storage(settings.store, settings.s3)  # a wrong address is said now
         self._database = database
-        self._bundles = Bundles(settings, lambda: self._folder.retry())
-        self._child = JudgeChild(settings.judge, settings.judge_seconds, environment)
+        self._bundles = Bundles(settings, lambda: self._worker.retry())
+        self._test_client = DriftTestClient(settings.judge, settings.judge_seconds, environment)
         self._reader = database.connect()
         report = Report(self._reader, settings.active_seconds, settings.max_versions, self._now)
-        metrics = Metrics(report.read, report.counters)
-        self._judging = Judging(settings, database, self._bundles, self._child, metrics.judged)
-        self._folder = Folder(settings, database, self._bundles, self._judging.wake)
-        self._intake = Intake(database, loop, self._folder.wake)
-        self._export = Export(settings, database, self._bundles)
-        self._reply = Reply(settings.reply_url, database) if settings.reply_url else None
-        self._service = Service(settings, self._intake, self._waiting, report, metrics, database)
+        metrics = DetectorMetrics(report.read, report.counters)
+        self._scheduler = Scheduler(settings, database, self._bundles, self._test_client, metrics.tested)
+        self._worker = Worker(settings, database, self._bundles, self._scheduler.wake)
+        self._ingest = Ingest(database, loop, self._worker.wake)
+        self._export = LabelExport(settings, database, self._bundles)
+        self._notifier = Notifier(settings.reply_url, database) if settings.reply_url else None
+        self._service = DetectorService(settings, self._ingest, self._waiting, report, metrics, database)
         self._listener = Listener(loop, settings.http, self._service.app.handle, self._service.app.refusal)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, listening: socket.socket) -> None:
         """Begins to take events."""
-        self._intake.start()
-        self._folder.start()
-        works: list[Coroutine[Any, Any, None]] = [self._judging.run(), self._export.run()]
-        if self._reply is not None:
-            self._judging.after.append(self._reply.wake)
-            works.append(self._reply.run())
+        self._ingest.start()
+        self._worker.start()
+        works: list[Coroutine[Any, Any, None]] = [self._scheduler.run(), self._export.run()]
+        if self._notifier is not None:
+            self._scheduler.after.append(self._notifier.wake)
+            works.append(self._notifier.run())
         self._tasks = [asyncio.create_task(work) for work in works]
         self._listener.open(listening)
         self._service.ready = True
@@ -88,31 +88,31 @@ class Detector:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._child.end()
-        await asyncio.to_thread(self._intake.stop)
-        await asyncio.to_thread(self._folder.stop)
+        await self._test_client.end()
+        await asyncio.to_thread(self._ingest.stop)
+        await asyncio.to_thread(self._worker.stop)
         self._bundles.close()
-        for part in (self._judging, self._export, self._reply, self._reader, self._database):
+        for part in (self._scheduler, self._export, self._notifier, self._reader, self._database):
             if part is not None:
                 part.close()
 
     def _waiting(self) -> tuple[int, int]:
-        intake, folder = self._intake, self._folder
+        intake, folder = self._ingest, self._worker
         return (
-            max(0, intake.events + intake.coming - folder.folded),
-            max(0, intake.bytes + intake.coming_bytes - folder.folded_bytes),
+            max(0, intake.events + intake.coming - folder.processed),
+            max(0, intake.bytes + intake.coming_bytes - folder.processed_bytes),
         )
 
     def _now(self) -> Now:
-        child, database = self._child, self._database
-        problems = [*filter(None, [database.problem, self._folder.problem]), *self._bundles.problems]
+        child, database = self._test_client, self._database
+        problems = [*filter(None, [database.problem, self._worker.problem]), *self._bundles.problems]
         if database.broken:
             problems.append(f"what was counted before is in {database.broken[-1]}: that database is broken")
         up, broken = not database.problem, len(database.broken)
         return Now(self._waiting()[0], child.state, child.reason, problems, up, broken, self._export.conflicts)
 
 
-def watch(settings: Settings, environment: dict[str, str]) -> None:
+def watch(settings: DetectorSettings, environment: dict[str, str]) -> None:
     """Runs until SIGTERM or SIGINT.
 
     Raises:
@@ -125,7 +125,7 @@ def watch(settings: Settings, environment: dict[str, str]) -> None:
 
 
 async def _open(
-    settings: Settings, environment: dict[str, str], bound: socket.socket, stopping: asyncio.Event
+    settings: DetectorSettings, environment: dict[str, str], bound: socket.socket, stopping: asyncio.Event
 ) -> Detector | None:
     """The detector, once the disk allows it; None if it is to end before. Meanwhile it says that it is not ready."""
     unready = None
@@ -146,7 +146,7 @@ async def _open(
     return None
 
 
-def _make(settings: Settings, environment: dict[str, str]) -> Detector:
+def _make(settings: DetectorSettings, environment: dict[str, str]) -> Detector:
     database = Database(settings.database)
     try:
         return Detector(settings, database, environment)
@@ -157,7 +157,7 @@ def _make(settings: Settings, environment: dict[str, str]) -> Detector:
         raise
 
 
-async def _watch(settings: Settings, environment: dict[str, str], bound: socket.socket) -> None:
+async def _watch(settings: DetectorSettings, environment: dict[str, str], bound: socket.socket) -> None:
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)

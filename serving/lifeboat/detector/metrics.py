@@ -42,7 +42,7 @@ FEATURES: Gauges = {
 }
 
 
-class Metrics(Collector):
+class DetectorMetrics(Collector):
     """A registry of our own.
 
     Args:
@@ -58,7 +58,7 @@ class Metrics(Collector):
         )
         self._registry.register(self)
 
-    def judged(self, seconds: float) -> None:
+    def tested(self, seconds: float) -> None:
         """A window was judged."""
         self._seconds.observe(seconds)
 

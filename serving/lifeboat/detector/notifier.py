@@ -21,7 +21,7 @@ NEXT = """SELECT w.version, w.number, w.closed, w.verdict, w.alarm, v.model, v.v
 JOIN versions v ON v.id = w.version WHERE w.state = 'judged' AND w.replied = 0 ORDER BY w.closed LIMIT 1"""
 
 
-class Reply:
+class Notifier:
     """The task that posts.
 
     Args:

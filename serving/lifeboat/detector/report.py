@@ -12,7 +12,7 @@ import orjson
 
 from lifeboat.detector.counters import read_counters, read_sources
 from lifeboat.detector.performance.labels import MEANINGS
-from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.detector.windows.window_policy import WindowPolicy
 
 SHOWN = 100
 # Those that have closed a window, then those that have brought most: names of versions can be invented.
@@ -103,18 +103,19 @@ class Report:
         self, id_: int, model: str, version: str, digest: str, text: bytes, total: int, first: int,
         opened: float | None, last: float, active: bool,
     ) -> dict[str, Any]:  # fmt: skip
-        rule = Rule(**orjson.loads(text))
+        window_policy = WindowPolicy(**orjson.loads(text))
         windows = [_window(*row) for row in self._connection.execute(WINDOWS, (id_, SHOWN))][::-1]
         judged = [window for window in windows if window["state"] == "judged"]
-        closes = None if opened is None else opened + rule.seconds
+        closes = None if opened is None else opened + window_policy.seconds
         return {
             "model": model, "version": version, "digest": digest, "active": active, "last": last,
-            "alarm": bool(judged) and judged[-1]["alarm"], "alarms": rule.alarms, "of": rule.of, "rows": total,
-            "window": {"rows": total - first, "of": rule.window, "opened": opened, "closes": closes},
+            "alarm": bool(judged) and judged[-1]["alarm"], "alarms": window_policy.alarms, "of": window_policy.of,
+            "rows": total,
+            "window": {"rows": total - first, "of": window_policy.window, "opened": opened, "closes": closes},
             "windows": windows,
             "latest": self._latest(id_),
-            "online": self._online(id_, rule),
-            "live": self._live(id_, rule),
+            "online": self._online(id_, window_policy),
+            "live": self._performance(id_, window_policy),
             "history": self._history(id_),
         }  # fmt: skip
 
@@ -122,20 +123,20 @@ class Report:
         row = self._connection.execute(LATEST, (id_,)).fetchone()
         return None if row is None else {**orjson.loads(row[1]), "number": row[0]}
 
-    def _online(self, id_: int, rule: Rule) -> dict[str, Any] | None:
+    def _online(self, id_: int, window_policy: WindowPolicy) -> dict[str, Any] | None:
         """An alarm of the online detector stands for as many rows as a window has."""
-        if not rule.online:
+        if not window_policy.online:
             return None
         row = self._connection.execute("SELECT rows, alarmed FROM online WHERE version = ?", (id_,)).fetchone()
         rows, alarmed = row or (0, None)
-        return {"alarm": alarmed is not None and rows - alarmed < rule.window, "rows": rows}
+        return {"alarm": alarmed is not None and rows - alarmed < window_policy.window, "rows": rows}
 
-    def _live(self, id_: int, rule: Rule) -> dict[str, Any]:
+    def _performance(self, id_: int, window_policy: WindowPolicy) -> dict[str, Any]:
         names = "rows", "accuracy", "log_loss", "calibration_error"
         row = self._connection.execute(
             "SELECT rows, accuracy, log_loss, calibration_error FROM live WHERE version = ?", (id_,)
         ).fetchone()
-        return {**dict(zip(names, row or (0, None, None, None), strict=True)), "bound": rule.accuracy}
+        return {**dict(zip(names, row or (0, None, None, None), strict=True)), "bound": window_policy.accuracy}
 
     def _history(self, id_: int) -> list[dict[str, Any]]:
         names = "time", "accuracy", "log_loss", "rows"

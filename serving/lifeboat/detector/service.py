@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.cloudevents import Post
-from lifeboat.detector.ingest.ingest import RETRY, Intake
-from lifeboat.detector.metrics import CONTENT_TYPE, Metrics
+from lifeboat.detector.ingest.ingest import RETRY, Ingest
+from lifeboat.detector.metrics import CONTENT_TYPE, DetectorMetrics
 from lifeboat.detector.page.page import CONTENT_SECURITY_POLICY, render_page
 from lifeboat.detector.report import Report
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.unready import storage_down
 from lifeboat.http.app import App, Route
 from lifeboat.http.errors import RequestError
@@ -27,8 +27,8 @@ COUNTED = ("large", "slow")
 class Requests:
     """Counts what is refused before it is an event."""
 
-    def __init__(self, intake: Intake) -> None:
-        self._intake = intake
+    def __init__(self, intake: Ingest) -> None:
+        self._ingest = intake
 
     def begin(self) -> None:
         """Nothing to count."""
@@ -39,10 +39,10 @@ class Requests:
     def rejected(self, reason: str, /) -> None:
         """A request was refused."""
         if reason in COUNTED:
-            self._intake.refuse(reason)
+            self._ingest.refuse(reason)
 
 
-class Service:
+class DetectorService:
     """Answers.
 
     Args:
@@ -55,16 +55,16 @@ class Service:
 
     def __init__(
         self,
-        settings: Settings,
-        intake: Intake,
+        settings: DetectorSettings,
+        intake: Ingest,
         waiting: Callable[[], tuple[int, int]],
         report: Report,
-        metrics: Metrics,
+        metrics: DetectorMetrics,
         database: Database,
     ) -> None:
         self.ready = False
         self.app = App(Requests(intake), settings.log_requests, log_payloads=False)
-        self._settings, self._intake, self._waiting = settings, intake, waiting
+        self._settings, self._ingest, self._waiting = settings, intake, waiting
         self._report, self._metrics, self._database = report, metrics, database
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class Service:
         waiting, size = self._waiting()
         limits = self._settings.max_waiting, self._settings.max_waiting_bytes
         if waiting >= limits[0] or size + len(request.body) > limits[1]:
-            self._intake.refuse("overload")
+            self._ingest.refuse("overload")
             raise RequestError(503, f"{waiting} events of {size} bytes wait, the limits are {limits}", RETRY)
 
         def finish(outcome: Post | RequestError) -> None:
@@ -91,7 +91,7 @@ class Service:
             told = {"refused": outcome.refused, "reason": outcome.reason} if outcome.refused else {}
             self.app.answer(request, Response.of({"accepted": outcome.events - outcome.refused, **told}))
 
-        self._intake.submit(request, finish)
+        self._ingest.submit(request, finish)
 
     def _readiness(self, _request: Request) -> Response:
         if not self.ready:

@@ -13,14 +13,14 @@ from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
 from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
 from lifeboat.registry.storage import S3Settings
-from lifeboat.server.settings import Settings as Http
+from lifeboat.server.settings import ServerSettings
 
 PREFIX = "LIFEBOAT_DRIFT_"
 _MAY_BE_ZERO = ("port", "descriptor", "join_seconds", "late_seconds")
 
 
 @dataclass(frozen=True)
-class Settings(S3Settings):
+class DetectorSettings(S3Settings):
     """See each field's help."""
 
     store: str = option("", "directory or s3://bucket/prefix of the bundles and the labelled rows")
@@ -72,7 +72,7 @@ class Settings(S3Settings):
     export_rows: int = option(5_000, "labelled rows that are written without waiting for that time")
 
     reply_url: str = option("", "URL that is posted a CloudEvent for each judged window; none unless set")
-    judge: str = option("lifeboat.detector.drift_test", "Python module whose judge_window judges a window")
+    judge: str = option("lifeboat.detector.drift_test", "Python module whose run_drift_test tests a window")
     judge_seconds: float = option(300.0, "time for the judgement of a window")
     log_requests: bool = option(False, "log one line a request, without its body")
 
@@ -99,9 +99,9 @@ class Settings(S3Settings):
         return self.usecase or model
 
     @property
-    def http(self) -> Http:
+    def http(self) -> ServerSettings:
         """What the listener and its connections read."""
-        return Http(
+        return ServerSettings(
             max_body=self.max_body,
             max_connections=self.max_connections,
             request_seconds=self.request_seconds,
@@ -109,7 +109,7 @@ class Settings(S3Settings):
         )
 
 
-def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> DetectorSettings:
     """Makes the settings of a program.
 
     Raises:
@@ -119,6 +119,8 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     parser = argparse.ArgumentParser(
         prog="python -m lifeboat.detector", description="Watch models by their events: drift, truth, live figures."
     )
-    add_flags(parser, Settings, PREFIX)
-    flags = given_flags(Settings, vars(parser.parse_args(arguments)))
-    return Settings(**parse_texts(Settings, PREFIX, from_environment(Settings, PREFIX, environment) | flags))
+    add_flags(parser, DetectorSettings, PREFIX)
+    flags = given_flags(DetectorSettings, vars(parser.parse_args(arguments)))
+    return DetectorSettings(
+        **parse_texts(DetectorSettings, PREFIX, from_environment(DetectorSettings, PREFIX, environment) | flags)
+    )

@@ -9,7 +9,7 @@ import socket
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from lifeboat.detector.metrics import CONTENT_TYPE, STORAGE_UP
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import Request, Response
 from lifeboat.http.listener import Listener
@@ -26,7 +26,7 @@ class Unready:
         listening: bound and listening; it stays open when this ends.
     """
 
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
+    def __init__(self, settings: DetectorSettings, listening: socket.socket) -> None:
         self.reason = ""
         self._listener = Listener(asyncio.get_running_loop(), settings.http, self._answer, SeldonCodec.error)
         self._listener.open(socket.socket(fileno=os.dup(listening.fileno())))

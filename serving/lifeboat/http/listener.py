@@ -16,7 +16,7 @@ from time import perf_counter
 from lifeboat.http.connection import Connection
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import Request, Response, status_line
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 
 SWEEP_SECONDS = 1.0
 
@@ -62,7 +62,7 @@ class Listener:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        settings: Settings,
+        settings: ServerSettings,
         handle: Callable[[Request], None],
         refusal: Callable[[RequestError], Response],
     ) -> None:

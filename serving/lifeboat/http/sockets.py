@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack
 
 from lifeboat.config.errors import PortError, SettingsError
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 
 BACKLOG = 2048
 
@@ -51,7 +51,7 @@ def listen(bound: socket.socket) -> None:
         raise PortError(f"cannot listen on port {bound.getsockname()[1]}: {error.strerror}") from error
 
 
-def bind_public(settings: Settings) -> list[socket.socket]:
+def bind_public(settings: ServerSettings) -> list[socket.socket]:
     """The sockets of the predictions and the metrics, one if they share a port; raises as `bind` does."""
     shared = settings.port == settings.metrics_port != 0
     ports = [settings.port] if shared else [settings.port, settings.metrics_port]

@@ -18,7 +18,7 @@ from lifeboat.http.http_types import Request
 PASS_SECONDS = 0.01
 
 
-class Turns:
+class TimeSlicer:
     """Hands requests on until a pass of the loop has had its time; the others follow in the next passes, in order.
 
     A request without a body is a probe, a scrape or a page: it is handed on at once.

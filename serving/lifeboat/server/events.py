@@ -28,8 +28,8 @@ from lifeboat.config.errors import SettingsError
 from lifeboat.http.http_client import Target, post
 from lifeboat.http.http_types import FORM, HEADER_LENGTH, JSON, Request, Response
 from lifeboat.http.request_id import RequestId
-from lifeboat.server.metrics import Metrics
-from lifeboat.server.settings import Settings
+from lifeboat.server.metrics import ServerMetrics
+from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 
 REQUEST = "io.seldon.serving.inference.request"
@@ -51,7 +51,7 @@ PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class PredictionEvent:
     """What waits to be sent.
 
     Args:
@@ -92,13 +92,13 @@ class Events:
         self._target, self._attributes = target, attributes
         self._max_events, self._max_bytes = max_events, max_bytes
         self._sent, self._dropped = sent, dropped
-        self._buffer: deque[Event] = deque()
+        self._buffer: deque[PredictionEvent] = deque()
         self._bytes = 0
         self._arrived, self._moved = asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    def of(cls, settings: Settings, name: str, version: str, metrics: Metrics) -> Events:
+    def of(cls, settings: ServerSettings, name: str, version: str, metrics: ServerMetrics) -> Events:
         """Events as the settings want them.
 
         Raises:
@@ -121,15 +121,15 @@ class Events:
         if _unlogged(request):
             return
         now, alias = time.time(), {CLIENT_ID: id_.alias} if id_.alias else {}
-        self._put(Event(REQUEST, id_.puid, now, *_as_sent(request), alias))
-        self._put(Event(RESPONSE, id_.puid, now, response.content_type, response.body, {}))
+        self._put(PredictionEvent(REQUEST, id_.puid, now, *_as_sent(request), alias))
+        self._put(PredictionEvent(RESPONSE, id_.puid, now, response.content_type, response.body, {}))
 
     def judged(self, request: Request, id_: RequestId, source: str) -> None:
         """Takes a feedback and who sent it, unless its client asked not to."""
         if _unlogged(request):
             return
         # Without a name: it has none of its own, and whose prediction it is of may stand in its body.
-        self._put(Event(FEEDBACK, id_.header or id_.alias, time.time(), *_as_sent(request), {SOURCE: source}))
+        self._put(PredictionEvent(FEEDBACK, id_.header or id_.alias, time.time(), *_as_sent(request), {SOURCE: source}))
 
     def begin(self) -> None:
         """Starts to send; inside a running loop."""
@@ -153,7 +153,7 @@ class Events:
             self._task.cancel()
         self._dropped(len(self._buffer))
 
-    def _put(self, event: Event) -> None:
+    def _put(self, event: PredictionEvent) -> None:
         if len(self._buffer) >= self._max_events or self._bytes + len(event.body) > self._max_bytes:
             self._dropped(1)
             return
@@ -174,9 +174,9 @@ class Events:
                 (self._sent if delivered else self._dropped)(len(batch))
             self._arrived.clear()
 
-    def _next_batch(self) -> list[Event]:
+    def _next_batch(self) -> list[PredictionEvent]:
         """The oldest events that fit into one post."""
-        batch: list[Event] = []
+        batch: list[PredictionEvent] = []
         size = 0
         for event in islice(self._buffer, MAX_BATCH):
             size += len(event.body)
@@ -187,7 +187,7 @@ class Events:
                 break
         return batch
 
-    def _write(self, batch: list[Event]) -> tuple[bytes, str, dict[str, str]]:
+    def _write(self, batch: list[PredictionEvent]) -> tuple[bytes, str, dict[str, str]]:
         """Body, content type and further headers of a post."""
         [first, *others] = batch
         if others or len(first.body) <= LARGE:
@@ -220,7 +220,7 @@ class Events:
             await asyncio.wait_for(self._moved.wait(), seconds)
         self._moved.clear()
 
-    def _head(self, event: Event) -> dict[str, str]:
+    def _head(self, event: PredictionEvent) -> dict[str, str]:
         """The attributes."""
         return {
             "specversion": "1.0",
@@ -233,7 +233,7 @@ class Events:
             **event.more,
         }
 
-    def _format(self, event: Event) -> dict[str, Any]:
+    def _format(self, event: PredictionEvent) -> dict[str, Any]:
         document = self._head(event)
         if event.content_type.startswith(JSON):
             # Checked when it was read or written, so it goes in as it is.

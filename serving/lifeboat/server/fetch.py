@@ -20,7 +20,7 @@ PREFIX = "LIFEBOAT_FETCH_"
 
 
 @dataclass(frozen=True)
-class Settings(S3Settings):
+class FetchSettings(S3Settings):
     """See each field's help."""
 
     store: str = option("", "directory or s3://bucket/prefix of the bundles")
@@ -34,12 +34,12 @@ class Settings(S3Settings):
                 raise SettingsError(f"no {name}: give {PREFIX}{name.upper()}")
 
 
-def read_settings(environment: Mapping[str, str]) -> Settings:
+def read_settings(environment: Mapping[str, str]) -> FetchSettings:
     """Makes the settings; raises SettingsError."""
-    return Settings(**parse_texts(Settings, PREFIX, from_environment(Settings, PREFIX, environment)))
+    return FetchSettings(**parse_texts(FetchSettings, PREFIX, from_environment(FetchSettings, PREFIX, environment)))
 
 
-def fetch(settings: Settings) -> None:
+def fetch(settings: FetchSettings) -> None:
     """Downloads the bundle and checks that it is the one asked for; raises StorageError, BundleError."""
     storage, target = open_storage(settings.store, settings.s3), Path(settings.target)
     for name in (*FILES, MANIFEST):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lifeboat.server.model.onnx_model import Model
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Identity:
     digest: str
 
     @classmethod
-    def of(cls, model: Model, settings: Settings) -> Identity:
+    def of(cls, model: Model, settings: ServerSettings) -> Identity:
         """The settings' name and version, else the bundle's use case and the start of its digest."""
         digest = model.bundle.digest
         name = settings.model_name or model.bundle.usecase

@@ -24,7 +24,7 @@ SWITCH_SECONDS = 0.001
 T = TypeVar("T")
 
 
-class Aside:
+class LargeRequests:
     """One thread; it begins with the first large request, and works on them in their order.
 
     Args:

@@ -14,10 +14,10 @@ import uvloop
 from lifeboat.http.listener import Listener
 from lifeboat.http.sockets import bind_public, listen
 from lifeboat.server.identity import Identity
-from lifeboat.server.metrics import Metrics
+from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import load_model
 from lifeboat.server.service import Service
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 
 # For the events of the last predictions, once every client has its answer.
@@ -26,7 +26,7 @@ PROCESS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Place:
+class MetricsRow:
     """Where a worker writes its metrics.
 
     Args:
@@ -45,12 +45,12 @@ class Server:
         BundleError: the bundle must not serve.
     """
 
-    def __init__(self, settings: Settings, place: Place) -> None:
+    def __init__(self, settings: ServerSettings, place: MetricsRow) -> None:
         loop = asyncio.get_running_loop()
         model = load_model(settings.bundle)
         identity = Identity.of(model, settings)
         info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
-        self._metrics = Metrics(info, model.schema.label.classes, place.memory, place.worker)
+        self._metrics = ServerMetrics(info, model.schema.label.classes, place.memory, place.worker)
         self.service = Service(model, settings, self._metrics, loop)
         self.service.warm()
         self._listener = Listener(loop, settings, self.service.turns, self.service.app.refusal)
@@ -99,7 +99,7 @@ class Server:
             await asyncio.sleep(PROCESS_SECONDS)
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: ServerSettings) -> None:
     """Runs one server until it is told to stop.
 
     Raises:
@@ -108,8 +108,8 @@ def serve(settings: Settings) -> None:
     uvloop.run(_serve(settings, bind_public(settings)))
 
 
-async def _serve(settings: Settings, sockets: list[socket.socket]) -> None:
-    server = Server(settings, Place())
+async def _serve(settings: ServerSettings, sockets: list[socket.socket]) -> None:
+    server = Server(settings, MetricsRow())
     for bound in sockets:
         listen(bound)
     server.accept(sockets)

@@ -41,7 +41,7 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True)
-class Histogram:
+class LatencyHistogram:
     """Where a histogram's numbers stand: one for each bound, one for infinity, then the sum.
 
     Args:
@@ -65,7 +65,7 @@ def allocate(workers: int) -> tuple[int, mmap.mmap]:
     return descriptor, mmap.mmap(descriptor, size)
 
 
-class Metrics:
+class ServerMetrics:
     """The metrics of one worker.
 
     Args:
@@ -83,7 +83,7 @@ class Metrics:
         self._own = self._rows[worker]
         self._info, self._next = info, 0
         self._counters: dict[str, dict[str, int]] = {}
-        self._histograms: dict[str, dict[str, Histogram]] = {}
+        self._histograms: dict[str, dict[str, LatencyHistogram]] = {}
         self._latency = {
             (protocol, status): self._histogram(
                 "lifeboat_request_seconds", f'protocol="{protocol}",status="{status}"', LATENCY
@@ -170,8 +170,8 @@ class Metrics:
         self._counters.setdefault(name, {})[label] = slot
         return slot
 
-    def _histogram(self, name: str, label: str, bounds: tuple[float, ...]) -> Histogram:
-        histogram = Histogram(self._take(len(bounds) + 2), bounds)
+    def _histogram(self, name: str, label: str, bounds: tuple[float, ...]) -> LatencyHistogram:
+        histogram = LatencyHistogram(self._take(len(bounds) + 2), bounds)
         self._histograms.setdefault(name, {})[label] = histogram
         return histogram
 
@@ -181,7 +181,7 @@ class Metrics:
             raise ValueError(f"{self._next} metrics, there is room for {SLOTS}")
         return start
 
-    def _observe(self, histogram: Histogram, value: float) -> None:
+    def _observe(self, histogram: LatencyHistogram, value: float) -> None:
         start, bounds = histogram.start, histogram.bounds
         self._own[start + bisect_left(bounds, value)] += 1.0
         self._own[start + len(bounds) + 1] += value
@@ -189,7 +189,7 @@ class Metrics:
     def _sum(self, slot: int) -> float:
         return sum(row[slot] for row in self._rows)
 
-    def _render_histogram(self, name: str, label: str, histogram: Histogram) -> list[str]:
+    def _render_histogram(self, name: str, label: str, histogram: LatencyHistogram) -> list[str]:
         """Nothing for most histograms without an observation: most pairs of protocol and status never occur."""
         total, lines, comma = 0.0, [], "," if label else ""
         for offset, bound in enumerate([*map(str, histogram.bounds), "+Inf"]):

@@ -15,11 +15,11 @@ from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import Request, Response
 from lifeboat.http.request_id import RequestId, RequestIds
-from lifeboat.http.time_slicer import Turns
+from lifeboat.http.time_slicer import TimeSlicer
 from lifeboat.server.events import Events
 from lifeboat.server.identity import Identity, init_metadata
-from lifeboat.server.large_requests import SMALL, Aside
-from lifeboat.server.metrics import CONTENT_TYPE, Metrics
+from lifeboat.server.large_requests import SMALL, LargeRequests
+from lifeboat.server.metrics import CONTENT_TYPE, ServerMetrics
 from lifeboat.server.model.batcher import Batcher, Job
 from lifeboat.server.model.onnx_model import Model, Probabilities
 from lifeboat.server.protocols.feedback import Feedback, read_feedback
@@ -28,7 +28,7 @@ from lifeboat.server.protocols.page import render_page
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.protocols.seldon import Message, SeldonCodec
 from lifeboat.server.protocols.v2 import Inference, V2Codec, describe
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 
 
@@ -67,11 +67,13 @@ class Service:
         loop: on which the predictions run.
     """
 
-    def __init__(self, model: Model, settings: Settings, metrics: Metrics, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, model: Model, settings: ServerSettings, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.ready = False
         self.identity = Identity.of(model, settings)
         self.app = App(metrics, settings.log_requests, settings.log_payloads)
-        self.turns = Turns(loop, self.app.handle, settings.max_pending)
+        self.turns = TimeSlicer(loop, self.app.handle, settings.max_pending)
         self.events = _events(settings, self.identity, metrics)
         self._model, self._settings, self._metrics = model, settings, metrics
         self._classes = model.schema.label.classes
@@ -81,7 +83,7 @@ class Service:
         self._decision = model.bundle.decision
         self._limits = settings.max_depth, reader.max_values
         self._v2 = V2Codec(reader, self._classes, self._decision, tags, *self._limits)
-        self._aside = Aside(loop)
+        self._aside = LargeRequests(loop)
         self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._aside)
         self._add_seldon()
         self._add_v2()
@@ -199,8 +201,7 @@ class Service:
         def read() -> tuple[Feedback, Any]:
             document = read_document(request, *self._limits)
             feedback = read_feedback(document, self._model.schema.label, self._settings.max_rows)
-            meta = document.get("response", {}).get("meta", {})
-            return feedback, meta.get("puid") if type(meta) is dict else None
+            return feedback, (document.get("response", {}).get("meta") or {}).get("puid")
 
         def take(found: tuple[Feedback, Any]) -> Response:
             feedback, said = found
@@ -243,7 +244,7 @@ class Service:
         return Response(200, self._metrics.render(), CONTENT_TYPE)
 
 
-def _events(settings: Settings, identity: Identity, metrics: Metrics) -> Events | None:
+def _events(settings: ServerSettings, identity: Identity, metrics: ServerMetrics) -> Events | None:
     if not settings.events_url:
         return None
     return Events.of(settings, identity.name, identity.version, metrics)

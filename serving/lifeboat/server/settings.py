@@ -24,7 +24,7 @@ def _setting(default: Any, text: str, seldon: str = "") -> Any:
 
 
 @dataclass(frozen=True)
-class Settings:
+class ServerSettings:
     """See each field's help."""
 
     bundle: str = _setting("", "directory of the bundle to serve")
@@ -80,7 +80,7 @@ class Settings:
                 raise SettingsError(f"{name} is {getattr(self, name)}, a port is 0 to 65535")
 
 
-def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSettings:
     """Makes the settings of a program.
 
     Raises:
@@ -88,9 +88,9 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         SystemExit: a flag is unknown (2) or help was asked for (0).
     """
     parser = argparse.ArgumentParser(prog="python -m lifeboat.server", description="Serve one bundle over HTTP.")
-    add_flags(parser, Settings, PREFIX)
-    flags = given_flags(Settings, vars(parser.parse_args(arguments)))
-    chosen = _seldons(environment) | from_environment(Settings, PREFIX, environment) | flags
+    add_flags(parser, ServerSettings, PREFIX)
+    flags = given_flags(ServerSettings, vars(parser.parse_args(arguments)))
+    chosen = _seldons(environment) | from_environment(ServerSettings, PREFIX, environment) | flags
     if not chosen.get("bundle"):
         raise SettingsError("no bundle: give --bundle DIR or LIFEBOAT_SERVER_BUNDLE")
     return from_texts(chosen)
@@ -98,14 +98,14 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
 
 def _seldons(environment: Mapping[str, str]) -> dict[str, str]:
     """The settings that Seldon's variables give."""
-    found = {spec.name: environment.get(spec.metadata["seldon"]) for spec in fields(Settings)}
+    found = {spec.name: environment.get(spec.metadata["seldon"]) for spec in fields(ServerSettings)}
     return {name: text for name, text in found.items() if text}
 
 
-def from_texts(texts: Mapping[str, str]) -> Settings:
+def from_texts(texts: Mapping[str, str]) -> ServerSettings:
     """Settings from name and text, each converted to its type.
 
     Raises:
         SettingsError: a name is unknown or a text does not convert.
     """
-    return Settings(**parse_texts(Settings, PREFIX, texts))
+    return ServerSettings(**parse_texts(ServerSettings, PREFIX, texts))

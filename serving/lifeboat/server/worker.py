@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from lifeboat.config.errors import LifeboatError
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def main() -> int:
 
 async def _work(order: dict[str, Any]) -> None:
     # ONNX Runtime comes with it.
-    from lifeboat.server.lifecycle import Place, Server
+    from lifeboat.server.lifecycle import MetricsRow, Server
 
-    settings = Settings(**order["settings"])
-    server = Server(settings, Place(_map(order["memory"]), order["worker"]))
+    settings = ServerSettings(**order["settings"])
+    server = Server(settings, MetricsRow(_map(order["memory"]), order["worker"]))
     private = [socket.socket(fileno=descriptor) for descriptor in order["private"]]
     public = [socket.socket(fileno=descriptor) for descriptor in order["public"]]
     server.accept(private)

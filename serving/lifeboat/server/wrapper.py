@@ -24,7 +24,7 @@ from lifeboat.server.identity import Identity, init_metadata
 from lifeboat.server.model.onnx_model import Probabilities, load_model
 from lifeboat.server.protocols.feedback import read_feedback
 from lifeboat.server.protocols.row_parser import Reader
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from lifeboat.usecase.schema import Column
 
 
@@ -33,7 +33,7 @@ class LifeboatModel:
 
     Args:
         bundle: directory of the bundle.
-        model_name, model_version: as in `Settings`.
+        model_name, model_version: as in `ServerSettings`.
         max_rows: of a request.
 
     Raises:
@@ -41,7 +41,7 @@ class LifeboatModel:
     """
 
     def __init__(self, bundle: str, model_name: str = "", model_version: str = "", max_rows: int = 10_000) -> None:
-        settings = Settings(bundle=bundle, model_name=model_name, model_version=model_version, max_rows=max_rows)
+        settings = ServerSettings(bundle=bundle, model_name=model_name, model_version=model_version, max_rows=max_rows)
         self._model = load_model(bundle)
         self._identity = Identity.of(self._model, settings)
         self._reader = Reader(self._model.schema, max_rows)

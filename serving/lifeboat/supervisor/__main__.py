@@ -18,12 +18,12 @@ from pathlib import Path
 
 from lifeboat.config.errors import LifeboatError, PortError
 from lifeboat.http.sockets import bind
-from lifeboat.server.settings import Settings, from_texts
+from lifeboat.server.settings import ServerSettings, from_texts
 from lifeboat.supervisor.control import LOG_FILE
-from lifeboat.supervisor.control_session import Conversation
-from lifeboat.supervisor.daemon import Daemon
+from lifeboat.supervisor.control_session import ControlSession
+from lifeboat.supervisor.daemon import Supervisor
 from lifeboat.supervisor.process import LOG
-from lifeboat.supervisor.state import State
+from lifeboat.supervisor.state import SupervisorState
 from lifeboat.system.log import JsonLines
 
 LOG_BYTES = 10 * 1024 * 1024
@@ -41,7 +41,7 @@ def main() -> int:
     try:
         arguments = _parser().parse_args()
         settings = _settings(arguments)
-        state = State(arguments.state)
+        state = SupervisorState(arguments.state)
     except LifeboatError as error:
         return _fail(error)
     try:
@@ -61,8 +61,8 @@ def _fail(error: LifeboatError) -> int:
     return 1
 
 
-async def _supervise(settings: Settings, public: list[socket.socket], state: State) -> None:
-    daemon = Daemon(settings, public, lambda: state.write(daemon.status()))
+async def _supervise(settings: ServerSettings, public: list[socket.socket], state: SupervisorState) -> None:
+    daemon = Supervisor(settings, public, lambda: state.write(daemon.status()))
     conversations: set[asyncio.Task[None]] = set()
 
     def leave_if_idle() -> None:
@@ -71,7 +71,7 @@ async def _supervise(settings: Settings, public: list[socket.socket], state: Sta
             daemon.stopping.set()
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        conversation = Conversation(daemon, reader, writer)
+        conversation = ControlSession(daemon, reader, writer)
         task = asyncio.ensure_future(conversation.hold())
         conversations.add(task)
         try:
@@ -109,7 +109,7 @@ def _say_ready() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-def _bind_public(settings: Settings, patient: bool) -> list[socket.socket]:
+def _bind_public(settings: ServerSettings, patient: bool) -> list[socket.socket]:
     deadline = time.monotonic() + (PORT_SECONDS if patient else 0.0)
     bound: list[socket.socket] = []
     for port in (settings.port, settings.metrics_port):
@@ -134,7 +134,7 @@ def _log_to(path: Path) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
+def _settings(arguments: argparse.Namespace) -> ServerSettings:
     address = {"host": arguments.host, "port": arguments.port, "metrics_port": arguments.metrics_port}
     pairs = [text.partition("=") for text in arguments.set]
     return from_texts({**address, **{name: value for name, _, value in pairs}})

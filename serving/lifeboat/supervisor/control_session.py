@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from lifeboat.config.errors import LifeboatError, PortError
-from lifeboat.supervisor.daemon import Daemon, Deployment
+from lifeboat.supervisor.daemon import Deployment, Supervisor
 
 
-class Conversation:
+class ControlSession:
     """One control connection: questions in, answers out, and a candidate that ends with it.
 
     Args:
@@ -21,7 +21,7 @@ class Conversation:
         deployed: whether a deployment was begun here.
     """
 
-    def __init__(self, daemon: Daemon, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, daemon: Supervisor, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._daemon, self._reader, self._writer = daemon, reader, writer
         self._deployment = Deployment()
         self.deployed = False

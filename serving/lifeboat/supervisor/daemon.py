@@ -17,7 +17,7 @@ from typing import Any
 from lifeboat.config.errors import DeployError, LifeboatError
 from lifeboat.http.http_client import Target
 from lifeboat.http.sockets import bind, listen
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from lifeboat.supervisor.group import Group
 from lifeboat.supervisor.process import LOG
 from lifeboat.system.addresses import base_url
@@ -36,7 +36,7 @@ class Deployment:
     group: Group | None = None
 
 
-class Daemon:
+class Supervisor:
     """What the control connections talk to.
 
     Args:
@@ -45,7 +45,7 @@ class Daemon:
         changed: is called whenever another group serves.
     """
 
-    def __init__(self, settings: Settings, public: list[socket.socket], changed: Callable[[], None]) -> None:
+    def __init__(self, settings: ServerSettings, public: list[socket.socket], changed: Callable[[], None]) -> None:
         self._settings, self._public, self._changed = settings, public, changed
         self._serving: Group | None = None
         self._deployment: Deployment | None = None

@@ -14,7 +14,7 @@ from typing import Any
 from lifeboat.config.errors import DeployError
 from lifeboat.http.sockets import bind_public, listen
 from lifeboat.server.metrics import allocate
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from lifeboat.supervisor.process import LOG, Order, Process
 from lifeboat.system.backoff import Backoff
 from lifeboat.system.log import info
@@ -31,7 +31,9 @@ class Group:
         private: a listening socket they serve from until then, or None.
     """
 
-    def __init__(self, settings: Settings, public: list[socket.socket], private: socket.socket | None = None) -> None:
+    def __init__(
+        self, settings: ServerSettings, public: list[socket.socket], private: socket.socket | None = None
+    ) -> None:
         self.settings = replace(settings, bundle=str(Path(settings.bundle).resolve()))
         self.digest, self.restarts = "", 0
         self._public, self._private = public, private
@@ -131,7 +133,7 @@ class Group:
         return Order(asdict(self.settings), private, public, self._memory[0], worker)
 
 
-def serve_group(settings: Settings) -> None:
+def serve_group(settings: ServerSettings) -> None:
     """Runs several workers on the public address until SIGTERM or SIGINT.
 
     Raises:

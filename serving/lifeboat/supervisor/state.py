@@ -17,7 +17,7 @@ LOCK_FILE = "supervisor.lock"
 LOCK_SECONDS = 0.5
 
 
-class State:
+class SupervisorState:
     """The state directory of one living supervisor.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lifeboat.config.errors import DataError, SettingsError
-from lifeboat.data.labelled.labelled_rows import Labelled, load_labelled, write_labelled
+from lifeboat.data.labelled.labelled_rows import LabelledRows, load_labelled, write_labelled
 from lifeboat.data.labelled.sources import is_loopback, is_source, trusted_sources
 from lifeboat.data.labelled.trust import (
     Ruling,
@@ -39,11 +39,11 @@ def put(store: DirectoryStorage, *rows: tuple[str, str, int, float]) -> None:
         write_labelled(store, "cure", SCHEMA, [said])
 
 
-def words(found: Labelled) -> list[tuple[Any, ...]]:
+def words(found: LabelledRows) -> list[tuple[Any, ...]]:
     return [(item["__puid"], item["__source"], item["cured"]) for item in found.table.to_pylist()]
 
 
-def load(store: DirectoryStorage, trusted: frozenset[str] = CLINIC, until: float | None = None) -> Labelled:
+def load(store: DirectoryStorage, trusted: frozenset[str] = CLINIC, until: float | None = None) -> LabelledRows:
     return load_labelled(store, "cure", SCHEMA, trusted=trusted, until=until)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from lifeboat.server.metrics import Metrics
+from lifeboat.server.metrics import ServerMetrics
 from tests.infra.tools import ROOT, tool
 
 MONITORING = ROOT / "kustomize" / "base" / "monitoring"
@@ -101,7 +101,7 @@ def exposed(text: str) -> dict[str, set[str]]:
 
 def server_metrics() -> dict[str, set[str]]:
     """What the model server really renders once it has answered a request."""
-    metrics = Metrics({"name": "m", "version": "1", "digest": "d"}, ("no", "yes"))
+    metrics = ServerMetrics({"name": "m", "version": "1", "digest": "d"}, ("no", "yes"))
     metrics.begin()
     metrics.end("seldon", 200, 0.001)
     metrics.predicted([0.3], [False])

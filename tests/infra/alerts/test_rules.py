@@ -11,8 +11,8 @@ import pytest
 
 from lifeboat.detector import metrics as drift
 from lifeboat.server.metrics import LATENCY
-from lifeboat.trigger.metrics import Metrics
-from lifeboat.trigger.state import State
+from lifeboat.trigger.metrics import TriggerMetrics
+from lifeboat.trigger.state import TriggerState
 from tests.infra.alerts.monitoring import (
     DETECTOR,
     RULES,
@@ -118,8 +118,8 @@ def test_the_latency_objective_stands_at_a_bucket_of_the_server() -> None:
 
 
 def test_the_trigger_has_the_metrics_of_the_table_from_its_start(tmp_path: Path) -> None:
-    state = State(tmp_path / "trigger.db")
-    page = exposed(Metrics(state).page().decode())
+    state = TriggerState(tmp_path / "trigger.db")
+    page = exposed(TriggerMetrics(state).page().decode())
     state.close()
     assert {name: labels for name, labels in page.items() if not name.endswith("_created")} == TRIGGER
 
@@ -141,7 +141,7 @@ def test_the_detector_has_the_metrics_of_the_table() -> None:
         "storage": {"up": True, "broken": 0},
         "conflicts": {"titanic": 3},
     }
-    page = exposed(drift.Metrics(lambda: report, dict).render().decode())
+    page = exposed(drift.DetectorMetrics(lambda: report, dict).render().decode())
     assert {name: labels for name, labels in page.items() if not name.endswith("_created")} == DETECTOR
 
 

@@ -19,8 +19,8 @@ from tests.infra.alerts.monitoring import RUNBOOKS, alert_names, alerts, known_m
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.name != "README.md")
 SETTINGS = {
     PREFIX: Settings,
-    server.PREFIX: server.Settings,
-    drift.PREFIX: drift.Settings,
+    server.PREFIX: server.ServerSettings,
+    drift.PREFIX: drift.DetectorSettings,
     trigger.PREFIX: trigger.TriggerSettings,
 }
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -111,9 +111,7 @@ def test_the_drift_detector_judges_without_a_shell_on_a_read_only_root():
     with container("drift-detector", *words, options=WRITABLE):
         wait_for(f"http://127.0.0.1:{port}/ready")
         assert "lifeboat_drift_judge_up 1" in wait_for(f"http://127.0.0.1:{port}/metrics")
-    script = (
-        "from lifeboat.detector.drift_test import judge_window\nimport alibi_detect.cd\nprint(alibi_detect.__version__)"
-    )
+    script = "import lifeboat.detector.drift_test, alibi_detect.cd\nprint(alibi_detect.__version__)"
     words = ("run", "--rm", "--network=none", "--read-only", *WRITABLE, "--entrypoint=python3", image("drift-detector"))
     assert docker(*words, "-c", script).stdout.strip() == "0.11.4"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from lifeboat.config.settings import Settings
 from lifeboat.server.metrics import PROTOCOLS
-from lifeboat.server.settings import Settings as ServerSettings
+from lifeboat.server.settings import ServerSettings
 from tests.infra.alerts.monitoring import TARGET, selectors, server_metrics
 from tests.infra.kustomize.build import combination, overlay, predictor
 from tests.infra.terraform.conftest import SOURCE

@@ -132,10 +132,10 @@ def test_every_variable_of_ours_is_a_setting(name):
         variable(prefix, spec.name)
         for prefix, kind in (
             (core.PREFIX, core.Settings),
-            (server.PREFIX, server.Settings),
-            (drift.PREFIX, drift.Settings),
+            (server.PREFIX, server.ServerSettings),
+            (drift.PREFIX, drift.DetectorSettings),
             (trigger.PREFIX, trigger.TriggerSettings),
-            (fetch.PREFIX, fetch.Settings),
+            (fetch.PREFIX, fetch.FetchSettings),
         )
         for spec in fields(kind)
     }

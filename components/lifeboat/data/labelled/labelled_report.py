@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from lifeboat.config.errors import StorageError
 from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, VERSION
-from lifeboat.data.labelled.labelled_rows import Labelled, stored_schema
+from lifeboat.data.labelled.labelled_rows import LabelledRows, stored_schema
 from lifeboat.data.table import check_table
 from lifeboat.system.files import replacing
 from lifeboat.usecase.schema import Schema
@@ -40,7 +40,7 @@ class Contents:
         broken: those among them that break the schema as it is today: a run would put them into quarantine.
         corrected: truths that a later one of the same source contradicts; they are no rows any more.
         sources: who said what was true, to rows.
-        apart: rows that are in the store and do not teach, by why and source, see `Labelled`.
+        apart: rows that are in the store and do not teach, by why and source, see `LabelledRows`.
         days: UTC day on which truth came, in order, to rows.
         classes: name of the class to rows.
         versions: version of the model that answered to rows.
@@ -66,7 +66,7 @@ class Contents:
     until: str
 
 
-def describe(found: Labelled, schema: Schema) -> Contents:
+def describe(found: LabelledRows, schema: Schema) -> Contents:
     """Counts what `load_labelled` gave.
 
     Args:
@@ -109,7 +109,7 @@ def _versions(cells: pa.ChunkedArray) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (len(item[0]), item[0])))
 
 
-def _nullable(found: Labelled, schema: Schema) -> list[str]:
+def _nullable(found: LabelledRows, schema: Schema) -> list[str]:
     """What may be null in a row; of no rows nothing is known."""
     return [column.name for column in (*schema.columns, *schema.keys)] if found.table.num_rows else []
 
@@ -132,7 +132,7 @@ def check_target(path: Path) -> None:
         raise StorageError(f"{path} is a directory")
 
 
-def write_rows(path: Path, found: Labelled, facts: dict[str, str]) -> None:
+def write_rows(path: Path, found: LabelledRows, facts: dict[str, str]) -> None:
     """Writes the rows as one table, whole or not at all: inputs, keys, label and the hidden columns.
 
     Args:

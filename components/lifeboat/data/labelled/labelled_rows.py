@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 from lifeboat.config.errors import DataError, first_line
 from lifeboat.data.fingerprint import table_digest
 from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, PUID, ROW, SOURCE
-from lifeboat.data.labelled.point_in_time import latest_rows
+from lifeboat.data.labelled.point_in_time import rows_as_of
 from lifeboat.data.labelled.sources import ANONYMOUS, ONLY_ANONYMOUS
 from lifeboat.data.labelled.standing import standing_words
 from lifeboat.data.labelled.trust import Trust, read_trust
@@ -49,7 +49,7 @@ SETTLE = "lifeboat features conflicts shows them"
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledRows:
     """The labelled rows of a use case.
 
     Args:
@@ -198,7 +198,7 @@ def load_labelled(
     *,
     trusted: frozenset[str],
     until: datetime | float | None = None,
-) -> Labelled:
+) -> LabelledRows:
     """Reads all parts of a use case; their rows are not yet held against the schema.
 
     A part that is damaged or was written under a schema that does not fit is left out and named with the reason: one
@@ -235,7 +235,7 @@ def load_labelled(
             tables += [known] if known.num_rows else []
     rows = pa.concat_tables(tables)
     rows = rows.set_column(rows.column_names.index(SOURCE), SOURCE, pc.fill_null(rows.column(SOURCE), ANONYMOUS))
-    latest, corrected = latest_rows(rows, (PUID, ROW, SOURCE), LABELLED_AT, schema.label.name)
+    latest, corrected = rows_as_of(rows, (PUID, ROW, SOURCE), LABELLED_AT, schema.label.name)
     sources, times = latest.column(SOURCE), latest.column(LABELLED_AT)
     standing = trust.standing(np.asarray(sources.to_pylist(), dtype=object), times.to_numpy())
     apart = {
@@ -247,7 +247,7 @@ def load_labelled(
     if words.conflicts.num_rows:
         apart["contradicted"] = _counts(words.conflicts.column(SOURCE))
     digest = table_digest(words.standing) if words.standing.num_rows else ""
-    return Labelled(words.standing, digest, len(tables) - 1, corrected, refused, apart, words.conflicts, trust)
+    return LabelledRows(words.standing, digest, len(tables) - 1, corrected, refused, apart, words.conflicts, trust)
 
 
 def _counts(sources: pa.ChunkedArray) -> dict[str, int]:
@@ -258,7 +258,7 @@ def say_apart(apart: Mapping[str, Mapping[str, int]]) -> list[str]:
     """What of the labelled rows does not teach, and what to do about it, a sentence each.
 
     Args:
-        apart: see `Labelled`.
+        apart: see `LabelledRows`.
     """
     remedies = {
         "waiting": "wait for somebody to accept them: lifeboat features accept --source {!r}",
@@ -272,10 +272,10 @@ def say_apart(apart: Mapping[str, Mapping[str, int]]) -> list[str]:
     ]
 
 
-def no_rows(schema: Schema) -> Labelled:
+def no_rows(schema: Schema) -> LabelledRows:
     """What `load_labelled` gives of an empty store."""
     nothing = _no_rows(schema)
-    return Labelled(nothing, "", 0, 0, {}, {}, nothing, Trust())
+    return LabelledRows(nothing, "", 0, 0, {}, {}, nothing, Trust())
 
 
 def _no_rows(schema: Schema) -> pa.Table:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def latest_rows(table: pa.Table, entity: Sequence[str], time: str, says: str) -> tuple[pa.Table, int]:
+def rows_as_of(table: pa.Table, entity: Sequence[str], time: str, says: str) -> tuple[pa.Table, int]:
     """The last row of each entity, ordered by entity, and how many rows the next one of their entity contradicts.
 
     Of several rows at the same time it is always the same one, in whatever order they came: two versions that both

@@ -21,7 +21,7 @@ from lifeboat.deploy.kubernetes.plan import Pace
 from lifeboat.deploy.timeline import Say
 
 
-class Hold:
+class Lease:
     """The hold on one SeldonDeployment.
 
     Args:

@@ -52,7 +52,7 @@ class Pace:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RolloutPlan:
     """A rollout's course.
 
     Args:
@@ -72,7 +72,7 @@ class Plan:
     pace: Pace = Pace()
 
     @classmethod
-    def from_settings(cls, settings: Settings, pace: Pace | None = None) -> Plan:
+    def from_settings(cls, settings: Settings, pace: Pace | None = None) -> RolloutPlan:
         """Raises SettingsError."""
         if settings.rollout not in MODES:
             raise SettingsError(f"{variable('rollout')} is {settings.rollout!r}; there are {', '.join(MODES)}")
@@ -80,7 +80,7 @@ class Plan:
         course: dict[str, Any] = {"window": settings.rollout_window, "patience": settings.rollout_patience}
         return cls(settings.rollout, _steps(settings.rollout_steps), **course, limits=limits, pace=pace or Pace())
 
-    def at_once(self) -> Plan:
+    def at_once(self) -> RolloutPlan:
         """The same without steps and judging: for going back to what has served before."""
         return replace(self, mode=CANARY if self.mode == SHADOW else self.mode, steps=())
 

@@ -59,7 +59,7 @@ class Prometheus:
         asked = {"digest": digest, "seconds": seconds}
         counts = dict(_pairs(self.ask(REQUESTS.format(**asked)), "status"))
         total = sum(counts.values())
-        latency, scores = (_unpiled(_pairs(self.ask(query.format(**asked)), "le")) for query in (LATENCY, SCORES))
+        latency, scores = (_uncumulated(_pairs(self.ask(query.format(**asked)), "le")) for query in (LATENCY, SCORES))
         return Sample(total, total - counts.get("200", 0.0), latency, tuple(count for _, count in scores))
 
     def ask(self, query: str) -> list[dict[str, Any]]:
@@ -81,7 +81,7 @@ def _pairs(vector: list[dict[str, Any]], label: str) -> list[tuple[str, float]]:
     return [(str(series["metric"].get(label, "")), float(series["value"][1])) for series in vector]
 
 
-def _unpiled(buckets: list[tuple[str, float]]) -> tuple[tuple[float, float], ...]:
+def _uncumulated(buckets: list[tuple[str, float]]) -> tuple[tuple[float, float], ...]:
     """Each bucket's upper bound and count, from cumulative counts."""
     piled = sorted((float(bound), count) for bound, count in buckets)
     below = [0.0, *(count for _, count in piled)]

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from lifeboat.config.errors import DeployError, LifeboatError
 from lifeboat.deploy.kubernetes import manifest
 from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError, Document
-from lifeboat.deploy.kubernetes.lease import Hold
+from lifeboat.deploy.kubernetes.lease import Lease
 from lifeboat.deploy.kubernetes.manifest import Predictor
-from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, Plan
+from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, RolloutPlan
 from lifeboat.deploy.kubernetes.prometheus import Prometheus
 from lifeboat.deploy.kubernetes.routing import wait_until_split
 from lifeboat.deploy.kubernetes.traffic_window import watch
@@ -44,14 +44,14 @@ class Rollout:
         self,
         cluster: Cluster,
         template: Document,
-        plan: Plan,
+        plan: RolloutPlan,
         prometheus: Prometheus,
         place: Callable[[str], str],
         image: str = "",
     ) -> None:
         self._cluster, self._template, self._plan = cluster, template, plan
         self._prometheus, self._place, self._image = prometheus, place, image
-        self._hold = Hold(cluster, plan.pace)
+        self._hold = Lease(cluster, plan.pace)
 
     def run(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
         """As `lifeboat.deploy.step.Target` says, but gives the name of the predictor that serves."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from lifeboat.config.errors import DeployError
 from lifeboat.deploy.kubernetes.cluster import Cluster, Document
 from lifeboat.deploy.kubernetes.manifest import Predictor
-from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.plan import RolloutPlan
 from lifeboat.deploy.kubernetes.waiting import operators_words
 
 
 @dataclass(frozen=True)
-class Split:
+class TrafficSplit:
     """Who gets what.
 
     Args:
@@ -34,18 +34,18 @@ class Split:
         return ", ".join([*shares, *([f"a copy to {self.shadow}"] if self.shadow else [])]) or "nobody"
 
 
-def asked(parts: list[Predictor]) -> Split:
+def asked(parts: list[Predictor]) -> TrafficSplit:
     """The split that predictors ask for."""
     weights = {part.name: part.traffic for part in parts if part.traffic and not part.is_shadow}
-    return Split(weights, next((part.name for part in parts if part.is_shadow), ""))
+    return TrafficSplit(weights, next((part.name for part in parts if part.is_shadow), ""))
 
 
-def in_force(virtual_service: Document) -> list[Split]:
+def in_force(virtual_service: Document) -> list[TrafficSplit]:
     """The split of each of its rules: one for HTTP, one for gRPC. The operator names a subset for the predictor."""
     return [_split(rule) for rule in virtual_service["spec"]["http"]]
 
 
-def wait_until_split(cluster: Cluster, parts: list[Predictor], plan: Plan) -> None:
+def wait_until_split(cluster: Cluster, parts: list[Predictor], plan: RolloutPlan) -> None:
     """Returns when the mesh splits the traffic as the predictors ask.
 
     Raises:
@@ -59,12 +59,14 @@ def wait_until_split(cluster: Cluster, parts: list[Predictor], plan: Plan) -> No
     time.sleep(plan.pace.spread)
 
 
-def _split(rule: Document) -> Split:
+def _split(rule: Document) -> TrafficSplit:
     weights = {part["destination"]["subset"]: part.get("weight", 0) for part in rule["route"]}
-    return Split({name: weight for name, weight in weights.items() if weight}, rule.get("mirror", {}).get("subset", ""))
+    return TrafficSplit(
+        {name: weight for name, weight in weights.items() if weight}, rule.get("mirror", {}).get("subset", "")
+    )
 
 
-def _why(found: Document | None, wanted: Split, plan: Plan) -> str:
+def _why(found: Document | None, wanted: TrafficSplit, plan: RolloutPlan) -> str:
     if found is None:
         return (
             f"Seldon's operator has made no VirtualService within {plan.patience} s: it was installed without "

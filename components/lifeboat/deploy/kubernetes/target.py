@@ -11,7 +11,7 @@ from lifeboat.config.errors import DeployError
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.kubernetes.cluster import Cluster
 from lifeboat.deploy.kubernetes.manifest import TEMPLATE
-from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.plan import RolloutPlan
 from lifeboat.deploy.kubernetes.prometheus import Prometheus
 from lifeboat.deploy.kubernetes.rollout import Rollout
 from lifeboat.deploy.kubernetes.sigterm import exit_on_sigterm
@@ -29,7 +29,7 @@ class KubernetesTarget:
         api: a client of the cluster.
     """
 
-    def __init__(self, settings: Settings, plan: Plan, api: ApiClient) -> None:
+    def __init__(self, settings: Settings, plan: RolloutPlan, api: ApiClient) -> None:
         self._settings, self._plan, self._api = settings, plan, api
 
     def turn(self, name: str, say: Say) -> AbstractContextManager[None]:  # noqa: ARG002  # a target's signature

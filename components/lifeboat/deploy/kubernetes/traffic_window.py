@@ -6,11 +6,11 @@ import time
 
 from lifeboat.config.errors import DeployError
 from lifeboat.deploy.kubernetes.analysis import errors, objections, summary, too_few
-from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.plan import RolloutPlan
 from lifeboat.deploy.kubernetes.prometheus import Prometheus
 
 
-def watch(prometheus: Prometheus, champion: str, challenger: str, plan: Plan) -> str:
+def watch(prometheus: Prometheus, champion: str, challenger: str, plan: RolloutPlan) -> str:
     """Gives the figures of a challenger that kept to the limits.
 
     Failed requests end the watch as soon as there are enough of them; latency and scores are judged once, at its end.

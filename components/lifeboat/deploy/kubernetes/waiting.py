@@ -13,7 +13,7 @@ from lifeboat.config.errors import DeployError
 from lifeboat.deploy.kubernetes.cluster import Cluster, Document
 from lifeboat.deploy.kubernetes.diagnostics import Reason, reason
 from lifeboat.deploy.kubernetes.manifest import Predictor, belongs_to, carries, other_name
-from lifeboat.deploy.kubernetes.plan import Plan
+from lifeboat.deploy.kubernetes.plan import RolloutPlan
 
 # Operator 1.17.1 deletes the Services of a predictor that is gone and then writes its status. If anybody wrote to the
 # SeldonDeployment in between, that fails, and it looks for those Services at each turn from then on: the state is
@@ -21,7 +21,7 @@ from lifeboat.deploy.kubernetes.plan import Plan
 FORGOTTEN = re.compile(r'Service "[^"]+" not found')
 
 
-def wait_until_ready(cluster: Cluster, predictor: Predictor, plan: Plan) -> None:
+def wait_until_ready(cluster: Cluster, predictor: Predictor, plan: RolloutPlan) -> None:
     """Returns when every replica is up.
 
     Raises:
@@ -44,7 +44,7 @@ def wait_until_ready(cluster: Cluster, predictor: Predictor, plan: Plan) -> None
         time.sleep(plan.pace.poll)
 
 
-def wait_until_alone(cluster: Cluster, predictor: Predictor, plan: Plan) -> None:
+def wait_until_alone(cluster: Cluster, predictor: Predictor, plan: RolloutPlan) -> None:
     """Returns when the operator has removed every other predictor's Deployment, but one without a pod.
 
     Raises:
@@ -70,7 +70,7 @@ def is_unnoticed(cluster: Cluster, predictor: Predictor) -> bool:
     return any(found["spec"].get("replicas", 1) and not found.get("status", {}).get("replicas") for found in own)
 
 
-def wait_until_asleep(cluster: Cluster, predictor: Predictor, plan: Plan) -> None:
+def wait_until_asleep(cluster: Cluster, predictor: Predictor, plan: RolloutPlan) -> None:
     """Returns when the predictor's Deployment is told to have no pod, or after the plan's grace."""
     deadline = time.monotonic() + plan.pace.grace
     while is_unnoticed(cluster, predictor) and time.monotonic() < deadline:
@@ -84,7 +84,7 @@ def operators_words(live: Document | None) -> str:
     return f"; the operator says: {words}" if words and status.get("state") == "Failed" else ""
 
 
-def _wait_until_forgotten(cluster: Cluster, predictor: Predictor, plan: Plan) -> None:
+def _wait_until_forgotten(cluster: Cluster, predictor: Predictor, plan: RolloutPlan) -> None:
     """Returns when the operator's status names no Service of the other predictor: nobody should write before that.
 
     It is a matter of moments, and no harm where it never comes (see FORGOTTEN).

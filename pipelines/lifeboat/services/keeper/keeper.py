@@ -15,7 +15,7 @@ from functools import partial
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
 from lifeboat.services import daemons
-from lifeboat.services.keeper.services import Service, services
+from lifeboat.services.keeper.services import KeptService, services
 from lifeboat.supervisor import launch
 from lifeboat.system.backoff import Backoff
 
@@ -91,7 +91,7 @@ class Keeper:
                 self._trouble = found
                 self._say("keeper", f"it cannot tell what should run: {found}")
 
-    def _look(self, service: Service, seen: Watched, pool: ThreadPoolExecutor) -> None:
+    def _look(self, service: KeptService, seen: Watched, pool: ThreadPoolExecutor) -> None:
         if seen.start is not None:
             if not seen.start.done():
                 return
@@ -110,7 +110,7 @@ class Keeper:
         elif now >= seen.due:
             seen.start = pool.submit(service.bring_up, partial(self._say, service.name))
 
-    def _ended(self, service: Service, seen: Watched, start: Future[None]) -> None:
+    def _ended(self, service: KeptService, seen: Watched, start: Future[None]) -> None:
         """A start is over: counts it, or says why it failed."""
         before = seen.trouble
         try:

@@ -21,7 +21,7 @@ from lifeboat.system.files import is_locked
 Say = Callable[[str], None]
 
 
-class Service(Protocol):
+class KeptService(Protocol):
     """Something that runs in the background, or should."""
 
     @property
@@ -139,7 +139,7 @@ class DriftDetector:
         return self._daemon.stop()
 
 
-def services(settings: Settings) -> list[Service]:
+def services(settings: Settings) -> list[KeptService]:
     """Of a home, in the order in which they end: the detector last, for the servers' last events still reach it."""
     return [*(ModelServer(settings, name) for name in served(settings)), DriftDetector(settings)]
 

@@ -1,6 +1,6 @@
-"""The judge: whether a window of predictions comes from another world than the model's training rows.
+"""The drift test: whether a window of predictions comes from another world than the model's training rows.
 
-It knows bundles and rows, no HTTP and no database. Alibi Detect does the tests; see `judge`, `calibration`, `online`.
+It knows bundles and rows, no HTTP and no database. Alibi Detect does the tests.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import importlib
 from typing import Any
 
 
-def judge_window(bundle: str, columns: dict[str, list[Any]], scores: list[float]) -> dict[str, Any]:
+def run_drift_test(bundle: str, columns: dict[str, list[Any]], scores: list[float]) -> dict[str, Any]:
     """Judges one window against the reference of the bundle that predicted it.
 
     Args:
@@ -28,9 +28,9 @@ def judge_window(bundle: str, columns: dict[str, list[Any]], scores: list[float]
         ValueError: fewer than two rows, lengths that differ, a column that is missing, a number that is not finite.
     """
     # Not above: it needs scipy and pyarrow, which whoever only hands windows over can do without.
-    from lifeboat.detector.drift_test.drift_test import open_judge
+    from lifeboat.detector.drift_test.drift_test import open_drift_test
 
-    return open_judge(bundle).judge(columns, scores)
+    return open_drift_test(bundle).run(columns, scores)
 
 
 def load() -> None:

@@ -29,7 +29,7 @@ CALIBRATED = "calibrated"
 CORRECTIONS = (CALIBRATED, "bonferroni", "fdr")
 
 
-class Judge:
+class DriftTest:
     """Tests windows against one reference.
 
     Args:
@@ -57,8 +57,8 @@ class Judge:
             self.features.append(score_feature(reference[SCORE].to_pylist()))
         self._thresholds: dict[int, float] = {}
 
-    def judge(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[float]) -> dict[str, Any]:
-        """The verdict on one window, as `judge_window` gives it."""
+    def run(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[float]) -> dict[str, Any]:
+        """The verdict on one window, as `run_drift_test` gives it."""
         started = time.perf_counter()
         encoded = self._encode(columns, scores)
         p_values, distances, threshold = self._test(encoded)
@@ -158,8 +158,8 @@ def _describe(feature: Feature, window: Floats) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=8)
-def open_judge(directory: str) -> Judge:
-    """The judge of a bundle, made once; the bundle is verified when it is opened.
+def open_drift_test(directory: str) -> DriftTest:
+    """The drift test of a bundle, made once; the bundle is verified when it is opened.
 
     Raises:
         BundleError: the bundle is not whole, or its reference cannot be used.
@@ -168,7 +168,7 @@ def open_judge(directory: str) -> Judge:
     drift = bundle.manifest.get("drift", {})
     chosen = {name: drift[name] for name in ("p_value", "correction") if name in drift}
     try:
-        return Judge(bundle.schema, _reference(bundle), **chosen)
+        return DriftTest(bundle.schema, _reference(bundle), **chosen)
     except (ValueError, pa.ArrowInvalid) as error:
         raise BundleError(f"{bundle.reference} is no reference for drift: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Closed windows go to the judge in their order, and scores to the online detectors that a bundle asks for."""
+"""Closed windows go to the drift test in their order, and scores to the online detectors that a bundle asks for."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 from lifeboat.detector.counters import COUNT
 from lifeboat.detector.database import Database
-from lifeboat.detector.drift_test.test_client import JudgeChild, JudgeDiedError, JudgeRefusedError
+from lifeboat.detector.drift_test.test_client import DriftTestClient, DriftTestDiedError, DriftTestRefusedError
 from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
 from lifeboat.detector.ingest.rows import RefusedError
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.windows import Window, next_window, read_rows, read_scores, write_failure, write_verdict
 from lifeboat.system import log
 
-# How often a judge may die on one window before it is given up.
+# How often the drift test's process may die on one window before it is given up.
 TRIES = 5
 LOOK_SECONDS, NOT_YET_SECONDS = 1.0, 1.0
 # From the least rows of a window on: names of versions with a row each can be invented, and each has a detector.
@@ -30,20 +30,20 @@ ON CONFLICT (version) DO UPDATE SET rows = ?2, alarmed = CASE WHEN ?3 THEN ?2 EL
 PIECE, PAST = 500, 500
 
 
-class Judging:
-    """The task that judges.
+class Scheduler:
+    """The task that has windows tested.
 
     Args:
         settings, database, bundles: see there.
-        child: the judge.
+        client: of the drift test.
         judged: is told how long each judgement took.
     """
 
     def __init__(
-        self, settings: Settings, database: Database, bundles: Bundles, child: JudgeChild,
+        self, settings: DetectorSettings, database: Database, bundles: Bundles, client: DriftTestClient,
         judged: Callable[[float], None],
     ) -> None:  # fmt: skip
-        self._settings, self._database, self._bundles, self._child = settings, database, bundles, child
+        self._settings, self._database, self._bundles, self._test_client = settings, database, bundles, client
         self._judged = judged
         self._connection = database.connect()
         self._loop = asyncio.get_running_loop()
@@ -56,13 +56,13 @@ class Judging:
         self._loop.call_soon_threadsafe(self._awake.set)
 
     async def run(self) -> None:
-        """Judges until it is cancelled."""
+        """Runs until it is cancelled."""
         while True:
             self._awake.clear()
             try:
-                busy = await self._judge_next() or await self._feed_next()
-            except JudgeDiedError:
-                await self._child.pause()
+                busy = await self._test_next() or await self._feed_next()
+            except DriftTestDiedError:
+                await self._test_client.pause()
                 busy = True
             except NotYetError as reason:
                 log.error("a window waits for its bundle", reason=str(reason))
@@ -86,7 +86,7 @@ class Judging:
         except TimeoutError:
             return
 
-    async def _judge_next(self) -> bool:
+    async def _test_next(self) -> bool:
         window = await asyncio.to_thread(next_window, self._connection)
         if window is None:
             await self._load()
@@ -95,13 +95,13 @@ class Judging:
             known = await self._bundle(window.model, window.digest)
             columns, scores = await asyncio.to_thread(read_rows, self._connection, window, known.schema)
             begun = time.perf_counter()
-            verdict = await self._child.ask("window", bundle=str(known.directory), columns=columns, scores=scores)
-        except JudgeDiedError as reason:
+            verdict = await self._test_client.ask("window", bundle=str(known.directory), columns=columns, scores=scores)
+        except DriftTestDiedError as reason:
             self._tries += 1
             if self._tries >= TRIES:
                 await self._give_up(window, f"the judge died {TRIES} times, last: {reason}")
             raise
-        except (JudgeRefusedError, RefusedError) as reason:
+        except (DriftTestRefusedError, RefusedError) as reason:
             await self._give_up(window, str(reason))
             return True
         self._judged(time.perf_counter() - begun)
@@ -134,12 +134,12 @@ class Judging:
         await asyncio.to_thread(work)
 
     async def _load(self) -> None:
-        """Starts the judge when the first rows are there, so that it is ready for their window."""
-        if self._child.state != "idle":
+        """Starts the drift test when the first rows are there, so that it is ready for their window."""
+        if self._test_client.state != "idle":
             return
         found = await asyncio.to_thread(lambda: self._connection.execute("SELECT 1 FROM versions LIMIT 1").fetchone())
         if found is not None:
-            await self._child.ask("load")
+            await self._test_client.ask("load")
 
     async def _bundle(self, model: str, digest: str) -> Known:
         return await asyncio.to_thread(self._bundles.find, self._settings.usecase_of(model), digest)
@@ -156,10 +156,10 @@ class Judging:
         scores = await asyncio.to_thread(read_scores, self._connection, id_, fed, last)
         bundle = str(known.directory)
         try:
-            alarmed = await self._child.ask(
+            alarmed = await self._test_client.ask(
                 "online", bundle=bundle, version=id_, expected=expected, past=past, scores=scores
             )
-        except JudgeRefusedError as reason:
+        except DriftTestRefusedError as reason:
             log.error("the online detector refuses", model=model, reason=str(reason))
             alarmed = False
         await asyncio.to_thread(self._note_fed, id_, last, alarmed)

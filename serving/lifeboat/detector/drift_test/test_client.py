@@ -1,4 +1,4 @@
-"""The judge's process as its parent sees it: started when it is needed, and again when it has died."""
+"""The drift test's process as its parent sees it: started when it is needed, and again when it has died."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ LONGEST_LINE = 256 << 20
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
-class JudgeDiedError(Exception):
+class DriftTestDiedError(Exception):
     """The process ended, or did not answer in time."""
 
 
-class JudgeRefusedError(Exception):
-    """The judge cannot judge this; its text is the reason."""
+class DriftTestRefusedError(Exception):
+    """The window cannot be tested; its text is the reason."""
 
 
-class JudgeChild:
+class DriftTestClient:
     """Starts the process and talks to it, one order at a time.
 
     Args:
-        module: of the judge.
+        module: of the drift test.
         seconds: for an answer.
         environment: of the process.
     """
@@ -47,17 +47,17 @@ class JudgeChild:
 
         Raises:
             JudgeDiedError: there is no answer; the next order starts the process again.
-            JudgeRefusedError: the judge raised an error.
+            DriftTestRefusedError: the drift test raised an error.
         """
         try:
             async with asyncio.timeout(self._seconds):
                 answer = await self._exchange(orjson.dumps({"do": do, **order}) + b"\n")
-        except (OSError, ValueError, JudgeDiedError) as error:
-            await self._bury(error)
-            raise JudgeDiedError(self.reason) from None
+        except (OSError, ValueError, DriftTestDiedError) as error:
+            await self._reap(error)
+            raise DriftTestDiedError(self.reason) from None
         self.state, self.reason, self._delay = "ready", "", 0.0
         if "error" in answer:
-            raise JudgeRefusedError(answer["error"])
+            raise DriftTestRefusedError(answer["error"])
         return answer["result"]
 
     async def pause(self) -> None:
@@ -73,12 +73,12 @@ class JudgeChild:
     async def _exchange(self, line: bytes) -> Any:
         process = await self._running()
         if process.stdin is None or process.stdout is None:
-            raise JudgeDiedError("the judge has no pipes")
+            raise DriftTestDiedError("the judge has no pipes")
         process.stdin.write(line)
         await process.stdin.drain()
         answer = await process.stdout.readline()
         if not answer:
-            raise JudgeDiedError(f"the judge ended with {await process.wait()}")
+            raise DriftTestDiedError(f"the judge ended with {await process.wait()}")
         return orjson.loads(answer)
 
     async def _running(self) -> asyncio.subprocess.Process:
@@ -91,7 +91,7 @@ class JudgeChild:
             )  # fmt: skip
         return self._process
 
-    async def _bury(self, error: Exception) -> None:
+    async def _reap(self, error: Exception) -> None:
         await self.end()
         self._process = None
         self._delay = min(max(2 * self._delay, FIRST_DELAY), LONGEST_DELAY)

@@ -1,4 +1,4 @@
-"""The judge as a child of the detector: `python -m lifeboat.detector.drift_test.test_process MODULE`.
+"""The drift test as a child of the detector: `python -m lifeboat.detector.drift_test.test_process MODULE`.
 
 Orders come as JSON lines on standard input, each is answered by one on standard output. Alibi Detect takes seconds to
 import and hundreds of megabytes, and may end by the system's hand; here it holds up and takes along nothing else. When
@@ -32,16 +32,16 @@ def main(module: str) -> None:
     os.dup2(2, 1)  # what a library prints must not come between the answers
     orders: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, orders), daemon=True).start()
-    judge = Judge(module)
+    tests = DriftTestModule(module)
     while True:
-        _answer(judge, orders.get(), answers)
+        _answer(tests, orders.get(), answers)
 
 
-class Judge:
+class DriftTestModule:
     """Does what the orders say.
 
     Args:
-        module: whose `judge_window` and `OnlineScore` are used.
+        module: whose `run_drift_test` and `OnlineScore` are used.
     """
 
     def __init__(self, module: str) -> None:
@@ -55,11 +55,11 @@ class Judge:
 
     def window(self, bundle: str, columns: dict[str, list[Any]], scores: list[float]) -> dict[str, Any]:
         """Judges a window."""
-        verdict: dict[str, Any] = self._module.judge_window(bundle, columns, scores)
+        verdict: dict[str, Any] = self._module.run_drift_test(bundle, columns, scores)
         return verdict
 
     def online(self, bundle: str, version: int, expected: int, past: list[float], scores: list[float]) -> bool:
-        """Feeds a version's scores; whether they raised an alarm. `past` is what a judge before this one has seen."""
+        """Feeds a version's scores; whether they raised an alarm. `past` is what an earlier process has seen."""
         detector = self._online.get(version)
         if detector is None:
             detector = importlib.import_module(f"{self._module.__name__}.online").OnlineScore(
@@ -86,11 +86,11 @@ def _read(source: IO[bytes], orders: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)
 
 
-def _answer(judge: Judge, line: bytes, answers: IO[bytes]) -> None:
+def _answer(tests: DriftTestModule, line: bytes, answers: IO[bytes]) -> None:
     order = orjson.loads(line)
     try:
-        answer = {"result": getattr(judge, order.pop("do"))(**order)}
-    except Exception as error:  # the judge's own, of whatever library: the window is given up, with this reason
+        answer = {"result": getattr(tests, order.pop("do"))(**order)}
+    except Exception as error:  # the drift test's own, of whatever library: the window is given up, with this reason
         answer = {"error": f"{type(error).__name__}: {error}"}
     answers.write(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
     answers.flush()

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from lifeboat.config.errors import BundleError, LifeboatError, StorageError
 from lifeboat.detector.ingest.rows import Decoder, RefusedError
-from lifeboat.detector.settings import Settings
-from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.detector.settings import DetectorSettings
+from lifeboat.detector.windows.window_policy import WindowPolicy
 from lifeboat.model.bundle import FILES, MANIFEST, open_bundle
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
@@ -47,7 +47,7 @@ class Known:
 
     directory: Path
     schema: Schema
-    rule: Rule
+    window_policy: WindowPolicy
     decoder: Decoder
 
 
@@ -72,13 +72,13 @@ class Bundles:
         arrived: is called in that thread after each try.
     """
 
-    def __init__(self, settings: Settings, arrived: Callable[[], None]) -> None:
+    def __init__(self, settings: DetectorSettings, arrived: Callable[[], None]) -> None:
         self._settings, self._arrived = settings, arrived
-        self._folder = Path(f"{settings.database}-bundles")
+        self._worker = Path(f"{settings.database}-bundles")
         self._known: dict[Key, Known] = {}
         self._coming: dict[Key, Future[Known]] = {}
         self._failures: dict[Key, _Failure] = {}
-        self._local = {(path.parent.name, path.name) for path in self._folder.glob("*/*")}
+        self._local = {(path.parent.name, path.name) for path in self._worker.glob("*/*")}
         self._stored: set[Key] = set()
         self._listing, self._listed, self._problem = False, -LIST_SECONDS, ""
         self._pool, self._lock = ThreadPoolExecutor(1, "bundles"), threading.Lock()
@@ -180,7 +180,7 @@ class Bundles:
         log.error("a bundle cannot be used", usecase=key[0], digest=key[1], reason=str(error), again_seconds=delay)
 
     def _fetch(self, usecase: str, digest: str) -> Known:
-        directory = self._folder / usecase / digest
+        directory = self._worker / usecase / digest
         if directory.exists():
             try:
                 return self._open(directory, digest)
@@ -211,4 +211,4 @@ class Bundles:
         if bundle.digest != digest:
             raise BundleError(f"{directory} holds the bundle {bundle.digest}")
         decoder = Decoder(bundle.schema, self._settings.max_rows, self._settings.max_depth)
-        return Known(directory, bundle.schema, Rule.of_manifest(bundle.manifest), decoder)
+        return Known(directory, bundle.schema, WindowPolicy.of_manifest(bundle.manifest), decoder)

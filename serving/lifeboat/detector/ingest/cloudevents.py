@@ -54,7 +54,7 @@ class Post:
 
 
 @dataclass(slots=True)
-class Event:
+class CloudEvent:
     """One event.
 
     Args:
@@ -89,7 +89,7 @@ class Event:
         return orjson.dumps([is_json, *head, self.alias, self.sender]) + b"\n" + content
 
     @classmethod
-    def unpack(cls, blob: bytes) -> Event:
+    def unpack(cls, blob: bytes) -> CloudEvent:
         """From what `pack` made."""
         line, _, content = blob.partition(b"\n")
         is_json, *head = orjson.loads(line)
@@ -122,7 +122,7 @@ def receive(request: Request) -> Post:
     return Post("binary", 1, orjson.dumps(attributes), request.body)
 
 
-def unfold(post: Post) -> list[Event | None]:
+def unfold(post: Post) -> list[CloudEvent | None]:
     """The events of a post that was received; None for what is none."""
     if post.mode == "binary":
         attributes = orjson.loads(post.head)
@@ -203,7 +203,7 @@ def _problem(entry: Any) -> str:
     return ""
 
 
-def _from_json(entry: dict[str, Any]) -> Event:
+def _from_json(entry: dict[str, Any]) -> CloudEvent:
     content_type = entry.get("datacontenttype") or "application/json"
     if "data" in entry:
         return _event(entry, content_type, entry["data"])
@@ -214,11 +214,11 @@ def _from_json(entry: dict[str, Any]) -> Event:
     return _event(entry, content_type, content)
 
 
-def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Event:
+def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> CloudEvent:
     get = attributes.get
     puid, model, version = get("requestid", ""), get("modelid", ""), get("modelversion", "")
     alias, sender = get(CLIENT_ID, ""), get(SOURCE, "")
-    return Event(
+    return CloudEvent(
         attributes["id"],
         attributes["source"],
         attributes["type"],
@@ -236,5 +236,5 @@ def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Event
 def _seconds(text: Any) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

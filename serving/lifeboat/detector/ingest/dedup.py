@@ -12,7 +12,7 @@ from hashlib import blake2b
 SIZE = 16
 
 
-class Seen:
+class Dedup:
     """Remembers events by source and id.
 
     Args:

@@ -36,7 +36,7 @@ class _Job:
     outcome: Post | RequestError | None = None
 
 
-class Intake:
+class Ingest:
     """The thread that checks and commits posts.
 
     Args:

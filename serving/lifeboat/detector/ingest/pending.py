@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 
 from lifeboat.detector.ingest.bundles import NotYetError
-from lifeboat.detector.ingest.cloudevents import Event
+from lifeboat.detector.ingest.cloudevents import CloudEvent
 
 INSERT = "INSERT INTO held (id, received, model, usecase, digest, first, second) VALUES (?, ?, ?, ?, ?, ?, ?)"
 ALL = """SELECT id, received, model, usecase, digest, length(first) + coalesce(length(second), 0) FROM held
@@ -32,8 +32,8 @@ class Item:
 
     id: int
     received: float
-    first: Event
-    second: Event | None
+    first: CloudEvent
+    second: CloudEvent | None
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class _Queue:
     share: float = 0.0
 
 
-class Held:
+class Pending:
     """What waits, by model, use case and digest.
 
     Args:
@@ -79,7 +79,7 @@ class Held:
         if key in self._queues:
             raise NotYetError
 
-    def add(self, key: Key, received: float, first: Event, second: Event | None = None) -> None:
+    def add(self, key: Key, received: float, first: CloudEvent, second: CloudEvent | None = None) -> None:
         """Puts aside."""
         blobs = first.pack(), None if second is None else second.pack()
         self._new[self._next] = (self._next, received, *key, *blobs)
@@ -92,7 +92,9 @@ class Held:
         for id_ in list(queue.ids)[:CHUNK] if queue else []:
             row = connection.execute("SELECT received, first, second FROM held WHERE id = ?", (id_,)).fetchone()
             received, first, second = row
-            items.append(Item(id_, received, Event.unpack(first), None if second is None else Event.unpack(second)))
+            items.append(
+                Item(id_, received, CloudEvent.unpack(first), None if second is None else CloudEvent.unpack(second))
+            )
         return items
 
     def done(self, key: Key) -> None:

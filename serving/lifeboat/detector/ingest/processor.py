@@ -12,22 +12,33 @@ from typing import Any
 
 from lifeboat.detector.counters import Counters
 from lifeboat.detector.ingest.bundles import Bundles, NotYetError
-from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, LIMITS, VALUES, Event, Post, is_crowded, unfold
-from lifeboat.detector.ingest.dedup import Seen
-from lifeboat.detector.ingest.pending import ANY, Held, Item, Key
-from lifeboat.detector.ingest.request_joiner import Halves, Side
+from lifeboat.detector.ingest.cloudevents import (
+    BATCH_BYTES,
+    BINARY,
+    LIMITS,
+    VALUES,
+    CloudEvent,
+    Post,
+    is_crowded,
+    unfold,
+)
+from lifeboat.detector.ingest.dedup import Dedup
+from lifeboat.detector.ingest.pending import ANY, Item, Key, Pending
+from lifeboat.detector.ingest.request_joiner import RequestJoiner, Side
 from lifeboat.detector.ingest.rows import RefusedError, read_answer
-from lifeboat.detector.performance.feedback import read_truths
-from lifeboat.detector.performance.labels import Truths
-from lifeboat.detector.performance.tombstones import Gone
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.performance.feedback import read_labels
+from lifeboat.detector.performance.labels import Labels
+from lifeboat.detector.performance.tombstones import Tombstones
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.predictions import Predictions
-from lifeboat.detector.windows.versions import Versions
+from lifeboat.detector.windows.versions import WatchedVersions
 from lifeboat.server.events import FEEDBACK, REQUEST, RESPONSE
 from lifeboat.system import log
 
 SIDES: dict[str, Side] = {REQUEST: "request", RESPONSE: "response"}
 DIGEST, MANY = 64, 1 << 60
+# Seconds by which a sender's clock may be ahead.
+CLOCKS_DIFFER = 86_400
 # Behind the JSON of such a content binary data comes, in which a bracket is none.
 JSON_BYTES = {BINARY: BATCH_BYTES}
 KINDS = {REQUEST: "request", RESPONSE: "response", FEEDBACK: "feedback"}
@@ -38,7 +49,7 @@ def describe(error: Exception) -> dict[str, Any]:
     return {"kind": type(error).__name__, "where": "".join(traceback.format_tb(error.__traceback__))}
 
 
-class Fold:
+class Processor:
     """All that is known, and the pass under way.
 
     Args:
@@ -46,28 +57,38 @@ class Fold:
         bundles: say what a payload means.
     """
 
-    def __init__(self, settings: Settings, bundles: Bundles) -> None:
+    def __init__(self, settings: DetectorSettings, bundles: Bundles) -> None:
         self._settings, self._bundles = settings, bundles
         self.counters = Counters()
-        self.seen = Seen(settings.max_ids)
-        self.halves = Halves(self.counters, settings.join_seconds, settings.max_halves, settings.max_halves_bytes)
-        self.versions = Versions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
-        self.held, self.predictions = Held(settings.max_held, settings.max_held_bytes), Predictions()
-        self.gone = Gone(settings.max_ids)
-        self.truths = Truths(settings, self.counters, self.versions, self.gone)
+        self.dedup = Dedup(settings.max_ids)
+        self.joiner = RequestJoiner(
+            self.counters, settings.join_seconds, settings.max_halves, settings.max_halves_bytes
+        )
+        self.versions = WatchedVersions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
+        self.pending, self.predictions = Pending(settings.max_held, settings.max_held_bytes), Predictions()
+        self.tombstones = Tombstones(settings.max_ids)
+        self.labels = Labels(settings, self.counters, self.versions, self.tombstones)
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads everything from the database, as it is after the last transaction."""
-        for part in (self.counters, self.seen, self.halves, self.versions, self.held, self.predictions, self.gone):
+        for part in (
+            self.counters,
+            self.dedup,
+            self.joiner,
+            self.versions,
+            self.pending,
+            self.predictions,
+            self.tombstones,
+        ):
             part.load(connection)
-        self.truths.load(connection)
+        self.labels.load(connection)
 
     def take(self, post: Post, received: float, now: float) -> None:
-        """Folds a post in."""
+        """Takes all events of a post."""
         for event in unfold(post):
             if event is None:
                 self.counters.refuse("envelope")
-            elif self.seen.first(event.source, event.id):
+            elif self.dedup.first(event.source, event.id):
                 self.counters.add(f"events:{KINDS.get(event.type, 'other')}")
                 self._take(event, received, now)
             else:
@@ -75,58 +96,65 @@ class Fold:
 
     def retry(self, connection: sqlite3.Connection, now: float) -> None:
         """Takes what waited for a bundle that is here, and gives up what has waited too long."""
-        for key in self.held.keys:
+        for key in self.pending.keys:
             model, usecase, digest = key
             if self.versions.newest(model) if digest == ANY else self._bundles.has(usecase, digest):
                 self._resume_all(connection, key, now)
-        if given_up := self.held.expire(now - self._settings.bundle_seconds):
+        if given_up := self.pending.expire(now - self._settings.bundle_seconds):
             self.counters.refuse("unknown model", given_up)
 
     def flush(self, connection: sqlite3.Connection) -> bool:
         """Writes the pass; inside a transaction. Tells whether a window was closed."""
-        self.seen.flush(connection)
-        self.halves.flush(connection)
-        if given_up := self.held.make_room(lambda key: self._bundles.has(key[1], key[2])):
+        self.dedup.flush(connection)
+        self.joiner.flush(connection)
+        if given_up := self.pending.make_room(lambda key: self._bundles.has(key[1], key[2])):
             self.counters.refuse("no room for unknown models", given_up)
-        self.held.flush(connection)
+        self.pending.flush(connection)
         closed = self.versions.flush(connection)
         self.predictions.flush(connection)
-        self.truths.flush(connection, self.predictions.arrived)
+        self.labels.flush(connection, self.predictions.arrived)
         self.predictions.arrived = []
         for version in self.versions.crowded():
             self.counters.refuse("too many versions", self.versions.forget(connection, version))
         self.counters.flush(connection)
         return closed
 
-    def _take(self, event: Event, received: float, now: float) -> None:
+    def _take(self, event: CloudEvent, received: float, now: float) -> None:
         try:
             # Of a request it depends on its columns how many values there may be.
             self._bound(event, MANY if event.type == REQUEST else VALUES)
             if event.type in SIDES:
                 self._take_half(SIDES[event.type], event, received, now)
             elif event.type == FEEDBACK:
-                self._judge(event, received)
+                self._take_feedback(event, received)
         except RefusedError as reason:
             self.counters.refuse(str(reason))
+        except sqlite3.Error:
+            raise
+        except Exception as error:  # whatever a payload can do, it must not cost the others of its batch
+            log.error("an event cannot be processed", **describe(error))
+            self.counters.refuse("internal error")
 
-    def _take_half(self, side: Side, event: Event, received: float, now: float) -> None:
+    def _take_half(self, side: Side, event: CloudEvent, received: float, now: float) -> None:
         if not event.puid:
             raise RefusedError("no request id")
         if (event.time or received) < now - self._settings.retention_seconds:
             raise RefusedError("too old")
-        pair = self.halves.join(side, event, received)
+        if event.time is not None and event.time > received + CLOCKS_DIFFER:
+            raise RefusedError("too new")
+        pair = self.joiner.join(side, event, received)
         if pair is None:
             return
         answer, blob = read_answer(pair[1])
         key, version = self._identify(pair[1], answer)
         try:
-            self.held.check(key)
+            self.pending.check(key)
             self._predict(key, version, pair, (answer, blob), received, now)
         except NotYetError:
-            self.held.add(key, received, *pair)
+            self.pending.add(key, received, *pair)
 
     def _resume_all(self, connection: sqlite3.Connection, key: Key, now: float) -> None:
-        while items := self.held.next(connection, key):
+        while items := self.pending.next(connection, key):
             for item in items:
                 try:
                     self._resume(key, item, now)
@@ -135,23 +163,24 @@ class Fold:
                 except RefusedError as reason:
                     self.counters.refuse(str(reason))
                 except Exception as error:  # whatever a payload can do, it must not stand in the way of the others
-                    log.error("an event cannot be folded in", **describe(error))
+                    log.error("an event cannot be processed", **describe(error))
                     self.counters.refuse("internal error")
-                self.held.done(key)
+                self.pending.done(key)
 
     def _resume(self, key: Key, item: Item, now: float) -> None:
         if item.second is None:
-            self._read_truths(item.first, item.received)
+            self._read_labels(item.first, item.received)
             return
         answer, blob = read_answer(item.second)
         _, version = self._identify(item.second, answer)
         self._predict(key, version, (item.first, item.second), (answer, blob), item.received, now)
 
-    def _identify(self, event: Event, answer: dict[str, Any]) -> tuple[Key, str]:
+    def _identify(self, event: CloudEvent, answer: dict[str, Any]) -> tuple[Key, str]:
         """Model, use case and digest, and the version: of the event, else of the answer."""
         if "data" not in answer and "outputs" not in answer:
             raise RefusedError("no prediction")
-        tags = answer.get("parameters") if "outputs" in answer else (answer.get("meta") or {}).get("tags")
+        meta = answer.get("meta")
+        tags = answer.get("parameters") if "outputs" in answer else meta.get("tags") if type(meta) is dict else None
         said = {**answer, **tags} if type(tags) is dict else answer
         model = _name(event.model or said.get("model_name"), LIMITS["modelid"])
         version = _name(event.version or said.get("model_version"), LIMITS["modelversion"])
@@ -159,39 +188,39 @@ class Fold:
         return (model, self._settings.usecase_of(model), digest), version
 
     def _predict(
-        self, key: Key, version_name: str, pair: tuple[Event, Event], answer: tuple[dict[str, Any], bytes],
+        self, key: Key, version_name: str, pair: tuple[CloudEvent, CloudEvent], answer: tuple[dict[str, Any], bytes],
         received: float, now: float,
     ) -> None:  # fmt: skip
         model, usecase, digest = key
         known = self._bundles.find(usecase, digest)
         self._bound(pair[0], max(VALUES, self._settings.max_rows * len(known.schema.known)))
         columns, scores = known.decoder.read(pair[0], *answer)
-        version = self.versions.find(model, version_name, digest, known.rule)
+        version = self.versions.find(model, version_name, digest, known.window_policy)
         start = self.versions.add(version, len(scores), now)
         times = pair[0].time or received, received
         names = pair[0].puid, pair[0].alias
         self.predictions.add(version, known, start, names, times, columns, scores)
 
     @staticmethod
-    def _bound(event: Event, values: int) -> None:
+    def _bound(event: CloudEvent, values: int) -> None:
         if isinstance(event.content, bytes) and is_crowded(event.content[: JSON_BYTES.get(event.content_type)], values):
             raise RefusedError("payload")
 
-    def _judge(self, event: Event, received: float) -> None:
+    def _take_feedback(self, event: CloudEvent, received: float) -> None:
         key = event.model, "", ANY
         try:
-            self.held.check(key)
-            self._read_truths(event, received)
+            self.pending.check(key)
+            self._read_labels(event, received)
         except NotYetError:
-            self.held.add(key, received, event)
+            self.pending.add(key, received, event)
 
-    def _read_truths(self, event: Event, received: float) -> None:
+    def _read_labels(self, event: CloudEvent, received: float) -> None:
         version = self.versions.newest(event.model)
         if version is None:
             raise NotYetError
         known = self._bundles.find(self._settings.usecase_of(event.model), version.digest)
         limits = self._settings.max_rows, self._settings.max_depth
-        self.truths.add(read_truths(event, known.schema, *limits, received))
+        self.labels.add(read_labels(event, known.schema, *limits, received))
 
 
 def _name(value: Any, limit: int) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lifeboat.detector.counters import Counters
-from lifeboat.detector.ingest.cloudevents import Event
+from lifeboat.detector.ingest.cloudevents import CloudEvent
 
 Side = Literal["request", "response"]
 Key = tuple[str, str, str]
@@ -17,18 +17,18 @@ MISSING: dict[Side, str] = {"request": "no response", "response": "no request"}
 
 
 @dataclass(slots=True)
-class _Half:
+class _Waiting:
     """One side; its event is in the database only, with its size, once it was written."""
 
     id: int
     side: Side
     received: float
     key: Key
-    event: Event | None
+    event: CloudEvent | None
     size: int = 0
 
 
-class Halves:
+class RequestJoiner:
     """Joins the two events of a prediction by request id, model and version, whichever comes first.
 
     Of several that wait the newest is meant: Seldon's executor logs a request that is refused, too, and its client may
@@ -46,23 +46,23 @@ class Halves:
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads what is in the database."""
         self._connection = connection
-        self._by_key: dict[Key, deque[_Half]] = {}
-        self._waiting: dict[int, _Half] = {}
-        self._gone: list[int] = []
+        self._by_key: dict[Key, deque[_Waiting]] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._finished: list[int] = []
         self._next, self._bytes = 1, 0
         for id_, side, received, size, *key in connection.execute(ALL):
-            self._add(_Half(id_, side, received, (key[0], key[1], key[2]), None, size))
+            self._add(_Waiting(id_, side, received, (key[0], key[1], key[2]), None, size))
             self._bytes += size
             self._next = id_ + 1
 
-    def join(self, side: Side, event: Event, received: float) -> tuple[Event, Event] | None:
+    def join(self, side: Side, event: CloudEvent, received: float) -> tuple[CloudEvent, CloudEvent] | None:
         """Gives request and response if the other half was there, else keeps this one."""
         key = event.puid, event.model, event.version
         halves = self._by_key.get(key)
         if halves and halves[-1].side != side:
             other = self._take(halves[-1])
             return (event, other) if side == "request" else (other, event)
-        self._add(_Half(self._next, side, received, key, event))
+        self._add(_Waiting(self._next, side, received, key, event))
         self._next += 1
         return None
 
@@ -87,22 +87,22 @@ class Halves:
             half.event, half.size = None, len(blob)
             self._bytes += half.size
         connection.executemany("INSERT INTO halves VALUES (?, ?, ?, ?, ?, ?, ?)", new)
-        connection.executemany("DELETE FROM halves WHERE id = ?", [(id_,) for id_ in self._gone])
-        self._gone = []
+        connection.executemany("DELETE FROM halves WHERE id = ?", [(id_,) for id_ in self._finished])
+        self._finished = []
 
-    def _add(self, half: _Half) -> None:
+    def _add(self, half: _Waiting) -> None:
         self._by_key.setdefault(half.key, deque()).append(half)
         self._waiting[half.id] = half
 
-    def _take(self, half: _Half) -> Event:
+    def _take(self, half: _Waiting) -> CloudEvent:
         event = half.event
         if event is None:
             row = self._connection.execute("SELECT event FROM halves WHERE id = ?", (half.id,)).fetchone()
-            event = Event.unpack(row[0])
+            event = CloudEvent.unpack(row[0])
         self._remove(half)
         return event
 
-    def _remove(self, half: _Half) -> None:
+    def _remove(self, half: _Waiting) -> None:
         """The oldest or the newest of its key."""
         del self._waiting[half.id]
         self._bytes -= half.size
@@ -111,4 +111,4 @@ class Halves:
         if not halves:
             del self._by_key[half.key]
         if half.event is None:
-            self._gone.append(half.id)
+            self._finished.append(half.id)

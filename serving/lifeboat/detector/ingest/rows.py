@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, Event
+from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, CloudEvent
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import HEADER_LENGTH, Request, Response
@@ -80,7 +80,7 @@ class Decoder:
         self._seldon = SeldonCodec(reader, classes, {})
         self._v2 = V2Codec(reader, classes, Decision(), NOBODY, max_depth)
 
-    def read(self, request: Event, answer: dict[str, Any], blob: bytes) -> tuple[Columns, list[float]]:
+    def read(self, request: CloudEvent, answer: dict[str, Any], blob: bytes) -> tuple[Columns, list[float]]:
         """Reads a prediction.
 
         Args:
@@ -104,13 +104,13 @@ class Decoder:
             raise RefusedError("payload")
         return columns, scores
 
-    def _read_seldon(self, event: Event) -> Columns:
+    def _read_seldon(self, event: CloudEvent) -> Columns:
         document = read_json(event, self._max_depth)
         document.pop("meta", None)  # the puid is known, the rest is not needed
         return self._seldon.read(document).columns
 
-    def _read_v2(self, event: Event) -> Columns:
-        content = event.content if isinstance(event.content, bytes) else orjson.dumps(event.content)
+    def _read_v2(self, event: CloudEvent) -> Columns:
+        content = event.content if isinstance(event.content, bytes) else _written(event.content)
         request = _request(event, content)
         if event.content_type.startswith(BINARY):
             _, blob = split_binary(content, "inputs")
@@ -132,7 +132,7 @@ class Decoder:
             raise RefusedError("payload") from None
 
 
-def read_json(event: Event, max_depth: int) -> dict[str, Any]:
+def read_json(event: CloudEvent, max_depth: int) -> dict[str, Any]:
     """The JSON object of an event, also of one that came as a form; raises RefusedError (payload)."""
     if not isinstance(event.content, bytes):
         document = event.content
@@ -146,7 +146,7 @@ def read_json(event: Event, max_depth: int) -> dict[str, Any]:
     return document
 
 
-def read_answer(event: Event) -> tuple[dict[str, Any], bytes]:
+def read_answer(event: CloudEvent) -> tuple[dict[str, Any], bytes]:
     """JSON of a response and the binary data behind it; raises RefusedError (payload)."""
     document, blob = event.content, b""
     if isinstance(document, bytes):
@@ -160,6 +160,14 @@ def read_answer(event: Event) -> tuple[dict[str, Any], bytes]:
     if type(document) is not dict:
         raise RefusedError("payload")
     return document, blob
+
+
+def _written(content: Any) -> bytes:
+    """JSON of an event's content; raises RefusedError (payload) where it is nested deeper than can be written."""
+    try:
+        return orjson.dumps(content)
+    except TypeError:  # its one reason here: what came was JSON
+        raise RefusedError("payload") from None
 
 
 def split_binary(content: bytes, part: str) -> tuple[dict[str, Any], bytes]:
@@ -200,7 +208,7 @@ def _is_probability(score: Any) -> bool:
     return type(score) in (int, float) and math.isfinite(score) and 0 <= score <= 1
 
 
-def _request(event: Event, body: bytes) -> Request:
+def _request(event: CloudEvent, body: bytes) -> Request:
     headers = {b"content-type": event.content_type.encode("latin-1", "replace")} if event.content_type else {}
     return Request(_Nowhere(), b"POST", b"/", headers, body, True, 0.0)
 

@@ -11,9 +11,9 @@ from lifeboat.detector.compaction import Compaction
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.bundles import Bundles
 from lifeboat.detector.ingest.cloudevents import Mode, Post
-from lifeboat.detector.ingest.processor import Fold, describe
-from lifeboat.detector.performance.performance import LiveFigures
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.ingest.processor import Processor, describe
+from lifeboat.detector.performance.performance import PerformanceFigures
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.model.decision import Decision
 from lifeboat.system import log
 
@@ -26,8 +26,8 @@ READ = "SELECT id, received, mode, events, head, body FROM inbox ORDER BY id"
 Row = tuple[int, float, Mode, int, bytes, bytes]
 
 
-class Folder:
-    """Runs `Fold`.
+class Worker:
+    """Runs `Processor`.
 
     Args:
         settings: limits.
@@ -36,18 +36,20 @@ class Folder:
         closed: is called in the thread when a window waits for its judgement.
     """
 
-    def __init__(self, settings: Settings, database: Database, bundles: Bundles, closed: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: DetectorSettings, database: Database, bundles: Bundles, closed: Callable[[], None]
+    ) -> None:
         self._database, self._bundles, self._closed = database, bundles, closed
         self._connection = database.connect()
-        self._fold = Fold(settings, bundles)
-        self._live, self._compaction = LiveFigures(settings.live_rows), Compaction(settings, database)
+        self._processor = Processor(settings, bundles)
+        self._performance, self._compaction = PerformanceFigures(settings.live_rows), Compaction(settings, database)
         self._awake, self._stopping = threading.Event(), False
         self._ticked = self._compacted = self._said = 0.0
         self._waits_since = time.time()
-        self.folded = self.folded_bytes = 0
+        self.processed = self.processed_bytes = 0
         self.problem = ""
-        self._thread = threading.Thread(target=self._run, name="fold", daemon=True)
-        self._fold.load(self._connection)
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+        self._processor.load(self._connection)
 
     def start(self) -> None:
         """Begins."""
@@ -83,7 +85,7 @@ class Folder:
                 busy = False
                 self._awake.wait(BROKEN_SECONDS)
             except Exception as error:  # nothing may end this thread while the process goes on acknowledging
-                log.error("the fold failed", **describe(error))
+                log.error("processing failed", **describe(error))
                 self._recover()
                 busy = False
                 self._awake.wait(BROKEN_SECONDS)
@@ -91,12 +93,12 @@ class Folder:
                 self._awake.wait(TICK_SECONDS)
 
     def _pass(self) -> bool:
-        """Folds some posts in; False if there were none."""
+        """Processes some posts; False if there were none."""
         rows = self._read()
-        if rows and not self._fold_in(rows):
+        if rows and not self._process(rows):
             # One of them breaks what nobody thought of: each alone, so that only that one is lost.
             for row in rows:
-                if not self._fold_in([row]):
+                if not self._process([row]):
                     self._drop(row)
         return bool(rows)
 
@@ -111,26 +113,26 @@ class Folder:
         cursor.close()
         return rows
 
-    def _fold_in(self, rows: list[Row]) -> bool:
+    def _process(self, rows: list[Row]) -> bool:
         now = time.time()
         try:
             for _, received, mode, events, head, body in rows:
-                self._fold.take(Post(mode, events, head, body), received, now)
+                self._processor.take(Post(mode, events, head, body), received, now)
             self._write(rows[-1][0], now)
         except sqlite3.Error:
             raise
         except Exception as error:  # whatever a payload can do, it must not end the thread
-            log.error("events cannot be folded in", **describe(error))
+            log.error("events cannot be processed", **describe(error))
             self._recover()
             return False
-        self.folded += sum(row[3] for row in rows)
-        self.folded_bytes += sum(len(row[5]) for row in rows)
+        self.processed += sum(row[3] for row in rows)
+        self.processed_bytes += sum(len(row[5]) for row in rows)
         return True
 
     def _write(self, last: int | None, now: float) -> None:
-        self._fold.halves.expire(now)
+        self._processor.joiner.expire(now)
         with self._database.writing(self._connection) as connection:
-            closed = self._fold.flush(connection)
+            closed = self._processor.flush(connection)
             connection.execute("DELETE FROM inbox WHERE id <= ?", (last or 0,))
             if last is not None:
                 connection.execute("INSERT OR REPLACE INTO counters VALUES ('last', ?)", (now,))
@@ -138,33 +140,33 @@ class Folder:
             self._closed()
 
     def _drop(self, row: Row) -> None:
-        self._fold.counters.refuse("internal error", row[3])
+        self._processor.counters.refuse("internal error", row[3])
         self._write(row[0], time.time())
-        self.folded += row[3]
-        self.folded_bytes += len(row[5])
+        self.processed += row[3]
+        self.processed_bytes += len(row[5])
 
     def _recover(self) -> None:
         """Back to what is in the database."""
-        self._fold.load(self._connection)
+        self._processor.load(self._connection)
 
     def _tick(self) -> None:
         now = time.time()
         if now - self._ticked < TICK_SECONDS:
             return
         self._ticked = now
-        self._fold.versions.tick(now)
-        self._fold.retry(self._connection, now)
+        self._processor.versions.tick(now)
+        self._processor.retry(self._connection, now)
         self._write(None, now)
         self._say_what_waits(now)
-        self._update_live(now)
+        self._update_performance(now)
         if now - self._compacted >= COMPACT_SECONDS:
             self._compacted = now
-            self._compaction.run(self._connection, self._fold, now)
-            self._bundles.keep(self._compaction.used(self._fold))
+            self._compaction.run(self._connection, self._processor, now)
+            self._bundles.keep(self._compaction.used(self._processor))
 
     def _say_what_waits(self, now: float) -> None:
         """Once a minute and with a count: anybody can send what has no bundle."""
-        held, self.problem = self._fold.held, ""
+        held, self.problem = self._processor.pending, ""
         if not held.events:
             self._waits_since = now
         elif now - self._waits_since > PATIENCE_SECONDS:
@@ -173,14 +175,14 @@ class Folder:
                 self._said = now
                 log.error(self.problem)
 
-    def _update_live(self, now: float) -> None:
-        truths = self._fold.truths
+    def _update_performance(self, now: float) -> None:
+        labels = self._processor.labels
         with self._database.writing(self._connection) as connection:
-            truths.expire(connection, now)
-            self._fold.counters.flush(connection)
-            known = self._fold.versions.by_id()
-            for version in truths.changed:
+            labels.expire(connection, now)
+            self._processor.counters.flush(connection)
+            known = self._processor.versions.by_id()
+            for version in labels.changed:
                 # One that was given up has no labels either, and no figures to decide.
-                decision = Decision(known[version].rule.threshold) if version in known else Decision()
-                self._live.update(connection, version, decision, truths.joined.pop(version, 0), now)
-        truths.changed = set()
+                decision = Decision(known[version].window_policy.threshold) if version in known else Decision()
+                self._performance.update(connection, version, decision, labels.joined.pop(version, 0), now)
+        labels.changed = set()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lifeboat.detector.ingest.cloudevents import Event
+from lifeboat.detector.ingest.cloudevents import CloudEvent
 from lifeboat.detector.ingest.rows import RefusedError, read_json
 from lifeboat.http.errors import RequestError
 from lifeboat.server.protocols.feedback import read_feedback
@@ -36,7 +36,7 @@ class Truth:
     source: str
 
 
-def read_truths(event: Event, schema: Schema, max_rows: int, max_depth: int, received: float) -> list[Truth]:
+def read_labels(event: CloudEvent, schema: Schema, max_rows: int, max_depth: int, received: float) -> list[Truth]:
     """Reads a feedback.
 
     The puid in its response is meant; the request id of the event may be that of the feedback itself, so an entity's

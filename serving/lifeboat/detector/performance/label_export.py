@@ -22,7 +22,7 @@ from lifeboat.detector.counters import COUNT
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
 from lifeboat.detector.ingest.rows import RefusedError
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
 
@@ -37,14 +37,14 @@ LOOK_SECONDS = 0.5
 CONFLICTS_SECONDS = 30.0
 
 
-class Export:
+class LabelExport:
     """The task that writes.
 
     Args:
         settings, database, bundles: see there.
     """
 
-    def __init__(self, settings: Settings, database: Database, bundles: Bundles) -> None:
+    def __init__(self, settings: DetectorSettings, database: Database, bundles: Bundles) -> None:
         self._settings, self._database, self._bundles = settings, database, bundles
         self._connection = database.connect()
         # By use case: truths that contradict the table or one another, as the last run and whoever settles left them.
@@ -97,6 +97,7 @@ class Export:
     def _write_part(self, usecase: str, known: Known, lines: list[Any]) -> None:
         rows = _Rows(known)
         storage = open_storage(self._settings.store, self._settings.s3)
+        written = len(lines)
         try:
             write_labelled(storage, usecase, known.schema, [rows.of(line) for line in lines])
         except DataError as error:
@@ -106,9 +107,10 @@ class Export:
                     self._write_part(usecase, known, [line])
                 return
             log.error("a labelled row is left out", column=error.column)  # not its value: it is somebody's
+            written = 0
         with self._database.writing(self._connection) as connection:
             connection.executemany(DONE, [(line[0], line[1]) for line in lines])
-            connection.execute(COUNT, ("exported", len(lines)))
+            connection.execute(COUNT, ("exported", written))
 
     def _pending(self) -> int:
         return int(self._connection.execute("SELECT count(*) FROM labels WHERE exported = 0").fetchone()[0])

@@ -23,10 +23,10 @@ import orjson
 
 from lifeboat.detector.counters import Counters
 from lifeboat.detector.performance.feedback import Truth
-from lifeboat.detector.performance.tombstones import Gone
-from lifeboat.detector.settings import Settings
+from lifeboat.detector.performance.tombstones import Tombstones
+from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.predictions import Arrived
-from lifeboat.detector.windows.versions import Versions
+from lifeboat.detector.windows.versions import WatchedVersions
 from lifeboat.http.request_id import LONGEST
 
 MEANINGS = (
@@ -63,7 +63,7 @@ class _AmbiguousError(Exception):
     """A name of several predictions."""
 
 
-class Truths:
+class Labels:
     """Joins truths.
 
     Args:
@@ -73,8 +73,10 @@ class Truths:
         gone: knows what was given up.
     """
 
-    def __init__(self, settings: Settings, counters: Counters, versions: Versions, gone: Gone) -> None:
-        self._settings, self._counters, self._versions, self._gone = settings, counters, versions, gone
+    def __init__(
+        self, settings: DetectorSettings, counters: Counters, versions: WatchedVersions, tombstones: Tombstones
+    ) -> None:
+        self._settings, self._counters, self._versions, self._tombstones = settings, counters, versions, tombstones
         self._trusted = settings.trusted
 
     def load(self, connection: sqlite3.Connection) -> None:
@@ -129,7 +131,7 @@ class Truths:
             if rows is not None:
                 self._label(connection, rows, truth.value, truth.received, truth.source)
                 return
-        if any(self._gone.has(connection, name) for name in names):
+        if any(self._tombstones.has(connection, name) for name in names):
             self._count("late")
         elif not names:
             self._count("unknown")

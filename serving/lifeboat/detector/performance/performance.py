@@ -19,7 +19,7 @@ LATEST = "SELECT score, truth FROM labels WHERE version = ? AND counted = 1 ORDE
 
 
 @dataclass(frozen=True)
-class Live:
+class Performance:
     """Figures over rows with truth.
 
     Args:
@@ -35,7 +35,7 @@ class Live:
     calibration_error: float
 
     @classmethod
-    def of(cls, scores: NDArray[np.float64], truths: NDArray[np.float64], decision: Decision) -> Live:
+    def of(cls, scores: NDArray[np.float64], truths: NDArray[np.float64], decision: Decision) -> Performance:
         """Computes the figures.
 
         Args:
@@ -49,7 +49,7 @@ class Live:
         return cls(len(scores), float(right), float(loss), calibration_error(scores, truths))
 
 
-class LiveFigures:
+class PerformanceFigures:
     """Keeps the figures of each version up to date.
 
     Args:
@@ -67,7 +67,7 @@ class LiveFigures:
             connection.execute("DELETE FROM live WHERE version = ?", (version,))
             return
         values = np.asarray(found, np.float64)
-        live = Live.of(values[:, 0], values[:, 1], decision)
+        live = Performance.of(values[:, 0], values[:, 1], decision)
         connection.execute(
             "INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?, ?)",
             (version, live.rows, live.accuracy, live.log_loss, live.calibration_error),
@@ -78,7 +78,7 @@ class LiveFigures:
             self._add_point(connection, version, live, now)
 
     @staticmethod
-    def _add_point(connection: sqlite3.Connection, version: int, live: Live, now: float) -> None:
+    def _add_point(connection: sqlite3.Connection, version: int, live: Performance, now: float) -> None:
         point = (version, now, live.accuracy, live.log_loss, live.rows)
         connection.execute(
             "INSERT INTO history (version, time, accuracy, log_loss, rows) VALUES (?, ?, ?, ?, ?)", point

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Name = tuple[str, str, str]
 
 
-class Gone:
+class Tombstones:
     """Remembers model, kind (puid or entity) and name.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from lifeboat.detector.ingest.bundles import Known
-from lifeboat.detector.windows.versions import Version
+from lifeboat.detector.windows.versions import WatchedVersion
 from lifeboat.http.request_id import LONGEST
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.usecase.column import entity_name
@@ -45,7 +45,7 @@ class Predictions:
         self._puids: set[tuple[str, int]] = set()
 
     def add(
-        self, version: Version, known: Known, start: int, names: tuple[str, str], times: tuple[float, float],
+        self, version: WatchedVersion, known: Known, start: int, names: tuple[str, str], times: tuple[float, float],
         columns: Columns, scores: list[float],
     ) -> None:  # fmt: skip
         """Takes a prediction.

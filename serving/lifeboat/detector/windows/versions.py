@@ -19,7 +19,7 @@ from heapq import heapify, heappop, heapreplace
 
 import orjson
 
-from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.detector.windows.window_policy import WindowPolicy
 
 WINDOW = (
     "INSERT INTO windows (version, number, first, rows, opened, closed, state) VALUES (?, ?, ?, ?, ?, ?, 'waiting')"
@@ -33,13 +33,13 @@ LEFT = 0.9
 
 
 @dataclass
-class Version:
+class WatchedVersion:
     """What answers under one name, version and bundle.
 
     Args:
         id: in the database.
         model, version, digest: as the events name them.
-        rule: of its windows.
+        window_policy: of its windows.
         total: rows so far.
         first, number: of the open window.
         opened: when the open window got its first row, None if it has none.
@@ -50,7 +50,7 @@ class Version:
     model: str
     version: str
     digest: str
-    rule: Rule
+    window_policy: WindowPolicy
     total: int = 0
     first: int = 0
     number: int = 1
@@ -68,7 +68,7 @@ class Version:
         return self.last + ROW_SECONDS * self.total
 
 
-class Versions:
+class WatchedVersions:
     """All versions and their open windows.
 
     Args:
@@ -82,36 +82,40 @@ class Versions:
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads what is in the database."""
-        self._changed: dict[int, Version] = {}
+        self._changed: dict[int, WatchedVersion] = {}
         self._closed: list[tuple[int, int, int, int, float | None, float]] = []
-        self._known: dict[tuple[str, str, str], Version] = {}
-        self._newest: dict[str, Version] = {}
+        self._known: dict[tuple[str, str, str], WatchedVersion] = {}
+        self._newest: dict[str, WatchedVersion] = {}
         self._next = 1
-        for id_, model, version, digest, rule, *rest in connection.execute("SELECT * FROM versions ORDER BY id"):
-            made = Version(id_, model, version, digest, Rule(**orjson.loads(rule)), *rest)
+        for id_, model, version, digest, window_policy, *rest in connection.execute(
+            "SELECT * FROM versions ORDER BY id"
+        ):
+            made = WatchedVersion(id_, model, version, digest, WindowPolicy(**orjson.loads(window_policy)), *rest)
             self._known[model, version, digest] = made
             self._next = id_ + 1
         for one in sorted(self._known.values(), key=lambda one: one.last):
             self._newest[one.model] = one
 
-    def find(self, model: str, version: str, digest: str, rule: Rule) -> Version:
+    def find(self, model: str, version: str, digest: str, window_policy: WindowPolicy) -> WatchedVersion:
         """Gives a version, which may be new."""
         found = self._known.get((model, version, digest))
         if found is None:
-            found = self._known[model, version, digest] = Version(self._next, model, version, digest, rule)
+            found = self._known[model, version, digest] = WatchedVersion(
+                self._next, model, version, digest, window_policy
+            )
             self._next += 1
             self._changed[found.id] = found
         return found
 
-    def newest(self, model: str) -> Version | None:
+    def newest(self, model: str) -> WatchedVersion | None:
         """The version of a model that was heard of last."""
         return self._newest.get(model)
 
-    def by_id(self) -> dict[int, Version]:
+    def by_id(self) -> dict[int, WatchedVersion]:
         """All versions."""
         return {version.id: version for version in self._known.values()}
 
-    def add(self, version: Version, rows: int, now: float) -> int:
+    def add(self, version: WatchedVersion, rows: int, now: float) -> int:
         """Takes rows into the open window, closing each that is full; gives the number of the first one."""
         start = version.total
         version.total += rows
@@ -119,8 +123,8 @@ class Versions:
         self._newest[version.model] = version
         if version.opened is None:
             version.opened = now
-        while version.total - version.first >= version.rule.window:
-            self._close(version, version.rule.window, now)
+        while version.total - version.first >= version.window_policy.window:
+            self._close(version, version.window_policy.window, now)
         self._close_old(version, now)
         self._changed[version.id] = version
         return start
@@ -130,7 +134,7 @@ class Versions:
         for version in self._known.values():
             self._close_old(version, now)
 
-    def crowded(self) -> list[Version]:
+    def crowded(self) -> list[WatchedVersion]:
         """Versions beyond the limits, which have to be forgotten."""
         newcomers = [one for one in self._known.values() if one.is_newcomer]
         found = _least(newcomers, self._newcomers, LEFT, lambda _: 1)
@@ -139,7 +143,7 @@ class Versions:
             found += _least([one for one in self._known.values() if not one.is_newcomer], self._limit, 1, lambda _: 1)
         return found
 
-    def forget(self, connection: sqlite3.Connection, version: Version) -> int:
+    def forget(self, connection: sqlite3.Connection, version: WatchedVersion) -> int:
         """Takes a version out of the database, with all that it brought; tells how many predictions that were."""
         connection.execute(
             "DELETE FROM entities WHERE prediction IN (SELECT id FROM predictions WHERE version = ?)", (version.id,)
@@ -163,20 +167,24 @@ class Versions:
     def flush(self, connection: sqlite3.Connection) -> bool:
         """Writes what has changed; tells whether a window was closed."""
         for one in self._changed.values():
-            rule = orjson.dumps(one.rule.to_dict())
+            window_policy = orjson.dumps(one.window_policy.to_dict())
             state = (one.total, one.first, one.number, one.opened, one.last)
-            connection.execute(VERSION, (one.id, one.model, one.version, one.digest, rule, *state))
+            connection.execute(VERSION, (one.id, one.model, one.version, one.digest, window_policy, *state))
         connection.executemany(WINDOW, self._closed)
         closed = bool(self._closed)
         self._changed, self._closed = {}, []
         return closed
 
-    def _close_old(self, version: Version, now: float) -> None:
+    def _close_old(self, version: WatchedVersion, now: float) -> None:
         rows = version.total - version.first
-        if version.opened is not None and now - version.opened >= version.rule.seconds and rows >= version.rule.minimum:
+        if (
+            version.opened is not None
+            and now - version.opened >= version.window_policy.seconds
+            and rows >= version.window_policy.minimum
+        ):
             self._close(version, rows, now)
 
-    def _close(self, version: Version, rows: int, now: float) -> None:
+    def _close(self, version: WatchedVersion, rows: int, now: float) -> None:
         self._closed.append((version.id, version.number, version.first, rows, version.opened, now))
         version.number += 1
         version.first += rows
@@ -184,7 +192,9 @@ class Versions:
         self._changed[version.id] = version
 
 
-def _least(versions: list[Version], limit: int, left: float, size: Callable[[Version], int]) -> list[Version]:
+def _least(
+    versions: list[WatchedVersion], limit: int, left: float, size: Callable[[WatchedVersion], int]
+) -> list[WatchedVersion]:
     """Those that have to go where the sizes sum up to more than the limit, until they fill a share of it.
 
     Of the bundle with most, the version with the least weight goes first.
@@ -193,7 +203,7 @@ def _least(versions: list[Version], limit: int, left: float, size: Callable[[Ver
     if total <= limit:
         return []
     excess = total - int(left * limit)
-    groups: dict[str, list[Version]] = defaultdict(list)
+    groups: dict[str, list[WatchedVersion]] = defaultdict(list)
     for one in sorted(versions, key=lambda one: one.weight, reverse=True):
         groups[one.digest].append(one)
     most = [(-sum(map(size, group)), digest) for digest, group in groups.items()]

@@ -10,7 +10,7 @@ from lifeboat.model.decision import HALF, Decision
 
 
 @dataclass(frozen=True)
-class Rule:
+class WindowPolicy:
     """The manifest's `drift`; a field that an older bundle lacks has its default.
 
     Args:
@@ -33,7 +33,7 @@ class Rule:
     threshold: float = HALF
 
     @classmethod
-    def of_manifest(cls, manifest: dict[str, Any]) -> Rule:
+    def of_manifest(cls, manifest: dict[str, Any]) -> WindowPolicy:
         """Reads the settings.
 
         Raises:

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from lifeboat.detector.windows.alarm import alarm
-from lifeboat.detector.windows.window_policy import Rule
+from lifeboat.detector.windows.window_policy import WindowPolicy
 from lifeboat.usecase.schema import Schema
 
 NEXT = """SELECT w.version, w.number, w.first, w.rows, v.model, v.version, v.digest, v.rule FROM windows w
@@ -42,7 +42,7 @@ class Window:
     model: str
     version: str
     digest: str
-    rule: Rule
+    window_policy: WindowPolicy
 
 
 def next_window(connection: sqlite3.Connection) -> Window | None:
@@ -51,7 +51,7 @@ def next_window(connection: sqlite3.Connection) -> Window | None:
     if row is None:
         return None
     *names, rule = row
-    return Window(*[*names, Rule(**orjson.loads(rule))])
+    return Window(*[*names, WindowPolicy(**orjson.loads(rule))])
 
 
 def read_rows(
@@ -83,9 +83,9 @@ def _pieces(
 
 def write_verdict(connection: sqlite3.Connection, window: Window, verdict: dict[str, Any]) -> None:
     """Keeps a verdict, and whether it makes an alarm; inside a transaction."""
-    before = connection.execute(BEFORE, (window.id, window.number, window.rule.of - 1)).fetchall()
+    before = connection.execute(BEFORE, (window.id, window.number, window.window_policy.of - 1)).fetchall()
     drifted = [bool(drift) for (drift,) in reversed(before)] + [bool(verdict["drift"])]
-    alarmed = alarm(drifted, window.rule.alarms, window.rule.of)
+    alarmed = alarm(drifted, window.window_policy.alarms, window.window_policy.of)
     p_values = {feature["name"]: feature["p_value"] for feature in verdict["features"]}
     dumped = orjson.dumps(p_values), orjson.dumps(verdict)
     connection.execute(JUDGED, (drifted[-1], alarmed, verdict["threshold"], *dumped, window.id, window.number))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from lifeboat.server.large_requests import Aside
+from lifeboat.server.large_requests import LargeRequests
 from lifeboat.server.model.onnx_model import Probabilities
 from lifeboat.server.protocols.row_parser import Columns
 
@@ -51,7 +51,7 @@ class Batcher:
         loop: asyncio.AbstractEventLoop,
         predict: Callable[[Sequence[list[Any]]], Probabilities],
         failed: Callable[[Exception], None],
-        aside: Aside,
+        aside: LargeRequests,
         max_rows: int = 256,
     ) -> None:
         self._loop, self._predict, self._failed, self._max_rows = loop, predict, failed, max_rows

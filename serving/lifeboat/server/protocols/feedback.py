@@ -39,6 +39,8 @@ def read_feedback(document: dict[str, Any], label: Label, max_rows: int) -> Feed
     for name in ("request", "response", "truth"):
         if type(document.get(name, {})) is not dict:
             raise bad(f"{name} is not a message")
+        if type(document.get(name, {}).get("meta") or {}) is not dict:
+            raise bad(f"{name}.meta is not an object")  # a puid in it would find no prediction
     values = _flatten(_values(document.get("truth", {})), label.name)
     if len(values) > max_rows:
         raise bad(f"truth holds {len(values)} rows, the limit is {max_rows}")

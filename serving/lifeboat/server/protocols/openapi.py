@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from lifeboat.server.protocols.tensor import DATATYPES
 from lifeboat.server.protocols.v2 import OUTPUTS
-from lifeboat.server.settings import Settings
+from lifeboat.server.settings import ServerSettings
 from lifeboat.usecase.schema import Schema
 
 _PUID = {
@@ -24,7 +24,7 @@ _META = {
 }
 
 
-def describe_api(schema: Schema, name: str, version: str, settings: Settings) -> dict[str, Any]:
+def describe_api(schema: Schema, name: str, version: str, settings: ServerSettings) -> dict[str, Any]:
     """The document.
 
     Args:
