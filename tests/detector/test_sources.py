@@ -144,11 +144,16 @@ def test_sources_have_a_room_that_shuts_no_trusted_one_out(shop: Shop, tmp_path:
         assert len(found["sources"]) == 6
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256, "a\nb", 7])
-def test_a_name_that_is_none_is_nobodys(shop: Shop, running: Detector, name: object) -> None:
+UNSEEN = ("\u202eabc", "\u200bclinic", "\ufeffclinic", "\x9b31m", "clinic ", " clinic", "a\u2028b")
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [("", "anonymous"), *((name, "unreadable") for name in ("x" * 256, "a\nb", 7, "none", *UNSEEN))]
+)
+def test_a_name_that_is_none_is_nobodys(shop: Shop, running: Detector, name: object, source: str) -> None:
     running.post([*prediction(shop.digest, ROWS[:1], "p"), truth("p", 1, authid=name)])
     found = running.until(lambda report: report["sources"])
-    assert found["sources"] == {"anonymous": 1}
+    assert found["sources"] == {source: 1}
 
 
 def test_a_truth_without_any_name_does_not_wait(shop: Shop, running: Detector) -> None:

@@ -64,7 +64,7 @@ def test_how_a_client_calls_its_request_stands_beside_our_puid(bundle: Path, rec
 
 @pytest.mark.parametrize(
     ("said", "source"),
-    [(None, "anonymous"), ("bank.example", "bank.example"), ("", "anonymous"), ("x" * 256, "anonymous")],
+    [(None, "anonymous"), ("bank.example", "bank.example"), ("", "anonymous"), ("x" * 256, "unreadable")],
 )
 def test_the_source_of_a_truth_is_whom_the_mesh_has_verified_where_a_setting_says_so(
     bundle: Path, receiver: Receiver, said: str | None, source: str
@@ -124,8 +124,17 @@ def test_events_wait_where_another_program_answers(bundle: Path, receiver: Recei
         assert counted(running.url, "dropped") == 0
 
 
-def test_a_batch_that_is_refused_for_good_is_dropped_and_counted(bundle: Path, receiver: Receiver) -> None:
-    receiver.refusals = [400]
+def test_an_event_that_is_refused_costs_the_others_of_its_batch_nothing(bundle: Path, receiver: Receiver) -> None:
+    receiver.refusals = [413, 413]  # both of them, then the first of the two
+    with server(bundle, "--events-url", receiver.url) as running:
+        call(running.url + "/predict", ndarray(ROW_VALUES))
+        (event,) = wait_for(receiver, 1)
+        assert event["type"].endswith("response")
+        assert counted(running.url, "dropped") == 1
+
+
+def test_events_that_are_refused_for_good_are_dropped_and_counted(bundle: Path, receiver: Receiver) -> None:
+    receiver.refusals = [400, 400, 400]
     with server(bundle, "--events-url", receiver.url) as running:
         call(running.url + "/predict", ndarray(ROW_VALUES))
         time.sleep(0.6)

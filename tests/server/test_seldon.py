@@ -258,3 +258,50 @@ def test_a_value_is_refused_in_the_words_of_its_column(value: Any) -> None:
 def test_a_lone_surrogate_is_a_400(running: Running) -> None:
     body = b'{"data":{"ndarray":[["\\ud800","C",22.5,3,true]]}}'
     assert "surrogate" in call(running.url + "/predict", body).info
+
+
+FORGED = "/api/v1.0/feedback?json=%7B%22truth%22%3A%7B%22jsonData%22%3A%5B1%5D%7D%7D"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        # Whose name was made to mean this machine, so that its page is of the same origin.
+        {"origin": "http://evil.example", "host": "evil.example"},
+        {"sec_fetch_site": "same-origin", "host": "evil.example:9000"},
+    ],
+)
+def test_feedback_of_a_page_of_elsewhere_is_refused(running: Running, headers: dict[str, str]) -> None:
+    """A browser of this machine reaches what only this machine reaches."""
+    found = call(running.url + FORGED, method="GET", **headers)
+    assert (found.status, found.info) == (403, "feedback from a page of another origin is not taken")
+    message = {"truth": {"jsonData": [1]}}
+    assert call(running.url + "/send-feedback", message, **headers).status == 403
+
+
+def test_feedback_of_the_servers_own_page_and_of_programs_is_taken(running: Running) -> None:
+    message = {"truth": {"jsonData": [1]}}
+    assert call(running.url + "/send-feedback", message).status == 200
+    assert call(running.url + "/send-feedback", message, origin=running.url, sec_fetch_site="same-origin").status == 200
+    assert call(running.url + FORGED, method="GET", sec_fetch_site="none").status == 200
+
+
+def test_the_media_type_alone_says_what_a_body_is(running: Running) -> None:
+    boundary = "json1"
+    head = f'--{boundary}\r\ncontent-disposition: form-data; name="json"\r\n\r\n'
+    body = f"{head}{json.dumps(ndarray(ROW_VALUES))}\r\n--{boundary}--\r\n"
+    found = call(running.url + "/predict", body.encode(), content_type=f"multipart/form-data; boundary={boundary}")
+    assert found.status == 200, found.body
+
+
+def test_an_endless_content_type_is_refused(running: Running) -> None:
+    """It would go into the event beside the body."""
+    long = "application/json; a=" + "x" * 300
+    for path, body in (("/predict", ndarray(ROW_VALUES)), ("/v2/models/tiny/infer", {"inputs": []})):
+        found = call(running.url + path, body, content_type=long)
+        assert found.status == 415
+        assert b"the content type has more than 256 characters" in found.body

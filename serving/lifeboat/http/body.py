@@ -17,6 +17,8 @@ _MULTIPART = b"multipart/form-data"
 _BOUNDARY = re.compile(rb'(?i)boundary="?([^\s";,]{1,70})')
 _FIELD = re.compile(rb'(?im)^content-disposition:[^\r\n]*[;\s]name="?([^\r\n";]+)')
 MAX_FIELDS = 100
+# Characters of a content type, as the detector takes it.
+LONGEST_TYPE = 256
 # The name json with each letter escaped.
 LONGEST_NAME = 12
 # Of a part of a multipart form: where its name must stand.
@@ -36,13 +38,13 @@ def read_document(request: Request, max_depth: int, max_values: float = math.inf
     Raises:
         RequestError: 415 for another content type, 400 for anything but a JSON object within the limits.
     """
-    refuse_encoding(request)
+    check_content(request)
     if request.body and b"&json=" in b"&" + request.query:
         raise bad("a body was sent, and a field json in the query")
     content_type = request.headers.get(b"content-type", b"").lower()
     if not request.body and request.query:
         content_type = FORM
-    if b"json" in content_type or (not content_type and request.body):
+    if b"json" in content_type.partition(b";")[0] or (not content_type and request.body):
         return parse_object(request.body, max_depth, max_values)
     if content_type.startswith(_MULTIPART):
         return _from_multipart(request, max_depth, max_values)
@@ -57,8 +59,11 @@ def read_document(request: Request, max_depth: int, max_values: float = math.inf
     return parse_object(field, max_depth, max_values)
 
 
-def refuse_encoding(request: Request) -> None:
-    """Raises a 415 for a compressed body: a small one could unfold to any size."""
+def check_content(request: Request) -> None:
+    """Raises a 415 for a compressed body, since a small one could unfold to any size, and for an endless content type,
+    since it goes into events beside the body."""
+    if len(request.headers.get(b"content-type", b"")) > LONGEST_TYPE:
+        raise RequestError(415, f"the content type has more than {LONGEST_TYPE} characters, which is the limit")
     if request.headers.get(b"content-encoding", b"identity") != b"identity":
         raise RequestError(415, "the body is compressed, which is not supported", b"accept-encoding: identity\r\n")
 

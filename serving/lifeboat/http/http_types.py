@@ -14,6 +14,12 @@ HEADER_LENGTH = b"inference-header-content-length"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
+def lower_media_type(content_type: bytes) -> bytes:
+    """A content type as most write it: the case of a type means nothing, that of a parameter may."""
+    media_type, semicolon, parameters = content_type.partition(b";")
+    return media_type.strip().lower() + semicolon + parameters
+
+
 class Response:
     """An answer.
 

@@ -26,7 +26,7 @@ import orjson
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.http.http_client import Target, post
-from lifeboat.http.http_types import FORM, HEADER_LENGTH, JSON, Request, Response
+from lifeboat.http.http_types import FORM, HEADER_LENGTH, JSON, Request, Response, lower_media_type
 from lifeboat.http.request_id import RequestId
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.settings import ServerSettings
@@ -39,7 +39,9 @@ FEEDBACK = "io.seldon.serving.feedback"
 CLIENT_ID, SOURCE = "clientid", "authid"
 BATCH_TYPE = "application/cloudevents-batch+json"
 MAX_BATCH = 200
-# Of the bodies in a batch; a body longer than LARGE has a post of its own.
+# Of the attributes that are the same in every event, in JSON.
+HEAD_BYTES = 400
+# Of the events in a batch; a body longer than LARGE has a post of its own.
 BATCH_BYTES, LARGE = 128 * 1024, 64 * 1024
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 # Too slow, too many, or (404, 405) another program where the receiver was: that comes back, or we are told where it is.
@@ -68,6 +70,12 @@ class PredictionEvent:
     content_type: bytes
     body: bytes
     more: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of it, more or less: the names of a client may be longer than its body."""
+        chosen = len(self.puid) + len(self.content_type) + sum(map(len, self.more.values()))
+        return HEAD_BYTES + chosen + len(self.body)
 
 
 class Events:
@@ -154,11 +162,11 @@ class Events:
         self._dropped(len(self._buffer))
 
     def _put(self, event: PredictionEvent) -> None:
-        if len(self._buffer) >= self._max_events or self._bytes + len(event.body) > self._max_bytes:
+        if len(self._buffer) >= self._max_events or self._bytes + event.size > self._max_bytes:
             self._dropped(1)
             return
         self._buffer.append(event)
-        self._bytes += len(event.body)
+        self._bytes += event.size
         self._arrived.set()
 
     async def _run(self) -> None:
@@ -167,19 +175,29 @@ class Events:
             await asyncio.sleep(PAUSE)
             while self._buffer:
                 batch = self._next_batch()
-                delivered = await self._deliver(*self._write(batch))
+                delivered = await self._send(batch)
                 for event in batch:
                     self._buffer.popleft()
-                    self._bytes -= len(event.body)
-                (self._sent if delivered else self._dropped)(len(batch))
+                    self._bytes -= event.size
+                self._sent(delivered)
+                self._dropped(len(batch) - delivered)
             self._arrived.clear()
+
+    async def _send(self, batch: list[PredictionEvent]) -> int:
+        """How many were taken. What is refused together is sent by halves: one event must not cost the others."""
+        if await self._deliver(*self._write(batch)):
+            return len(batch)
+        if len(batch) == 1:
+            return 0
+        middle = len(batch) // 2
+        return await self._send(batch[:middle]) + await self._send(batch[middle:])
 
     def _next_batch(self) -> list[PredictionEvent]:
         """The oldest events that fit into one post."""
         batch: list[PredictionEvent] = []
         size = 0
         for event in islice(self._buffer, MAX_BATCH):
-            size += len(event.body)
+            size += event.size
             if batch and (len(event.body) > LARGE or size > BATCH_BYTES):
                 break
             batch.append(event)
@@ -255,9 +273,9 @@ def _unlogged(request: Request) -> bool:
 
 def _as_sent(request: Request) -> tuple[bytes, bytes]:
     """Content type and content, such that what is called JSON is JSON: one that is not would spoil its batch."""
-    content_type = request.headers.get(b"content-type", JSON)
+    content_type = lower_media_type(request.headers.get(b"content-type", JSON))
     if not request.body:
         return FORM, request.query
-    if HEADER_LENGTH in request.headers and content_type.startswith(JSON):
+    if request.protocol == "v2" and HEADER_LENGTH in request.headers and content_type.startswith(JSON):
         return b"application/octet-stream", request.body
     return content_type, request.body

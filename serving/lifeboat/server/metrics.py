@@ -22,7 +22,7 @@ PROTOCOLS = ("seldon", "v2", "other")
 # These series are there before their first request: from nothing to one is no increase that a rate sees.
 FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldon", "v2") for status in (200, 500)}
 FROM_START |= {""}  # the scores have no label
-STATUSES = (200, 400, 404, 405, 408, 413, 415, 431, 500, 503)
+STATUSES = (200, 400, 403, 404, 405, 408, 413, 415, 431, 500, 503)
 REASONS = ("bad", "large", "slow", "overload")
 HELP = {
     "lifeboat_model_info": "Which model this is; always 1",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from lifeboat.data.labelled.sources import ANONYMOUS, read_source
+from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, read_source
 from lifeboat.http.app import App, Route
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError
@@ -198,6 +198,8 @@ class Service:
         self._batcher.submit(Job(message.columns, message.rows, finish))
 
     def _feedback(self, request: Request) -> Response | None:
+        self._refuse_foreign_page(request)
+
         def read() -> tuple[Feedback, Any]:
             document = read_document(request, *self._limits)
             feedback = read_feedback(document, self._model.schema.label, self._settings.max_rows)
@@ -213,6 +215,18 @@ class Service:
             return Response.of({"data": {"ndarray": []}, "meta": meta})
 
         return self._read(request, read, take)
+
+    def _refuse_foreign_page(self, request: Request) -> None:
+        """Raises a 403 for a feedback that a page of elsewhere has a browser send: browsers reach what only this
+        machine reaches, and whoever is behind it did not say so."""
+        headers = request.headers
+        origin, site = headers.get(b"origin", b""), headers.get(b"sec-fetch-site", b"")
+        host = headers.get(b"host", b"")
+        foreign = site in (b"cross-site", b"same-site") or (origin and origin.partition(b"://")[2] != host)
+        # A name of elsewhere may be made to mean this machine: then the page's origin is that name, too.
+        named = (origin or site) and is_loopback(self._settings.host) and not is_loopback(_hostname(host))
+        if foreign or named:
+            raise RequestError(403, "feedback from a page of another origin is not taken")
 
     def _source(self, request: Request) -> str:
         """Who sends: the subject that the mesh has verified, where a setting says that there is one."""
@@ -242,6 +256,11 @@ class Service:
 
     def _render_metrics(self, _request: Request) -> Response:
         return Response(200, self._metrics.render(), CONTENT_TYPE)
+
+
+def _hostname(host: bytes) -> str:
+    """The name or address in a Host field, without the port."""
+    return (urlsplit(b"//" + host).hostname or b"").decode()
 
 
 def _events(settings: ServerSettings, identity: Identity, metrics: ServerMetrics) -> Events | None:

@@ -15,6 +15,7 @@ disagree about a prediction the first one's word stands. What is kept apart stay
 from __future__ import annotations
 
 import math
+import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -261,14 +262,14 @@ def say_apart(apart: Mapping[str, Mapping[str, int]]) -> list[str]:
         apart: see `LabelledRows`.
     """
     remedies = {
-        "waiting": "wait for somebody to accept them: lifeboat features accept --source {!r}",
-        "rejected": "are rejected; lifeboat features accept --source {!r} takes them back",
+        "waiting": "wait for somebody to accept them: lifeboat features accept --source={}",
+        "rejected": "are rejected; lifeboat features accept --source={} takes them back",
         "contradicted": f"contradict an earlier truth; {SETTLE}",
     }
     return [
-        f"{rows:,} rows of {source} {remedies[why].format(source)}"
+        f"{rows:,} rows of {source} {remedies[why].format(shlex.quote(source))}"
         for why, sources in apart.items()
-        for source, rows in list(sources.items())[:MOST_SOURCES]
+        for source, rows in sorted(sources.items(), key=lambda item: -item[1])[:MOST_SOURCES]
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import re
+import unicodedata
 
 from lifeboat.config.errors import SettingsError
 
@@ -17,19 +17,25 @@ LONGEST = 255
 NOBODY = "none"
 # The side of a conflict that is no source: the row came in the table.
 TABLE = "table"
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Whoever has a name that cannot be one; nobody can say that it is trusted.
+UNREADABLE = "unreadable"
+# Control and format characters, separators of lines, halves of characters: a name must look like what it is.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _LOOPBACK = ("localhost", "ip6-localhost")
 
 
 def is_source(name: str) -> bool:
-    """Whether a source can be called so: 1 to 255 characters, no control character, and no word that means another."""
-    return name not in (NOBODY, TABLE) and 0 < len(name) <= LONGEST and _CONTROL.search(name) is None
+    """Whether a source can be called so: 1 to 255 characters that can be seen, no blank around them, and no word that
+    means another."""
+    if name in (NOBODY, TABLE) or not 0 < len(name) <= LONGEST or name != name.strip():
+        return False
+    return _UNSEEN.isdisjoint(map(unicodedata.category, name))
 
 
 def read_source(value: bytes) -> str:
-    """The name that a header gives; one that is none is nobody's."""
+    """The name that a header gives."""
     name = value.decode(errors="replace").strip()
-    return name if is_source(name) else ANONYMOUS
+    return name if is_source(name) else UNREADABLE if name else ANONYMOUS
 
 
 def trusted_sources(said: str, *, private: bool) -> frozenset[str]:
@@ -44,8 +50,8 @@ def trusted_sources(said: str, *, private: bool) -> frozenset[str]:
     """
     names = [name.strip() for name in said.split(",")] if said.strip() else [ANONYMOUS if private else NOBODY]
     for name in names:
-        if name != NOBODY and not is_source(name):
-            raise SettingsError(f"trusted_sources has {name[:60]!r}, a source's name has 1 to {LONGEST} characters")
+        if name == UNREADABLE or (name != NOBODY and not is_source(name)):
+            raise SettingsError(f"trusted_sources has {name[:60]!r}, which no source is called")
     return frozenset(names) - {NOBODY}
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from lifeboat.data.labelled.sources import ANONYMOUS, is_source
+from lifeboat.data.labelled.sources import ANONYMOUS, UNREADABLE, is_source
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.http.http_types import JSON, Request
 from lifeboat.http.structure import count, count_outside
@@ -178,7 +178,7 @@ def _attributes(headers: dict[bytes, bytes]) -> dict[str, str]:
     if not found:
         raise bad("no CloudEvent: neither ce- headers nor the content type of structured events or of a batch")
     content_type = headers.get(b"content-type", JSON)
-    return {**found, "datacontenttype": content_type.decode("latin-1")}
+    return {**found, "datacontenttype": _media_type(content_type.decode("latin-1"))}
 
 
 def _decode(value: bytes) -> str:
@@ -217,7 +217,7 @@ def _from_json(entry: dict[str, Any]) -> CloudEvent:
 def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> CloudEvent:
     get = attributes.get
     puid, model, version = get("requestid", ""), get("modelid", ""), get("modelversion", "")
-    alias, sender = get(CLIENT_ID, ""), get(SOURCE, "")
+    alias, sender = get(CLIENT_ID, ""), get(SOURCE) or ANONYMOUS
     return CloudEvent(
         attributes["id"],
         attributes["source"],
@@ -226,11 +226,19 @@ def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Cloud
         puid if type(puid) is str else "",
         model if type(model) is str else "",
         version if type(version) is str else "",
-        content_type if type(content_type) is str else "",
+        _media_type(content_type),
         content,
         alias if type(alias) is str else "",
-        sender if type(sender) is str and is_source(sender) else ANONYMOUS,
+        sender if type(sender) is str and is_source(sender) else UNREADABLE,
     )
+
+
+def _media_type(text: Any) -> str:
+    """A content type whose type is in lower case, as it is compared; empty for what is none."""
+    if type(text) is not str:
+        return ""
+    media_type, semicolon, parameters = text.partition(";")
+    return media_type.strip().lower() + semicolon + parameters
 
 
 def _seconds(text: Any) -> float | None:

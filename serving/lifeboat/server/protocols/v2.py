@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from lifeboat.http.body import parse_object, refuse_encoding
+from lifeboat.http.body import check_content, parse_object
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
 from lifeboat.http.request_id import RequestId
@@ -85,7 +85,7 @@ class V2Codec:
         Raises:
             RequestError: 415 for another content type, 400 with what is wrong and where.
         """
-        refuse_encoding(request)
+        check_content(request)
         content_type = request.headers.get(b"content-type", _TYPES[0]).partition(b";")[0].strip().lower()
         if content_type not in _TYPES:
             raise RequestError(415, f"the content type is {content_type.decode('latin-1')[:60]}, not JSON or binary")
