@@ -253,10 +253,12 @@ def test_an_answer_of_another_form_costs_the_others_of_its_batch_nothing(shop: S
     wrong = [
         request, response, event("request", "b", {"inputs": deep}),
         event("response", "b", v2_response(ROWS[:1], shop.digest)),
+        event("request", "c", {"data": {"tensor": {"shape": deep, "values": []}}}),
     ]  # fmt: skip
     running.post([*wrong, *prediction(shop.digest, ROWS)])
-    found = running.counted(6)
-    assert (rows_in_window(found), found["events"]["refused"]) == (3, {"unknown model": 1, "payload": 1})
+    running.post([event("request", "alone", {"jsonData": deep})])  # it would have to be kept
+    found = running.counted(8)
+    assert (rows_in_window(found), found["events"]["refused"]) == (3, {"unknown model": 1, "payload": 3})
     assert '"error"' not in running.log.read_text()
 
 

@@ -228,8 +228,8 @@ def _binary(rng: Random, one: dict[str, Any]) -> bytes:
     content_type = one.get("datacontenttype")
     kind = _field(content_type) if type(content_type) is str else None
     body = dump(one.get("data"), rng)
-    # A request or a truth may be a form; no model answers with one.
-    if rng.random() < 0.05 and "response" not in str(one.get("type")):
+    # A request of Seldon's protocol or a truth may be a form; the other protocol has none, and no model answers so.
+    if rng.random() < 0.05 and "response" not in str(one.get("type")) and b'"inputs"' not in body:
         body, kind = as_form(body, rng), b"application/x-www-form-urlencoded"
     return post(rng, rng.choice(_PATHS), body, kind, b"".join(fields))
 

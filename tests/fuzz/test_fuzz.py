@@ -289,6 +289,7 @@ def test_what_is_wrong_on_a_connection_is_found(
             wire.turn(0.1)
         link.close()
         wire.close()
+    assert not done[0].slow
     assert words in done[0].problem
     assert bool(done[0].problem) == bool(words)
 

@@ -14,6 +14,8 @@ from tests.http.framing import Answer
 _LENGTH = re.compile(rb"\r\ncontent-length: ([0-9]+)\r\n", re.IGNORECASE)
 _LINE = re.compile(rb"HTTP/1\.1 ([1-9][0-9][0-9]) [ -~]+\r\n")
 SECONDS = 20.0
+# Less than half of what the servers give a request to arrive.
+SLOW_SECONDS = 2.0
 READ = 1 << 18
 
 
@@ -42,7 +44,9 @@ class Talk:
         self.answers: list[Answer] = []
         self.problem = ""
         self.closed = False
-        self.deadline = time.monotonic() + SECONDS
+        self._began = time.monotonic()
+        self.deadline = self._began + SECONDS
+        self._sent: float | None = None
         self._segments, self._wanted, self._heads, self._end = deque(map(memoryview, segments)), answers, heads, end
         self._received, self._final = bytearray(), 0
         self.sending = True
@@ -51,6 +55,11 @@ class Talk:
     def over(self) -> bool:
         """Whether nothing more is to come."""
         return bool(self.problem) or self.closed or (self._wanted is not None and self._final >= self._wanted)
+
+    @property
+    def slow(self) -> bool:
+        """Whether we, who have much else to do, took so long to send that a server may rightly give up."""
+        return self._sent is None or self._sent - self._began > SLOW_SECONDS
 
     def write(self) -> None:
         """Sends a segment, or as much of it as goes."""
@@ -62,7 +71,7 @@ class Talk:
                 else:
                     self._segments[0] = self._segments[0][sent:]
             if not self._segments:
-                self.sending = False
+                self.sending, self._sent = False, time.monotonic()
                 if self._end:
                     self.link.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError, OSError):

@@ -68,7 +68,7 @@ def running(folder: Path) -> Iterator[World]:
     token = folder / "token"
     token.write_text(TOKEN)
     token.chmod(0o600)
-    limits = ("--max-body", "200000", "--max-rows", "1000", "--request-seconds", REQUEST_SECONDS)
+    limits = ("--max-body", "1000000", "--max-rows", "1000", "--request-seconds", REQUEST_SECONDS)
     rooms = [word for name, value in ROOMS.items() for word in (f"--{name}", str(value))]
     with (
         server(bundle, "--workers", "2", "--model-version", "3", *limits) as model,

@@ -32,6 +32,8 @@ from lifeboat.detector.performance.tombstones import Tombstones
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.predictions import Predictions
 from lifeboat.detector.windows.versions import WatchedVersions
+from lifeboat.http.errors import RequestError
+from lifeboat.http.structure import count_names
 from lifeboat.server.events import FEEDBACK, REQUEST, RESPONSE
 from lifeboat.system import log
 
@@ -123,6 +125,7 @@ class Processor:
         try:
             # Of a request it depends on its columns how many values there may be.
             self._bound(event, MANY if event.type == REQUEST else VALUES)
+            self._check_depth(event)
             if event.type in SIDES:
                 self._take_half(SIDES[event.type], event, received, now)
             elif event.type == FEEDBACK:
@@ -205,6 +208,14 @@ class Processor:
     def _bound(event: CloudEvent, values: int) -> None:
         if isinstance(event.content, bytes) and is_crowded(event.content[: JSON_BYTES.get(event.content_type)], values):
             raise RefusedError("payload")
+
+    def _check_depth(self, event: CloudEvent) -> None:
+        """Raises RefusedError (payload) for what is nested deeper than it can be written again."""
+        if type(event.content) in (dict, list):
+            try:
+                count_names(event.content, self._settings.max_depth)
+            except RequestError:
+                raise RefusedError("payload") from None
 
     def _take_feedback(self, event: CloudEvent, received: float) -> None:
         key = event.model, "", ANY

@@ -110,7 +110,7 @@ class Decoder:
         return self._seldon.read(document).columns
 
     def _read_v2(self, event: CloudEvent) -> Columns:
-        content = event.content if isinstance(event.content, bytes) else _written(event.content)
+        content = event.content if isinstance(event.content, bytes) else orjson.dumps(event.content)
         request = _request(event, content)
         if event.content_type.startswith(BINARY):
             _, blob = split_binary(content, "inputs")
@@ -160,14 +160,6 @@ def read_answer(event: CloudEvent) -> tuple[dict[str, Any], bytes]:
     if type(document) is not dict:
         raise RefusedError("payload")
     return document, blob
-
-
-def _written(content: Any) -> bytes:
-    """JSON of an event's content; raises RefusedError (payload) where it is nested deeper than can be written."""
-    try:
-        return orjson.dumps(content)
-    except TypeError:  # its one reason here: what came was JSON
-        raise RefusedError("payload") from None
 
 
 def split_binary(content: bytes, part: str) -> tuple[dict[str, Any], bytes]:
