@@ -43,14 +43,14 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
     console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, {home})", soft_wrap=True)
     console.print(f"  the detector's page, while this runs: http://127.0.0.1:{ports[2]}/", soft_wrap=True)
     plan = DemoPlan(options.rate, options.calm, options.patience, *ports[3:])
-    circle = Driver(usecase, own, plan, DemoTimeline(show)).run()
+    result = Driver(usecase, own, plan, DemoTimeline(show)).run()
     page = home / "loop.html"
-    write_text(page, render_page(circle, usecase))
+    write_text(page, render_page(result, usecase))
     console.print()
-    for figure, words in figures(circle):
+    for figure, words in figures(result):
         console.print(f"  {figure:>8}  {words}", soft_wrap=True)
     console.print(f"\nThe circle closed in {time.monotonic() - start:.0f} s. Its page: {page}", soft_wrap=True)
-    return 1 if circle.failed else 0
+    return 1 if result.failed else 0
 
 
 def _free_ports(number: int) -> list[int]:

@@ -91,7 +91,7 @@ class Driver:
         )
         self._watch = Watch(self._places.detector, self._places.trigger, self._places.token_file, timeline)
         self._traffic = Traffic(f"http://{settings.host}:{settings.port}", plan.rate)
-        self._world = Simulation.of(usecase, settings.s3, settings.home_path)
+        self._simulation = Simulation.of(usecase, settings.s3, settings.home_path)
 
     def run(self) -> DemoResult:
         """Closes the circle.
@@ -103,7 +103,7 @@ class Driver:
             training = self._start_model(stack)
             self._start_trigger(stack, training)
             monitoring = self._start_monitoring(stack)
-            self._traffic.begin(self._world.normal(), truth=False)
+            self._traffic.begin(self._simulation.normal(), truth=False)
             stack.callback(self._traffic.end)
             first = self._stay_calm(monitoring)
             self._change_traffic(monitoring)
@@ -116,7 +116,7 @@ class Driver:
     def _start_model(self, stack: ExitStack) -> Path:
         """The first model, on one half of the table, and the detector."""
         training = self._settings.home_path / "training.parquet"
-        rows = self._world.write_training(training)
+        rows = self._simulation.write_training(training)
         self._timeline.note("note", f"the first model is trained on {rows} rows, half of the table")
         stack.callback(stop_home, self._settings, quiet)
         if not ensure_detector(self._settings, DETECTOR):
@@ -160,7 +160,7 @@ class Driver:
         return version
 
     def _change_traffic(self, monitoring: Monitoring) -> None:
-        self._traffic.change(self._world.shifted(), truth=True)
+        self._traffic.change(self._simulation.shifted(), truth=True)
         self._timeline.note(
             "world", "the world changes: numbers double, categories swap; the truth follows each prediction"
         )

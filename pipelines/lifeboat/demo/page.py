@@ -15,7 +15,7 @@ from lifeboat.usecase.usecase import UseCase
 Fact = tuple[str, str]
 
 
-def render_page(circle: DemoResult, usecase: UseCase) -> str:
+def render_page(result: DemoResult, usecase: UseCase) -> str:
     """The page as HTML."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("lifeboat.demo"),
@@ -26,24 +26,24 @@ def render_page(circle: DemoResult, usecase: UseCase) -> str:
     )
     return environment.get_template("loop.html.j2").render(
         title=usecase.title,
-        monitoring=circle.monitoring,
-        facts=figures(circle),
-        picture=base64.b64encode(draw_loop(circle)).decode(),
-        moments=circle.timeline.moments,
-        start=circle.timeline.moments[0].time,
+        monitoring=result.monitoring,
+        facts=figures(result),
+        picture=base64.b64encode(draw_loop(result)).decode(),
+        moments=result.timeline.moments,
+        start=result.timeline.moments[0].time,
     )
 
 
-def figures(circle: DemoResult) -> list[Fact]:
+def figures(result: DemoResult) -> list[Fact]:
     """What the circle showed: a figure and its words each."""
-    changed = [moment.time for moment in circle.timeline.moments if moment.kind == "world"][-1]
-    before = [answer for answer in circle.answers if answer.time < changed]
-    since = [answer for answer in circle.answers if answer.time >= changed]
-    first, last = before[0].version, circle.answers[-1].version
-    timeline = circle.timeline
+    changed = [moment.time for moment in result.timeline.moments if moment.kind == "world"][-1]
+    before = [answer for answer in result.answers if answer.time < changed]
+    since = [answer for answer in result.answers if answer.time >= changed]
+    first, last = before[0].version, result.answers[-1].version
+    timeline = result.timeline
     return [
-        (f"{len(circle.answers):,}", "predictions"),
-        (str(len(circle.failed)), "of them failed"),
+        (f"{len(result.answers):,}", "predictions"),
+        (str(len(result.failed)), "of them failed"),
         (f"{timeline.since('world', 'alarm'):.0f} s", "from the change to the alarm"),
         (f"{timeline.since('world', 'retrain'):.0f} s", "to the start of the retraining"),
         (f"{timeline.since('world', 'model'):.0f} s", "to the new model's first answer"),

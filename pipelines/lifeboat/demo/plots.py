@@ -24,27 +24,27 @@ MARKS = {
 }
 
 
-def draw_loop(circle: DemoResult) -> bytes:
+def draw_loop(result: DemoResult) -> bytes:
     """Three panels over the same seconds, as SVG."""
     figure = Figure(figsize=(11, 8.2), layout="constrained", facecolor="white")
     panels = figure.subplots(3, 1, sharex=True)
-    start = circle.answers[0].time
+    start = result.answers[0].time
     for panel in panels:
         _style(panel)
-    _draw_accuracy(panels[0], circle, start)
-    _draw_p_values(panels[1], circle, start)
-    _draw_latency(panels[2], circle, start)
-    _mark_moments(panels, circle, start)
+    _draw_accuracy(panels[0], result, start)
+    _draw_p_values(panels[1], result, start)
+    _draw_latency(panels[2], result, start)
+    _mark_moments(panels, result, start)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg")
     return buffer.getvalue()
 
 
-def _draw_accuracy(panel: Any, circle: DemoResult, start: float) -> None:
+def _draw_accuracy(panel: Any, result: DemoResult, start: float) -> None:
     """A line for each version: the share of its last answers that were right."""
-    versions = sorted({answer.version for answer in circle.answers if answer.version})
+    versions = sorted({answer.version for answer in result.answers if answer.version})
     for version, color in zip(versions, CLASS_COLORS * len(versions), strict=False):
-        answers = [answer for answer in circle.answers if answer.version == version]
+        answers = [answer for answer in result.answers if answer.version == version]
         right = np.cumsum([0, *(answer.right for answer in answers)])
         ends = np.arange(1, len(answers) + 1)
         share = (right[ends] - right[np.maximum(ends - ROLLING, 0)]) / np.minimum(ends, ROLLING)
@@ -55,10 +55,10 @@ def _draw_accuracy(panel: Any, circle: DemoResult, start: float) -> None:
     panel.legend(frameon=False, fontsize=9, loc="lower left", labelcolor=INK)
 
 
-def _draw_p_values(panel: Any, circle: DemoResult, start: float) -> None:
+def _draw_p_values(panel: Any, result: DemoResult, start: float) -> None:
     """A point for each window: its smallest p-value, named where it is another feature's than before; the threshold."""
     before = ""
-    for window in circle.windows:
+    for window in result.windows:
         feature, p_value = min(window["p_values"].items(), key=lambda item: item[1])
         shown, seconds = max(p_value, SMALLEST), window["closed"] - start
         color = CLASS_COLORS[1] if window["drift"] else CLASS_COLORS[0]
@@ -72,22 +72,22 @@ def _draw_p_values(panel: Any, circle: DemoResult, start: float) -> None:
     panel.set_ylabel("smallest p-value of a window", color=MUTED, fontsize=9)
 
 
-def _draw_latency(panel: Any, circle: DemoResult, start: float) -> None:
+def _draw_latency(panel: Any, result: DemoResult, start: float) -> None:
     """Every answer's time, and each one that failed."""
-    seconds = [answer.time - start for answer in circle.answers]
-    panel.plot(seconds, [1000 * answer.seconds for answer in circle.answers], ".", color=CLASS_COLORS[0], markersize=2)
-    for answer in circle.failed:
+    seconds = [answer.time - start for answer in result.answers]
+    panel.plot(seconds, [1000 * answer.seconds for answer in result.answers], ".", color=CLASS_COLORS[0], markersize=2)
+    for answer in result.failed:
         panel.axvline(answer.time - start, color="#b3471a", linewidth=0.8)
     panel.set_yscale("log")
-    panel.set_ylabel(f"milliseconds ({len(circle.failed)} failed)", color=MUTED, fontsize=9)
+    panel.set_ylabel(f"milliseconds ({len(result.failed)} failed)", color=MUTED, fontsize=9)
     panel.set_xlabel("seconds", color=MUTED, fontsize=9)
 
 
-def _mark_moments(panels: Any, circle: DemoResult, start: float) -> None:
+def _mark_moments(panels: Any, result: DemoResult, start: float) -> None:
     """A line through all panels at the first moment of each kind after the world has changed."""
-    changed = [moment.time for moment in circle.timeline.moments if moment.kind == "world"][-1]
+    changed = [moment.time for moment in result.timeline.moments if moment.kind == "world"][-1]
     for place, (kind, words) in enumerate(MARKS.items()):
-        times = [moment.time for moment in circle.timeline.moments if moment.kind == kind and moment.time >= changed]
+        times = [moment.time for moment in result.timeline.moments if moment.kind == kind and moment.time >= changed]
         if not times:
             continue
         for panel in panels:

@@ -1,7 +1,7 @@
 """The trigger's HTTP: who may ask, how much may be said, and what each answer means.
 
-POST /alerts takes Alertmanager's webhook and POST /retrain a person's wish; 200 says that the request was dealt with,
-and `result` how; 503 that it should be sent again. GET /runs shows what was asked and what ran. All three want the
+POST /alerts takes Alertmanager's webhook and POST /retrain a person's request; 200 says that it was dealt with, and
+`result` how; 503 that it should be sent again. GET /runs shows what was asked and what ran. All three want the
 bearer token; a browser may give it to /runs as the password of any user. /live, /ready and /metrics are open.
 """
 
@@ -34,7 +34,7 @@ class App:
     """The routes.
 
     Args:
-        guard: decides.
+        policy: decides.
         state: shown by /runs.
         metrics: shown by /metrics.
         settings: limits, and what /runs says of them.
@@ -44,14 +44,14 @@ class App:
 
     def __init__(
         self,
-        guard: Policy,
+        policy: Policy,
         state: TriggerState,
         metrics: TriggerMetrics,
         settings: TriggerSettings,
         token: Callable[[], str],
         model: str,
     ) -> None:
-        self._guard, self._state, self._metrics, self._settings = guard, state, metrics, settings
+        self._policy, self._state, self._metrics, self._settings = policy, state, metrics, settings
         self._token, self._model = token, model
         # Some more than may wait for a decision: whether the trigger is ready is answered meanwhile.
         self._threads = ThreadPoolExecutor(MAX_WAITING + 8)
@@ -69,7 +69,7 @@ class App:
         self.http.add(method, path, http.Route(handler, error=_error))
 
     def _guarded(self, read: Callable[[bytes], RetrainRequest | Response]) -> http.Handler:
-        """Only with the token, and only JSON; a wish is decided on, anything else is the answer."""
+        """Only with the token, and only JSON; a request for a run is decided on, anything else is the answer."""
 
         def handle(request: Request) -> Response | None:
             self._authorise(request)
@@ -79,7 +79,7 @@ class App:
             try:
                 found = read(request.body)
             except WebhookError as error:
-                log.info(f"refused: {error}", path=request.path.decode("latin-1")[: http.LOGGED])
+                log.info(f"refused: {error}", path=request.shown_path)
                 raise bad(str(error)) from None
             if isinstance(found, Response):
                 return found
@@ -94,7 +94,7 @@ class App:
         if hmac.compare_digest(given, self._token().encode()):
             return
         self._metrics.requests.labels("unauthorized").inc()
-        log.info("refused: missing or wrong token", path=request.path.decode("latin-1")[: http.LOGGED])
+        log.info("refused: missing or wrong token", path=request.shown_path)
         offered = b'Basic realm="Lifeboat retrain trigger"' if is_read else b"Bearer"
         raise RequestError(401, "missing or wrong token", b"www-authenticate: %b\r\n" % offered)
 
@@ -119,12 +119,12 @@ class App:
             raise WebhookError(str(error)) from None
         return RetrainRequest("person", reason, now=now)
 
-    def _ask(self, request: Request, wish: RetrainRequest) -> None:
+    def _ask(self, request: Request, asked: RetrainRequest) -> None:
         if len(self._asking) >= MAX_WAITING:
             raise RequestError(503, f"{MAX_WAITING} requests wait already", RETRY)
 
         def decide() -> Response:
-            answer = self._guard.ask(wish)
+            answer = self._policy.ask(asked)
             failed = answer.result == "failed"
             document = {"result": answer.result, "why": answer.why, "run": answer.run}
             return Response.of(document, 503 if failed else 200, RETRY if failed else b"")
@@ -132,7 +132,7 @@ class App:
         self._later(request, decide, self._asking)
 
     def _ready(self) -> Response:
-        reason = self._guard.refusal()
+        reason = self._policy.refusal()
         return Response.of({"ready": not reason, "reason": reason}, 503 if reason else 200)
 
     def _show_metrics(self) -> Response:
@@ -151,7 +151,7 @@ class App:
         try:
             response = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except Exception as error:
-            log.error("a request failed", error, path=request.path.decode("latin-1")[: http.LOGGED])
+            log.error("a request failed", error, path=request.shown_path)
             response = _error(RequestError(500, "an error of the trigger's own; see its log", RETRY))
         self.http.answer(request, response)
 

@@ -20,7 +20,7 @@ from lifeboat.trigger.state import INTERRUPTED, RECORDED, RUNNING, RetrainReques
 
 @dataclass(frozen=True)
 class PolicyAnswer:
-    """What became of a wish: a result as the metrics name them, why, and the run it is about."""
+    """What became of a request: a result as the metrics name them, why, and the run it is about."""
 
     result: str
     why: str = ""
@@ -31,7 +31,7 @@ class Policy:
     """Takes wishes, one after another.
 
     Args:
-        state: of this guard alone.
+        state: of this policy alone.
         backends: by the names the settings know.
         settings: cool-down, daily limit and the backend for new runs.
         metrics: counts.
@@ -52,18 +52,18 @@ class Policy:
         self._lock = threading.Lock()
         self._looked = 0.0
 
-    def ask(self, wish: RetrainRequest) -> PolicyAnswer:
+    def ask(self, asked: RetrainRequest) -> PolicyAnswer:
         """Starts a run or says why not; 'failed' means that it should be asked again soon."""
         with self._lock:
             try:
-                answer = self._decide(wish, time.time())
+                answer = self._decide(asked, time.time())
             except sqlite3.Error as error:
                 answer = PolicyAnswer("failed", f"the state cannot be read or written: {error}")
         self._metrics.requests.labels(answer.result).inc()
         log.info(
             f"retraining asked for: {answer.result}",
-            source=wish.source,
-            reason=wish.reason,
+            source=asked.source,
+            reason=asked.reason,
             why=answer.why,
             run=answer.run,
         )
@@ -84,31 +84,31 @@ class Policy:
                 with suppress(Unknown):
                     self._settle(run)
 
-    def _decide(self, wish: RetrainRequest, now: float) -> PolicyAnswer:
+    def _decide(self, asked: RetrainRequest, now: float) -> PolicyAnswer:
         doubt = self._doubt()
         with self._state.transaction():
-            answer = PolicyAnswer("failed", doubt) if doubt else self._refusal(wish, now)
-            run = None if answer else self._new_run(wish, now)
+            answer = PolicyAnswer("failed", doubt) if doubt else self._refusal(asked, now)
+            run = None if answer else self._new_run(asked, now)
             if run:
-                self._state.record(run, wish.keys)
+                self._state.record(run, asked.keys)
             noted = answer or PolicyAnswer("started", run=run.id if run else None)
-            self._state.note(now, wish, noted.result, noted.why, noted.run)
+            self._state.note(now, asked, noted.result, noted.why, noted.run)
         return self._start(run) if run else noted
 
-    def _new_run(self, wish: RetrainRequest, now: float) -> Run:
+    def _new_run(self, asked: RetrainRequest, now: float) -> Run:
         moment = datetime.fromtimestamp(now, UTC)
         # The random part keeps it apart from the runs of a state that was lost.
         identifier = f"{self._name}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-        return Run(identifier, wish.source, wish.reason, self._settings.backend, now)
+        return Run(identifier, asked.source, asked.reason, self._settings.backend, now)
 
-    def _refusal(self, wish: RetrainRequest, now: float) -> PolicyAnswer | None:
-        served = [self._state.serving(key) for key in wish.keys]
+    def _refusal(self, asked: RetrainRequest, now: float) -> PolicyAnswer | None:
+        served = [self._state.serving(key) for key in asked.keys]
         if served and served[0] and all(served):
             return PolicyAnswer("duplicate", f"run {served[0].id} is the answer to it", served[0].id)
         if going := self._state.open_run():
             return PolicyAnswer("busy", f"run {going.id} goes", going.id)
         last, pause = self._state.last_start(), self._settings.cooldown_seconds
-        if not wish.now and last is not None and abs(now - last) < pause:
+        if not asked.now and last is not None and abs(now - last) < pause:
             return PolicyAnswer(
                 "cooldown", f"the last run started less than {pause:g} s ago; wait {last + pause - now:.0f} s"
             )

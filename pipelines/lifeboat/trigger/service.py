@@ -50,30 +50,30 @@ def serve(settings: Settings, chosen: TriggerSettings) -> None:
     """
     name = load_usecase(chosen.usecase).name
     log.set_up()
-    place = RuntimeDir(settings)
-    with contextlib.closing(place):
-        token_file = Path(chosen.token_file) if chosen.token_file else place.token_file()
+    runtime_dir = RuntimeDir(settings)
+    with contextlib.closing(runtime_dir):
+        token_file = Path(chosen.token_file) if chosen.token_file else runtime_dir.token_file()
         token = TokenFile(token_file).token
-        state = TriggerState(Path(chosen.state) if chosen.state else place.folder / "trigger.db")
+        state = TriggerState(Path(chosen.state) if chosen.state else runtime_dir.folder / "trigger.db")
         with contextlib.closing(state), _listening(chosen, settings.home_path) as listener:
             metrics = TriggerMetrics(state)
-            guard = Policy(state, _backends(state, place, settings, chosen), chosen, metrics, name)
-            app = App(guard, state, metrics, chosen, token, chosen.model or name)
+            policy = Policy(state, _backends(state, runtime_dir, settings, chosen), chosen, metrics, name)
+            app = App(policy, state, metrics, chosen, token, chosen.model or name)
 
             def announce() -> None:
                 address = Address(base_url(*listener.getsockname()[:2]), str(token_file.absolute()))
-                place.announce(address)
+                runtime_dir.announce(address)
                 print(f"the retrain trigger listens at {address.url}, its token is in {address.token_file}", flush=True)
 
-            asyncio.run(_serve(app, guard, state, chosen, listener, announce))
+            asyncio.run(_serve(app, policy, state, chosen, listener, announce))
 
 
 def _backends(
-    state: TriggerState, place: RuntimeDir, settings: Settings, chosen: TriggerSettings
+    state: TriggerState, runtime_dir: RuntimeDir, settings: Settings, chosen: TriggerSettings
 ) -> dict[str, Backend]:
     """That of new runs, and that of the run that goes, where the setting was changed meanwhile."""
     going = state.open_run()
-    made: dict[str, Backend] = {"local": Local(place.folder, chosen)}
+    made: dict[str, Backend] = {"local": Local(runtime_dir.folder, chosen)}
     if "kubeflow" in (chosen.backend, going.backend if going else ""):
         from lifeboat.trigger.kubeflow import Kubeflow
 
@@ -96,7 +96,7 @@ def _listening(chosen: TriggerSettings, home: Path) -> Iterator[socket.socket]:
 
 async def _serve(
     app: App,
-    guard: Policy,
+    policy: Policy,
     state: TriggerState,
     chosen: TriggerSettings,
     listener: socket.socket,
@@ -112,9 +112,9 @@ async def _serve(
     server = Listener(loop, limits, app.http.handle, app.http.refusal)
     server.open(listener)
     announce()
-    tasks = [asyncio.create_task(_repeat(partial(_watch, guard), stopping))]
+    tasks = [asyncio.create_task(_repeat(partial(_watch, policy), stopping))]
     if chosen.every_seconds:
-        keeping = partial(_keep_schedule, guard, state, chosen.every_seconds)
+        keeping = partial(_keep_schedule, policy, state, chosen.every_seconds)
         tasks.append(asyncio.create_task(_repeat(keeping, stopping)))
     await stopping.wait()
     await server.drain()
@@ -139,15 +139,15 @@ async def _repeat(step: Callable[[], float], stopping: asyncio.Event) -> None:
         await asyncio.sleep(wait)
 
 
-def _watch(guard: Policy) -> float:
-    guard.watch()
+def _watch(policy: Policy) -> float:
+    policy.watch()
     return WATCH_SECONDS
 
 
-def _keep_schedule(guard: Policy, state: TriggerState, every: float) -> float:
+def _keep_schedule(policy: Policy, state: TriggerState, every: float) -> float:
     """Asks for a run when none has started for so long; a refusal is asked again after a while."""
     wait = state.scheduled_since(time.time()) + every - time.time()
     if wait <= 0:
-        answer = guard.ask(RetrainRequest("schedule", f"schedule: no run for {every:g} s"))
+        answer = policy.ask(RetrainRequest("schedule", f"schedule: no run for {every:g} s"))
         wait = every if answer.result == "started" else min(every, SCHEDULE_SECONDS)
     return min(wait, SCHEDULE_SECONDS)

@@ -40,7 +40,7 @@ CREATE TABLE schedule (anchor REAL NOT NULL) STRICT;
 
 @dataclass(frozen=True)
 class RetrainRequest:
-    """A wish for a retraining.
+    """What asks for a retraining.
 
     Args:
         source: alert, person or schedule.
@@ -165,12 +165,12 @@ class TriggerState:
                 (run.state, run.result, run.why, run.handle, run.place, run.started, run.ended, run.id),
             )
 
-    def note(self, time: float, wish: RetrainRequest, result: str, why: str, run: str | None) -> None:
+    def note(self, time: float, asked: RetrainRequest, result: str, why: str, run: str | None) -> None:
         """Adds a request, and lets go of old ones."""
         with self._lock:
             self._db.execute(
                 "INSERT INTO requests (time, source, reason, alerts, result, why, run) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (time, wish.source, wish.reason, json.dumps(wish.keys), result, why, run),
+                (time, asked.source, asked.reason, json.dumps(asked.keys), result, why, run),
             )
             self._db.execute(
                 "DELETE FROM requests WHERE number <= (SELECT max(number) FROM requests) - ?", (KEPT_REQUESTS,)

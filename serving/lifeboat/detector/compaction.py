@@ -24,9 +24,9 @@ UNWRITTEN = "SELECT DISTINCT prediction FROM labels WHERE exported = 0"
 class _Due:
     """Goes through the predictions that may be removed, oldest first."""
 
-    def __init__(self, connection: sqlite3.Connection, fold: Processor, before: float, kept: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, processor: Processor, before: float, kept: int) -> None:
         self._connection, self._before, self._last = connection, before, 0
-        self._versions = fold.versions.by_id()
+        self._versions = processor.versions.by_id()
         self._open = {id_: version.first for id_, version in self._versions.items()}
         self._open |= dict(connection.execute(OPEN).fetchall())
         self._unwritten = {id_ for (id_,) in connection.execute(UNWRITTEN)}
@@ -67,25 +67,27 @@ class Compaction:
     def __init__(self, settings: DetectorSettings, database: Database) -> None:
         self._settings, self._database = settings, database
 
-    def run(self, connection: sqlite3.Connection, fold: Processor, now: float) -> None:
+    def run(self, connection: sqlite3.Connection, processor: Processor, now: float) -> None:
         """Removes all that is due, in transactions short enough for the intake."""
-        due = _Due(connection, fold, now - self._settings.retention_seconds, self._settings.retention_rows)
+        due = _Due(connection, processor, now - self._settings.retention_seconds, self._settings.retention_rows)
         while found := due.next():
-            self._remove(connection, fold, found)
+            self._remove(connection, processor, found)
         with self._database.writing(connection):
-            for version in fold.versions.by_id().values():
+            for version in processor.versions.by_id().values():
                 if not version.is_newcomer:
                     self._trim(connection, version)
                 if version.last <= now - self._settings.retention_seconds:
-                    fold.versions.forget(connection, version)
+                    processor.versions.forget(connection, version)
         self._shrink(connection)
 
-    def used(self, fold: Processor) -> set[tuple[str, str]]:
+    def used(self, processor: Processor) -> set[tuple[str, str]]:
         """Use case and digest of the bundles that are needed."""
-        versions = fold.versions.by_id().values()
+        versions = processor.versions.by_id().values()
         return {(self._settings.usecase_of(version.model), version.digest) for version in versions}
 
-    def _remove(self, connection: sqlite3.Connection, fold: Processor, found: list[tuple[int, str, list[str]]]) -> None:
+    def _remove(
+        self, connection: sqlite3.Connection, processor: Processor, found: list[tuple[int, str, list[str]]]
+    ) -> None:
         """Removes predictions (id, model, names) and remembers their names."""
         names = [(model, "puid", puid) for _, model, puids in found for puid in puids]
         with self._database.writing(connection):
@@ -95,7 +97,7 @@ class Compaction:
                 ).fetchall()
                 names += [(model, "entity", entity) for model, entity in rows]
             connection.executemany("DELETE FROM predictions WHERE id = ?", [(id_,) for id_, _, _ in found])
-            fold.tombstones.add(connection, names)
+            processor.tombstones.add(connection, names)
 
     def _trim(self, connection: sqlite3.Connection, version: WatchedVersion) -> None:
         """Old verdicts, and labels that neither live figures nor a prediction need."""

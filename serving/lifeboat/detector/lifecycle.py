@@ -48,7 +48,7 @@ class Detector:
     Args:
         settings: see there.
         database: opened.
-        environment: of the judge's process.
+        environment: of the drift test's process.
     """
 
     def __init__(self, settings: DetectorSettings, database: Database, environment: dict[str, str]) -> None:
@@ -82,7 +82,7 @@ class Detector:
         self._service.ready = True
 
     async def end(self) -> None:
-        """Answers what was begun; what was acknowledged and not folded in is on the disk."""
+        """Answers what was begun; what was acknowledged and not processed is on the disk."""
         self._service.ready = False
         await self._listener.drain()
         for task in self._tasks:
@@ -97,19 +97,19 @@ class Detector:
                 part.close()
 
     def _waiting(self) -> tuple[int, int]:
-        intake, folder = self._ingest, self._worker
+        ingest, worker = self._ingest, self._worker
         return (
-            max(0, intake.events + intake.coming - folder.processed),
-            max(0, intake.bytes + intake.coming_bytes - folder.processed_bytes),
+            max(0, ingest.events + ingest.coming - worker.processed),
+            max(0, ingest.bytes + ingest.coming_bytes - worker.processed_bytes),
         )
 
     def _now(self) -> Now:
-        child, database = self._test_client, self._database
+        client, database = self._test_client, self._database
         problems = [*filter(None, [database.problem, self._worker.problem]), *self._bundles.problems]
         if database.broken:
             problems.append(f"what was counted before is in {database.broken[-1]}: that database is broken")
         up, broken = not database.problem, len(database.broken)
-        return Now(self._waiting()[0], child.state, child.reason, problems, up, broken, self._export.conflicts)
+        return Now(self._waiting()[0], client.state, client.reason, problems, up, broken, self._export.conflicts)
 
 
 def watch(settings: DetectorSettings, environment: dict[str, str]) -> None:

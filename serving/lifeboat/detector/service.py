@@ -27,8 +27,8 @@ COUNTED = ("large", "slow")
 class Requests:
     """Counts what is refused before it is an event."""
 
-    def __init__(self, intake: Ingest) -> None:
-        self._ingest = intake
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
 
     def begin(self) -> None:
         """Nothing to count."""
@@ -47,7 +47,7 @@ class DetectorService:
 
     Args:
         settings: limits.
-        intake: takes the events.
+        ingest: takes the events.
         waiting: how many events and bytes were taken and are not folded in.
         report, metrics: of everything.
         database: says whether it can be written.
@@ -56,15 +56,15 @@ class DetectorService:
     def __init__(
         self,
         settings: DetectorSettings,
-        intake: Ingest,
+        ingest: Ingest,
         waiting: Callable[[], tuple[int, int]],
         report: Report,
         metrics: DetectorMetrics,
         database: Database,
     ) -> None:
         self.ready = False
-        self.app = App(Requests(intake), settings.log_requests, log_payloads=False)
-        self._settings, self._ingest, self._waiting = settings, intake, waiting
+        self.app = App(Requests(ingest), settings.log_requests, log_payloads=False)
+        self._settings, self._ingest, self._waiting = settings, ingest, waiting
         self._report, self._metrics, self._database = report, metrics, database
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()

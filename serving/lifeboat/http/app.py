@@ -8,15 +8,13 @@ from time import perf_counter
 from typing import Protocol
 
 from lifeboat.http.errors import RequestError
-from lifeboat.http.http_types import Request, Response
+from lifeboat.http.http_types import LOGGED, Request, Response
 from lifeboat.server.protocols.seldon import SeldonCodec
 from lifeboat.system import log
 
 Handler = Callable[[Request], Response | None]
 Wording = Callable[[RequestError], Response]
 _REASONS = {408: "slow", 413: "large", 431: "large"}
-# Characters of what a client chooses in a line of the log.
-LOGGED = 300
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ class App:
             response = word(error)
         except Exception as error:
             # The last line of defence: nothing that a client sends may show a traceback or end the process.
-            log.error("a request failed", error, path=request.path.decode("latin-1")[:LOGGED])
+            log.error("a request failed", error, path=request.shown_path)
             word = route.error if route is not None else self._error
             response = word(RequestError(500, "internal error"))
         if response is not None:
@@ -145,7 +143,7 @@ class App:
         log.info(
             "request",
             method=request.method.decode("latin-1"),
-            path=request.path.decode("latin-1")[:LOGGED],
+            path=request.shown_path,
             status=response.status,
             milliseconds=round(seconds * 1000, 3),
             request_id=(request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1"))[:LOGGED],

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import orjson
 
+# Characters of what a client chooses in a line of the log.
+LOGGED = 300
 JSON = b"application/json"
 FORM = b"application/x-www-form-urlencoded"
 # Of a request of the Open Inference Protocol with binary data: how much of the body is JSON.
@@ -14,9 +16,9 @@ HEADER_LENGTH = b"inference-header-content-length"
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
-def lower_media_type(content_type: bytes) -> bytes:
+def lower_media_type(content_type: str) -> str:
     """A content type as most write it: the case of a type means nothing, that of a parameter may."""
-    media_type, semicolon, parameters = content_type.partition(b";")
+    media_type, semicolon, parameters = content_type.partition(";")
     return media_type.strip().lower() + semicolon + parameters
 
 
@@ -88,6 +90,11 @@ class Request:
         self.path, _, self.query = target.partition(b"?")
         self.keep_alive, self.started = keep_alive, started
         self.protocol, self.id = "other", ""
+
+    @property
+    def shown_path(self) -> str:
+        """The path for a line of the log."""
+        return self.path.decode("latin-1")[:LOGGED]
 
     def reply(self, response: Response) -> None:
         """Answers; must happen exactly once."""

@@ -36,8 +36,7 @@ def refuse_crowd(text: bytes, max_values: float) -> None:
     if len(text) <= max_values:
         return
     for mark, kind in _KINDS.items():
-        # The exact count takes longer, and is asked for only where the text may be over the limit.
-        if count(text, mark) > max_values and (found := count_outside(text, mark)) > max_values:
+        if found := count_above(text, mark, max_values):
             raise bad(f"the JSON holds {found} {kind}, the limit is {max_values}")
 
 
@@ -82,6 +81,13 @@ def count(text: bytes, mark: bytes) -> int:
     if len(text) <= PIECE:
         return text.count(mark)
     return sum([text.count(mark, start, start + PIECE) for start in range(0, len(text), PIECE)])
+
+
+def count_above(text: bytes, mark: bytes, limit: float) -> int:
+    """How often a character stands outside the strings of valid JSON, where that is above a limit; else 0."""
+    # The exact count takes longer, and is asked for only where the text may be over the limit.
+    found = count_outside(text, mark) if count(text, mark) > limit else 0
+    return found if found > limit else 0
 
 
 def count_outside(text: bytes, mark: bytes) -> int:

@@ -15,7 +15,7 @@ import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -52,7 +52,7 @@ PLAIN = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
 PAUSE = 0.2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PredictionEvent:
     """What waits to be sent.
 
@@ -62,6 +62,7 @@ class PredictionEvent:
         time: in seconds since 1970.
         content_type, body: as they went over the wire.
         more: further attributes.
+        size: bytes of it, more or less: the names of a client may be longer than its body.
     """
 
     type: str
@@ -70,12 +71,11 @@ class PredictionEvent:
     content_type: bytes
     body: bytes
     more: dict[str, str]
+    size: int = field(init=False)
 
-    @property
-    def size(self) -> int:
-        """Bytes of it, more or less: the names of a client may be longer than its body."""
+    def __post_init__(self) -> None:
         chosen = len(self.puid) + len(self.content_type) + sum(map(len, self.more.values()))
-        return HEAD_BYTES + chosen + len(self.body)
+        self.size = HEAD_BYTES + chosen + len(self.body)
 
 
 class Events:
@@ -273,7 +273,8 @@ def _unlogged(request: Request) -> bool:
 
 def _as_sent(request: Request) -> tuple[bytes, bytes]:
     """Content type and content, such that what is called JSON is JSON: one that is not would spoil its batch."""
-    content_type = lower_media_type(request.headers.get(b"content-type", JSON))
+    sent = request.headers.get(b"content-type", JSON).decode("latin-1")
+    content_type = lower_media_type(sent).encode("latin-1")
     if not request.body:
         return FORM, request.query
     if request.protocol == "v2" and HEADER_LENGTH in request.headers and content_type.startswith(JSON):

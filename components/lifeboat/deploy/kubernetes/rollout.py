@@ -51,11 +51,11 @@ class Rollout:
     ) -> None:
         self._cluster, self._template, self._plan = cluster, template, plan
         self._prometheus, self._place, self._image = prometheus, place, image
-        self._hold = Lease(cluster, plan.pace)
+        self._lease = Lease(cluster, plan.pace)
 
     def run(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
         """As `lifeboat.deploy.step.Target` says, but gives the name of the predictor that serves."""
-        with self._hold.taken(say):
+        with self._lease.taken(say):
             live = self._cluster.read()
             old = manifest.champion(live)
             if old is None:
@@ -187,7 +187,7 @@ class Rollout:
         notes = {manifest.CHAMPION: champion, manifest.CHALLENGER: challenger}
         document = manifest.compose(self._template, self._cluster.name, parts, notes)
         for _ in range(ATTEMPTS):
-            live = self._hold.checked(self._cluster.read())
+            live = self._lease.checked(self._cluster.read())
             if live is None:
                 self._create(document)
                 return
@@ -200,7 +200,7 @@ class Rollout:
         raise DeployError(f"SeldonDeployment {self._cluster.name} changes all the time, nothing could be applied")
 
     def _create(self, document: Document) -> None:
-        document["metadata"]["annotations"][manifest.HOLDER] = self._hold.mark
+        document["metadata"]["annotations"][manifest.HOLDER] = self._lease.mark
         try:
             self._cluster.create(document)
         except ConflictError:

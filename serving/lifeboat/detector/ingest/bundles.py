@@ -74,11 +74,11 @@ class Bundles:
 
     def __init__(self, settings: DetectorSettings, arrived: Callable[[], None]) -> None:
         self._settings, self._arrived = settings, arrived
-        self._worker = Path(f"{settings.database}-bundles")
+        self._directory = Path(f"{settings.database}-bundles")
         self._known: dict[Key, Known] = {}
         self._coming: dict[Key, Future[Known]] = {}
         self._failures: dict[Key, _Failure] = {}
-        self._local = {(path.parent.name, path.name) for path in self._worker.glob("*/*")}
+        self._local = {(path.parent.name, path.name) for path in self._directory.glob("*/*")}
         self._stored: set[Key] = set()
         self._listing, self._listed, self._problem = False, -LIST_SECONDS, ""
         self._pool, self._lock = ThreadPoolExecutor(1, "bundles"), threading.Lock()
@@ -180,7 +180,7 @@ class Bundles:
         log.error("a bundle cannot be used", usecase=key[0], digest=key[1], reason=str(error), again_seconds=delay)
 
     def _fetch(self, usecase: str, digest: str) -> Known:
-        directory = self._worker / usecase / digest
+        directory = self._directory / usecase / digest
         if directory.exists():
             try:
                 return self._open(directory, digest)

@@ -12,8 +12,8 @@ import orjson
 
 from lifeboat.data.labelled.sources import ANONYMOUS, UNREADABLE, is_source
 from lifeboat.http.errors import RequestError, bad
-from lifeboat.http.http_types import JSON, Request
-from lifeboat.http.structure import count, count_outside
+from lifeboat.http.http_types import JSON, Request, lower_media_type
+from lifeboat.http.structure import count_above
 from lifeboat.server.events import CLIENT_ID, SOURCE
 
 # A mixed batch holds some that are no events.
@@ -138,8 +138,7 @@ def unfold(post: Post) -> list[CloudEvent | None]:
 def is_crowded(text: bytes, values: int) -> bool:
     """Whether JSON holds more lists, objects or values than are parsed."""
     limits = ((b"[", CONTAINERS), (b"{", CONTAINERS), (b",", values))
-    # The exact count takes longer, and is asked for only where the text may be over the limit.
-    return any(count(text, mark) > limit and count_outside(text, mark) > limit for mark, limit in limits)
+    return any(count_above(text, mark, limit) for mark, limit in limits)
 
 
 def _receive_batch(body: bytes) -> Post:
@@ -178,7 +177,7 @@ def _attributes(headers: dict[bytes, bytes]) -> dict[str, str]:
     if not found:
         raise bad("no CloudEvent: neither ce- headers nor the content type of structured events or of a batch")
     content_type = headers.get(b"content-type", JSON)
-    return {**found, "datacontenttype": _media_type(content_type.decode("latin-1"))}
+    return {**found, "datacontenttype": lower_media_type(content_type.decode("latin-1"))}
 
 
 def _decode(value: bytes) -> str:
@@ -226,19 +225,11 @@ def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Cloud
         puid if type(puid) is str else "",
         model if type(model) is str else "",
         version if type(version) is str else "",
-        _media_type(content_type),
+        lower_media_type(content_type) if type(content_type) is str else "",
         content,
         alias if type(alias) is str else "",
         sender if type(sender) is str and is_source(sender) else UNREADABLE,
     )
-
-
-def _media_type(text: Any) -> str:
-    """A content type whose type is in lower case, as it is compared; empty for what is none."""
-    if type(text) is not str:
-        return ""
-    media_type, semicolon, parameters = text.partition(";")
-    return media_type.strip().lower() + semicolon + parameters
 
 
 def _seconds(text: Any) -> float | None:
