@@ -103,7 +103,7 @@ def test_what_is_copied_is_let_through_and_there(folder):
 @pytest.mark.parametrize(("target", "program"), PROGRAMS.items())
 def test_an_image_holds_every_module_that_its_program_imports(target, program):
     lines = lines_of(target)
-    if "COPY --from=code / ." in lines:
+    if "COPY --from=code /app ." in lines:
         lines += lines_of("code", FOLDER[target])
     copied = [line.split()[1:-1] for line in lines if line.startswith("COPY ") and "--from" not in line]
     held = {path for parts in copied for part in parts for path in ROOT.glob(part)}
