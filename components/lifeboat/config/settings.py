@@ -11,21 +11,26 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from importlib import metadata
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from lifeboat.config import options
 from lifeboat.config.errors import SettingsError
+from lifeboat.config.images import COMPONENTS_IMAGE
 from lifeboat.config.options import option
+from lifeboat.config.project import find_project
 from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
 from lifeboat.registry.storage import S3Settings
+from lifeboat.system.environments import Environment
 
 PREFIX = "LIFEBOAT_"
 # As `detector_python`: what serves here is not watched.
 NO_DETECTOR = "none"
+HOME = ".lifeboat"
 # Of a port that is not chosen here: `lifeboat.config.home_ports` chooses, and the home keeps it.
 _OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
 SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_TRIGGER_")
@@ -51,18 +56,25 @@ LIBRARIES = {
 class Settings(S3Settings):
     """See each field's help."""
 
-    home: str = option(".lifeboat", "directory of all local state: runs, registry, bundles, logs")
+    usecase: str = option(
+        "", "the use case: the name of a shipped one, dotted module, or path; the first shipped one unless set"
+    )
+    require: str = option("", "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own")
+    image: str = option(COMPONENTS_IMAGE, "the components' image, by digest for a cluster")
+    home: str = option(HOME, "directory of all local state: runs, registry, bundles, logs; in the project's folder")
     tracking_uri: str = option("", "MLflow tracking server or database; SQLite under home unless set", secret=True)
     store: str = option("", "directory or s3://bucket/prefix of the bundles; under home unless set")
     host: str = option("127.0.0.1", "address the local model server listens on")
     port: int = option(0, f"port of a use case's local model server; {_OWN_PORT.format(9000)}")
     metrics_port: int = option(0, f"port of its metrics; {_OWN_PORT.format(6000)}")
-    serving_python: str = option("", "Python of the serving environment; the one in .venvs/serving unless set")
+    environments: str = option("", "directory of the servers' environments; lifeboat in the user's cache unless set")
+    serving_python: str = option("", "Python of the model server's environment; one made for it unless set")
     detector_port: int = option(0, f"port of the home's drift detector; {_OWN_PORT.format(9010)}")
     detector_python: str = option(
-        "", f"Python of the detector's environment, or {NO_DETECTOR}; the one in .venvs/drift unless set"
+        "", f"Python of the detector's environment, or {NO_DETECTOR}; one made for it unless set"
     )
     code_commit: str = option("", "commit of the code, for the lineage; asked of git unless set")
+    version: str = option("", "version of Lifeboat, for the lineage; the installed package's unless set")
     trusted_sources: str = option(
         "",
         "sources of truth whose rows teach unseen, with commas between them, or none; unless set "
@@ -129,13 +141,42 @@ class Settings(S3Settings):
 
     @property
     def server_python(self) -> str:
-        """The interpreter of the model server: the setting, the environment `make` made for it, or this one."""
-        return self.serving_python or _made("serving") or sys.executable
+        """The interpreter of the model server: the setting, or that of its environment."""
+        return self.serving_python or _made("serving") or str(self.server_environment.python)
 
     @property
     def drift_python(self) -> str:
-        """The interpreter of the drift detector; empty where there is none, and then there is no detector."""
-        return "" if self.detector_python == NO_DETECTOR else self.detector_python or _made("drift")
+        """The interpreter of the drift detector; empty where there is to be no detector."""
+        if self.detector_python == NO_DETECTOR:
+            return ""
+        return self.detector_python or _made("drift") or str(self.detector_environment.python)
+
+    @property
+    def server_environment(self) -> Environment:
+        """The model server's own environment, of this Python's version."""
+        return Environment("serving", "model server", "{}.{}".format(*sys.version_info), self._cache)
+
+    @property
+    def detector_environment(self) -> Environment:
+        """The drift detector's own environment."""
+        return Environment("drift", "drift detector", "3.11", self._cache)
+
+    @property
+    def _cache(self) -> Path:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(self.environments or Path(cache) / "lifeboat")
+
+    def make_environments(self, say: Callable[[str], None]) -> None:
+        """Makes those of the servers of this home that are not there, or not whole; to be called before one starts.
+
+        Raises:
+            SetupError: one cannot be made.
+            StorageError: the cache cannot be written.
+        """
+        wanted = (self.server_environment, self.server_python), (self.detector_environment, self.drift_python)
+        for own, python in wanted:
+            if python == str(own.python):
+                own.make(say)
 
     def serving_state(self, usecase: str) -> Path:
         """Directory of the local model server of a use case."""
@@ -150,10 +191,14 @@ class Settings(S3Settings):
         return {variable(name): "" if value == default else str(value) for name, (value, default) in values.items()}
 
     def resolved(self) -> Settings:
-        """With paths and the commit fixed, so that it means the same in any working directory."""
+        """With paths, commit and version fixed, so that it means the same in any working directory."""
         commit = self.code_commit or git_commit(Path(__file__).parent)
         store = self.store if "://" in self.store or not self.store else str(Path(self.store).resolve())
-        return replace(self, home=str(self.home_path), store=store, code_commit=commit)
+        version = self.version or installed_version()
+        cache = str(Path(self.environments).resolve()) if self.environments else ""
+        return replace(
+            self, home=str(self.home_path), store=store, environments=cache, code_commit=commit, version=version
+        )
 
 
 def inherited() -> dict[str, str]:
@@ -162,7 +207,7 @@ def inherited() -> dict[str, str]:
 
 
 def _made(environment: str) -> str:
-    """The interpreter of an environment that `make` makes; empty where it did not."""
+    """The interpreter of an environment that `make` makes in a checkout; empty where it did not."""
     python = Path(__file__).resolve().parents[3] / ".venvs" / environment / "bin" / "python"
     return str(python) if python.exists() else ""
 
@@ -172,20 +217,24 @@ def variable(name: str) -> str:
     return options.variable(PREFIX, name)
 
 
-def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+def read_settings(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Settings:
     """Makes the settings of this program; call it once, in main.
 
     Args:
         environment: the process's own unless given.
+        folder: in whose project further settings may stand; the working directory unless an environment is given.
 
     Raises:
-        SettingsError: a variable is unknown or a value is not of its type.
+        SettingsError: a variable or a line of the project's file is unknown, or a value is not of its type.
     """
     if environment is None:
         for name, value in LIBRARIES.items():
             os.environ.setdefault(name, value)
-        environment = os.environ
-    texts = options.from_environment(Settings, PREFIX, environment, SERVICES)
+        environment, folder = os.environ, folder or Path.cwd()
+    given = options.from_environment(Settings, PREFIX, environment, SERVICES)
+    project = find_project(folder) if folder else None
+    secret = {spec.name: not spec.repr for spec in fields(Settings)}
+    texts = {**(project.texts(secret, HOME) if project else {}), **given}
     values = options.parse_texts(Settings, PREFIX, texts)
     for name, value in values.items():
         _check(name, value, texts[name])
@@ -202,10 +251,26 @@ def _check(name: str, value: Any, text: str) -> None:
 
 
 def git_commit(folder: Path) -> str:
-    """The commit of a folder's code, with '-dirty' where a tracked file differs; 'unknown' outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """The commit of a folder's code, with '-dirty' where a tracked file differs; 'unknown' where git does not keep it.
+
+    A package that was installed into an environment within somebody's repository is none of that repository's.
+    """
     try:
-        answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+        if not _git(folder, "ls-files", "--", "."):
+            return "unknown"
+        return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*").strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return answer.stdout.strip()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def installed_version() -> str:
+    """The version of this package; 'unknown' where it was not installed but copied, as in our images."""
+    try:
+        return metadata.version("lifeboat")
+    except metadata.PackageNotFoundError:
+        return "unknown"

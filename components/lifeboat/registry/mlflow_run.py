@@ -85,6 +85,8 @@ class Evaluated:
             "bundle_digest": self.bundle.digest,
             "data_digest": str(lineage["data"]["digest"]),
             "code_commit": str(lineage["code"]),
+            # A bundle of the first edition does not say it.
+            "lifeboat_version": str(lineage.get("version", "unknown")),
             "usecase": self.bundle.usecase,
             "gate": outcome[:TAG],
         }

@@ -27,7 +27,7 @@ def train(usecase: str, seed: int, rows: dsl.Input[dsl.Dataset], bundle: dsl.Out
     commit = settings.code_commit if shipped else git_commit(source_folder(module))
     trained = step.train(
         case, Path(rows.path), Path(bundle.path), seed=seed, code=settings.code_commit,
-        source={"commit": commit, "digest": own_digest(module)},
+        version=settings.version, source={"commit": commit, "digest": own_digest(module)},
         examine=KeptFindings(module, case, settings.home_path).examine, say=say,
     )  # fmt: skip
     bundle.metadata["digest"] = trained.digest

@@ -60,6 +60,7 @@ def train(
     *,
     seed: int = 0,
     code: str = "unknown",
+    version: str = "unknown",
     source: Mapping[str, str] | None = None,
     examine: Examine = examine_anew,
     say: Callable[[str], None] = print,
@@ -71,7 +72,7 @@ def train(
         rows: the training rows of `preprocess`.
         bundle: directory to make.
         seed: of everything random.
-        code: the commit of Lifeboat, for the lineage.
+        code, version: the commit and the version of Lifeboat, for the lineage.
         source: commit and digest of the use case's own source, for the lineage.
         examine: finds the candidates that cannot be used.
         say: told of each trial and stage.
@@ -95,7 +96,7 @@ def train(
         REFERENCE: _parquet(reference),
         GOLDEN: _golden(reference.select(list(usecase.schema.names)), scorer, usecase.schema),
     }
-    lineage = {"code": code, "usecase": dict(source or {}), "seed": seed}
+    lineage = {"code": code, "version": version, "usecase": dict(source or {}), "seed": seed}
     digest = write_bundle(bundle, files, _manifest(usecase, summary, found, decision, table, lineage))
     return Trained(digest, model, found)
 

@@ -23,8 +23,8 @@ def import_reference(reference: str) -> ModuleType:
     """The module of a use case.
 
     Args:
-        reference: the name of a shipped use case, a dotted module, or the path of a folder with an `__init__.py` or of
-            a .py file, which has a slash in it or ends in .py.
+        reference: the name of a shipped use case, a module of somebody's own (its name as Python imports it), or the
+            path of a folder with an `__init__.py` or of a .py file, which has a slash in it or ends in .py.
 
     Raises:
         UseCaseError: there is no such module, or importing it fails.
@@ -32,7 +32,8 @@ def import_reference(reference: str) -> ModuleType:
     path = as_path(reference)
     if path is not None:
         return _import_path(path)
-    name = reference if "." in reference else f"{PACKAGE}.{reference.replace('-', '_')}"
+    module = reference.replace("-", "_")
+    name = f"{PACKAGE}.{module}" if module.replace("_", "-") in list_usecases() else module
     return _import(name, f"no use case {reference!r}; there are: {', '.join(list_usecases())}, or give a path")
 
 

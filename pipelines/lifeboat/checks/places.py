@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lifeboat.config.errors import LifeboatError
-from lifeboat.config.settings import Settings
+from lifeboat.config.settings import NO_DETECTOR, Settings, variable
 from lifeboat.registry.storage import DirectoryStorage, open_storage
 
 # A run leaves some megabytes; with less a database may not find room for its journal.
@@ -95,6 +95,8 @@ def _check_store(settings: Settings) -> Iterator[str]:
 
 
 def _check_environments(settings: Settings) -> Iterator[str]:
-    for what, python in (("model server", settings.server_python), ("drift detector", settings.drift_python)):
-        if python and shutil.which(python) is None:
-            yield f"the interpreter of the {what}, {python}, is not there: run make setup"
+    """Those that the settings name; what is not named is made when a server is to start."""
+    chosen = {"serving_python": settings.serving_python, "detector_python": settings.detector_python}
+    for name, python in chosen.items():
+        if python not in ("", NO_DETECTOR) and shutil.which(python) is None:
+            yield f"{variable(name)} is {python}, which is no program of this machine"

@@ -19,6 +19,8 @@ def promote(options: argparse.Namespace, settings: Settings) -> int:
 
     name = load_usecase(options.usecase).name
     override = Override.now(options.because, whoever())
+    if options.target == "local":
+        settings.make_environments(print)
     target = make_target(options.target, settings)
     shipped = step.promote(name, options.version, override, Registry(settings), target)
     if options.target == "local":
@@ -34,6 +36,8 @@ def rollback(options: argparse.Namespace, settings: Settings) -> int:
     from lifeboat.registry.registry import Registry
 
     name = load_usecase(options.usecase).name
+    if options.target == "local":
+        settings.make_environments(print)
     target = make_target(options.target, settings, at_once=True)
     shipped = step.rollback(name, Registry(settings), target, to=options.to)
     if options.target == "local":

@@ -15,17 +15,19 @@ from lifeboat.usecase.usecase import load_usecase
 
 
 def usecases(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
-    """Prints the use cases that ship with the project."""
-    for name in list_usecases():
-        print(f"{name:20} {load_usecase(name).title}")
+    """Prints the project's use case and those that Lifeboat ships."""
+    shipped = list_usecases()
+    for reference in dict.fromkeys((settings.usecase, *shipped)):
+        case = load_usecase(reference)
+        print(f"{case.name:20} {case.title}{'' if reference in shipped else f'  ({reference}, of this project)'}")
     return 0
 
 
-def compile(options: argparse.Namespace, settings: Settings) -> int:  # noqa: A001, ARG001  # named as its verb
+def compile(options: argparse.Namespace, settings: Settings) -> int:  # noqa: A001  # named as its verb
     """Writes the compiled pipeline."""
     from lifeboat.pipeline.compile import compile_pipeline
 
-    compile_pipeline(Path(options.target), options.image)
+    compile_pipeline(Path(options.target), options.image, settings.usecase)
     print(f"wrote {options.target}")
     return 0
 

@@ -26,6 +26,7 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
     """Closes the circle in a home and on ports of its own, and writes its page."""
     console = Console(file=sys.stdout, highlight=False)
     usecase = load_usecase(options.usecase)
+    settings.make_environments(print)
     start = time.monotonic()
     ports = _free_ports(6)
     home = settings.home_path / "loops" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"

@@ -12,9 +12,11 @@ from dataclasses import fields, replace
 from lifeboat.cli.arguments import add_as_of, add_bounds, add_moment, add_pipeline_arguments, add_table
 from lifeboat.cli.known import resolve
 from lifeboat.config.errors import LifeboatError
-from lifeboat.config.settings import Settings, read_settings, variable
+from lifeboat.config.settings import Settings, installed_version, read_settings, variable
 from lifeboat.trigger.settings import add_flags as add_trigger_flags
 
+# Of a folder without a project.
+EXAMPLE = "titanic"
 DESCRIPTION = """\
 Prepare, train, judge, register and ship models of tabular data.
 
@@ -44,8 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = _with_flags(read_settings(), options)
-        if getattr(options, "usecase", None) is not None:
-            options.usecase = resolve(options.usecase, settings)
+        settings = replace(settings, usecase=resolve(settings.usecase or EXAMPLE, settings))
+        _fill_in(options, settings)
         # The steps are processes of their own; they read the same settings from the environment.
         os.environ.update(settings.environment())
         return int(options.verb(options, settings) or 0)
@@ -61,6 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _fill_in(options: argparse.Namespace, settings: Settings) -> None:
+    """What no flag says is what the settings say; and the use case means the same in any folder and process."""
+    if getattr(options, "of_usecase", False):
+        options.usecase = settings.usecase
+    elif getattr(options, "usecase", None) is not None:
+        options.usecase = resolve(options.usecase, settings)
+    for name in ("image", "require"):
+        if getattr(options, name, "") is None:
+            setattr(options, name, getattr(settings, name))
+
+
 def _fail(sentence: str) -> int:
     print(f"lifeboat: {sentence}", file=sys.stderr)
     return 1
@@ -74,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=_settings_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"lifeboat {installed_version()}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
     _add_run(verbs)
     _add_serving(verbs)
@@ -163,8 +177,8 @@ def _add_features(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     file = _verb(parts, "features", "export", "write the feature store's rows to a file")
     file.add_argument("target", metavar="FILE", help="a .csv or .parquet file; written whole or not at all")
-    # Without a default of their own: theirs would take the place of what stands before the word export.
-    _usecase(file, argparse.SUPPRESS)
+    _usecase(file)
+    # Without a default of its own: it would take the place of what stands before the word export.
     add_as_of(file, "--as-of", "--until", default=argparse.SUPPRESS)
     _add_trust(parts)
 
@@ -179,14 +193,14 @@ def _add_trust(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         ruling.add_argument("--source", metavar="NAME", required=True, help="whose word the truths are")
         add_moment(ruling, "--since", "rows whose truth came from then on (default: all)")
         ruling.add_argument("--because", metavar="TEXT", default="", help=because)
-        _usecase(ruling, argparse.SUPPRESS)
+        _usecase(ruling)
     conflicts = _verb(parts, "trust", "conflicts", "show or settle truths that contradict the table or one another")
     conflicts.add_argument("--settle", metavar="ROW", default="", help="a row as it is shown, or all (default: show)")
     conflicts.add_argument("--keep", metavar="WHO", default="", help="whose word holds: table, or a source's name")
     conflicts.add_argument("--because", metavar="TEXT", default="", help=because)
     conflicts.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="as JSON, all of them")
     add_table(conflicts)
-    _usecase(conflicts, argparse.SUPPRESS)
+    _usecase(conflicts)
 
 
 def _add_kubeflow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -245,15 +259,14 @@ def _verb(
     return parser
 
 
-def _usecase(parser: argparse.ArgumentParser, default: str = "titanic") -> None:
-    parser.add_argument("--usecase", default=default, help="name, dotted module, or path (default: titanic)")
+def _usecase(parser: argparse.ArgumentParser) -> None:
+    _setting_flag(parser, "--usecase", "usecase")
+    parser.set_defaults(of_usecase=True)
 
 
 def _image(parser: argparse.ArgumentParser) -> None:
-    from lifeboat.config.images import COMPONENTS_IMAGE
-
-    text = f"the components' image, by digest for a cluster (default: {COMPONENTS_IMAGE})"
-    parser.add_argument("--image", default=COMPONENTS_IMAGE, help=text)
+    _setting_flag(parser, "--image", "image")
+    parser.set_defaults(image=None)
 
 
 def _ports(parser: argparse.ArgumentParser) -> None:

@@ -45,6 +45,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             show_findings(found, console)
             raise PipelineError(f"{len(found.problems)} problems, see above, would stop the run: it was not begun")
         usecase = found.usecase
+        settings.make_environments(lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
         remember(usecase.name, options.usecase, settings)
         notes = reserve_ports(settings, usecase.name)
         folder = settings.home_path / "runs" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"

@@ -30,6 +30,7 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
         DeployError: nothing was deployed, or nothing of it can be brought back.
         SettingsError: a unit was asked for, and there is no systemd.
     """
+    settings.make_environments(print)
     if options.install or options.uninstall:
         print("\n".join(systemd.install(settings) if options.install else systemd.uninstall(settings)))
         return 0

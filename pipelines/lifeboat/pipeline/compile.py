@@ -11,12 +11,13 @@ from lifeboat.config.images import COMPONENTS_IMAGE
 from lifeboat.system.files import replacing
 
 
-def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE) -> None:
+def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE, usecase: str = "titanic") -> None:
     """Writes the compiled pipeline.
 
     Args:
         target: a .yaml file; written whole or not at all.
         image: reference of the components' image, by digest for a real cluster.
+        usecase: that a run is of which names none.
     """
     from kfp import compiler
 
@@ -30,10 +31,11 @@ def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE) -> None:
             documents = list(yaml.safe_load_all(draft.read_text()))
         finally:
             draft.unlink(missing_ok=True)
-        temporary.write_text(yaml.safe_dump_all(_with_image(documents, image), sort_keys=True))
+        temporary.write_text(yaml.safe_dump_all(_filled_in(documents, image, usecase), sort_keys=True))
 
 
-def _with_image(documents: list[Any], image: str) -> list[Any]:
+def _filled_in(documents: list[Any], image: str, usecase: str) -> list[Any]:
+    documents[0]["root"]["inputDefinitions"]["parameters"]["usecase"]["defaultValue"] = usecase
     for executor in documents[0]["deploymentSpec"]["executors"].values():
         executor["container"]["image"] = image
     return documents

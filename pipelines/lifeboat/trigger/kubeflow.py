@@ -32,7 +32,7 @@ class Kubeflow:
         return ""
 
     def start(self, run: Run) -> Going:
-        arguments = self._chosen.run_arguments(run.reason)
+        arguments = self._chosen.run_arguments(run.reason, self._settings.require)
         try:
             return self._going(submit.create_run(self._settings, self._chosen.image, arguments, run.id))
         except SettingsError as error:

@@ -13,6 +13,7 @@ import socket
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def serve(settings: Settings, chosen: TriggerSettings) -> None:
     Raises:
         SettingsError: a setting, the token, the state or the port cannot be used.
     """
+    chosen = replace(chosen, usecase=chosen.usecase or settings.usecase, image=chosen.image or settings.image)
     name = load_usecase(chosen.usecase).name
     log.set_up()
     runtime_dir = RuntimeDir(settings)

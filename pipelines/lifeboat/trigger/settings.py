@@ -17,7 +17,6 @@ from typing import Any
 from lifeboat.cli.arguments import add_pipeline_arguments, pipeline_arguments
 from lifeboat.config import options
 from lifeboat.config.errors import SettingsError
-from lifeboat.config.images import COMPONENTS_IMAGE
 from lifeboat.config.options import option
 
 PREFIX = "LIFEBOAT_TRIGGER_"
@@ -41,11 +40,11 @@ class TriggerSettings:
     every_seconds: float = option(0.0, "longest time without a run before one is started; 0 for no schedule")
     timeout_seconds: float = option(7200.0, "time after which a run is ended")
     backend: str = option("local", "where runs go: local or kubeflow")
-    usecase: str = option("titanic", "use case to retrain: its name, or dotted module")
+    usecase: str = option("", "use case to retrain: its name, or dotted module; the settings' unless set")
     model: str = option("", "label `model` of the alerts that mean this use case; its name unless set")
     arguments: str = option("", "further flags of `lifeboat run` or `submit`: --data, --seed, --require")
     command: str = option("", "command line of lifeboat for local runs; this installation's unless set")
-    image: str = option(COMPONENTS_IMAGE, "the components' image for Kubeflow, by digest for a cluster")
+    image: str = option("", "the components' image for Kubeflow, by digest for a cluster; the settings' unless set")
     target: str = option("kubernetes", "where a Kubeflow run's deploy step ships to")
     max_body: int = option(1024 * 1024, "largest request body in bytes")
     request_seconds: float = option(10.0, "time for a request to arrive whole")
@@ -85,8 +84,12 @@ class TriggerSettings:
         """The command that local runs start."""
         return _split("command", self.command) or [sys.executable, "-m", "lifeboat.cli.main"]
 
-    def run_arguments(self, reason: str = "") -> dict[str, Any]:
+    def run_arguments(self, reason: str = "", require: str = "") -> dict[str, Any]:
         """The pipeline's arguments of a Kubeflow run.
+
+        Args:
+            reason: why it is started.
+            require: further gates, unless `arguments` has some.
 
         Raises:
             SettingsError: a word of `arguments` is no flag of a run.
@@ -100,6 +103,7 @@ class TriggerSettings:
         if options.as_of is not None:
             parser.error("--as-of would keep every run from what came since")
         options.usecase, options.reason = self.usecase, reason
+        options.require = require if options.require is None else options.require
         return pipeline_arguments(options, self.target)
 
 
