@@ -20,6 +20,7 @@ EXAMPLE = "titanic"
 DESCRIPTION = """\
 Prepare, train, judge, register and ship models of tabular data.
 
+  lifeboat init NAME --data FILE     a repository of your own, from a table
   lifeboat check                     all that would stop a run, with what to do about it
   lifeboat run                       the whole way, from the table to a live endpoint
   lifeboat status                    what serves, and where the state is
@@ -89,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"lifeboat {installed_version()}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+    _add_init(verbs)
     _add_run(verbs)
     _add_serving(verbs)
     _add_champion(verbs)
@@ -98,6 +100,20 @@ def build_parser() -> argparse.ArgumentParser:
     _add_retraining(verbs)
     _add_loop(verbs)
     return parser
+
+
+def _add_init(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    init = _verb(verbs, "init", "init", "write a repository of your own, from a table")
+    init.add_argument("name", metavar="NAME", help="of the use case: lower case letters, digits, hyphens")
+    init.add_argument("--data", metavar="FILE", help="the labelled table, CSV or Parquet (default: an example's)")
+    init.add_argument("--label", metavar="COLUMN", help="what is to be predicted (default: asked)")
+    init.add_argument("--positive", metavar="VALUE", help="the class whose probability is asked for (default: asked)")
+    init.add_argument("--id", metavar="COLUMN", help="which column names a row, '' for none (default: asked)")
+    text = "a column that nobody is to look at; may be given again (default: none)"
+    init.add_argument("--leave-out", metavar="COLUMN", action="append", help=text)
+    init.add_argument("--title", help="one line for people (default: from label and table)")
+    init.add_argument("--folder", help="where to write it (default: NAME in this folder)")
+    init.add_argument("--yes", action="store_true", help="take every guess (default: ask)")
 
 
 def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
