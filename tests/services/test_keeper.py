@@ -17,6 +17,7 @@ import pytest
 
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.services.detector import find_detector
+from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.system.addresses import server_of
 from tests.pipeline.laptop import ROOT
 from tests.ports import free_port
@@ -153,6 +154,37 @@ def test_two_at_once_start_each_service_once(laptop: Kept) -> None:
     # Once by the deployment, once by one of the three.
     assert log.count("the supervisor is ready") == 2
     assert (laptop.home / "detector" / "log").read_text().count('"ready"') == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", [f"{MODEL} | version 1 is ready", f"{MODEL} | it has the public port"])
+def test_an_interrupted_start_leaves_nothing_without_its_keeper(
+    laptop: Kept, moment: str, number: signal.Signals
+) -> None:
+    laptop.lifeboat("stop")
+    with laptop.serve("--detach") as terminal:
+        eventually(terminal.says(moment))
+        assert terminal.end(number) == 130
+        assert "interrupted, but what was begun is up and kept; lifeboat stop ends it" in terminal.said
+    assert laptop.serves()
+    assert laptop.keeper.is_running()
+
+
+def test_a_deployment_that_is_interrupted_before_the_rest_is_kept_with_its_detector(laptop: Kept) -> None:
+    """As by Ctrl-C between the last step of `lifeboat run` and the end of its report."""
+    laptop.lifeboat("stop")
+    with pytest.raises(KeyboardInterrupt), keeping_in_background(laptop.settings):
+        laptop.deploy()
+        raise KeyboardInterrupt
+    eventually(laptop.serves)
+    os.kill(laptop.supervisor(), signal.SIGKILL)
+    eventually(lambda: laptop.restarts().get(MODEL) == 1 and laptop.serves())
+
+
+def test_an_interruption_before_anything_was_started_starts_no_keeper(laptop: Kept) -> None:
+    with pytest.raises(KeyboardInterrupt), keeping_in_background(laptop.settings):
+        raise KeyboardInterrupt
+    assert not laptop.keeper.is_running()
 
 
 def test_stop_in_the_middle_of_a_restart_is_the_last_word(kept: Kept) -> None:

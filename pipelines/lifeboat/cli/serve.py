@@ -17,7 +17,7 @@ from lifeboat.cli.serving import home_lines
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
 from lifeboat.services import systemd
-from lifeboat.services.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
+from lifeboat.services.keeper.daemon import keeping_in_background, keeping_in_foreground, stop_services
 from lifeboat.services.keeper.keeper import STARTS
 from lifeboat.services.keeper.logs import LogTail
 from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, services
@@ -34,19 +34,29 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
         print("\n".join(systemd.install(settings) if options.install else systemd.uninstall(settings)))
         return 0
     chosen = deployed(settings, name_of(options.usecase, settings) if options.usecase else "")
-    if options.detach:
-        whole = _bring_up(chosen, settings)
-        ensure_keeper(settings)
-        _say_what_serves(settings)
-        return 0 if whole else 1
-    return _serve_here(chosen, settings)
+    return (_serve_detached if options.detach else _serve_here)(chosen, settings, _interruption())
 
 
-def _serve_here(chosen: Sequence[ModelServer], settings: Settings) -> int:
+def _interruption() -> threading.Event:
+    """Set by a signal that asks to end: a start under way is finished, so that nothing runs which nobody keeps."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
             signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _serve_detached(chosen: Sequence[ModelServer], settings: Settings, stopping: threading.Event) -> int:
+    with keeping_in_background(settings):
+        whole = _bring_up(chosen, settings)
+    if stopping.is_set():
+        print("lifeboat: interrupted, but what was begun is up and kept; lifeboat stop ends it", file=sys.stderr)
+        return 130
+    _say_what_serves(settings)
+    return 0 if whole else 1
+
+
+def _serve_here(chosen: Sequence[ModelServer], settings: Settings, stopping: threading.Event) -> int:
     with ExitStack() as stack:
         logs = stack.enter_context(closing(_Logs(settings)))
         _bring_up(chosen, settings)

@@ -81,6 +81,27 @@ def ensure_keeper(settings: Settings) -> None:
         find_keeper(settings).ensure([sys.executable, "-m", "lifeboat.services.keeper"], environment)
 
 
+@contextmanager
+def keeping_in_background(settings: Settings) -> Iterator[None]:
+    """What the block starts is kept from then on; also where it fails or is interrupted after something has come up.
+
+    Raises:
+        DeployError: the keeper cannot be started.
+    """
+    before = _running(settings)
+    try:
+        yield
+    except BaseException:
+        if _running(settings) - before:
+            ensure_keeper(settings)
+        raise
+    ensure_keeper(settings)
+
+
+def _running(settings: Settings) -> set[str]:
+    return {service.name for service in services(settings) if service.is_running()}
+
+
 def stop_home(settings: Settings, say: Say = print) -> int:
     """Ends all that runs in a home and gives how much that was; nothing comes back before it is started again.
 

@@ -127,7 +127,10 @@ class DriftDetector:
         return self._daemon.log
 
     def is_wanted(self) -> bool:
-        return bool(self._settings.drift_python) and self._daemon.pid is not None
+        if not self._settings.drift_python:
+            return False
+        # Also one that was not started yet, where who started the servers was interrupted.
+        return self._daemon.pid is not None or any(server.is_wanted() for server in _servers(self._settings))
 
     def is_running(self) -> bool:
         return self._daemon.is_running()
@@ -141,7 +144,11 @@ class DriftDetector:
 
 def services(settings: Settings) -> list[KeptService]:
     """Of a home, in the order in which they end: the detector last, for the servers' last events still reach it."""
-    return [*(ModelServer(settings, name) for name in served(settings)), DriftDetector(settings)]
+    return [*_servers(settings), DriftDetector(settings)]
+
+
+def _servers(settings: Settings) -> list[ModelServer]:
+    return [ModelServer(settings, name) for name in served(settings)]
 
 
 def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
@@ -155,7 +162,7 @@ def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
         DeployError: nothing was.
         StorageError: a record cannot be read or written.
     """
-    every = [server for one in served(settings) if (server := ModelServer(settings, one)).deployed is not None]
+    every = [server for server in _servers(settings) if server.deployed is not None]
     found = [server for server in every if name in ("", server.name)]
     if not found:
         what = f"{name} was never" if name else "nothing was ever"
