@@ -237,6 +237,20 @@ def test_sigterm_is_as_graceful_as_stop(connect: Connect, bundle: Path, tmp_path
     eventually(lambda: not (tmp_path / STATE_FILE).exists())
 
 
+@pytest.mark.parametrize("asked", [b"", b'{"op": "start", "bundle": "%b", "name": "tiny", "version": "2"}\n'])
+def test_a_client_that_stays_is_let_go_at_the_end_without_an_error_in_the_log(
+    connect: Connect, bundle: Path, tmp_path: Path, asked: bytes
+) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    pid = control.status().pid
+    control._connection.sendall(asked.replace(b"%b", str(bundle).encode()))
+    time.sleep(0.1 if asked else 0.0)
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not (tmp_path / STATE_FILE).exists())
+    assert '"level": "error"' not in (tmp_path / LOG_FILE).read_text()
+
+
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
