@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,18 +173,23 @@ def test_an_interrupted_start_leaves_nothing_without_its_keeper(
 def test_a_deployment_that_is_interrupted_before_the_rest_is_kept_with_its_detector(laptop: Kept) -> None:
     """As by Ctrl-C between the last step of `lifeboat run` and the end of its report."""
     laptop.lifeboat("stop")
-    with pytest.raises(KeyboardInterrupt), keeping_in_background(laptop.settings):
-        laptop.deploy()
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after(laptop, laptop.deploy)
     eventually(laptop.serves)
     os.kill(laptop.supervisor(), signal.SIGKILL)
     eventually(lambda: laptop.restarts().get(MODEL) == 1 and laptop.serves())
 
 
 def test_an_interruption_before_anything_was_started_starts_no_keeper(laptop: Kept) -> None:
-    with pytest.raises(KeyboardInterrupt), keeping_in_background(laptop.settings):
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after(laptop, lambda: None)
     assert not laptop.keeper.is_running()
+
+
+def interrupted_after(laptop: Kept, start: Callable[[], None]) -> None:
+    with keeping_in_background(laptop.settings):
+        start()
+        raise KeyboardInterrupt
 
 
 def test_stop_in_the_middle_of_a_restart_is_the_last_word(kept: Kept) -> None:
@@ -280,6 +285,6 @@ HEAVY = ("mlflow", "sklearn", "pandas", "kfp", "pyarrow", "onnxruntime", "scipy"
 
 
 def test_neither_serve_nor_the_keeper_loads_what_trains() -> None:
-    loaded = f"import sys, lifeboat.cli.main, lifeboat.cli.serve; print([n for n in {HEAVY} if n in sys.modules])"
+    loaded = f"import sys, lifeboat.cli.verbs, lifeboat.cli.serve; print([n for n in {HEAVY} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
