@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from lifeboat.config.settings import Settings
-from lifeboat.supervisor.control import STATE_FILE, Control, ensure_supervisor
+from lifeboat.supervisor.control import Control, ensure_supervisor
+from lifeboat.supervisor.state import STATE_FILE
 from tests.cli.conftest import Lifeboat
 from tests.ports import free_port
 from tests.server.world import ROW, expected, make_bundle

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lifeboat.config.errors import DeployError, PortError
-from lifeboat.supervisor.control import LOG_FILE, STATE_FILE, Control, ensure_supervisor, find_supervisor
+from lifeboat.supervisor.control import LOG_FILE, Control, ensure_supervisor, find_supervisor
+from lifeboat.supervisor.state import STATE_FILE
 from tests.ports import free_port
 from tests.server.load import Load
 from tests.server.receiver import Receiver, wait_for

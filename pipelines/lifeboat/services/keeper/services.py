@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from lifeboat.config.errors import DeployError, PortError
+from lifeboat.config.errors import DeployError, PortError, StorageError
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.deployed import Deployed, read_deployed, want
 from lifeboat.deploy.local import LocalTarget
 from lifeboat.registry.versions import Version
-from lifeboat.services.detector import ensure_detector, find_detector, served
-from lifeboat.services.ports import port_problems
-from lifeboat.supervisor.control import LOG_FILE, find_supervisor
+from lifeboat.services.daemons import ask_to_end
+from lifeboat.services.detector import detector_daemon, ensure_detector, served
+from lifeboat.services.ports import listening_process, port_problems
+from lifeboat.supervisor.control import ANSWER_SECONDS, LOG_FILE, find_supervisor
 from lifeboat.supervisor.state import LOCK_FILE
-from lifeboat.system.addresses import DETECTOR
-from lifeboat.system.files import is_locked
+from lifeboat.system.addresses import DETECTOR, server_of
+from lifeboat.system.files import LOOK_SECONDS, is_locked
 
 Say = Callable[[str], None]
 
@@ -101,13 +103,33 @@ class ModelServer:
     def stop(self, say: Say) -> bool:
         if not self._state.is_dir():
             return False
-        with self._target.turn(self.name, say):
+        ended = False
+        try:
+            with self._target.turn(self.name, say):
+                ended = self._end()
+                want(self._state, wanted=False)
+        except StorageError as error:  # a home that cannot be written, or a damaged record: it ends all the same
+            if self._end() or ended:
+                say(f"stopped {self.name}")
+            raise StorageError(f"that {self.name} is stopped is not on record: {error}") from error
+        return ended
+
+    def _end(self) -> bool:
+        """Ends its supervisor, also one that cannot be asked to since its state is damaged."""
+        try:
             control = find_supervisor(self._state)
-            if control is not None:
-                with control:
-                    control.stop()
-            want(self._state, wanted=False)
-        return control is not None
+        except DeployError:
+            pid = listening_process(self._settings, server_of(self.name))
+            if pid is None:
+                raise
+            ask_to_end(pid)
+            _await_end(self)
+            return True
+        if control is None:
+            return False
+        with control:
+            control.stop()
+        return True
 
 
 class DriftDetector:
@@ -120,7 +142,7 @@ class DriftDetector:
     name = DETECTOR
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._daemon = settings, find_detector(settings)
+        self._settings, self._daemon = settings, detector_daemon(settings)
 
     @property
     def log(self) -> Path:
@@ -130,7 +152,7 @@ class DriftDetector:
         if not self._settings.drift_python:
             return False
         # Also one that was not started yet, where who started the servers was interrupted.
-        return self._daemon.pid is not None or any(server.is_wanted() for server in _servers(self._settings))
+        return self._daemon.is_expected or any(server.is_wanted() for server in _servers(self._settings))
 
     def is_running(self) -> bool:
         return self._daemon.is_running()
@@ -139,6 +161,10 @@ class DriftDetector:
         ensure_detector(self._settings, say=say)
 
     def stop(self, say: Say) -> bool:  # noqa: ARG002  # every service's signature
+        if self.is_running() and self._daemon.pid is None:
+            found = listening_process(self._settings, DETECTOR)
+            if found is not None:
+                self._daemon.say_pid(found)
         return self._daemon.stop()
 
 
@@ -175,6 +201,14 @@ def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
         else:
             server.give_up()
     return found
+
+
+def _await_end(server: ModelServer) -> None:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while server.is_running():
+        if time.monotonic() > deadline:
+            raise DeployError(f"{server.name} did not end within {ANSWER_SECONDS:g} s; its log is {server.log}")
+        time.sleep(LOOK_SECONDS)
 
 
 def _already() -> None:
