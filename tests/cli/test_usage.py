@@ -203,6 +203,12 @@ def test_a_reader_that_goes_away_is_no_traceback(home: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_what_an_error_cites_moves_no_cursor(lifeboat: Lifeboat) -> None:
+    said = lifeboat("predict", "--url", "http://127.0.0.1:9/", "\x1b[2J\n=1")
+    assert said.sentence.isprintable()
+    assert "\\x1b[2J\\n" in said.sentence
+
+
 def test_an_interruption_while_everything_is_loaded_is_the_usual_word(home: Path, tmp_path: Path) -> None:
     """As by Ctrl-C a moment after the start."""
     (tmp_path / "interrupted").mkdir()

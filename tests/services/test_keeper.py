@@ -126,6 +126,15 @@ def test_the_foreground_restarts_what_ends_and_says_so(laptop: Kept) -> None:
         assert laptop.serves()
 
 
+def test_a_log_moves_no_cursor_of_the_terminal_that_shows_it(laptop: Kept) -> None:
+    with laptop.serve() as terminal:
+        eventually(terminal.says("Ctrl-C ends all of it"))
+        with (laptop.state / "server.log").open("a") as log:
+            log.write("\x1b[2Jgone\r\x9b1m\n")
+        eventually(terminal.says(f"{MODEL} | \\x1b[2Jgone\\r\\x9b1m\n"))
+        assert "\x1b" not in terminal.said
+
+
 def test_the_foreground_takes_over_from_the_background_and_a_second_one_is_refused(kept: Kept) -> None:
     before, background = kept.worker(), kept.keeper.pid
     with kept.serve() as terminal:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import html
 
+# Characters of a text of others on a terminal: room for any sentence of ours, and for a line of a log.
+LONGEST = 10_000
+
 
 def markdown_text(value: object) -> str:
     """Text that Markdown shows as it stands, on one line: no tag, link or table cell begins in it."""
@@ -11,7 +14,7 @@ def markdown_text(value: object) -> str:
     return "".join(f"\\{sign}" if sign in r"\`*[]|$~" else sign for sign in text)
 
 
-def terminal_text(value: object, longest: int = 500) -> str:
+def terminal_text(value: object, longest: int = LONGEST) -> str:
     """Text on one line of a terminal: what would move the cursor, colour or turn what follows is escaped.
 
     Args:

@@ -24,6 +24,7 @@ from lifeboat.registry.mlflow_client import Connection
 from lifeboat.services.detector import ensure_detector
 from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.services.ports import refuse_strangers, reserve_ports
+from lifeboat.system.markup import terminal_text
 from lifeboat.system.progress import LEFT_OUT
 from lifeboat.usecase.usecase import UseCase
 
@@ -87,7 +88,7 @@ class _Steps:
         elif event.kind == "note":
             if event.text.startswith(LEFT_OUT):
                 self.left_out.append(event.text.removeprefix(LEFT_OUT))
-            self._console.print(f"   {event.text}", markup=False, soft_wrap=True)
+            self._console.print(f"   {terminal_text(event.text)}", markup=False, soft_wrap=True)
         elif event.kind == "line":
             if self._verbose:
                 self._console.print(f"   {event.text}", style="dim", markup=False, soft_wrap=True)

@@ -21,6 +21,7 @@ from lifeboat.services.keeper.daemon import keeping_in_background, keeping_in_fo
 from lifeboat.services.keeper.keeper import STARTS
 from lifeboat.services.keeper.logs import LogTail
 from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, services
+from lifeboat.system.markup import terminal_text
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
@@ -124,7 +125,7 @@ class _Logs:
             if service.name not in self._tails:
                 self._tails[service.name] = LogTail(service.log)
             for line in self._tails[service.name].lines():
-                _say(service.name, line)
+                _say(service.name, terminal_text(line))
         return True
 
     def close(self) -> None:

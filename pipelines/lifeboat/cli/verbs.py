@@ -13,6 +13,7 @@ from lifeboat.cli.arguments import add_as_of, add_bounds, add_moment, add_pipeli
 from lifeboat.cli.known import resolve
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings, read_settings, variable
+from lifeboat.system.markup import terminal_text
 from lifeboat.trigger.settings import add_flags as add_trigger_flags
 
 DESCRIPTION = """\
@@ -59,7 +60,7 @@ def call(arguments: Sequence[str] | None) -> int:
 
 
 def _fail(sentence: str) -> int:
-    print(f"lifeboat: {sentence}", file=sys.stderr)
+    print(f"lifeboat: {terminal_text(sentence)}", file=sys.stderr)
     return 1
 
 

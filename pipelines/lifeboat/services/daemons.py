@@ -252,7 +252,7 @@ def unreadiness(url: str, seconds: float = 2.0) -> str:
     if status == 200:
         return ""
     try:
-        return f"it is not ready: {terminal_text(json.loads(body)['status']['info'])}"
+        return f"it is not ready: {terminal_text(json.loads(body)['status']['info'], 500)}"
     except (ValueError, KeyError, TypeError):
         return f"it answers {status}"
 
@@ -260,6 +260,6 @@ def unreadiness(url: str, seconds: float = 2.0) -> str:
 def _message(line: str) -> str:
     """What a line of a log says; of ours, which are JSON, without what is for machines."""
     try:
-        return terminal_text(json.loads(line)["message"])
+        return terminal_text(json.loads(line)["message"], 500)
     except (ValueError, KeyError, TypeError):
-        return terminal_text(line)
+        return terminal_text(line, 500)
