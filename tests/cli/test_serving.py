@@ -144,7 +144,8 @@ def test_nothing_served_is_no_failure(lifeboat: Lifeboat, home: Path) -> None:
     assert (said.code, said.errors) == (0, "")
     assert "Nothing was ever served from here. Start with: lifeboat run" in said.output
     assert f"state {home}\nregistry sqlite:///{home}/mlflow.db\n" in said.output
-    assert lifeboat("stop").output == "nothing to stop\n"
+    assert f"There is no {home} yet: the first run makes it\n" in said.output
+    assert lifeboat("stop").output == f"nothing to stop: there is no {home}\n"
     assert not home.exists()
 
 

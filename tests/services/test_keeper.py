@@ -250,7 +250,10 @@ def test_a_foreground_whose_reader_is_gone_goes_on(laptop: Kept) -> None:
 def test_nothing_that_was_ever_deployed_is_said(tmp_path: Path) -> None:
     empty = Kept(tmp_path / "empty")
     said = empty.lifeboat("serve", code=1)
-    assert said == f"lifeboat: nothing was ever deployed from {empty.home}; start with: lifeboat run\n"
+    assert (
+        said
+        == f"lifeboat: nothing was ever deployed from {empty.home}, which does not exist; start with: lifeboat run\n"
+    )
     assert not empty.home.exists()
 
 

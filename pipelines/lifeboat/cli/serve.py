@@ -17,6 +17,7 @@ from lifeboat.cli.serving import home_lines
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
 from lifeboat.services import systemd
+from lifeboat.services.home import check_home
 from lifeboat.services.keeper.daemon import keeping_in_background, keeping_in_foreground, stop_services
 from lifeboat.services.keeper.keeper import STARTS
 from lifeboat.services.keeper.logs import LogTail
@@ -34,6 +35,7 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
     if options.install or options.uninstall:
         print("\n".join(systemd.install(settings) if options.install else systemd.uninstall(settings)))
         return 0
+    check_home(settings)
     chosen = deployed(settings, name_of(options.usecase, settings) if options.usecase else "")
     return (_serve_detached if options.detach else _serve_here)(chosen, settings, _interruption())
 

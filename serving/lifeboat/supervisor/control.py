@@ -188,7 +188,7 @@ def find_supervisor(state_dir: str | os.PathLike[str]) -> Control | None:
     """Connects to the supervisor of a state directory; None when none is alive.
 
     Raises:
-        DeployError: one is, and what it left to be found by is damaged.
+        DeployError: one is, and is another user's, or what it left to be found by is damaged.
     """
     path = find_socket(Path(state_dir))
     if path is None:
@@ -197,6 +197,9 @@ def find_supervisor(state_dir: str | os.PathLike[str]) -> Control | None:
     connection.settimeout(10.0)
     try:
         connection.connect(str(path))
+    except PermissionError as error:
+        connection.close()
+        raise DeployError(f"the supervisor of {state_dir} is another user's, who alone can ask it") from error
     except OSError:
         connection.close()
         return None  # its supervisor was killed and left the file behind

@@ -194,7 +194,8 @@ def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
         what = f"{name} was never" if name else "nothing was ever"
         others = f"; deployed are: {', '.join(server.name for server in every)}" if every else ""
         flag = f" --usecase {name}" if name else ""
-        raise DeployError(f"{what} deployed from {settings.home_path}{others}; start with: lifeboat run{flag}")
+        place = f"{settings.home_path}{'' if settings.home_path.exists() else ', which does not exist'}"
+        raise DeployError(f"{what} deployed from {place}{others}; start with: lifeboat run{flag}")
     for server in every:
         if server in found:
             want(settings.serving_state(server.name), wanted=True)
