@@ -16,12 +16,14 @@ from pathlib import Path
 import pytest
 
 from lifeboat.config.home_ports import HomePorts
+from lifeboat.deploy.deployed import want
+from lifeboat.deploy.local import LocalTarget
 from lifeboat.services.detector import find_detector
 from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.system.addresses import server_of
 from tests.pipeline.laptop import ROOT
 from tests.ports import free_port
-from tests.services.kept import MODEL, Kept, eventually, tell
+from tests.services.kept import MODEL, Foreground, Kept, eventually, tell
 
 # "Back within 5 s" and "answers within 3 s" are said of a machine with nothing else to do.
 BACK, REBOOT = 5.0, 3.0
@@ -199,6 +201,21 @@ def interrupted_after(laptop: Kept, start: Callable[[], None]) -> None:
     with keeping_in_background(laptop.settings):
         start()
         raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("arguments", [(), ("--detach",)])
+def test_stop_while_serve_brings_things_up_is_the_last_word_and_serve_says_so(
+    laptop: Kept, arguments: tuple[str, ...]
+) -> None:
+    laptop.lifeboat("stop")
+    with LocalTarget(laptop.settings).turn(MODEL, print):
+        terminal = Foreground(laptop, *arguments)
+        eventually(terminal.says(f"another rollout of {MODEL} is under way"))
+        want(laptop.state, wanted=False)  # as `lifeboat stop` does, whose turn is first
+    with terminal:
+        assert terminal.process.wait(30) == 1
+        assert f"{MODEL} | lifeboat stop came in between: it stays stopped\n" in terminal.said
+    eventually(laptop.nothing_runs)
 
 
 def test_stop_in_the_middle_of_a_restart_is_the_last_word(kept: Kept) -> None:

@@ -18,10 +18,10 @@ from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
 from lifeboat.services import systemd
 from lifeboat.services.home import check_home
-from lifeboat.services.keeper.daemon import keeping_in_background, keeping_in_foreground, stop_services
+from lifeboat.services.keeper.daemon import keeping_in_background, keeping_in_foreground, stop_home, stop_services
 from lifeboat.services.keeper.keeper import STARTS
 from lifeboat.services.keeper.logs import LogTail
-from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, services
+from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, model_servers, services
 from lifeboat.system.markup import terminal_text
 
 
@@ -52,11 +52,27 @@ def _interruption() -> threading.Event:
 def _serve_detached(chosen: Sequence[ModelServer], settings: Settings, stopping: threading.Event) -> int:
     with keeping_in_background(settings):
         whole = _bring_up(chosen, settings)
+    lost = _stopped_meanwhile(chosen)
+    if not _any_wanted(settings):
+        stop_home(settings, partial(_say, "lifeboat"))  # what was started after it had looked
+        return 1
     if stopping.is_set():
         print("lifeboat: interrupted, but what was begun is up and kept; lifeboat stop ends it", file=sys.stderr)
         return 130
     _say_what_serves(settings)
-    return 0 if whole else 1
+    return 0 if whole and not lost else 1
+
+
+def _stopped_meanwhile(chosen: Sequence[ModelServer]) -> bool:
+    """Whether `lifeboat stop` has taken some of it back in the meantime, which is said: it has the last word."""
+    lost = [server for server in chosen if not server.is_wanted()]
+    for server in lost:
+        _say(server.name, "lifeboat stop came in between: it stays stopped")
+    return bool(lost)
+
+
+def _any_wanted(settings: Settings) -> bool:
+    return any(server.is_wanted() for server in model_servers(settings))
 
 
 def _serve_here(chosen: Sequence[ModelServer], settings: Settings, stopping: threading.Event) -> int:
@@ -65,13 +81,16 @@ def _serve_here(chosen: Sequence[ModelServer], settings: Settings, stopping: thr
         _bring_up(chosen, settings)
         with keeping_in_foreground(settings, _say) as keeper:
             try:
-                _say_what_serves(settings)
-                _say("lifeboat", "Ctrl-C ends all of it")
-                keeper.watch(stopping, logs.show)
+                if _any_wanted(settings):
+                    _say_what_serves(settings)
+                    _say("lifeboat", "Ctrl-C ends all of it")
+                    keeper.watch(stopping, lambda: logs.show() and keeper.is_needed())
+                # A stop that began before this was the keeper could not tell it so.
+                lost = not stopping.is_set() and _stopped_meanwhile(chosen)
             finally:
                 stop_services(settings, say=partial(_say, "lifeboat"))
                 logs.show()
-    return 0
+    return 1 if lost else 0
 
 
 def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
@@ -86,6 +105,8 @@ def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
         for server in chosen:
             server.give_up()
         raise troubles[0]
+    if not _any_wanted(settings):
+        return False  # they were stopped meanwhile
     return len(troubles) == 0 and _start(DriftDetector(settings)) is None
 
 

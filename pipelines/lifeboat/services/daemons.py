@@ -123,6 +123,9 @@ class Daemon:
             ask_to_end(pid)
         deadline = time.monotonic() + (LEAVING_SECONDS if pid is None else seconds)
         while self.is_running():
+            if pid is None and (pid := self.pid) is not None:  # it had been started an instant before
+                ask_to_end(pid)
+                deadline = time.monotonic() + seconds
             if time.monotonic() > deadline:
                 raise DeployError(
                     f"the {self.name} runs, but {self.folder / PID_FILE} does not say as what: end it by hand"
@@ -189,7 +192,10 @@ class Daemon:
         return process
 
     def _check(self, process: subprocess.Popen[bytes] | None, left: float) -> None:
-        if process is not None and process.poll() is not None:
+        ended = process.poll() if process is not None else None
+        if ended in (0, -signal.SIGTERM):
+            raise DeployError(f"the {self.name} was told to end while it started, as by lifeboat stop")
+        if ended is not None:
             raise DeployError(f"the {self.name} ended at its start: {self._last_words()}")
         if left < 0:
             if process is not None:

@@ -152,7 +152,7 @@ class DriftDetector:
         if not self._settings.drift_python:
             return False
         # Also one that was not started yet, where who started the servers was interrupted.
-        return self._daemon.is_expected or any(server.is_wanted() for server in _servers(self._settings))
+        return self._daemon.is_expected or any(server.is_wanted() for server in model_servers(self._settings))
 
     def is_running(self) -> bool:
         return self._daemon.is_running()
@@ -170,10 +170,11 @@ class DriftDetector:
 
 def services(settings: Settings) -> list[KeptService]:
     """Of a home, in the order in which they end: the detector last, for the servers' last events still reach it."""
-    return [*_servers(settings), DriftDetector(settings)]
+    return [*model_servers(settings), DriftDetector(settings)]
 
 
-def _servers(settings: Settings) -> list[ModelServer]:
+def model_servers(settings: Settings) -> list[ModelServer]:
+    """Of what was ever served from a home."""
     return [ModelServer(settings, name) for name in served(settings)]
 
 
@@ -188,7 +189,7 @@ def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
         DeployError: nothing was.
         StorageError: a record cannot be read or written.
     """
-    every = [server for server in _servers(settings) if server.deployed is not None]
+    every = [server for server in model_servers(settings) if server.deployed is not None]
     found = [server for server in every if name in ("", server.name)]
     if not found:
         what = f"{name} was never" if name else "nothing was ever"
