@@ -93,6 +93,7 @@ async def _supervise(settings: ServerSettings, public: list[socket.socket], stat
     await daemon.stopping.wait()
     server.close()
     await daemon.end()
+    state.close()  # first: a client takes the end of its connection for the end of everything
     await _let_go(conversations)
 
 

@@ -44,7 +44,9 @@ class SupervisorState:
         write_durably(self._file, json.dumps({**status, "socket": str(self.socket)}, indent=1))
 
     def close(self) -> None:
-        """Leaves nothing behind."""
+        """Leaves nothing behind; once, as another supervisor may live there by then."""
+        if self._lock.closed:
+            return
         self._file.unlink(missing_ok=True)
         shutil.rmtree(self.socket.parent, ignore_errors=True)
         self._lock.close()
