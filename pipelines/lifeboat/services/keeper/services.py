@@ -103,16 +103,14 @@ class ModelServer:
     def stop(self, say: Say) -> bool:
         if not self._state.is_dir():
             return False
-        ended = False
         try:
             with self._target.turn(self.name, say):
-                ended = self._end()
-                want(self._state, wanted=False)
+                want(self._state, wanted=False)  # first: a keeper that sees it gone does not start it again
+                return self._end()
         except StorageError as error:  # a home that cannot be written, or a damaged record: it ends all the same
-            if self._end() or ended:
+            if self._end():
                 say(f"stopped {self.name}")
             raise StorageError(f"that {self.name} is stopped is not on record: {error}") from error
-        return ended
 
     def _end(self) -> bool:
         """Ends its supervisor, also one that cannot be asked to since its state is damaged."""
