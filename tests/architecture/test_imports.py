@@ -18,7 +18,7 @@ ROOTS = ("components", "pipelines", "serving")
 MAINS = (
     "components/lifeboat/config/settings.py",
     "/__main__.py",
-    "pipelines/lifeboat/cli/main.py",
+    "pipelines/lifeboat/cli/verbs.py",
     "serving/lifeboat/server/fetch.py",
 )
 

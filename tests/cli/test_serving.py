@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from lifeboat.config.settings import Settings
-from lifeboat.supervisor.control import STATE_FILE, Control, ensure_supervisor
+from lifeboat.supervisor.control import Control, ensure_supervisor
+from lifeboat.supervisor.state import STATE_FILE
 from tests.cli.conftest import Lifeboat
 from tests.ports import free_port
 from tests.server.world import ROW, expected, make_bundle
@@ -143,7 +144,8 @@ def test_nothing_served_is_no_failure(lifeboat: Lifeboat, home: Path) -> None:
     assert (said.code, said.errors) == (0, "")
     assert "Nothing was ever served from here. Start with: lifeboat run" in said.output
     assert f"state {home}\nregistry sqlite:///{home}/mlflow.db\n" in said.output
-    assert lifeboat("stop").output == "nothing to stop\n"
+    assert f"There is no {home} yet: the first run makes it\n" in said.output
+    assert lifeboat("stop").output == f"nothing to stop: there is no {home}\n"
     assert not home.exists()
 
 

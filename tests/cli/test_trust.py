@@ -31,6 +31,20 @@ def store(home: Path, monkeypatch: pytest.MonkeyPatch) -> DirectoryStorage:
     return storage
 
 
+def test_a_store_whose_rows_are_all_kept_apart_is_not_called_empty(
+    lifeboat: Lifeboat, store: DirectoryStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIFEBOAT_TRUSTED_SOURCES", "none")
+    for source in ("clinic", "registry", "stranger"):
+        features(lifeboat, "reject", "--source", source)
+    said = features(lifeboat).output
+    assert "empty" not in said
+    assert "teach         none: all 4 labelled rows are kept apart, and none of them teaches\n" in said
+    assert "2 rows of stranger are rejected" in said
+    sentence = features(lifeboat, "export", str(tmp_path / "rows.csv")).sentence
+    assert "all 4 labelled rows are kept apart, and none of them teaches; " in sentence
+
+
 @pytest.fixture
 def table(tmp_path: Path) -> str:
     """Ten passengers, of whom the last two survived, and of whom the stranger speaks."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lifeboat.cli.main import build_parser
+from lifeboat.cli.verbs import build_parser
 from lifeboat.config.settings import Settings, variable
 from tests.cli.conftest import Lifeboat, Said
 
@@ -203,9 +203,37 @@ def test_a_reader_that_goes_away_is_no_traceback(home: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_what_an_error_cites_moves_no_cursor(lifeboat: Lifeboat) -> None:
+    said = lifeboat("predict", "--url", "http://127.0.0.1:9/", "\x1b[2J\n=1")
+    assert said.sentence.isprintable()
+    assert "\\x1b[2J\\n" in said.sentence
+
+
+def test_an_interruption_while_everything_is_loaded_is_the_usual_word(home: Path, tmp_path: Path) -> None:
+    """As by Ctrl-C a moment after the start."""
+    (tmp_path / "interrupted").mkdir()
+    (tmp_path / "interrupted" / "sitecustomize.py").write_text(INTERRUPTED)
+    done = subprocess.run(
+        [sys.executable, "-m", "lifeboat.cli.main", "status"],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path / "interrupted")}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "lifeboat: interrupted; what served before still serves\n"
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+def interrupt(event, arguments):
+    if event == "import" and arguments[0] == "argparse":
+        os.kill(os.getpid(), signal.SIGINT)
+
+sys.addaudithook(interrupt)
+"""
 IMPORTS = """
 import sys
-from lifeboat.cli.main import build_parser
+from lifeboat.cli.verbs import build_parser
 build_parser()
 print([name for name in ("kfp", "mlflow", "sklearn", "pandas", "onnx") if name in sys.modules])
 """

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +19,7 @@ from lifeboat.config import home_ports as ports
 from lifeboat.config.errors import PortError, SettingsError, StorageError
 from lifeboat.config.home_ports import PORTS_FILE, HomePorts
 from lifeboat.config.settings import NO_DETECTOR, Settings
-from lifeboat.system.addresses import DETECTOR, base_url, find_holder, server_of
+from lifeboat.system.addresses import DETECTOR, Holder, base_url, find_holder, server_of
 from tests.ports import free_port
 
 SHIP, IRIS = server_of("ship"), server_of("iris")
@@ -183,3 +186,20 @@ def test_a_free_port_has_no_holder_and_a_held_one_names_the_process() -> None:
     assert holder is not None
     assert (holder.pid, holder.folder, holder.service) == (os.getpid(), Path.cwd(), None)
     assert holder.describe(Path("/home")).startswith(f"process {os.getpid()} (")
+
+
+def test_a_holders_command_line_moves_no_cursor_and_makes_no_line() -> None:
+    program = "import socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1]))); sys.stdin.read(1)"
+    port = free_port()
+    hostile = "\x1b[2J\nlifeboat: all is well\u202e" + "x" * 1000
+    command = [sys.executable, "-c", program, str(port), hostile]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        until = time.monotonic() + 10
+        while (holder := find_holder(port)) is None:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        process.communicate(b"x")
+    said = Holder(holder.pid, ("other", hostile), holder.folder).describe(Path("/home"))
+    assert said == f"process {process.pid} (other \\x1b[2J\\nlifeboat: all is well\\u202e{'x' * 47}...)"
+    assert hostile in holder.command
+    assert holder.describe(Path("/home")).isprintable()

@@ -8,7 +8,7 @@ import shlex
 from itertools import product
 from pathlib import Path
 
-from lifeboat.cli.main import build_parser
+from lifeboat.cli.verbs import build_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lifeboat.cli.main import build_parser
+from lifeboat.cli.verbs import build_parser
 from tests.docs import documents
 from tests.docs.documents import FOREIGN, PAGES, README, ROOT
 

@@ -267,5 +267,5 @@ def test_what_does_not_answer_is_not_called_ready(make_home: Callable[[str], Hom
     finally:
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
-    assert f"at {url}, but it does not answer: log " in lines["ship"][0]
-    assert f", but it does not answer: process {detector}, log " in lines["drift detector"][0]
+    assert f"at {url}, but it does not answer; log " in lines["ship"][0]
+    assert f", but it does not answer; process {detector}, log " in lines["drift detector"][0]

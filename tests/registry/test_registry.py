@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import mlflow
@@ -46,6 +47,15 @@ def test_the_same_bundle_keeps_its_version_and_what_that_says_of_the_gate(regist
     assert (first.version, second.version, again.version) == ("1", "2", "1")
     assert registry.aliased("tiny", CHALLENGER) == first == registry.find("tiny", bundle.digest)
     assert gate_of(registry, "1") == "passed"
+
+
+def test_a_bundle_that_runs_register_at_once_has_one_version(settings: Settings, tmp_path: Path) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    assert Registry(settings).find("tiny", bundle.digest) is None  # MLflow is loaded before there are threads
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda _: register(Registry(settings), bundle), range(3)))
+    assert [version.version for version in found] == ["1", "1", "1"]
+    assert len(Registry(settings).overview("tiny").versions) == 1
 
 
 def test_a_bundle_that_was_refused_and_passes_later_has_a_version_whose_run_passed(

@@ -174,7 +174,7 @@ class Foreground:
         return self.process.wait(60)
 
 
-def tell(state: Path, **changed: str) -> None:
+def tell(state: Path, **changed: str | None) -> None:
     """Changes the record of what is deployed by hand."""
     path = state / "deployed.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))

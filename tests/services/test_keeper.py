@@ -9,18 +9,21 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lifeboat.config.home_ports import HomePorts
+from lifeboat.deploy.deployed import want
+from lifeboat.deploy.local import LocalTarget
 from lifeboat.services.detector import find_detector
+from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.system.addresses import server_of
 from tests.pipeline.laptop import ROOT
 from tests.ports import free_port
-from tests.services.kept import MODEL, Kept, eventually, tell
+from tests.services.kept import MODEL, Foreground, Kept, eventually, tell
 
 # "Back within 5 s" and "answers within 3 s" are said of a machine with nothing else to do.
 BACK, REBOOT = 5.0, 3.0
@@ -125,6 +128,15 @@ def test_the_foreground_restarts_what_ends_and_says_so(laptop: Kept) -> None:
         assert laptop.serves()
 
 
+def test_a_log_moves_no_cursor_of_the_terminal_that_shows_it(laptop: Kept) -> None:
+    with laptop.serve() as terminal:
+        eventually(terminal.says("Ctrl-C ends all of it"))
+        with (laptop.state / "server.log").open("a") as log:
+            log.write("\x1b[2Jgone\r\x9b1m\n")
+        eventually(terminal.says(f"{MODEL} | \\x1b[2Jgone\\r\\x9b1m\n"))
+        assert "\x1b" not in terminal.said
+
+
 def test_the_foreground_takes_over_from_the_background_and_a_second_one_is_refused(kept: Kept) -> None:
     before, background = kept.worker(), kept.keeper.pid
     with kept.serve() as terminal:
@@ -153,6 +165,57 @@ def test_two_at_once_start_each_service_once(laptop: Kept) -> None:
     # Once by the deployment, once by one of the three.
     assert log.count("the supervisor is ready") == 2
     assert (laptop.home / "detector" / "log").read_text().count('"ready"') == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", [f"{MODEL} | version 1 is ready", f"{MODEL} | it has the public port"])
+def test_an_interrupted_start_leaves_nothing_without_its_keeper(
+    laptop: Kept, moment: str, number: signal.Signals
+) -> None:
+    laptop.lifeboat("stop")
+    with laptop.serve("--detach") as terminal:
+        eventually(terminal.says(moment))
+        assert terminal.end(number) == 130
+        assert "interrupted, but what was begun is up and kept; lifeboat stop ends it" in terminal.said
+    assert laptop.serves()
+    assert laptop.keeper.is_running()
+
+
+def test_a_deployment_that_is_interrupted_before_the_rest_is_kept_with_its_detector(laptop: Kept) -> None:
+    """As by Ctrl-C between the last step of `lifeboat run` and the end of its report."""
+    laptop.lifeboat("stop")
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after(laptop, laptop.deploy)
+    eventually(laptop.serves)
+    os.kill(laptop.supervisor(), signal.SIGKILL)
+    eventually(lambda: laptop.restarts().get(MODEL) == 1 and laptop.serves())
+
+
+def test_an_interruption_before_anything_was_started_starts_no_keeper(laptop: Kept) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        interrupted_after(laptop, lambda: None)
+    assert not laptop.keeper.is_running()
+
+
+def interrupted_after(laptop: Kept, start: Callable[[], None]) -> None:
+    with keeping_in_background(laptop.settings):
+        start()
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("arguments", [(), ("--detach",)])
+def test_stop_while_serve_brings_things_up_is_the_last_word_and_serve_says_so(
+    laptop: Kept, arguments: tuple[str, ...]
+) -> None:
+    laptop.lifeboat("stop")
+    with LocalTarget(laptop.settings).turn(MODEL, print):
+        terminal = Foreground(laptop, *arguments)
+        eventually(terminal.says(f"another rollout of {MODEL} is under way"))
+        want(laptop.state, wanted=False)  # as `lifeboat stop` does, whose turn is first
+    with terminal:
+        assert terminal.process.wait(30) == 1
+        assert f"{MODEL} | lifeboat stop came in between: it stays stopped\n" in terminal.said
+    eventually(laptop.nothing_runs)
 
 
 def test_stop_in_the_middle_of_a_restart_is_the_last_word(kept: Kept) -> None:
@@ -204,7 +267,10 @@ def test_a_foreground_whose_reader_is_gone_goes_on(laptop: Kept) -> None:
 def test_nothing_that_was_ever_deployed_is_said(tmp_path: Path) -> None:
     empty = Kept(tmp_path / "empty")
     said = empty.lifeboat("serve", code=1)
-    assert said == f"lifeboat: nothing was ever deployed from {empty.home}; start with: lifeboat run\n"
+    assert (
+        said
+        == f"lifeboat: nothing was ever deployed from {empty.home}, which does not exist; start with: lifeboat run\n"
+    )
     assert not empty.home.exists()
 
 
@@ -248,6 +314,6 @@ HEAVY = ("mlflow", "sklearn", "pandas", "kfp", "pyarrow", "onnxruntime", "scipy"
 
 
 def test_neither_serve_nor_the_keeper_loads_what_trains() -> None:
-    loaded = f"import sys, lifeboat.cli.main, lifeboat.cli.serve; print([n for n in {HEAVY} if n in sys.modules])"
+    loaded = f"import sys, lifeboat.cli.verbs, lifeboat.cli.serve; print([n for n in {HEAVY} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lifeboat.config.errors import DeployError, PortError
-from lifeboat.supervisor.control import LOG_FILE, STATE_FILE, Control, ensure_supervisor, find_supervisor
+from lifeboat.supervisor.control import LOG_FILE, Control, ensure_supervisor, find_supervisor
+from lifeboat.supervisor.state import STATE_FILE
 from tests.ports import free_port
 from tests.server.load import Load
 from tests.server.receiver import Receiver, wait_for
@@ -235,6 +236,20 @@ def test_sigterm_is_as_graceful_as_stop(connect: Connect, bundle: Path, tmp_path
     pid = control.status().pid
     os.kill(pid, signal.SIGTERM)
     eventually(lambda: not (tmp_path / STATE_FILE).exists())
+
+
+@pytest.mark.parametrize("asked", [b"", b'{"op": "start", "bundle": "%b", "name": "tiny", "version": "2"}\n'])
+def test_a_client_that_stays_is_let_go_at_the_end_without_an_error_in_the_log(
+    connect: Connect, bundle: Path, tmp_path: Path, asked: bytes
+) -> None:
+    control = connect()
+    deploy(control, bundle, "1")
+    pid = control.status().pid
+    control._connection.sendall(asked.replace(b"%b", str(bundle).encode()))
+    time.sleep(0.1 if asked else 0.0)
+    os.kill(pid, signal.SIGTERM)
+    eventually(lambda: not (tmp_path / STATE_FILE).exists())
+    assert '"level": "error"' not in (tmp_path / LOG_FILE).read_text()
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:

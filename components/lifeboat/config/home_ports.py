@@ -223,10 +223,11 @@ class HomePorts:
     def _read(self) -> dict[str, Ports]:
         path = self._home / PORTS_FILE
         try:
-            return dict(json.loads(path.read_bytes()))
+            every = json.loads(path.read_bytes())
+            return {service: {name: int(port) for name, port in ports.items()} for service, ports in every.items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise StorageError(f"{path} cannot be read: {error}; remove it, and ports are chosen anew") from error
 
 

@@ -30,6 +30,11 @@ class Deployed:
     bundle: str
     wanted: bool = True
 
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, bool if name == "wanted" else str):
+                raise TypeError(f"its {name} is {json.dumps(value)}")
+
     def open(self) -> Bundle:
         """Its bundle, byte for byte what was rolled out.
 

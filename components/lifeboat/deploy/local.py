@@ -14,7 +14,8 @@ from lifeboat.deploy.step import undo
 from lifeboat.deploy.timeline import Say
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.registry.versions import Version
-from lifeboat.supervisor.control import STATE_FILE, Control, Serving, ensure_supervisor, find_supervisor
+from lifeboat.supervisor.control import Control, Serving, ensure_supervisor, find_supervisor
+from lifeboat.supervisor.state import STATE_FILE
 from lifeboat.system.addresses import DETECTOR, server_of
 from lifeboat.system.files import holding_lock, waiting_for
 

@@ -87,9 +87,10 @@ class Registry:
             data: the tables that were used.
         """
         self._bundles.publish(bundle)
-        found = self.find(bundle.usecase, bundle.digest)
         evaluated = mlflow_run.Evaluated(bundle, verdict, metrics, reports, reason, data)
-        with self._mlflow.errors():
+        # Of two runs that register the same bundle at once, the second finds the version of the first.
+        with self._mlflow.turn("register"), self._mlflow.errors():
+            found = self.find(bundle.usecase, bundle.digest)
             experiment = self._experiment(bundle.usecase)
             if found is None or (verdict.passed and not found.passed):
                 run_id, model_id = mlflow_run.log_with_model(self._mlflow.client, experiment, evaluated)

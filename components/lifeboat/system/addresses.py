@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifeboat.config.errors import SettingsError
+from lifeboat.system.markup import terminal_text
 
 _PROC = Path("/proc")
 # The state LISTEN of /proc/net/tcp.
@@ -71,9 +72,9 @@ class Holder:
     def describe(self, home: Path) -> str:
         """Who it is, seen from a home: "use case titanic of this home (process 71)"."""
         if self.service is None:
-            return f"process {self.pid} ({' '.join(self.command)[:80]})"
+            return f"process {self.pid} ({terminal_text(' '.join(self.command), 80)})"
         name, theirs = self.service
-        return f"{name} of {'this home' if theirs == home else theirs} (process {self.pid})"
+        return terminal_text(f"{name} of {'this home' if theirs == home else theirs} (process {self.pid})")
 
 
 def find_holder(port: int) -> Holder | None:

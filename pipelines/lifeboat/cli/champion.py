@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import AbstractContextManager, nullcontext
 
 from lifeboat.config.settings import Settings
 from lifeboat.registry.versions import whoever
-from lifeboat.services.keeper.daemon import ensure_keeper
+from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.usecase.usecase import load_usecase
 
 
@@ -22,9 +23,8 @@ def promote(options: argparse.Namespace, settings: Settings) -> int:
     if options.target == "local":
         settings.make_environments(print)
     target = make_target(options.target, settings)
-    shipped = step.promote(name, options.version, override, Registry(settings), target)
-    if options.target == "local":
-        ensure_keeper(settings)
+    with _keeping(options, settings):
+        shipped = step.promote(name, options.version, override, Registry(settings), target)
     print(f"{name} version {shipped.version} serves at {shipped.url}; its gate was overridden by {override.by}")
     return 0
 
@@ -39,8 +39,11 @@ def rollback(options: argparse.Namespace, settings: Settings) -> int:
     if options.target == "local":
         settings.make_environments(print)
     target = make_target(options.target, settings, at_once=True)
-    shipped = step.rollback(name, Registry(settings), target, to=options.to)
-    if options.target == "local":
-        ensure_keeper(settings)
+    with _keeping(options, settings):
+        shipped = step.rollback(name, Registry(settings), target, to=options.to)
     print(f"{name} version {shipped.version} serves at {shipped.url}")
     return 0
+
+
+def _keeping(options: argparse.Namespace, settings: Settings) -> AbstractContextManager[None]:
+    return keeping_in_background(settings) if options.target == "local" else nullcontext()

@@ -15,6 +15,7 @@ from lifeboat.checks.places import check_places
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
 from lifeboat.services.ports import port_problems
+from lifeboat.system.markup import terminal_text
 from lifeboat.usecase.gates import parse_bounds
 from lifeboat.usecase.usecase import UseCase, load_usecase
 
@@ -41,7 +42,7 @@ def check(options: argparse.Namespace, settings: Settings) -> int:
     title = f"{found.usecase.title}  (use case {found.usecase.name})" if found.usecase else options.usecase
     console.print(f"[bold]{_plain(title)}[/bold]", soft_wrap=True)
     for line in found.facts:
-        console.print(f"  {line}", markup=False, soft_wrap=True)
+        console.print(f"  {terminal_text(line)}", markup=False, soft_wrap=True)
     show_findings(found, console)
     seconds = f"checked in {time.perf_counter() - start:.1f} s"
     if found.problems:
@@ -89,7 +90,7 @@ def show_findings(found: Findings, console: Console) -> None:
 
 
 def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+    return terminal_text(text).replace("[", r"\[")
 
 
 def _count(number: int, what: str) -> str:

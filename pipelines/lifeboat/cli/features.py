@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from lifeboat.data.labelled.labelled_report import Contents, check_target, descr
 from lifeboat.data.labelled.labelled_rows import FOLDER, LabelledRows, load_labelled, say_apart
 from lifeboat.data.timestamps import format_timestamp
 from lifeboat.registry.storage import open_storage
+from lifeboat.system.markup import terminal_text
 from lifeboat.usecase.usecase import UseCase, load_usecase
 
 # What is shown to a person of each; --json shows all.
@@ -44,7 +45,7 @@ def export(options: argparse.Namespace, settings: Settings) -> int:
     check_target(target)
     place, found = _read(usecase, moment, settings)
     if not found.table.num_rows:
-        raise DataError(f"{_nothing(moment)}; {target} is not written", file=place)
+        raise DataError(f"{_nothing(moment, found.apart)}; {target} is not written", file=place)
     write_rows(target, found, {"usecase": usecase.name, "until": found.until, "digest": found.digest})
     rows, until, digest = found.table.num_rows, found.until, found.digest[:12]
     print(f"wrote {rows:,} rows, the last truth of {until}, digest {digest}: {target}")
@@ -60,7 +61,10 @@ def _read(usecase: UseCase, moment: datetime | None, settings: Settings) -> tupl
     return f"{storage.url}/{FOLDER}/{usecase.name}", found
 
 
-def _nothing(moment: datetime | None) -> str:
+def _nothing(moment: datetime | None, apart: Mapping[str, Mapping[str, int]]) -> str:
+    """Why no row teaches."""
+    if kept := sum(sum(sources.values()) for sources in apart.values()):
+        return f"all {kept:,} labelled rows are kept apart, and none of them teaches"
     return f"no truth was known as of {format_timestamp(moment)}" if moment else "no truth has come yet"
 
 
@@ -70,8 +74,10 @@ def _lines(usecase: UseCase, place: str, moment: datetime | None, contents: Cont
     yield _line("store", place)
     if contents.rows:
         yield from _figures(contents)
+    elif contents.apart:
+        yield _line("teach", f"none: {_nothing(moment, contents.apart)}")
     else:
-        yield f"It is empty: {_nothing(moment)}.\n{HOW_IT_FILLS}"
+        yield f"It is empty: {_nothing(moment, {})}.\n{HOW_IT_FILLS}"
     for line in say_apart(contents.apart):
         yield _line("kept apart", line)
     yield from _refused(contents.refused)
@@ -110,4 +116,4 @@ def _listed(counts: dict[str, Any]) -> str:
 
 
 def _line(name: str, text: str) -> str:
-    return f"  {name:13} {text}"
+    return f"  {name:13} {terminal_text(text)}"

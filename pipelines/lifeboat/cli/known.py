@@ -46,9 +46,10 @@ def name_of(reference: str, settings: Settings) -> str:
 
 
 def _read(settings: Settings) -> dict[str, str]:
+    path = settings.home_path / FILE
     try:
-        return dict(json.loads((settings.home_path / FILE).read_bytes()))
+        return {str(name): str(stood_for) for name, stood_for in json.loads(path.read_bytes()).items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
-        raise UseCaseError(f"{settings.home_path / FILE} cannot be read: {error}; remove it") from error
+    except (OSError, ValueError, AttributeError) as error:
+        raise UseCaseError(f"{path} cannot be read: {error}; remove it") from error

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from lifeboat.config.errors import PipelineError, SettingsError
 from lifeboat.config.settings import Settings
 from lifeboat.pipeline.token import read_token
+from lifeboat.system.markup import terminal_text
 
 # A trigger that submits to Kubeflow answers when Kubeflow did.
 ANSWER_SECONDS = 120
@@ -32,7 +33,7 @@ def retrain(options: argparse.Namespace, settings: Settings) -> int:
         hint = "; --now does without the cool-down" if answer.get("result") == "cooldown" else ""
         why = answer.get("why") or answer.get("error") or "what answers there is not the trigger"
         raise PipelineError(f"no run started: {why}{hint}")
-    print(f"started {answer['run']}, {answer['why']}")
+    print(terminal_text(f"started {answer['run']}, {answer['why']}"))
     return 0
 
 

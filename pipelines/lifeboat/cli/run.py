@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -21,8 +22,9 @@ from lifeboat.config.settings import Settings
 from lifeboat.pipeline.local_run import Result, RunEvent, local_steps, run_pipeline
 from lifeboat.registry.mlflow_client import Connection
 from lifeboat.services.detector import ensure_detector
-from lifeboat.services.keeper.daemon import ensure_keeper
+from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.services.ports import refuse_strangers, reserve_ports
+from lifeboat.system.markup import terminal_text
 from lifeboat.system.progress import LEFT_OUT
 from lifeboat.usecase.usecase import UseCase
 
@@ -37,6 +39,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     arguments = pipeline_arguments(options, "local")
     refuse_strangers(settings)
     Connection(settings.tracking, settings.shown_tracking).check_folder()
+    with keeping_in_background(settings):
+        result = _run_and_report(options, arguments, settings, console)
+    console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")
+    return NOT_DEPLOYED if options.require_deploy and result.deployment is None else 0
+
+
+def _run_and_report(
+    options: argparse.Namespace, arguments: dict[str, Any], settings: Settings, console: Console
+) -> Result:
     with local_steps() as processes:
         found = find(options, settings)
         if found.usecase is None or found.problems:
@@ -59,9 +70,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
     if page:
         console.print(f"  drift         {page}", soft_wrap=True)
-    ensure_keeper(settings)
-    console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")
-    return NOT_DEPLOYED if options.require_deploy and result.deployment is None else 0
+    return result
 
 
 class _Steps:
@@ -80,7 +89,7 @@ class _Steps:
         elif event.kind == "note":
             if event.text.startswith(LEFT_OUT):
                 self.left_out.append(event.text.removeprefix(LEFT_OUT))
-            self._console.print(f"   {event.text}", markup=False, soft_wrap=True)
+            self._console.print(f"   {terminal_text(event.text)}", markup=False, soft_wrap=True)
         elif event.kind == "line":
             if self._verbose:
                 self._console.print(f"   {event.text}", style="dim", markup=False, soft_wrap=True)

@@ -17,10 +17,12 @@ from lifeboat.cli.serving import home_lines
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
 from lifeboat.services import systemd
-from lifeboat.services.keeper.daemon import ensure_keeper, keeping_in_foreground, stop_services
+from lifeboat.services.home import check_home
+from lifeboat.services.keeper.daemon import keeping_in_background, keeping_in_foreground, stop_home, stop_services
 from lifeboat.services.keeper.keeper import STARTS
 from lifeboat.services.keeper.logs import LogTail
-from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, services
+from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, model_servers, services
+from lifeboat.system.markup import terminal_text
 
 
 def serve(options: argparse.Namespace, settings: Settings) -> int:
@@ -30,36 +32,66 @@ def serve(options: argparse.Namespace, settings: Settings) -> int:
         DeployError: nothing was deployed, or nothing of it can be brought back.
         SettingsError: a unit was asked for, and there is no systemd.
     """
-    settings.make_environments(print)
     if options.install or options.uninstall:
         print("\n".join(systemd.install(settings) if options.install else systemd.uninstall(settings)))
         return 0
+    check_home(settings)
+    settings.make_environments(print)
     chosen = deployed(settings, name_of(options.usecase, settings) if options.usecase else "")
-    if options.detach:
-        whole = _bring_up(chosen, settings)
-        ensure_keeper(settings)
-        _say_what_serves(settings)
-        return 0 if whole else 1
-    return _serve_here(chosen, settings)
+    return (_serve_detached if options.detach else _serve_here)(chosen, settings, _interruption())
 
 
-def _serve_here(chosen: Sequence[ModelServer], settings: Settings) -> int:
+def _interruption() -> threading.Event:
+    """Set by a signal that asks to end: a start under way is finished, so that nothing runs which nobody keeps."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup does
             signal.signal(number, lambda *_: stopping.set())
+    return stopping
+
+
+def _serve_detached(chosen: Sequence[ModelServer], settings: Settings, stopping: threading.Event) -> int:
+    with keeping_in_background(settings):
+        whole = _bring_up(chosen, settings)
+    lost = _stopped_meanwhile(chosen)
+    if not _any_wanted(settings):
+        stop_home(settings, partial(_say, "lifeboat"))  # what was started after it had looked
+        return 1
+    if stopping.is_set():
+        print("lifeboat: interrupted, but what was begun is up and kept; lifeboat stop ends it", file=sys.stderr)
+        return 130
+    _say_what_serves(settings)
+    return 0 if whole and not lost else 1
+
+
+def _stopped_meanwhile(chosen: Sequence[ModelServer]) -> bool:
+    """Whether `lifeboat stop` has taken some of it back in the meantime, which is said: it has the last word."""
+    lost = [server for server in chosen if not server.is_wanted()]
+    for server in lost:
+        _say(server.name, "lifeboat stop came in between: it stays stopped")
+    return bool(lost)
+
+
+def _any_wanted(settings: Settings) -> bool:
+    return any(server.is_wanted() for server in model_servers(settings))
+
+
+def _serve_here(chosen: Sequence[ModelServer], settings: Settings, stopping: threading.Event) -> int:
     with ExitStack() as stack:
         logs = stack.enter_context(closing(_Logs(settings)))
         _bring_up(chosen, settings)
         with keeping_in_foreground(settings, _say) as keeper:
             try:
-                _say_what_serves(settings)
-                _say("lifeboat", "Ctrl-C ends all of it")
-                keeper.watch(stopping, logs.show)
+                if _any_wanted(settings):
+                    _say_what_serves(settings)
+                    _say("lifeboat", "Ctrl-C ends all of it")
+                    keeper.watch(stopping, lambda: logs.show() and keeper.is_needed())
+                # A stop that began before this was the keeper could not tell it so.
+                lost = not stopping.is_set() and _stopped_meanwhile(chosen)
             finally:
                 stop_services(settings, say=partial(_say, "lifeboat"))
                 logs.show()
-    return 0
+    return 1 if lost else 0
 
 
 def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
@@ -74,6 +106,8 @@ def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
         for server in chosen:
             server.give_up()
         raise troubles[0]
+    if not _any_wanted(settings):
+        return False  # they were stopped meanwhile
     return len(troubles) == 0 and _start(DriftDetector(settings)) is None
 
 
@@ -115,7 +149,7 @@ class _Logs:
             if service.name not in self._tails:
                 self._tails[service.name] = LogTail(service.log)
             for line in self._tails[service.name].lines():
-                _say(service.name, line)
+                _say(service.name, terminal_text(line))
         return True
 
     def close(self) -> None:

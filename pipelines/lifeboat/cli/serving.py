@@ -9,6 +9,7 @@ from rich.console import Console
 from lifeboat.cli.known import name_of
 from lifeboat.config.settings import Settings
 from lifeboat.services.detector import served
+from lifeboat.services.home import check_home
 from lifeboat.services.keeper.daemon import stop_home, stop_services
 from lifeboat.services.status import describe_home
 from lifeboat.supervisor.control import find_supervisor
@@ -16,6 +17,8 @@ from lifeboat.supervisor.control import find_supervisor
 
 def status(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG001  # every verb's signature
     """Prints how each local model server, the drift detector and the keeper are, and where the state is."""
+    if not check_home(settings):
+        print(f"There is no {settings.home_path} yet: the first run makes it")
     print("\n".join(home_lines(settings)))
     return 0
 
@@ -30,10 +33,11 @@ def home_lines(settings: Settings) -> list[str]:
 
 def stop(options: argparse.Namespace, settings: Settings) -> int:
     """Drains and ends what serves; without --usecase the drift detector and the keeper as well."""
+    there = check_home(settings)
     name = name_of(options.usecase, settings) if options.usecase else ""
     ended = stop_services(settings, name) if name else stop_home(settings)
     if not ended:
-        print("nothing to stop")
+        print("nothing to stop" if there else f"nothing to stop: there is no {settings.home_path}")
     return 0
 
 

@@ -18,6 +18,7 @@ from lifeboat.data.timestamps import format_timestamp, show_seconds
 from lifeboat.preprocess.conflicts import Conflict, find_conflicts
 from lifeboat.registry.storage import open_storage
 from lifeboat.registry.versions import one_line, whoever
+from lifeboat.system.markup import terminal_text
 from lifeboat.system.progress import quiet
 from lifeboat.usecase.usecase import load_usecase
 
@@ -80,7 +81,7 @@ def _rule(options: argparse.Namespace, settings: Settings, *, accept: bool) -> i
 
 def _chosen(found: Sequence[Conflict], row: str, keep: str) -> list[Conflict]:
     """The conflicts of a row in which somebody's word can hold."""
-    chosen = [one for one in found if row in (ALL, one.row)]
+    chosen = [one for one in found if row in (ALL, one.row, terminal_text(one.row))]
     if not chosen:
         raise SettingsError(f"there is no conflict about {row!r}; without --settle all are shown")
     sides = {one.row: {one.source, one.stands_by} for one in chosen}
@@ -103,7 +104,8 @@ def _shown(found: Sequence[Conflict]) -> str:
         return "no conflicts"
     lines = [f"{len(found):,} truths contradict the table or an earlier one of another source, and are kept apart:"]
     lines += [
-        f"  {one.row}: {one.stands_by} says {one.stands} and holds, {one.source} {one.said} ({show_seconds(one.at)})"
+        f"  {terminal_text(one.row)}: {one.stands_by} says {one.stands} and holds, "
+        f"{one.source} {one.said} ({show_seconds(one.at)})"
         for one in found[:MOST]
     ]
     if len(found) > MOST:

@@ -6,6 +6,7 @@ A daemon holds a lock for as long as it lives, which no process id can tell: an 
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -13,16 +14,19 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifeboat.config.errors import DeployError
-from lifeboat.system.files import is_locked, take_lock
+from lifeboat.config.errors import DeployError, StorageError
+from lifeboat.system.files import is_locked, take_lock, write_text
+from lifeboat.system.markup import terminal_text
 
 LOG_FILE, PID_FILE = "log", "pid"
 # One that leaves by itself has done so by then, and nobody looks at a lock for as long.
 LEAVING_SECONDS = 2.0
+# Of what a service answers when it is asked how it is.
+_MOST_READ = 65536
 # Kept: Python warns of a child that outlives its handle.
 started: list[subprocess.Popen[bytes]] = []
 
@@ -52,11 +56,20 @@ class Daemon:
 
     @property
     def pid(self) -> int | None:
-        """Of its process, where one was started and not stopped since: if it does not run, it ended by itself."""
+        """Of its process; None where none was started, or its file does not say."""
         try:
-            return int((self.folder / PID_FILE).read_text())
-        except FileNotFoundError:
+            return max(0, int((self.folder / PID_FILE).read_text())) or None
+        except (FileNotFoundError, ValueError):
             return None
+
+    @property
+    def is_expected(self) -> bool:
+        """Whether one was started and not stopped since: if it does not run, it ended by itself."""
+        return (self.folder / PID_FILE).exists()
+
+    def say_pid(self, pid: int) -> None:
+        """Keeps the id of its process; raises StorageError."""
+        write_text(self.folder / PID_FILE, str(pid))
 
     def is_ready(self) -> bool:
         """Whether it does its work."""
@@ -78,8 +91,17 @@ class Daemon:
 
         Raises:
             DeployError: it ended or was not ready in time; with the last line of its log.
+            StorageError: its folder cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._ensure(command, environment, seconds, descriptors)
+        except OSError as error:
+            raise StorageError(f"{error.filename or self.folder} cannot be written: {error.strerror}") from error
+
+    def _ensure(
+        self, command: Sequence[str], environment: Mapping[str, str], seconds: float, descriptors: Sequence[int]
+    ) -> None:
         deadline, process = time.monotonic() + seconds, None
         with self._lock() as descriptor:
             while process is None or not self.is_ready():
@@ -98,10 +120,12 @@ class Daemon:
         """
         pid, ran = self.pid, self.is_running()
         if ran and pid is not None:
-            with suppress(ProcessLookupError):  # it ended a moment ago
-                os.kill(pid, signal.SIGTERM)
+            ask_to_end(pid)
         deadline = time.monotonic() + (LEAVING_SECONDS if pid is None else seconds)
         while self.is_running():
+            if pid is None and (pid := self.pid) is not None:  # it had been started an instant before
+                ask_to_end(pid)
+                deadline = time.monotonic() + seconds
             if time.monotonic() > deadline:
                 raise DeployError(
                     f"the {self.name} runs, but {self.folder / PID_FILE} does not say as what: end it by hand"
@@ -114,8 +138,13 @@ class Daemon:
         return ran
 
     def leave(self) -> None:
-        """Forgets its process: whether it runs on or not, it counts as stopped."""
-        (self.folder / PID_FILE).unlink(missing_ok=True)
+        """Forgets its process: whether it runs on or not, it counts as stopped; raises StorageError."""
+        try:
+            (self.folder / PID_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"the {self.name} is to stay stopped, but {self.folder / PID_FILE} cannot be removed: {error.strerror}"
+            ) from error
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -128,7 +157,7 @@ class Daemon:
         with self._lock() as descriptor:
             if not take_lock(descriptor, LEAVING_SECONDS):  # whoever asks whether it runs holds it for an instant
                 raise DeployError(f"another {self.name} runs: process {self.pid}")
-            (self.folder / PID_FILE).write_text(str(os.getpid()))
+            self.say_pid(os.getpid())
             try:
                 yield
             finally:
@@ -154,12 +183,19 @@ class Daemon:
                 )  # fmt: skip
             except OSError as error:
                 raise DeployError(f"the {self.name} cannot be started with {command[0]}: {error.strerror}") from error
-        (self.folder / PID_FILE).write_text(str(process.pid))
         started.append(process)
+        try:
+            self.say_pid(process.pid)
+        except StorageError:
+            process.terminate()  # nobody could end it later
+            raise
         return process
 
     def _check(self, process: subprocess.Popen[bytes] | None, left: float) -> None:
-        if process is not None and process.poll() is not None:
+        ended = process.poll() if process is not None else None
+        if ended in (0, -signal.SIGTERM):
+            raise DeployError(f"the {self.name} was told to end while it started, as by lifeboat stop")
+        if ended is not None:
             raise DeployError(f"the {self.name} ended at its start: {self._last_words()}")
         if left < 0:
             if process is not None:
@@ -168,7 +204,21 @@ class Daemon:
 
     def _last_words(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"it said nothing; its log is {self.log}"
+        return _message(lines[-1]) if lines else f"it said nothing; its log is {self.log}"
+
+
+def ask_to_end(pid: int) -> None:
+    """Sends SIGTERM to a process, which may have ended a moment ago.
+
+    Raises:
+        DeployError: it is another user's.
+    """
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise DeployError(f"process {pid} is another user's, who alone can end it") from error
 
 
 def answers(url: str, seconds: float = 2.0) -> bool:
@@ -178,11 +228,44 @@ def answers(url: str, seconds: float = 2.0) -> bool:
 
 def http_status(url: str, seconds: float = 2.0) -> int | None:
     """What a service of this machine answers to a GET; None if it does not in time."""
+    found = http_answer(url, seconds)
+    return found and found[0]
+
+
+def http_answer(url: str, seconds: float = 2.0) -> tuple[int, bytes] | None:
+    """What a service of this machine answers to a GET, status and body; None if it does not in time."""
     try:
         with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310  # our own loopback URL
-            return int(answer.status)
+            return int(answer.status), answer.read(_MOST_READ)
     except urllib.error.HTTPError as error:
         with error:
-            return error.code
+            return error.code, error.read(_MOST_READ)
     except (OSError, http.client.HTTPException):  # nobody, too late, or what answers there speaks no HTTP
         return None
+
+
+def unreadiness(url: str, seconds: float = 2.0) -> str:
+    """Why a service of this machine is not ready, in its own words if it has any; empty where it is.
+
+    Args:
+        url: that answers 200 once it is.
+        seconds: to answer in.
+    """
+    found = http_answer(url, seconds)
+    if found is None:
+        return "it does not answer"
+    status, body = found
+    if status == 200:
+        return ""
+    try:
+        return f"it is not ready: {terminal_text(json.loads(body)['status']['info'], 500)}"
+    except (ValueError, KeyError, TypeError):
+        return f"it answers {status}"
+
+
+def _message(line: str) -> str:
+    """What a line of a log says; of ours, which are JSON, without what is for machines."""
+    try:
+        return terminal_text(json.loads(line)["message"], 500)
+    except (ValueError, KeyError, TypeError):
+        return terminal_text(line, 500)

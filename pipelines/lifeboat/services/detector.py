@@ -27,7 +27,12 @@ def find_detector(settings: Settings) -> Daemon:
     Raises:
         StorageError: the home's file of ports cannot be read.
     """
-    return Daemon("drift detector", settings.home_path / "detector", f"{HomePorts(settings).detector_url}/ready")
+    return detector_daemon(settings, f"{HomePorts(settings).detector_url}/ready")
+
+
+def detector_daemon(settings: Settings, ready_url: str = "") -> Daemon:
+    """The detector of a home, also where it cannot be told at which address it is."""
+    return Daemon("drift detector", settings.home_path / "detector", ready_url)
 
 
 def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None, say: Say = print) -> str:

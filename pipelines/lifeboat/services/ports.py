@@ -7,7 +7,7 @@ from lifeboat.config.home_ports import HomePorts, Ports
 from lifeboat.config.settings import Settings
 from lifeboat.services.detector import detector_problems, find_detector
 from lifeboat.supervisor.control import find_supervisor
-from lifeboat.system.addresses import DETECTOR, base_url, server_of
+from lifeboat.system.addresses import DETECTOR, base_url, find_holder, server_of
 
 
 def port_problems(settings: Settings, usecase: str) -> list[str]:
@@ -51,6 +51,23 @@ def reserve_ports(settings: Settings, usecase: str) -> list[str]:
     if settings.drift_python and not find_detector(settings).is_running():
         home.reserve(DETECTOR, notes.append)
     return notes or [*home.explain(server_of(usecase)), *home.explain(DETECTOR)]
+
+
+def listening_process(settings: Settings, service: str) -> int | None:
+    """The process that listens on a port which the home keeps for a service, and is that service.
+
+    Args:
+        settings: of the home.
+        service: `DETECTOR` or a `server_of`.
+
+    Raises:
+        StorageError: the home's file of ports cannot be read.
+    """
+    for port in HomePorts(settings).kept(service).values():
+        holder = find_holder(port)
+        if holder is not None and holder.service == (service, settings.home_path):
+            return holder.pid
+    return None
 
 
 def server_url(settings: Settings, usecase: str) -> str:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import ParamSpec
 
-from lifeboat.config.errors import DeployError
+from lifeboat.config.errors import DeployError, LifeboatError
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.deployed import read_deployed
-from lifeboat.services.daemons import answers
+from lifeboat.services.daemons import unreadiness
 from lifeboat.services.detector import find_detector, served
-from lifeboat.services.keeper.daemon import KeeperState, find_keeper
+from lifeboat.services.keeper.daemon import KeeperDaemon, find_keeper
 from lifeboat.services.keeper.services import services
 from lifeboat.supervisor.control import LOG_FILE, Status, find_supervisor
 from lifeboat.system.addresses import DETECTOR, server_of
+
+P = ParamSpec("P")
 
 SQLITE = "sqlite:///"
 # What is well answers within milliseconds, but for a machine whose cores are all taken; nobody waits long for the rest.
@@ -33,14 +37,24 @@ def describe_home(settings: Settings) -> dict[str, list[str]]:
     """
     with ThreadPoolExecutor() as pool:
         # All at once: those that hang cost their time-out only once.
-        waiting = {name: pool.submit(_describe_server, settings, name) for name in served(settings)}
-        waiting["drift detector"] = pool.submit(_describe_detector, settings)
+        waiting = {name: pool.submit(_told, _describe_server, settings, name) for name in served(settings)}
+        waiting["drift detector"] = pool.submit(_told, _describe_detector, settings)
         lines = {name: found.result() for name, found in waiting.items()}
     keeper = find_keeper(settings)
     runs = keeper.is_running()
     if runs or any(service.is_running() for service in services(settings)):
-        lines["keeper"] = _describe_keeper(keeper.state() if runs else None, runs=runs)
+        lines["keeper"] = _told(_describe_keeper, keeper, runs)
     return lines
+
+
+def _told(describe: Callable[P, list[str]], *arguments: P.args, **named: P.kwargs) -> list[str]:
+    """What is said of a service; where something of it cannot be read, that, and the others are still told."""
+    try:
+        return describe(*arguments, **named)
+    except LifeboatError as error:
+        return [f"cannot be told: {error}"]
+    except OSError as error:
+        return [f"cannot be told: {error.filename}: {error.strerror}"]
 
 
 def local_champion(settings: Settings, name: str) -> str | None:
@@ -86,8 +100,8 @@ def _running(found: Status, log: Path) -> str:
     serving = found.serving
     if serving is None:
         return f"nothing promoted at {found.url}"
-    ready = answers(f"{found.url}/ready", PROBE_SECONDS)
-    state = "ready" if ready else f"but it does not answer: log {log}"
+    trouble = unreadiness(f"{found.url}/ready", PROBE_SECONDS)
+    state = f"but {trouble}; log {log}" if trouble else "ready"
     pids = ", ".join(map(str, serving.pids))
     return (
         f"version {serving.version} (bundle {serving.digest[:12]}) at {found.url}, {state}, "
@@ -112,7 +126,8 @@ def _champion(settings: Settings, name: str) -> str | None:
     return found and f"version {found}"
 
 
-def _describe_keeper(found: KeeperState | None, *, runs: bool) -> list[str]:
+def _describe_keeper(keeper: KeeperDaemon, runs: bool) -> list[str]:
+    found = keeper.state() if runs else None
     if not runs:
         return ["stopped: what ends by itself stays so; lifeboat serve --detach brings back and keeps"]
     if found is None:
@@ -126,7 +141,7 @@ def _describe_keeper(found: KeeperState | None, *, runs: bool) -> list[str]:
 def _describe_detector(settings: Settings) -> list[str]:
     home, daemon = HomePorts(settings), find_detector(settings)
     if not daemon.is_running():
-        return ["stopped" if daemon.pid is None else "ended by itself; lifeboat serve brings it back"]
-    ready = answers(daemon.ready_url, PROBE_SECONDS)
-    state = "ready" if ready else f"but it does not answer: process {daemon.pid}, log {daemon.log}"
+        return ["ended by itself; lifeboat serve brings it back" if daemon.is_expected else "stopped"]
+    trouble = unreadiness(daemon.ready_url, PROBE_SECONDS)
+    state = f"but {trouble}; process {daemon.pid or 'unknown'}, log {daemon.log}" if trouble else "ready"
     return [f"at {home.detector_url}/, {state}", *home.explain(DETECTOR)]

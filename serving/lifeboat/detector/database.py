@@ -172,7 +172,8 @@ class Database:
         except sqlite3.Error as error:
             if is_disk(error, self.path):
                 raise DiskError(f"database {self.path} cannot be opened: {error}") from error
-            raise SettingsError(f"database {self.path} cannot be used: {error}") from error
+            reason = "it is a directory" if self.path.is_dir() else error
+            raise SettingsError(f"database {self.path} cannot be used: {reason}") from error
 
     def _prepare(self) -> None:
         connection = self.connect()

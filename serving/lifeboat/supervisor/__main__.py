@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -31,6 +32,8 @@ LOG_BYTES = 10 * 1024 * 1024
 PORT_SECONDS = 5.0
 # Until a supervisor ends with which nobody deploys.
 IDLE_SECONDS = 5.0
+# In which a client reads its last answer.
+LEAVING_SECONDS = 0.5
 
 
 def main() -> int:
@@ -63,7 +66,7 @@ def _fail(error: LifeboatError) -> int:
 
 async def _supervise(settings: ServerSettings, public: list[socket.socket], state: SupervisorState) -> None:
     daemon = Supervisor(settings, public, lambda: state.write(daemon.status()))
-    conversations: set[asyncio.Task[None]] = set()
+    conversations: dict[asyncio.Task[None], ControlSession] = {}
 
     def leave_if_idle() -> None:
         if not conversations and daemon.idle:
@@ -73,11 +76,11 @@ async def _supervise(settings: ServerSettings, public: list[socket.socket], stat
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         conversation = ControlSession(daemon, reader, writer)
         task = asyncio.ensure_future(conversation.hold())
-        conversations.add(task)
+        conversations[task] = conversation
         try:
             await task
         finally:
-            conversations.discard(task)
+            del conversations[task]
             # Whoever only asked was maybe faster than the one that had us started.
             asyncio.get_running_loop().call_later(0.0 if conversation.deployed else IDLE_SECONDS, leave_if_idle)
 
@@ -90,15 +93,18 @@ async def _supervise(settings: ServerSettings, public: list[socket.socket], stat
     await daemon.stopping.wait()
     server.close()
     await daemon.end()
+    state.close()  # first: a client takes the end of its connection for the end of everything
     await _let_go(conversations)
 
 
-async def _let_go(conversations: set[asyncio.Task[None]]) -> None:
-    """Gives each client a moment to read its last answer and leave."""
+async def _let_go(conversations: Mapping[asyncio.Task[None], ControlSession]) -> None:
+    """Gives each client a moment to read its last answer and leave, then leaves it."""
     if conversations:
-        _, waiting = await asyncio.wait(conversations, timeout=0.5)
-        for conversation in waiting:
-            conversation.cancel()
+        await asyncio.wait(conversations, timeout=LEAVING_SECONDS)
+        for conversation in conversations.values():
+            conversation.hang_up()
+    if conversations:
+        await asyncio.wait(conversations)
 
 
 def _say_ready() -> None:

@@ -23,8 +23,8 @@ from typing import Any
 
 from lifeboat.config.errors import DeployError, PortError
 from lifeboat.supervisor.launch import launch
+from lifeboat.supervisor.state import find_socket
 
-STATE_FILE = "supervisor.json"
 LOG_FILE = "server.log"
 # `start` takes as long as a model takes to load, `promote` as long as the old server takes to drain.
 ANSWER_SECONDS = 120.0
@@ -185,17 +185,21 @@ class Control:
 
 
 def find_supervisor(state_dir: str | os.PathLike[str]) -> Control | None:
-    """Connects to the supervisor of a state directory; None when none is alive."""
-    try:
-        state = json.loads((Path(state_dir) / STATE_FILE).read_bytes())
-    except FileNotFoundError:
+    """Connects to the supervisor of a state directory; None when none is alive.
+
+    Raises:
+        DeployError: one is, and is another user's, or what it left to be found by is damaged.
+    """
+    path = find_socket(Path(state_dir))
+    if path is None:
         return None
-    except (OSError, ValueError) as error:
-        raise DeployError(f"{Path(state_dir) / STATE_FILE} cannot be read: {error}") from error
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(10.0)
     try:
-        connection.connect(state["socket"])
+        connection.connect(str(path))
+    except PermissionError as error:
+        connection.close()
+        raise DeployError(f"the supervisor of {state_dir} is another user's, who alone can ask it") from error
     except OSError:
         connection.close()
         return None  # its supervisor was killed and left the file behind

@@ -40,6 +40,10 @@ class ControlSession:
             await asyncio.shield(self._daemon.abandon(self._deployment))
             self._writer.close()
 
+    def hang_up(self) -> None:
+        """Lets go of a client that stays, as if it had left: `hold` ends."""
+        self._writer.transport.abort()
+
     async def _read(self) -> bytes:
         """The next line; empty when the client has left."""
         try:

@@ -47,6 +47,8 @@ class Supervisor:
 
     def __init__(self, settings: ServerSettings, public: list[socket.socket], changed: Callable[[], None]) -> None:
         self._settings, self._public, self._changed = settings, public, changed
+        # Also told at the end, when the sockets are closed.
+        self._ports = [bound.getsockname()[1] for bound in public]
         self._serving: Group | None = None
         self._deployment: Deployment | None = None
         self.stopping = asyncio.Event()
@@ -54,7 +56,7 @@ class Supervisor:
     def status(self) -> dict[str, Any]:
         """What `lifeboat.supervisor.control.Status` reads."""
         host = self._settings.host
-        main, metrics = (bound.getsockname()[1] for bound in self._public)
+        main, metrics = self._ports
         candidate = self._deployment.group if self._deployment is not None else None
         return {
             "pid": os.getpid(),

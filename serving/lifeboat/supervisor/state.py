@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from lifeboat.config.errors import SettingsError
-from lifeboat.system.files import take_lock, write_durably
+from lifeboat.config.errors import DeployError, SettingsError
+from lifeboat.system.files import is_locked, take_lock, write_durably
 
 STATE_FILE = "supervisor.json"
 LOCK_FILE = "supervisor.lock"
@@ -44,7 +44,9 @@ class SupervisorState:
         write_durably(self._file, json.dumps({**status, "socket": str(self.socket)}, indent=1))
 
     def close(self) -> None:
-        """Leaves nothing behind."""
+        """Leaves nothing behind; once, as another supervisor may live there by then."""
+        if self._lock.closed:
+            return
         self._file.unlink(missing_ok=True)
         shutil.rmtree(self.socket.parent, ignore_errors=True)
         self._lock.close()
@@ -53,8 +55,28 @@ class SupervisorState:
         """Removes the socket of a supervisor that was killed."""
         try:
             path = Path(json.loads(self._file.read_bytes())["socket"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             return
         path.unlink(missing_ok=True)
         if path.parent.is_dir() and not any(path.parent.iterdir()):
             path.parent.rmdir()
+
+
+def find_socket(directory: Path) -> Path | None:
+    """Where the supervisor of a state directory can be reached; None where none was left there, or lives.
+
+    Raises:
+        DeployError: one lives there, and its file does not tell.
+    """
+    path = directory / STATE_FILE
+    try:
+        return Path(json.loads(path.read_bytes())["socket"])
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DeployError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        if not is_locked(directory / LOCK_FILE):
+            return None  # of a supervisor that was killed
+        remedy = "lifeboat stop ends that, and lifeboat serve starts it anew"
+        raise DeployError(f"{path} is damaged and does not say where its supervisor is; {remedy}") from error

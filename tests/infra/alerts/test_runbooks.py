@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lifeboat.cli.main import build_parser
+from lifeboat.cli.verbs import build_parser
 from lifeboat.config.settings import PREFIX, Settings
 from lifeboat.detector import settings as drift
 from lifeboat.server import settings as server

@@ -44,7 +44,7 @@ def test_every_path_that_it_names_is_there(name: str) -> None:
 @EACH
 def test_every_command_is_one(name: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
-    cli = (ROOT / "pipelines/lifeboat/cli/main.py").read_text()
+    cli = (ROOT / "pipelines/lifeboat/cli/verbs.py").read_text()
     seen = set()
     for line in commands(name):
         word, _, rest = line.partition(" ")

@@ -38,9 +38,36 @@ class KeeperState:
     restarts: dict[str, int] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        kinds = {"pid": int, "foreground": bool, "restarts": dict, "troubles": dict}
+        for name, kind in kinds.items():
+            if not isinstance(found := getattr(self, name), kind):
+                raise TypeError(f"its {name} is {json.dumps(found)}")
+
 
 class KeeperDaemon(Daemon):
     """It is ready once it has said who it is."""
+
+    @property
+    def pid(self) -> int | None:
+        """As it said itself, where the file of its process does not say."""
+        return super().pid or (self.said.pid if self.said else None)
+
+    @property
+    def said(self) -> KeeperState | None:
+        """Its state where that can be read."""
+        try:
+            return self.state()
+        except StorageError:
+            return None
+
+    def leave(self) -> None:
+        super().leave()
+        self._state.unlink(missing_ok=True)
+
+    @property
+    def _state(self) -> Path:
+        return self.folder / "state.json"
 
     def is_ready(self) -> bool:
         found = self.state()
@@ -52,17 +79,16 @@ class KeeperDaemon(Daemon):
         Raises:
             StorageError: it cannot be read.
         """
-        path = self.folder / "state.json"
         try:
-            return KeeperState(**json.loads(path.read_bytes()))
+            return KeeperState(**json.loads(self._state.read_bytes()))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError) as error:
-            raise StorageError(f"{path} cannot be read: {error}; remove it") from error
+            raise StorageError(f"{self._state} cannot be read: {error}; lifeboat stop removes it") from error
 
     def say_state(self, state: KeeperState) -> None:
         """Keeps it; raises StorageError."""
-        write_text(self.folder / "state.json", json.dumps(state.__dict__, indent=1) + "\n")
+        write_text(self._state, json.dumps(state.__dict__, indent=1) + "\n")
 
 
 def find_keeper(settings: Settings) -> KeeperDaemon:
@@ -81,6 +107,27 @@ def ensure_keeper(settings: Settings) -> None:
         find_keeper(settings).ensure([sys.executable, "-m", "lifeboat.services.keeper"], environment)
 
 
+@contextmanager
+def keeping_in_background(settings: Settings) -> Iterator[None]:
+    """What the block starts is kept from then on; also where it fails or is interrupted after something has come up.
+
+    Raises:
+        DeployError: the keeper cannot be started.
+    """
+    before = _running(settings)
+    try:
+        yield
+    except BaseException:
+        if _running(settings) - before:
+            ensure_keeper(settings)
+        raise
+    ensure_keeper(settings)
+
+
+def _running(settings: Settings) -> set[str]:
+    return {service.name for service in services(settings) if service.is_running()}
+
+
 def stop_home(settings: Settings, say: Say = print) -> int:
     """Ends all that runs in a home and gives how much that was; nothing comes back before it is started again.
 
@@ -91,12 +138,23 @@ def stop_home(settings: Settings, say: Say = print) -> int:
     Raises:
         LifeboatError: one of them does not end.
     """
+    troubles = list[LifeboatError]()
+    ended = _stop_keeper(settings, say, troubles) + _stop_services(settings, "", say, troubles)
+    _raise_last(troubles, say)
+    return ended
+
+
+def _stop_keeper(settings: Settings, say: Say, troubles: list[LifeboatError]) -> bool:
     keeper = find_keeper(settings)
-    found = keeper.state()
-    ended = keeper.stop(STOP_SECONDS)
+    foreground = keeper.said is not None and keeper.said.foreground
+    try:
+        ended = keeper.stop(STOP_SECONDS)
+    except LifeboatError as error:  # nothing that is stopped after it comes back by it
+        troubles.append(error)
+        return False
     if ended:
-        say("stopped lifeboat serve and what it kept" if found and found.foreground else "stopped the keeper")
-    return ended + stop_services(settings, say=say)
+        say("stopped lifeboat serve and what it kept" if foreground else "stopped the keeper")
+    return ended
 
 
 def stop_services(settings: Settings, usecase: str = "", say: Say = print) -> int:
@@ -105,7 +163,14 @@ def stop_services(settings: Settings, usecase: str = "", say: Say = print) -> in
     Raises:
         LifeboatError: one of them does not end; the others have ended.
     """
-    ended, troubles = 0, list[LifeboatError]()
+    troubles = list[LifeboatError]()
+    ended = _stop_services(settings, usecase, say, troubles)
+    _raise_last(troubles, say)
+    return ended
+
+
+def _stop_services(settings: Settings, usecase: str, say: Say, troubles: list[LifeboatError]) -> int:
+    ended = 0
     for service in services(settings):
         try:
             if usecase in ("", service.name) and service.stop(say):
@@ -113,9 +178,14 @@ def stop_services(settings: Settings, usecase: str = "", say: Say = print) -> in
                 ended += 1
         except LifeboatError as error:
             troubles.append(error)
-    if troubles:
-        raise troubles[0]
     return ended
+
+
+def _raise_last(troubles: list[LifeboatError], say: Say) -> None:
+    for trouble in troubles[:-1]:
+        say(str(trouble))
+    if troubles:
+        raise troubles[-1]
 
 
 def keep_in_background(settings: Settings, stopping: threading.Event, say: Callable[[str, str], None]) -> None:

@@ -60,7 +60,8 @@ class Keeper:
         self._settings = replace(settings, port=0, metrics_port=0, detector_port=0)
         self._say, self._changed = say, changed
         self._watched: dict[str, Watched] = {}
-        self._trouble = ""
+        # Why it cannot be told what should run, by the service's name.
+        self._troubles: dict[str, str] = {}
 
     def watch(self, stopping: threading.Event, each: Callable[[], bool]) -> None:
         """Watches until it is told to stop, and lets what it starts then come up.
@@ -79,17 +80,17 @@ class Keeper:
 
     def is_needed(self) -> bool:
         """Whether anything in the home should run, or cannot be told."""
-        return self._trouble != "" or any(service.is_wanted() for service in services(self._settings))
+        return any(map(_may_be_wanted, services(self._settings)))
 
     def _look_around(self, pool: ThreadPoolExecutor) -> None:
-        try:
-            for service in services(self._settings):
+        for service in services(self._settings):
+            before = self._troubles.pop(service.name, "")
+            try:
                 self._look(service, self._watched.setdefault(service.name, Watched()), pool)
-            self._trouble = ""
-        except (LifeboatError, OSError) as error:  # such as a record that cannot be read, until somebody mends it
-            if self._trouble != (found := str(error)):
-                self._trouble = found
-                self._say("keeper", f"it cannot tell what should run: {found}")
+            except (LifeboatError, OSError) as error:  # such as a record that cannot be read, until somebody mends it
+                self._troubles[service.name] = str(error)
+                if before != str(error):
+                    self._say(service.name, f"it cannot be told whether it should run: {error}")
 
     def _look(self, service: KeptService, seen: Watched, pool: ThreadPoolExecutor) -> None:
         if seen.start is not None:
@@ -121,6 +122,13 @@ class Keeper:
             if seen.trouble != before:
                 self._say(service.name, f"it cannot be started, which is tried again: {error}")
         self._changed(self._watched)
+
+
+def _may_be_wanted(service: KeptService) -> bool:
+    try:
+        return service.is_wanted()
+    except (LifeboatError, OSError):  # said where it is looked at
+        return True
 
 
 def _reap() -> None:

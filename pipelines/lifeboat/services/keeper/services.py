@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from lifeboat.config.errors import DeployError, PortError
+from lifeboat.config.errors import DeployError, PortError, StorageError
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.deployed import Deployed, read_deployed, want
 from lifeboat.deploy.local import LocalTarget
 from lifeboat.registry.versions import Version
-from lifeboat.services.detector import ensure_detector, find_detector, served
-from lifeboat.services.ports import port_problems
-from lifeboat.supervisor.control import LOG_FILE, find_supervisor
+from lifeboat.services.daemons import ask_to_end
+from lifeboat.services.detector import detector_daemon, ensure_detector, served
+from lifeboat.services.ports import listening_process, port_problems
+from lifeboat.supervisor.control import ANSWER_SECONDS, LOG_FILE, find_supervisor
 from lifeboat.supervisor.state import LOCK_FILE
-from lifeboat.system.addresses import DETECTOR
-from lifeboat.system.files import is_locked
+from lifeboat.system.addresses import DETECTOR, server_of
+from lifeboat.system.files import LOOK_SECONDS, is_locked
 
 Say = Callable[[str], None]
 
@@ -101,13 +103,31 @@ class ModelServer:
     def stop(self, say: Say) -> bool:
         if not self._state.is_dir():
             return False
-        with self._target.turn(self.name, say):
+        try:
+            with self._target.turn(self.name, say):
+                want(self._state, wanted=False)  # first: a keeper that sees it gone does not start it again
+                return self._end()
+        except StorageError as error:  # a home that cannot be written, or a damaged record: it ends all the same
+            if self._end():
+                say(f"stopped {self.name}")
+            raise StorageError(f"that {self.name} is stopped is not on record: {error}") from error
+
+    def _end(self) -> bool:
+        """Ends its supervisor, also one that cannot be asked to since its state is damaged."""
+        try:
             control = find_supervisor(self._state)
-            if control is not None:
-                with control:
-                    control.stop()
-            want(self._state, wanted=False)
-        return control is not None
+        except DeployError:
+            pid = listening_process(self._settings, server_of(self.name))
+            if pid is None:
+                raise
+            ask_to_end(pid)
+            _await_end(self)
+            return True
+        if control is None:
+            return False
+        with control:
+            control.stop()
+        return True
 
 
 class DriftDetector:
@@ -120,14 +140,17 @@ class DriftDetector:
     name = DETECTOR
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._daemon = settings, find_detector(settings)
+        self._settings, self._daemon = settings, detector_daemon(settings)
 
     @property
     def log(self) -> Path:
         return self._daemon.log
 
     def is_wanted(self) -> bool:
-        return bool(self._settings.drift_python) and self._daemon.pid is not None
+        if not self._settings.drift_python:
+            return False
+        # Also one that was not started yet, where who started the servers was interrupted.
+        return self._daemon.is_expected or any(server.is_wanted() for server in model_servers(self._settings))
 
     def is_running(self) -> bool:
         return self._daemon.is_running()
@@ -136,12 +159,21 @@ class DriftDetector:
         ensure_detector(self._settings, say=say)
 
     def stop(self, say: Say) -> bool:  # noqa: ARG002  # every service's signature
+        if self.is_running() and self._daemon.pid is None:
+            found = listening_process(self._settings, DETECTOR)
+            if found is not None:
+                self._daemon.say_pid(found)
         return self._daemon.stop()
 
 
 def services(settings: Settings) -> list[KeptService]:
     """Of a home, in the order in which they end: the detector last, for the servers' last events still reach it."""
-    return [*(ModelServer(settings, name) for name in served(settings)), DriftDetector(settings)]
+    return [*model_servers(settings), DriftDetector(settings)]
+
+
+def model_servers(settings: Settings) -> list[ModelServer]:
+    """Of what was ever served from a home."""
+    return [ModelServer(settings, name) for name in served(settings)]
 
 
 def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
@@ -155,19 +187,28 @@ def deployed(settings: Settings, name: str = "") -> list[ModelServer]:
         DeployError: nothing was.
         StorageError: a record cannot be read or written.
     """
-    every = [server for one in served(settings) if (server := ModelServer(settings, one)).deployed is not None]
+    every = [server for server in model_servers(settings) if server.deployed is not None]
     found = [server for server in every if name in ("", server.name)]
     if not found:
         what = f"{name} was never" if name else "nothing was ever"
         others = f"; deployed are: {', '.join(server.name for server in every)}" if every else ""
         flag = f" --usecase {name}" if name else ""
-        raise DeployError(f"{what} deployed from {settings.home_path}{others}; start with: lifeboat run{flag}")
+        place = f"{settings.home_path}{'' if settings.home_path.exists() else ', which does not exist'}"
+        raise DeployError(f"{what} deployed from {place}{others}; start with: lifeboat run{flag}")
     for server in every:
         if server in found:
             want(settings.serving_state(server.name), wanted=True)
         else:
             server.give_up()
     return found
+
+
+def _await_end(server: ModelServer) -> None:
+    deadline = time.monotonic() + ANSWER_SECONDS
+    while server.is_running():
+        if time.monotonic() > deadline:
+            raise DeployError(f"{server.name} did not end within {ANSWER_SECONDS:g} s; its log is {server.log}")
+        time.sleep(LOOK_SECONDS)
 
 
 def _already() -> None:
