@@ -120,6 +120,20 @@ def test_serving_reaches_the_foundation_and_nothing_else_of_the_components():
     assert not reaches(sources("http", "server", "supervisor", "detector"), "kfp", "mlflow", "sklearn", "pandas")
 
 
+def test_http_knows_none_of_the_servers_that_it_carries():
+    assert parts("http") == {"config", "http", "system"}
+
+
+def test_the_data_plane_knows_neither_http_nor_json():
+    """Of `http` it has the errors only, so that an adapter of another protocol needs nothing else."""
+    for name in ("dataplane", "model.batcher", "model.onnx_model", "request_id", "identity", "large_requests"):
+        path = module_path(f"lifeboat.server.{name}")
+        assert path is not None
+        assert not imported(path) & {"json", "orjson"}, name
+        used = {one for one in imported(path) if one.startswith("lifeboat.http.")}
+        assert all(one.startswith("lifeboat.http.errors") for one in used), name
+
+
 def test_the_foundation_knows_no_pipeline_no_web_framework_and_no_use_case():
     assert not reaches(sources(*FOUNDATION), "kfp", *ABOVE, *WEB)
     assert parts(*FOUNDATION) == set(FOUNDATION)

@@ -144,6 +144,22 @@ def lines() -> Iterable[Row]:
         yield Row(f"version-{version.decode()}", get(line=b"GET <get> HTTP/" + version), (505,))
     for version in (b"HTTP/1", b"HTTP/1.10", b"HTTP/11.1", b"http/1.1", b"HTTPS/1.1", b"ICE/1.0", b"HTTP/1,1"):
         yield Row(f"no-version-{version.decode()}", get(line=b"GET <get> " + version), BAD)
+    for version in (b"RTSP/1.0", b"RTSP/1.1", b"RTSP/2.0", b" RTSP/1.1", b"SIP/2.0", b"FTP/1.1", b"/1.1"):
+        yield Row(f"no-version-{version.decode()}", get(line=b"GET <get> " + version), BAD)
+    yield Row("no-version-RTSP-post", post(line=b"POST <post> RTSP/1.1"), BAD)
+    yield Row("no-version-RTSP-options", get(line=b"OPTIONS * RTSP/1.0"), BAD)
+    yield Row("no-version-RTSP-method", get(line=b"DESCRIBE <get> RTSP/1.0"), BAD)
+    yield Row("no-version-RTSP-upgrade", get(HOST + H2C, b"GET <get> RTSP/1.1"), BAD)
+    yield Row("no-version-RTSP-pipelined", get() + post() + get(line=b"GET <get> RTSP/1.1"), (200, 200, 400))
+    yield Row("no-version-RTSP-after-chunks", chunked() + get(line=b"GET <get> RTSP/1.1"), (200, 400))
+    yield Row("no-version-ICE-source", get(line=b"SOURCE <get> ICE/1.0"), BAD)
+    yield Row("method-of-ICE", get(line=b"SOURCE <get> HTTP/1.1"), BAD)
+    yield Row("RTSP-in-target", get(line=b"GET <get>?RTSP/1.0 HTTP/1.1"), OK)
+    yield Row("RTSP-in-field", get(HOST + b"via: GET <get> RTSP/1.0\r\nx:  RTSP/1.0\r\n"), OK)
+    yield Row("RTSP-in-first-field", get(b"via: GET <get> RTSP/1.0\r\n" + HOST), OK)
+    line = b"\r\nGET /live RTSP/1.0\r\n RTSP/"
+    yield Row("RTSP-in-body", get(HOST + b"content-length: %d\r\n" % len(line)) + line, OK)
+    yield Row("RTSP-in-chunk", get(HOST + CHUNKED) + b"%x\r\n%b\r\n0\r\n\r\n" % (len(line), line), OK)
     yield Row("http2-preface", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD)
     yield Row("no-http", b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n", BAD)
     yield Row("unknown-method", get(line=b"FOO <get> HTTP/1.1"), BAD)

@@ -12,7 +12,7 @@ import pytest
 
 from lifeboat.http.connection import WRITING_SECONDS, Connection
 from lifeboat.http.http_types import Request
-from lifeboat.server.settings import ServerSettings
+from lifeboat.http.limits import ListenerLimits
 from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
 BODY = json.dumps(ndarray(ROW_VALUES)).encode()
@@ -220,12 +220,12 @@ class Unread:
 class Quiet:
     """As much of a listener as a connection needs; it answers nothing."""
 
-    settings, now, draining = ServerSettings(), 0.0, False
+    limits, now, draining = ListenerLimits(max_body=1 << 20, max_connections=4), 0.0, False
 
     def __init__(self) -> None:
         self.connections: set[Connection] = set()
 
-    def handle(self, request: Request) -> None:
+    def on_request(self, request: Request) -> None:
         pass
 
 
@@ -233,7 +233,7 @@ def test_bodies_sent_ahead_are_held_up_to_the_largest_body() -> None:
     listener, transport = Quiet(), Unread()
     connection = Connection(listener)  # type: ignore[arg-type]
     connection.connection_made(transport)  # type: ignore[arg-type]
-    half = listener.settings.max_body // 2
+    half = listener.limits.max_body // 2
     large = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % half + b" " * half
     for reading in (True, True, True, False):  # one is handled, two are as much as may wait, one is too much
         connection.data_received(large)

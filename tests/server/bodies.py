@@ -25,6 +25,7 @@ def _json() -> dict[str, Body]:
     rows = b",".join([json.dumps(ROW_VALUES).encode()] * 10_000)
     wrong = b",".join([json.dumps(["\u00e9" * 40, *ROW_VALUES[1:]]).encode()] * 9_999 + [b'["Ann","C",130,3,true]'])
     objects = b",".join([json.dumps(ROW).encode()] * 10_000)
+    row = b'"jsonData":%b}' % json.dumps(ROW).encode()
     return {
         "rows": _predict(b'{"data":{"ndarray":[%b]}}' % rows, 200),
         "a wrong last row": _predict(b'{"data":{"ndarray":[%b]}}' % wrong, 400),
@@ -46,6 +47,7 @@ def _json() -> dict[str, Body]:
         "quotes in a text": _predict(_fit(b'{"data":{"ndarray":[["%b"]]}}', b'\\",[{:' * 690_000), 400),
         "many names": _predict(_numbered(b'{"jsonData":{%b}}', b'"n%d":1', 300_000), 400),
         "the most names": _predict(_numbered(b'{"meta":{"tags":{%b}},"jsonData":{}}', b'"n%d":1', 90_000), 400),
+        "the most tags": _predict(_numbered(b'{"meta":{"tags":{%b}},' + row, b'"n%d":1', 90_000), 200),
         "many columns": _predict(_numbered(b'{"data":{"names":[%b]}}', b'"n%d"', 300_000), 400),
         "too deep": _predict(b'{"data":' + b"[" * 2_000_000 + b"]" * 2_000_000 + b"}", 400),
         "deep": _predict(_fit(b'{"data":{"ndarray":[%b]}}', b"[" * 97 + b"]" * 97, 900), 400),

@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 import pytest
 
-from lifeboat.server.protocols.row_parser import compile_parser
+from lifeboat.server.protocols.row_parser import Reader, compile_parser
+from lifeboat.server.protocols.seldon import SeldonCodec
 from lifeboat.usecase.schema import Column
-from tests.server.world import ROW, ROW_VALUES, Running, call, expected, ndarray
+from tests.server.world import ROW, ROW_VALUES, TINY, Running, call, expected, ndarray
 
 NAMES = list(ROW)
 
@@ -97,6 +98,18 @@ def test_a_header_that_is_no_puid_is_not_taken_for_one(running: Running, puid: s
     answer = call(running.url + "/predict", ndarray(ROW_VALUES), seldon_puid=puid)
     assert answer.status == 200
     assert OURS.fullmatch(answer.headers["seldon-puid"])
+
+
+def test_what_an_answer_repeats_of_a_request_is_written_when_that_is_read(running: Running) -> None:
+    """Which a thread does where there is much of it; the loop only puts it behind the numbers."""
+    tags = {f"n{index}": index for index in range(50_000)}
+    meta = {"puid": "p", "tags": tags, "routing": {"a": 1}, "unknown": 1}
+    message = SeldonCodec(Reader(TINY, 1), ("died", "survived"), {"model_name": "m"}).read(
+        {"meta": meta, **ndarray(ROW_VALUES)}
+    )
+    assert json.loads(b"{" + message.tail[1:-1]) == {"tags": {**tags, "model_name": "m"}, "routing": {"a": 1}}
+    answered = call(running.url + "/predict", {"meta": {"tags": {"n": "x" * 50_000}}, **ndarray(ROW_VALUES)})
+    assert answered.json["meta"]["tags"]["n"] == "x" * 50_000
 
 
 def test_tags_of_the_request_are_kept_but_cannot_name_another_model(running: Running) -> None:

@@ -66,7 +66,7 @@ class App:
         self._add("GET", "/runs", self._runs)
 
     def _add(self, method: str, path: str, handler: http.Handler) -> None:
-        self.http.add(method, path, http.Route(handler, error=_error))
+        self.http.add(method, path, handler)
 
     def _guarded(self, read: Callable[[bytes], RetrainRequest | Response]) -> http.Handler:
         """Only with the token, and only JSON; a request for a run is decided on, anything else is the answer."""

@@ -22,7 +22,6 @@ from lifeboat.config.settings import Settings
 from lifeboat.http.listener import Listener
 from lifeboat.http.sockets import bind, listen
 from lifeboat.pipeline.token import TokenFile
-from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 from lifeboat.system.addresses import base_url, find_holder
 from lifeboat.trigger.app import App
@@ -39,8 +38,6 @@ WATCH_SECONDS = 0.2
 # How often a schedule is looked at, at least.
 SCHEDULE_SECONDS = 300.0
 TROUBLE_SECONDS = 5.0
-GRACE_SECONDS = 30
-CONNECTIONS = 128
 
 
 def serve(settings: Settings, chosen: TriggerSettings) -> None:
@@ -107,11 +104,7 @@ async def _serve(
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    limits = ServerSettings(
-        max_body=chosen.max_body, request_seconds=chosen.request_seconds, max_connections=CONNECTIONS,
-        drain_seconds=GRACE_SECONDS,
-    )  # fmt: skip
-    server = Listener(loop, limits, app.http.handle, app.http.refusal)
+    server = Listener(loop, chosen.listener_limits, app.http.handle, app.http.refusal)
     server.open(listener)
     announce()
     tasks = [asyncio.create_task(_repeat(partial(_watch, policy), stopping))]

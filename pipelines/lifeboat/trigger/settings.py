@@ -18,6 +18,7 @@ from lifeboat.cli.arguments import add_pipeline_arguments, pipeline_arguments
 from lifeboat.config import options
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import option
+from lifeboat.http.limits import ListenerLimits
 
 PREFIX = "LIFEBOAT_TRIGGER_"
 # Before the names in what is parsed: the command line puts names of its own there.
@@ -25,6 +26,7 @@ _GROUP = "trigger_"
 BACKENDS = ("local", "kubeflow")
 MINIMUM = {"max_body": 1, "request_seconds": 0.1, "timeout_seconds": 1, "poll_seconds": 0.1, "cooldown_seconds": 0,
            "daily_limit": 1, "every_seconds": 0}  # fmt: skip
+CONNECTIONS, GRACE_SECONDS = 128, 30.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class TriggerSettings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+    @property
+    def listener_limits(self) -> ListenerLimits:
+        """Those of its listener."""
+        return ListenerLimits(self.max_body, CONNECTIONS, self.request_seconds, drain_seconds=GRACE_SECONDS)
 
     @property
     def words(self) -> list[str]:

@@ -66,7 +66,8 @@ class Detector:
         self._export = LabelExport(settings, database, self._bundles)
         self._notifier = Notifier(settings.reply_url, database) if settings.reply_url else None
         self._service = DetectorService(settings, self._ingest, self._waiting, report, metrics, database)
-        self._listener = Listener(loop, settings.http, self._service.app.handle, self._service.app.refusal)
+        app = self._service.app
+        self._listener = Listener(loop, settings.listener_limits, app.handle, app.refusal)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, listening: socket.socket) -> None:

@@ -14,9 +14,10 @@ from lifeboat.detector.page.page import CONTENT_SECURITY_POLICY, render_page
 from lifeboat.detector.report import Report
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.unready import storage_down
-from lifeboat.http.app import App, Route
+from lifeboat.http.app import App
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import JSON, Request, Response
+from lifeboat.server.protocols.seldon import SeldonCodec
 from lifeboat.system import log
 
 SECURITY = f"content-security-policy: {CONTENT_SECURITY_POLICY}\r\nx-content-type-options: nosniff\r\n".encode()
@@ -63,19 +64,19 @@ class DetectorService:
         database: Database,
     ) -> None:
         self.ready = False
-        self.app = App(Requests(ingest), settings.log_requests, log_payloads=False)
+        self.app = App(Requests(ingest), settings.log_requests, log_payloads=False, error=SeldonCodec.error)
         self._settings, self._ingest, self._waiting = settings, ingest, waiting
         self._report, self._metrics, self._database = report, metrics, database
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         page = Response(200, render_page(), b"text/html; charset=utf-8", SECURITY)
         add = self.app.add
-        add("POST", f"/ /events {settings.events_path}".rstrip(), Route(self._take))
-        add("GET", "/", Route(lambda _: page))
-        add("GET", "/drift", Route(lambda request: self._later(request, self._describe)))
-        add("GET", "/metrics", Route(lambda request: self._later(request, self._render)))
-        add("GET", "/live /livez /health/ping", Route(lambda _: Response(200, b"pong", b"text/plain")))
-        add("GET", "/ready /readyz", Route(self._readiness))
+        add("POST", f"/ /events {settings.events_path}".rstrip(), self._take)
+        add("GET", "/", lambda _: page)
+        add("GET", "/drift", lambda request: self._later(request, self._describe))
+        add("GET", "/metrics", lambda request: self._later(request, self._render))
+        add("GET", "/live /livez /health/ping", lambda _: Response(200, b"pong", b"text/plain"))
+        add("GET", "/ready /readyz", self._readiness)
 
     def _take(self, request: Request) -> None:
         waiting, size = self._waiting()

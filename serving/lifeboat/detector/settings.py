@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
 from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
+from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
-from lifeboat.server.settings import ServerSettings
 
 PREFIX = "LIFEBOAT_DRIFT_"
 _MAY_BE_ZERO = ("port", "descriptor", "join_seconds", "late_seconds")
@@ -99,13 +99,10 @@ class DetectorSettings(S3Settings):
         return self.usecase or model
 
     @property
-    def http(self) -> ServerSettings:
-        """What the listener and its connections read."""
-        return ServerSettings(
-            max_body=self.max_body,
-            max_connections=self.max_connections,
-            request_seconds=self.request_seconds,
-            drain_seconds=self.drain_seconds,
+    def listener_limits(self) -> ListenerLimits:
+        """Those of its listener."""
+        return ListenerLimits(
+            self.max_body, self.max_connections, self.request_seconds, drain_seconds=self.drain_seconds
         )
 
 

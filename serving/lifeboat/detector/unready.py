@@ -28,7 +28,7 @@ class Unready:
 
     def __init__(self, settings: DetectorSettings, listening: socket.socket) -> None:
         self.reason = ""
-        self._listener = Listener(asyncio.get_running_loop(), settings.http, self._answer, SeldonCodec.error)
+        self._listener = Listener(asyncio.get_running_loop(), settings.listener_limits, self._answer, SeldonCodec.error)
         self._listener.open(socket.socket(fileno=os.dup(listening.fileno())))
 
     async def end(self) -> None:

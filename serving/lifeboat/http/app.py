@@ -9,7 +9,6 @@ from typing import Protocol
 
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import LOGGED, Request, Response
-from lifeboat.server.protocols.seldon import SeldonCodec
 from lifeboat.system import log
 
 Handler = Callable[[Request], Response | None]
@@ -28,8 +27,8 @@ class Route:
     """
 
     handler: Handler
-    protocol: str = "other"
-    error: Wording = SeldonCodec.error
+    protocol: str
+    error: Wording
 
 
 class Counting(Protocol):
@@ -52,19 +51,20 @@ class App:
         metrics: counts them.
         log_requests: whether to log a line for each, not only for failures of the server.
         log_payloads: whether such a line holds the bodies.
-        error: words what is wrong where no route does.
+        error: words what is wrong, unless a route or a prefix has words of its own.
     """
 
-    def __init__(
-        self, metrics: Counting, log_requests: bool, log_payloads: bool, error: Wording = SeldonCodec.error
-    ) -> None:
+    def __init__(self, metrics: Counting, log_requests: bool, log_payloads: bool, error: Wording) -> None:
         self._metrics, self._log_requests, self._log_payloads = metrics, log_requests, log_payloads
         self._error = error
         self._routes: dict[bytes, dict[bytes, Route]] = {b"*": {}}  # what OPTIONS calls the whole server
         self._fallbacks: list[tuple[bytes, Wording]] = []
 
-    def add(self, methods: str, paths: str, route: Route) -> None:
+    def add(
+        self, methods: str, paths: str, handler: Handler, protocol: str = "other", error: Wording | None = None
+    ) -> None:
         """Registers a route for each of the methods and paths, given as words."""
+        route = Route(handler, protocol, error or self._error)
         for path in paths.split():
             for method in methods.split():
                 self._routes.setdefault(path.encode(), {})[method.encode()] = route
@@ -76,15 +76,20 @@ class App:
     def handle(self, request: Request) -> None:
         """Answers a request; never raises."""
         self._metrics.begin()
-        self.attempt(request, lambda route: route.handler(request))
+        self.attempt(request)
 
-    def attempt(self, request: Request, handler: Callable[[Route], Response | None]) -> None:
-        """Answers with what a handler gives for the request's route, unless that is None, or with what it raises."""
+    def attempt(self, request: Request, resume: Callable[[], Response | None] | None = None) -> None:
+        """Answers with what the request's handler gives, unless that is None, or with what it raises.
+
+        Args:
+            request: whole.
+            resume: the rest of its handler, where the beginning was done elsewhere.
+        """
         route = None
         try:
             route = self._find(request)
             request.protocol = route.protocol
-            response = handler(route)
+            response = route.handler(request) if resume is None else resume()
         except RequestError as error:
             word = route.error if route is not None else self._word(request.path)
             # A probe that is told "not ready" is no overload.
@@ -124,7 +129,7 @@ class App:
             allowed = b", ".join(sorted({*methods, b"OPTIONS", *([b"HEAD"] if b"GET" in methods else [])}))
             allow = b"allow: %b\r\n" % allowed
             if method == b"OPTIONS":
-                return Route(lambda _: Response(200, b"", headers=allow))
+                return Route(lambda _: Response(200, b"", headers=allow), "other", self._error)
             shown = request.method.decode("latin-1")
             raise RequestError(405, f"{shown} is not allowed here, only {allowed.decode()}", allow)
         return route

@@ -39,7 +39,7 @@ def read_document(request: Request, max_depth: int, max_values: float = math.inf
         RequestError: 415 for another content type, 400 for anything but a JSON object within the limits.
     """
     check_content(request)
-    if request.body and b"&json=" in b"&" + request.query:
+    if request.query and request.body and b"&json=" in b"&" + request.query:
         raise bad("a body was sent, and a field json in the query")
     content_type = request.headers.get(b"content-type", b"").lower()
     if not request.body and request.query:

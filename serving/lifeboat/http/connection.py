@@ -14,7 +14,7 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
-from lifeboat.http.errors import RequestError
+from lifeboat.http.errors import RequestError, unavailable
 from lifeboat.http.http_types import Request, Response
 from lifeboat.http.parser import Parser
 
@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
-        self._parser = Parser(self, listener.settings.max_body)
+        self._parser = Parser(self, listener.limits.max_body)
         self._ahead: deque[Request] = deque()
         self._busy = self._crowded = self._eof = self._halted = self._leaving = self._paused = self._pumping = False
         self._held = 0  # bytes of the bodies in `_ahead`
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # a stream's transport is an asyncio.Transport
         self._listener.connections.add(self)
-        self._crowded = len(self._listener.connections) > self._listener.settings.max_connections
+        self._crowded = len(self._listener.connections) > self._listener.limits.max_connections
         self._rest()
 
     def connection_lost(self, _error: Exception | None) -> None:
@@ -95,16 +95,16 @@ class Connection(asyncio.Protocol):
         """Hands a request on, now or after those before it."""
         self._wait()
         if self._crowded:
-            raise RequestError(503, "too many connections", b"retry-after: 1\r\n")
+            raise unavailable("too many connections")
         if self._busy or self._paused or self._ahead:
             self._ahead.append(request)
             self._held += len(request.body)
-            if len(self._ahead) >= MAX_AHEAD or self._held > self._listener.settings.max_body:
+            if len(self._ahead) >= MAX_AHEAD or self._held > self._listener.limits.max_body:
                 self._halted = True
                 self._transport.pause_reading()
         else:
             self._busy = True
-            self._listener.handle(request)
+            self._listener.on_request(request)
 
     # Answers.
 
@@ -138,7 +138,7 @@ class Connection(asyncio.Protocol):
         if self._leaving or self._paused:
             self._transport.abort()
         elif self._parser.receiving:
-            seconds = self._listener.settings.request_seconds
+            seconds = self._listener.limits.request_seconds
             self.refuse(RequestError(408, f"the request did not arrive within {seconds:g} s"))
         else:
             self._transport.close()
@@ -149,8 +149,8 @@ class Connection(asyncio.Protocol):
         return not (self._busy or self._parser.receiving or self._ahead or self._paused or self._leaving)
 
     def _rest(self) -> None:
-        settings, draining = self._listener.settings, self._listener.draining
-        self.deadline = self._listener.now + (settings.drain_idle_seconds if draining else settings.keep_alive_seconds)
+        limits, draining = self._listener.limits, self._listener.draining
+        self.deadline = self._listener.now + (limits.drain_idle_seconds if draining else limits.keep_alive_seconds)
 
     def _go_on(self) -> None:
         """The client is read again, and has its time again."""
@@ -162,7 +162,7 @@ class Connection(asyncio.Protocol):
     def _expect_rest(self) -> None:
         """The request that has begun must be whole soon, unless the client first has to read, or we have."""
         if not (self._paused or self._halted):
-            self.deadline = self._listener.now + self._listener.settings.request_seconds
+            self.deadline = self._listener.now + self._listener.limits.request_seconds
 
     def _wait(self) -> None:
         """It is our turn, so there is no deadline, unless the client first has to read."""
@@ -179,7 +179,7 @@ class Connection(asyncio.Protocol):
             self._busy = True
             request = self._ahead.popleft()
             self._held -= len(request.body)
-            self._listener.handle(request)
+            self._listener.on_request(request)
         self._pumping = False
         if self._leaving or self._ahead or self._busy:
             return

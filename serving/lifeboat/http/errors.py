@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
-BAD_DATA = "MICROSERVICE_BAD_DATA"
-INTERNAL = "MICROSERVICE_INTERNAL_ERROR"
 LONGEST_INFO = 1000
 
 
@@ -26,15 +24,15 @@ class RequestError(Exception):
         self.info = info if len(info) <= LONGEST_INFO else f"{info[: LONGEST_INFO - 3]}..."
         self.status, self.headers = status, headers
 
-    @property
-    def reason(self) -> str:
-        """Seldon's word for it."""
-        return BAD_DATA if self.status < 500 else INTERNAL
-
 
 def bad(info: str) -> RequestError:
     """A 400."""
     return RequestError(400, info)
+
+
+def unavailable(info: str) -> RequestError:
+    """A 503 for what may be asked again in a second."""
+    return RequestError(503, info, b"retry-after: 1\r\n")
 
 
 def refuse_unknown(where: str, kind: str, given: Mapping[str, Any], known: Set[str]) -> None:

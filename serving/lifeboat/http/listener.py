@@ -16,7 +16,7 @@ from time import perf_counter
 from lifeboat.http.connection import Connection
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import Request, Response, status_line
-from lifeboat.server.settings import ServerSettings
+from lifeboat.http.limits import ListenerLimits
 
 SWEEP_SECONDS = 1.0
 
@@ -27,16 +27,16 @@ class Spinner:
     Args:
         loop: the event loop.
         seconds: counted from the last request.
-        handle: takes the requests.
+        on_request: takes the requests.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, handle: Callable[[Request], None]) -> None:
-        self._loop, self._seconds, self._handle = loop, seconds, handle
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, on_request: Callable[[Request], None]) -> None:
+        self._loop, self._seconds, self._on_request = loop, seconds, on_request
         self._end, self._spinning = 0.0, False
 
     def __call__(self, request: Request) -> None:
         """Hands the request on."""
-        self._handle(request)
+        self._on_request(request)
         self._end = request.started + self._seconds
         if not self._spinning:
             self._spinning = True
@@ -50,24 +50,24 @@ class Spinner:
 
 
 class Listener:
-    """Accepts connections and hands their requests to `handle`.
+    """Accepts connections and hands their requests to `on_request`.
 
     Args:
         loop: the event loop.
-        settings: limits and time-outs.
-        handle: takes a request and answers it, now or later, exactly once; must not raise.
+        limits: of the connections.
+        on_request: takes a request and answers it, now or later, exactly once; must not raise.
         refusal: makes the answer to what is not even a request.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        settings: ServerSettings,
-        handle: Callable[[Request], None],
+        limits: ListenerLimits,
+        on_request: Callable[[Request], None],
         refusal: Callable[[RequestError], Response],
     ) -> None:
-        self.settings, self.refusal = settings, refusal
-        self.handle = Spinner(loop, settings.spin_us / 1e6, handle) if settings.spin_us else handle
+        self.limits, self.refusal = limits, refusal
+        self.on_request = Spinner(loop, limits.spin_us / 1e6, on_request) if limits.spin_us else on_request
         self.connections: set[Connection] = set()
         self.draining = False
         self._loop = loop
@@ -95,8 +95,8 @@ class Listener:
             while self._accept(listening):
                 pass  # whoever has connected before the end is answered, not reset
             self.shut(listening)
-        end = self._loop.time() + self.settings.drain_seconds
-        grace = self._loop.time() + self.settings.drain_idle_seconds
+        end = self._loop.time() + self.limits.drain_seconds
+        grace = self._loop.time() + self.limits.drain_idle_seconds
         for connection in self.connections:
             if connection.idle:
                 connection.deadline = grace

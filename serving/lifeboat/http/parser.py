@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Iterator
 from time import perf_counter
 from typing import Protocol
 
 import httptools
 
-from lifeboat.http.errors import RequestError
+from lifeboat.http.errors import RequestError, bad
 from lifeboat.http.head import (
     MAX_HEAD,
     MAX_TARGET,
@@ -24,6 +26,13 @@ from lifeboat.http.http_types import Request, Sink
 SLASH = ord("/")
 # Of a read that brings some body, the rest is frames: those of chunks one byte long are 5 times as much.
 MAX_FRAMING = 8
+# httptools takes the request lines of two other protocols, too. RTSP shares methods with HTTP, so that only the name in
+# the line shows it; that of ICE (Icecast) comes with this method alone, which is none of HTTP.
+_RTSP, ICE_METHOD = b"RTSP/", b"SOURCE"
+_has_rtsp = re.compile(_RTSP).search  # in half the time that `in` takes
+# What may stand between a target and that name, of which a read may bring the beginning.
+_BEFORE_RTSP = re.compile(rb"(?<! ) +(?=RTSP/|(?:RTSP|RTS|RT|R|)\Z)")
+_ENDS = frozenset(b" RTSP")
 
 
 class Taking(Sink, Protocol):
@@ -49,17 +58,18 @@ class Parser:
     """
 
     __slots__ = (
-        "_body", "_connection", "_fresh", "_head_size", "_headers", "_host", "_in_head", "_max_body", "_parser",
-        "_read", "_size", "_target", "awaited", "receiving",
+        "_body", "_connection", "_fresh", "_head_size", "_headers", "_host", "_in_head", "_in_target", "_length",
+        "_max_body", "_name", "_parser", "_read", "_size", "_target", "awaited", "receiving",
     )  # fmt: skip
 
     def __init__(self, connection: Taking, max_body: int) -> None:
         self._connection, self._max_body = connection, max_body
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
+        self._name: bytes | None = None  # the beginning of the protocol's, where a read ended in it
         self._host: bytes | None = None  # the last that was right
-        self._read = self._size = 0
-        self._fresh = self._in_head = self.awaited = self.receiving = False
+        self._length = self._read = self._size = 0
+        self._fresh = self._in_head = self._in_target = self.awaited = self.receiving = False
 
     def feed(self, data: bytes) -> bool:
         """Takes the bytes of one read; gives whether a request has begun in them and is not whole.
@@ -68,15 +78,21 @@ class Parser:
             RequestError: they are no request, or too much of one; nothing may be fed any more.
         """
         self._fresh, self._read, size = False, len(data), self._size
-        rest: bytes | memoryview = data
         try:
-            while True:
-                try:
-                    self._parser.feed_data(rest)
-                    break
-                except httptools.HttpParserUpgrade as upgrade:
-                    rest = memoryview(rest)[upgrade.args[0] :]
-                self._decline_upgrade()
+            # A body need not be looked through.
+            if size + len(data) > self._length and (_has_rtsp(data) or data[-1] in _ENDS or self._name is not None):
+                pieces: Iterable[bytes] = self._cut(data)
+            else:
+                pieces = (data,)
+            for piece in pieces:
+                rest: bytes | memoryview = piece
+                while True:
+                    try:
+                        self._parser.feed_data(rest)
+                        break
+                    except httptools.HttpParserUpgrade as upgrade:
+                        rest = memoryview(rest)[upgrade.args[0] :]
+                    self._decline_upgrade()
         except httptools.HttpParserCallbackError as error:
             if isinstance(error.__context__, RequestError):
                 raise error.__context__ from None
@@ -96,6 +112,29 @@ class Parser:
         """Whether the request that was read last asks for no body."""
         return bool(self._target) and self._parser.get_method() == b"HEAD"
 
+    def _cut(self, data: bytes) -> Iterator[bytes]:
+        """The pieces of a read, to be fed one by one, that holds the name RTSP in a request line or elsewhere."""
+        if self._name is not None:
+            rest = data if self._name else data.lstrip(b" ")
+            self._check_name((self._name + rest)[: len(_RTSP)])
+        start = 0
+        for spaces in _BEFORE_RTSP.finditer(data):
+            yield data[start : spaces.start()]
+            start = spaces.start()
+            if self._in_head:
+                self._in_target = False
+                yield data[start : spaces.end()]
+                start = spaces.end()
+                if self._in_target:  # which the spaces have ended
+                    self._check_name(data[start : start + len(_RTSP)])
+        yield data[start:]
+
+    def _check_name(self, name: bytes) -> None:
+        """Refuses RTSP; keeps what may become it."""
+        if name == _RTSP:
+            raise bad("the request is not HTTP/1.1: its protocol is RTSP")
+        self._name = name if _RTSP.startswith(name) else None
+
     def _decline_upgrade(self) -> None:
         """Has a head that offers HTTP/2 or WebSocket parsed again, without the offer.
 
@@ -113,11 +152,12 @@ class Parser:
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
-        self._size = self._head_size = 0
+        self._length = self._size = self._head_size = 0
         self._fresh = self._in_head = self.receiving = True
         self.awaited = False
 
     def on_url(self, url: bytes) -> None:
+        self._in_target = True
         self._target += url
         if len(self._target) > MAX_TARGET:
             raise RequestError(414, f"the request's target has more than {MAX_TARGET} bytes")
@@ -148,8 +188,10 @@ class Parser:
         if b"transfer-encoding" in headers:
             check_coding(headers[b"transfer-encoding"], version)
         length = headers.get(b"content-length")
-        if length is not None and int(length) > self._max_body:
-            raise RequestError(413, f"the body has {length.decode()} bytes, the limit is {self._max_body}")
+        if length is not None:
+            self._length = int(length)
+            if self._length > self._max_body:
+                raise RequestError(413, f"the body has {length.decode()} bytes, the limit is {self._max_body}")
         if b"expect" in headers and expects_continue(headers[b"expect"], version):
             self.awaited = True
             self._connection.invite()
@@ -166,5 +208,7 @@ class Parser:
         self.receiving = False
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         method, keep_alive = self._parser.get_method(), self._parser.should_keep_alive()
+        if method == ICE_METHOD:
+            raise bad("the request is not HTTP/1.1: its method is Icecast's")
         take = self._connection.take
         take(Request(self._connection, method, self._target, self._headers, body, keep_alive, perf_counter()))

@@ -7,7 +7,6 @@ import socket
 from contextlib import ExitStack
 
 from lifeboat.config.errors import PortError, SettingsError
-from lifeboat.server.settings import ServerSettings
 
 BACKLOG = 2048
 
@@ -51,8 +50,7 @@ def listen(bound: socket.socket) -> None:
         raise PortError(f"cannot listen on port {bound.getsockname()[1]}: {error.strerror}") from error
 
 
-def bind_public(settings: ServerSettings) -> list[socket.socket]:
+def bind_public(host: str, port: int, metrics_port: int) -> list[socket.socket]:
     """The sockets of the predictions and the metrics, one if they share a port; raises as `bind` does."""
-    shared = settings.port == settings.metrics_port != 0
-    ports = [settings.port] if shared else [settings.port, settings.metrics_port]
-    return [bind(settings.host, port) for port in ports]
+    ports = [port] if port == metrics_port != 0 else [port, metrics_port]
+    return [bind(host, one) for one in ports]

@@ -25,26 +25,26 @@ class TimeSlicer:
 
     Args:
         loop: the event loop.
-        handle: takes a request; must not raise.
+        on_request: takes a request; must not raise.
         limit: of those that wait. One more is handed on at once, to be refused.
+
+    Attributes:
+        waiting: the requests.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, handle: Callable[[Request], None], limit: int) -> None:
-        self._loop, self._handle, self._limit = loop, handle, limit
-        self._waiting: deque[Request] = deque()
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_request: Callable[[Request], None], limit: int) -> None:
+        self._loop, self._on_request, self._limit = loop, on_request, limit
+        self.waiting: deque[Request] = deque()
         self._counting, self._end = False, 0.0
-
-    def __len__(self) -> int:
-        return len(self._waiting)
 
     def __call__(self, request: Request) -> None:
         """Hands the request on, now or in its turn."""
         if not self._counting:
             self._begin_pass()
-        if request.body and (self._waiting or perf_counter() >= self._end) and len(self._waiting) < self._limit:
-            self._waiting.append(request)
+        if request.body and (self.waiting or perf_counter() >= self._end) and len(self.waiting) < self._limit:
+            self.waiting.append(request)
         else:
-            self._handle(request)
+            self._on_request(request)
 
     def _begin_pass(self) -> None:
         self._counting, self._end = True, perf_counter() + PASS_SECONDS
@@ -52,7 +52,7 @@ class TimeSlicer:
 
     def _next_pass(self) -> None:
         self._counting = False
-        if self._waiting:
+        if self.waiting:
             self._begin_pass()
-        while self._waiting and perf_counter() < self._end:
-            self._handle(self._waiting.popleft())
+        while self.waiting and perf_counter() < self._end:
+            self._on_request(self.waiting.popleft())

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -26,9 +26,10 @@ import orjson
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.http.http_client import Target, post
-from lifeboat.http.http_types import FORM, HEADER_LENGTH, JSON, Request, Response, lower_media_type
-from lifeboat.http.request_id import RequestId
+from lifeboat.http.http_types import JSON
+from lifeboat.server.identity import Identity
 from lifeboat.server.metrics import ServerMetrics
+from lifeboat.server.request_id import RequestId
 from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 
@@ -52,6 +53,25 @@ PLAIN = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
 PAUSE = 0.2
 
 
+class Content(NamedTuple):
+    """What an event carries of a request or an answer; what is called JSON is JSON, or it would spoil its batch.
+
+    Args:
+        content_type: of HTTP.
+        body: as it went over the wire.
+    """
+
+    content_type: bytes
+    body: bytes
+
+
+class Exchange(NamedTuple):
+    """A prediction as an adapter shows it to the events."""
+
+    request: Content
+    answer: Content
+
+
 @dataclass(slots=True)
 class PredictionEvent:
     """What waits to be sent.
@@ -60,7 +80,7 @@ class PredictionEvent:
         type: of CloudEvents.
         puid: of the request it belongs to.
         time: in seconds since 1970.
-        content_type, body: as they went over the wire.
+        content_type, body: of its content.
         more: further attributes.
         size: bytes of it, more or less: the names of a client may be longer than its body.
     """
@@ -106,7 +126,7 @@ class Events:
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    def of(cls, settings: ServerSettings, name: str, version: str, metrics: ServerMetrics) -> Events:
+    def of(cls, settings: ServerSettings, identity: Identity, metrics: ServerMetrics) -> Events:
         """Events as the settings want them.
 
         Raises:
@@ -114,8 +134,8 @@ class Events:
         """
         attributes = {
             "source": f"lifeboat.{settings.deployment}",
-            "modelid": name,
-            "modelversion": version,
+            "modelid": identity.name,
+            "modelversion": identity.version,
             "inferenceservicename": settings.deployment,
             "namespace": settings.namespace,
             "endpoint": settings.predictor,
@@ -124,20 +144,16 @@ class Events:
         limits = (settings.events_buffer, settings.events_bytes)
         return cls(target, attributes, *limits, metrics.events_sent, metrics.events_dropped)
 
-    def predicted(self, request: Request, response: Response, id_: RequestId) -> None:
-        """Takes a prediction, unless its client asked not to."""
-        if _unlogged(request):
-            return
+    def predicted(self, exchange: Exchange, id_: RequestId) -> None:
+        """Takes a prediction."""
         now, alias = time.time(), {CLIENT_ID: id_.alias} if id_.alias else {}
-        self._put(PredictionEvent(REQUEST, id_.puid, now, *_as_sent(request), alias))
-        self._put(PredictionEvent(RESPONSE, id_.puid, now, response.content_type, response.body, {}))
+        self._put(PredictionEvent(REQUEST, id_.puid, now, *exchange.request, alias))
+        self._put(PredictionEvent(RESPONSE, id_.puid, now, *exchange.answer, {}))
 
-    def judged(self, request: Request, id_: RequestId, source: str) -> None:
-        """Takes a feedback and who sent it, unless its client asked not to."""
-        if _unlogged(request):
-            return
+    def judged(self, feedback: Content, id_: RequestId, source: str) -> None:
+        """Takes a feedback and who sent it."""
         # Without a name: it has none of its own, and whose prediction it is of may stand in its body.
-        self._put(PredictionEvent(FEEDBACK, id_.header or id_.alias, time.time(), *_as_sent(request), {SOURCE: source}))
+        self._put(PredictionEvent(FEEDBACK, id_.header or id_.alias, time.time(), *feedback, {SOURCE: source}))
 
     def begin(self) -> None:
         """Starts to send; inside a running loop."""
@@ -264,19 +280,3 @@ def _target(url: str) -> Target:
         return Target.of(url)
     except ValueError as error:
         raise SettingsError(f"events_url is {url!r}: {error}") from None
-
-
-def _unlogged(request: Request) -> bool:
-    """Whether the client asked not to be logged, in one of the words that Seldon's executor knows."""
-    return request.headers.get(b"seldon-skip-logging", b"").lower() in (b"true", b"on", b"1")
-
-
-def _as_sent(request: Request) -> tuple[bytes, bytes]:
-    """Content type and content, such that what is called JSON is JSON: one that is not would spoil its batch."""
-    sent = request.headers.get(b"content-type", JSON).decode("latin-1")
-    content_type = lower_media_type(sent).encode("latin-1")
-    if not request.body:
-        return FORM, request.query
-    if request.protocol == "v2" and HEADER_LENGTH in request.headers and content_type.startswith(JSON):
-        return b"application/octet-stream", request.body
-    return content_type, request.body

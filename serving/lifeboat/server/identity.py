@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lifeboat.server.model.onnx_model import Model
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.decision import Decision
 from lifeboat.server.settings import ServerSettings
+from lifeboat.usecase.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,10 @@ class Identity:
     digest: str
 
     @classmethod
-    def of(cls, model: Model, settings: ServerSettings) -> Identity:
+    def of(cls, bundle: Bundle, settings: ServerSettings) -> Identity:
         """The settings' name and version, else the bundle's use case and the start of its digest."""
-        digest = model.bundle.digest
-        name = settings.model_name or model.bundle.usecase
-        return cls(name, settings.model_version or digest[:12], digest)
+        name = settings.model_name or bundle.usecase
+        return cls(name, settings.model_version or bundle.digest[:12], bundle.digest)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -34,20 +35,23 @@ class Identity:
         return {"model_name": self.name, "model_version": self.version, "bundle_digest": self.digest}
 
 
-def init_metadata(model: Model, identity: Identity) -> dict[str, object]:
-    """Seldon's model metadata: inputs and outputs by name, and which bundle it is."""
-    names, classes = list(model.schema.names), list(model.schema.label.classes)
-    return {
-        "name": identity.name,
-        "versions": [identity.version],
-        "platform": "onnx",
-        "inputs": [{"messagetype": "ndarray", "schema": {"names": names, "shape": [len(names)]}}],
-        "outputs": [{"messagetype": "ndarray", "schema": {"names": classes, "shape": [2]}}],
-        # Seldon's custom fields are texts.
-        "custom": {
-            "bundle_digest": identity.digest,
-            "usecase": model.bundle.usecase,
-            "decision": model.bundle.decision.rule,
-            "threshold": repr(model.bundle.decision.threshold),
-        },
-    }
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What there is to know of a model, for each protocol to word.
+
+    Args:
+        identity: which one it is.
+        usecase: what it was trained for.
+        schema: of its rows and its classes.
+        decision: which class a row is called.
+    """
+
+    identity: Identity
+    usecase: str
+    schema: Schema
+    decision: Decision
+
+    @classmethod
+    def of(cls, bundle: Bundle, settings: ServerSettings) -> ModelMetadata:
+        """That of a bundle as the settings name it."""
+        return cls(Identity.of(bundle, settings), bundle.usecase, bundle.schema, bundle.decision)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from lifeboat.http.errors import RequestError
 
@@ -29,15 +29,15 @@ class LargeRequests:
 
     Args:
         loop: the event loop.
+
+    Attributes:
+        waiting: the requests, and that which is worked on.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop, self._thread = loop, ThreadPoolExecutor(1, "large requests")
-        self._waiting = 0
+        self.waiting: set[asyncio.Future[Any]] = set()
         sys.setswitchinterval(SWITCH_SECONDS)
-
-    def __len__(self) -> int:
-        return self._waiting
 
     def run(self, work: Callable[[], T], then: Callable[[asyncio.Future[T]], None]) -> None:
         """Does some work in the thread; the loop then takes what came of it.
@@ -46,13 +46,10 @@ class LargeRequests:
             work: touches nothing that the loop changes.
             then: is called on the loop.
         """
-        self._waiting += 1
         future = self._loop.run_in_executor(self._thread, partial(_uncollected, work))
-        future.add_done_callback(self._done)
+        self.waiting.add(future)
+        future.add_done_callback(self.waiting.discard)
         future.add_done_callback(then)
-
-    def _done(self, _future: asyncio.Future[T]) -> None:
-        self._waiting -= 1
 
 
 def _uncollected(work: Callable[[], T]) -> T:

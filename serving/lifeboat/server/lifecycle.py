@@ -48,12 +48,13 @@ class Server:
     def __init__(self, settings: ServerSettings, place: MetricsRow) -> None:
         loop = asyncio.get_running_loop()
         model = load_model(settings.bundle)
-        identity = Identity.of(model, settings)
+        identity = Identity.of(model.bundle, settings)
         info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
         self._metrics = ServerMetrics(info, model.schema.label.classes, place.memory, place.worker)
-        self.service = Service(model, settings, self._metrics, loop)
-        self.service.warm()
-        self._listener = Listener(loop, settings, self.service.turns, self.service.app.refusal)
+        service = Service(model, settings, self._metrics, loop)
+        service.warm()
+        self.plane = service.plane
+        self._listener = Listener(loop, settings.listener_limits, service.slicer, service.app.refusal)
         self.stopping = asyncio.Event()
         self._sending = False
 
@@ -61,18 +62,18 @@ class Server:
         """Begins to take connections and says that it is ready."""
         for listening in sockets:
             self._listener.open(listening)
-        self.service.ready = True
+        self.plane.ready = True
         self._begin_events()
 
     def send_events(self, url: str) -> None:
         """Sends events, also those that wait, to another URL; the first ones if none were sent so far."""
-        self.service.send_events(url)
+        self.plane.send_events(url)
         self._begin_events()
 
     def _begin_events(self) -> None:
-        if self.service.events is not None and not self._sending:
+        if self.plane.events is not None and not self._sending:
             self._sending = True
-            self.service.events.begin()
+            self.plane.events.begin()
 
     def close(self, listening: socket.socket) -> None:
         """Takes no more connections from one of the sockets."""
@@ -85,13 +86,13 @@ class Server:
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stopping.set)
         await self.stopping.wait()
-        self.service.ready = False
-        log.info("draining", **self.service.identity.tags)
+        self.plane.ready = False
+        log.info("draining", **self.plane.identity.tags)
         await self._listener.drain()
-        if self.service.events is not None:
-            await self.service.events.end(EVENTS_SECONDS)
+        if self.plane.events is not None:
+            await self.plane.events.end(EVENTS_SECONDS)
         noting.cancel()
-        log.info("stopped", **self.service.identity.tags)
+        log.info("stopped", **self.plane.identity.tags)
 
     async def _note_process(self) -> None:
         while True:
@@ -105,7 +106,7 @@ def serve(settings: ServerSettings) -> None:
     Raises:
         BundleError, SettingsError: it cannot serve.
     """
-    uvloop.run(_serve(settings, bind_public(settings)))
+    uvloop.run(_serve(settings, bind_public(settings.host, settings.port, settings.metrics_port)))
 
 
 async def _serve(settings: ServerSettings, sockets: list[socket.socket]) -> None:
@@ -114,5 +115,5 @@ async def _serve(settings: ServerSettings, sockets: list[socket.socket]) -> None
         listen(bound)
     server.accept(sockets)
     addresses = ["{}:{}".format(*bound.getsockname()[:2]) for bound in sockets]
-    log.info("ready", addresses=addresses, **server.service.identity.tags)
+    log.info("ready", addresses=addresses, **server.plane.identity.tags)
     await server.run()

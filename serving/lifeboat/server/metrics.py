@@ -120,7 +120,7 @@ class ServerMetrics:
         """A request was refused."""
         self._own[self._rejected[reason]] += 1.0
 
-    def judged(self, truth: list[int], reward: float) -> None:
+    def judged(self, truth: Iterable[int], reward: float) -> None:
         """Feedback came in."""
         for value in truth:
             self._own[self._truths[value]] += 1.0

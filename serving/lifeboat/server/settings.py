@@ -13,6 +13,7 @@ from typing import Any
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
+from lifeboat.http.limits import ListenerLimits
 
 PREFIX = "LIFEBOAT_SERVER_"
 # Characters of the names that stand in each answer, in labels of metrics and in events, as the detector takes them.
@@ -42,14 +43,16 @@ class ServerSettings:
     max_depth: int = _setting(100, "deepest nesting of JSON")
     max_connections: int = _setting(1024, "open connections of a process; one more is answered 503")
     max_pending: int = _setting(256, "requests of a process that wait at a time; one more is answered 503")
-    request_seconds: float = _setting(10.0, "time for a request to arrive whole")
-    # Longer than the 90 s of Go's clients, such as Seldon's executor: who closes first may close on a request, and
-    # a POST is not sent again.
-    keep_alive_seconds: float = _setting(120.0, "time an idle connection is kept")
-    drain_idle_seconds: float = _setting(2.0, "time an idle connection is kept while the server drains")
-    drain_seconds: float = _setting(20.0, "time after which a draining server ends whatever is unanswered")
+    request_seconds: float = _setting(ListenerLimits.request_seconds, "time for a request to arrive whole")
+    keep_alive_seconds: float = _setting(ListenerLimits.keep_alive_seconds, "time an idle connection is kept")
+    drain_idle_seconds: float = _setting(
+        ListenerLimits.drain_idle_seconds, "time an idle connection is kept while the server drains"
+    )
+    drain_seconds: float = _setting(
+        ListenerLimits.drain_seconds, "time after which a draining server ends whatever is unanswered"
+    )
     spin_us: int = _setting(
-        0,
+        ListenerLimits.spin_us,
         "microseconds to poll on after a request instead of sleeping; for a pod with a core to itself, which it burns",
     )
     log_requests: bool = _setting(False, "log one line a request")
@@ -78,6 +81,11 @@ class ServerSettings:
         for name in ("port", "metrics_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise SettingsError(f"{name} is {getattr(self, name)}, a port is 0 to 65535")
+
+    @property
+    def listener_limits(self) -> ListenerLimits:
+        """Those of its listener."""
+        return ListenerLimits(**{spec.name: getattr(self, spec.name) for spec in fields(ListenerLimits)})
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSettings:

@@ -50,7 +50,7 @@ async def _work(order: dict[str, Any]) -> None:
     private = [socket.socket(fileno=descriptor) for descriptor in order["private"]]
     public = [socket.socket(fileno=descriptor) for descriptor in order["public"]]
     server.accept(private)
-    _tell(event="ready", digest=server.service.identity.digest)
+    _tell(event="ready", digest=server.plane.identity.digest)
     commands = asyncio.create_task(_follow(server, private, public))
     await server.run()
     commands.cancel()

@@ -20,10 +20,11 @@ from seldon_core.flask_utils import (  # type: ignore[import-not-found]  # only 
 )
 
 from lifeboat.http.errors import RequestError
-from lifeboat.server.identity import Identity, init_metadata
+from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.model.onnx_model import Probabilities, load_model
 from lifeboat.server.protocols.feedback import read_feedback
 from lifeboat.server.protocols.row_parser import Reader
+from lifeboat.server.protocols.seldon import init_metadata
 from lifeboat.server.settings import ServerSettings
 from lifeboat.usecase.schema import Column
 
@@ -43,7 +44,7 @@ class LifeboatModel:
     def __init__(self, bundle: str, model_name: str = "", model_version: str = "", max_rows: int = 10_000) -> None:
         settings = ServerSettings(bundle=bundle, model_name=model_name, model_version=model_version, max_rows=max_rows)
         self._model = load_model(bundle)
-        self._identity = Identity.of(self._model, settings)
+        self._metadata = ModelMetadata.of(self._model.bundle, settings)
         self._reader = Reader(self._model.schema, max_rows)
         self._max_rows = max_rows
 
@@ -73,7 +74,7 @@ class LifeboatModel:
 
     def init_metadata(self) -> dict[str, object]:
         """Inputs, outputs and version of the model."""
-        return init_metadata(self._model, self._identity)
+        return init_metadata(self._metadata)
 
     def class_names(self) -> list[str]:
         """Names of the two probabilities."""
@@ -86,7 +87,7 @@ class LifeboatModel:
 
     def tags(self) -> dict[str, str]:
         """Which model, version and bundle answered."""
-        return self._identity.tags
+        return self._metadata.identity.tags
 
     def metrics(self) -> list[dict[str, Any]]:
         """None of our own: they would have to be kept between the wrapper's threads and processes."""

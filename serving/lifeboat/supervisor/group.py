@@ -139,7 +139,7 @@ def serve_group(settings: ServerSettings) -> None:
     Raises:
         DeployError, SettingsError: they cannot serve.
     """
-    public = bind_public(settings)
+    public = bind_public(settings.host, settings.port, settings.metrics_port)
     asyncio.run(_serve_group(Group(settings, public), public))
 
 

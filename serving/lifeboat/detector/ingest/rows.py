@@ -17,9 +17,10 @@ from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import HEADER_LENGTH, Request, Response
 from lifeboat.model.decision import Decision
+from lifeboat.server.protocols.outputs import PROBABILITIES
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.protocols.seldon import SeldonCodec
-from lifeboat.server.protocols.v2 import PROBABILITIES, V2Codec
+from lifeboat.server.protocols.v2 import V2Codec
 from lifeboat.usecase.schema import Schema
 
 NOBODY = {"model_name": "", "model_version": "", "bundle_digest": ""}

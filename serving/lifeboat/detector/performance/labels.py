@@ -27,7 +27,7 @@ from lifeboat.detector.performance.tombstones import Tombstones
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.predictions import Arrived
 from lifeboat.detector.windows.versions import WatchedVersions
-from lifeboat.http.request_id import LONGEST
+from lifeboat.server.request_id import LONGEST
 
 MEANINGS = (
     "joined", "waiting", "duplicate", "contradictory", "conflict", "untrusted", "late", "ambiguous", "unknown",

@@ -11,8 +11,8 @@ import orjson
 
 from lifeboat.detector.ingest.bundles import Known
 from lifeboat.detector.windows.versions import WatchedVersion
-from lifeboat.http.request_id import LONGEST
 from lifeboat.server.protocols.row_parser import Columns
+from lifeboat.server.request_id import LONGEST
 from lifeboat.usecase.column import entity_name
 
 INSERT = """INSERT INTO predictions (id, version, start, rows, puid, alias, time, received, columns, scores)

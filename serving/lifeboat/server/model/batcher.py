@@ -44,6 +44,9 @@ class Batcher:
         failed: is told of an error of the model; the request's own finish then answers it.
         aside: runs a larger job.
         max_rows: of one run.
+
+    Attributes:
+        waiting: the jobs.
     """
 
     def __init__(
@@ -56,22 +59,20 @@ class Batcher:
     ) -> None:
         self._loop, self._predict, self._failed, self._max_rows = loop, predict, failed, max_rows
         self._aside = aside
-        self._jobs: list[Job] = []
-
-    def __len__(self) -> int:
-        return len(self._jobs)
+        self.waiting: list[Job] = []
 
     def submit(self, job: Job) -> None:
         """Takes a job; its `finish` is called within this pass of the loop, unless it is a large one."""
         if job.rows > self._max_rows:
             self._aside.run(partial(self._score, job.columns), lambda future: job.finish(future.result()))
             return
-        if not self._jobs:
+        if not self.waiting:
             self._loop.call_soon(self._flush)
-        self._jobs.append(job)
+        self.waiting.append(job)
 
     def _flush(self) -> None:
-        jobs, self._jobs = self._jobs, []
+        jobs = self.waiting.copy()
+        self.waiting.clear()
         group: list[Job] = []
         rows = 0
         for job in jobs:

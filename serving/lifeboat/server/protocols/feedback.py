@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from lifeboat.http.errors import bad, refuse_unknown
+from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, read_source
+from lifeboat.http.app import App
+from lifeboat.http.body import read_document
+from lifeboat.http.errors import RequestError, bad, refuse_unknown
+from lifeboat.http.http_types import Request, Response
+from lifeboat.server.protocols.rest import content_of
 from lifeboat.server.protocols.seldon import ARRAYS, FORMS, refuse_both
+from lifeboat.server.request_id import HEADER
+from lifeboat.server.settings import ServerSettings
 from lifeboat.usecase.schema import Label
+
+if TYPE_CHECKING:
+    # Not at run time: the drift detector reads feedback with this and has no ONNX Runtime.
+    from lifeboat.server.dataplane import DataPlane
 
 _MEMBERS = frozenset({"request", "response", "reward", "truth"})
 
@@ -45,6 +57,62 @@ def read_feedback(document: dict[str, Any], label: Label, max_rows: int) -> Feed
     if len(values) > max_rows:
         raise bad(f"truth holds {len(values)} rows, the limit is {max_rows}")
     return Feedback([_class_of(value, row, label) for row, value in enumerate(values, start=1)], float(reward))
+
+
+class FeedbackRest:
+    """Its paths, over the data plane.
+
+    Args:
+        app: takes the routes.
+        plane: takes the feedback.
+        settings: limits, and where to find who sends.
+    """
+
+    def __init__(self, app: App, plane: DataPlane, settings: ServerSettings) -> None:
+        self._app, self._plane, self._settings = app, plane, settings
+        self._limits, self._label = (settings.max_depth, plane.reader.max_values), plane.metadata().schema.label
+        app.add("GET POST", "/send-feedback /api/v1.0/feedback /api/v0.1/feedback", self._take, "seldon")
+
+    def _take(self, request: Request) -> Response | None:
+        self._refuse_foreign_page(request)
+        size = len(request.body) + len(request.query)
+        return self._plane.read(request, size, self._read, self._count, self._app.attempt)
+
+    def _read(self, request: Request) -> tuple[Feedback, Any]:
+        """The feedback and how it names its prediction."""
+        document = read_document(request, *self._limits)
+        feedback = read_feedback(document, self._label, self._settings.max_rows)
+        return feedback, (document.get("response", {}).get("meta") or {}).get("puid")
+
+    def _count(self, request: Request, found: tuple[Feedback, Any]) -> Response:
+        feedback, said = found
+        id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, "response.meta.puid")
+        content = content_of(request) if self._plane.events is not None else None
+        self._plane.feedback(feedback.truth, feedback.reward, id_, self._source(request), content)
+        meta = {"puid": id_.named, "tags": self._plane.identity.tags}
+        return Response.of({"data": {"ndarray": []}, "meta": meta})
+
+    def _refuse_foreign_page(self, request: Request) -> None:
+        """Raises a 403 for a feedback that a page of elsewhere has a browser send: browsers reach what only this
+        machine reaches, and whoever is behind it did not say so."""
+        headers = request.headers
+        origin, site = headers.get(b"origin", b""), headers.get(b"sec-fetch-site", b"")
+        host = headers.get(b"host", b"")
+        foreign = site in (b"cross-site", b"same-site") or (origin and origin.partition(b"://")[2] != host)
+        # A name of elsewhere may be made to mean this machine: then the page's origin is that name, too.
+        named = (origin or site) and is_loopback(self._settings.host) and not is_loopback(_hostname(host))
+        if foreign or named:
+            raise RequestError(403, "feedback from a page of another origin is not taken")
+
+    def _source(self, request: Request) -> str:
+        """Who sends: the subject that the mesh has verified, where a setting says that there is one."""
+        header = self._settings.subject_header.lower().encode()
+        return read_source(request.headers[header]) if header in request.headers else ANONYMOUS
+
+
+def _hostname(host: bytes) -> str:
+    """The name or address in a Host field, without the port."""
+    return (urlsplit(b"//" + host).hostname or b"").decode()
 
 
 def _values(truth: dict[str, Any]) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from lifeboat.server.protocols.outputs import OUTPUTS
 from lifeboat.server.protocols.tensor import DATATYPES
-from lifeboat.server.protocols.v2 import OUTPUTS
 from lifeboat.server.settings import ServerSettings
 from lifeboat.usecase.schema import Schema
 

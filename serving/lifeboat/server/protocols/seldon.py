@@ -1,18 +1,25 @@
-"""Seldon's REST protocol: its messages, its errors, its feedback."""
+"""Seldon's REST protocol: its messages, its errors, its paths; its feedback is in `feedback`."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from lifeboat.http.app import App
+from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
-from lifeboat.http.http_types import JSON, Response
-from lifeboat.http.request_id import RequestId
+from lifeboat.http.http_types import JSON, Request, Response
+from lifeboat.server.identity import ModelMetadata
+from lifeboat.server.protocols.rest import exchange_of, puid_line
 from lifeboat.server.protocols.row_parser import Columns, Reader
+from lifeboat.server.request_id import HEADER, RequestId
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
+    from lifeboat.server.dataplane import DataPlane
+    from lifeboat.server.events import Exchange
     from lifeboat.server.model.onnx_model import Probabilities
 
 # orjson then writes float32 as the shortest text that reads back as the same float32.
@@ -20,6 +27,8 @@ _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 OTHER_FORMS = ("strData", "binData", "customData")
 FORMS = ("data", "jsonData", *OTHER_FORMS)
 ARRAYS = ("ndarray", "tensor", "tftensor")
+BAD_DATA, INTERNAL = "MICROSERVICE_BAD_DATA", "MICROSERVICE_INTERNAL_ERROR"
+WARM_UPS = 20
 _MEMBERS = frozenset({"status", "meta", *FORMS})
 _MEMBERS_OF_DATA = frozenset({"names", *ARRAYS})
 
@@ -31,14 +40,16 @@ class Message:
         columns: the rows, for the model.
         rows: their number.
         tensor: whether the answer is a tensor.
-        meta: what the answer repeats of the request's, its own name of it (`puid`) included.
+        puid: what its `meta` calls it.
+        tail: the end of its answer, which repeats that `meta`. It may be large, so that it is written where the request
+            is read: in the thread of such.
     """
 
-    __slots__ = ("columns", "meta", "rows", "tensor")
+    __slots__ = ("columns", "puid", "rows", "tail", "tensor")
 
-    def __init__(self, columns: Columns, tensor: bool, meta: dict[str, Any]) -> None:
+    def __init__(self, columns: Columns, tensor: bool, puid: Any, tail: bytes) -> None:
         self.columns, self.rows = columns, len(columns[0])
-        self.tensor, self.meta = tensor, meta
+        self.tensor, self.puid, self.tail = tensor, puid, tail
 
 
 class SeldonCodec:
@@ -68,13 +79,14 @@ class SeldonCodec:
         meta = document.get("meta") or {}
         if type(meta) is not dict or type(meta.get("tags", {})) is not dict:
             raise bad("meta or meta.tags is not an object")
+        tail = self._write_meta(meta) if meta else self._tail
         if "data" in document:
             columns, tensor = self._read_data(document["data"])
-            return Message(columns, tensor, meta)
+            return Message(columns, tensor, meta.get("puid"), tail)
         if "jsonData" in document:
             rows = document["jsonData"]
             columns = self._reader.from_objects([rows] if type(rows) is dict else rows, "jsonData")
-            return Message(columns, True, meta)
+            return Message(columns, True, meta.get("puid"), tail)
         form = next((name for name in OTHER_FORMS if name in document), None)
         raise bad(
             f"{form} has no meaning for rows of named columns: send data or jsonData"
@@ -82,7 +94,7 @@ class SeldonCodec:
             else "neither data (ndarray or tensor) nor jsonData"
         )
 
-    def write(self, message: Message, probabilities: Probabilities, id_: RequestId) -> Response:
+    def write(self, message: Message, id_: RequestId, probabilities: Probabilities) -> Response:
         """The answer to a message: the probability of each class, by row."""
         if message.tensor:
             head = self._tensor % message.rows
@@ -90,22 +102,13 @@ class SeldonCodec:
         else:
             head, values = self._ndarray, orjson.dumps(probabilities, option=_NUMPY)
         meta = b'},"meta":{"puid":' + orjson.dumps(id_.named)
-        tail = self._tail if not message.meta else self._write_meta(message.meta)
-        return Response(200, b"".join((head, values, meta, tail)), JSON, id_.line)
-
-    @staticmethod
-    def to_watch(
-        message: Message,  # noqa: ARG004  # every codec's signature
-        probabilities: Probabilities,  # noqa: ARG004
-        response: Response,
-    ) -> Response:
-        """What the detector is told: the answer, which always holds the probabilities."""
-        return response
+        return Response(200, b"".join((head, values, meta, message.tail)), JSON, puid_line(id_))
 
     @staticmethod
     def error(error: RequestError) -> Response:
         """An error as Seldon's wrapper words it."""
-        status = {"status": 1, "info": error.info, "code": -1, "reason": error.reason}
+        reason = BAD_DATA if error.status < 500 else INTERNAL
+        status = {"status": 1, "info": error.info, "code": -1, "reason": reason}
         return Response.of({"status": status}, error.status, error.headers)
 
     def _read_data(self, data: Any) -> tuple[Columns, bool]:
@@ -135,8 +138,7 @@ class SeldonCodec:
         return [values[start : start + width] for start in range(0, len(values), width or 1)]
 
     def _write_meta(self, meta: dict[str, Any]) -> bytes:
-        """What follows the puid when the request has a meta: its tags under ours, and the path it took so
-        far."""
+        """What follows the puid: the tags of the request under ours, and the path it took so far."""
         document: dict[str, Any] = {"tags": {**meta.get("tags", {}), **self._tags}}
         for name in ("routing", "requestPath", "metrics"):
             if meta.get(name):
@@ -144,8 +146,89 @@ class SeldonCodec:
         return b"," + orjson.dumps(document)[1:] + b"}"
 
 
+class SeldonRest:
+    """Its paths, over the data plane; errors are worded as the app does.
+
+    Args:
+        app: takes the routes.
+        plane: predicts.
+        max_depth: of JSON.
+    """
+
+    def __init__(self, app: App, plane: DataPlane, max_depth: int) -> None:
+        self._app, self._plane = app, plane
+        self._limits = max_depth, plane.reader.max_values
+        classes = plane.metadata().schema.label.classes
+        self._codec = SeldonCodec(plane.reader, classes, plane.identity.tags)
+        app.add("GET POST", "/predict /api/v1.0/predictions /api/v0.1/predictions", self._predict, "seldon")
+        app.add("GET", "/health/status /api/v1.0/health/status", self._health)
+        app.add("GET", "/metadata /api/v1.0/metadata", self._describe)
+
+    def warm(self, row: dict[str, Any]) -> None:
+        """Takes the whole path from bytes to bytes a few times: the first client does not pay for it."""
+        body = Response.of({"data": {"names": list(row), "ndarray": [list(row.values())]}}).body
+        for _ in range(WARM_UPS):
+            request = Request(_Nowhere(), b"POST", b"/predict", {}, body, True, 0.0)
+            message = self._read(request)
+            id_ = self._plane.ids.make(b"", message.puid, "meta.puid")
+            self._codec.write(message, id_, self._plane.score(message.columns))
+
+    def _predict(self, request: Request) -> None:
+        self._plane.check_load()
+        size = len(request.body) + len(request.query)
+        self._plane.read(request, size, self._read, self._infer, self._app.attempt)
+
+    def _read(self, request: Request) -> Message:
+        return self._codec.read(read_document(request, *self._limits))
+
+    def _infer(self, request: Request, message: Message) -> None:
+        plane, codec = self._plane, self._codec
+        id_ = plane.ids.make(request.headers.get(HEADER, b""), message.puid, "meta.puid")
+        request.id = id_.puid
+
+        def send(answer: Response) -> Exchange | None:
+            self._app.answer(request, answer)
+            return exchange_of(request, answer) if plane.events is not None else None
+
+        plane.infer(message.columns, message.rows, id_, partial(codec.write, message, id_), codec.error, send)
+
+    def _health(self, _request: Request) -> Response:
+        self._plane.check_ready()
+        return Response.of({"data": {"names": [], "ndarray": []}, "meta": {"tags": self._plane.identity.tags}})
+
+    def _describe(self, _request: Request) -> Response:
+        return Response.of(init_metadata(self._plane.metadata()))
+
+
+def init_metadata(metadata: ModelMetadata) -> dict[str, object]:
+    """Seldon's model metadata: inputs and outputs by name, and which bundle it is."""
+    identity, decision = metadata.identity, metadata.decision
+    names, classes = list(metadata.schema.names), list(metadata.schema.label.classes)
+    return {
+        "name": identity.name,
+        "versions": [identity.version],
+        "platform": "onnx",
+        "inputs": [{"messagetype": "ndarray", "schema": {"names": names, "shape": [len(names)]}}],
+        "outputs": [{"messagetype": "ndarray", "schema": {"names": classes, "shape": [2]}}],
+        # Seldon's custom fields are texts.
+        "custom": {
+            "bundle_digest": identity.digest,
+            "usecase": metadata.usecase,
+            "decision": decision.rule,
+            "threshold": repr(decision.threshold),
+        },
+    }
+
+
 def refuse_both(message: dict[str, Any], forms: tuple[str, ...], where: str = "") -> None:
     """Raises a 400 where rows come in two forms: one of them would be passed over."""
     given = [form for form in forms if message.get(form) is not None]
     if len(given) > 1:
         raise bad(f"{where}{given[0]} and {where}{given[1]} are both given")
+
+
+class _Nowhere:
+    """Takes the answers of requests that nobody sent."""
+
+    def reply(self, request: Request, response: Response) -> None:
+        """Forgets the answer."""

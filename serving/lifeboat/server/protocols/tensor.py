@@ -6,7 +6,7 @@ import math
 from base64 import b64decode
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,8 +56,7 @@ _MEMBERS = _ORDINARY | {"parameters"}
 _PARAMETERS = frozenset({"binary_data_size", "content_type"})
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(NamedTuple):
     """A column.
 
     Args:

@@ -6,31 +6,30 @@ A null is JSON's null, NaN in a tensor of floats and the empty string in one of 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import orjson
 
+from lifeboat.http.app import App
 from lifeboat.http.body import check_content, parse_object
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
-from lifeboat.http.request_id import RequestId
 from lifeboat.model.decision import Decision
+from lifeboat.server.protocols.outputs import PROBABILITIES, OutputWriter, describe, read_outputs
+from lifeboat.server.protocols.rest import exchange_of, puid_line, readiness
 from lifeboat.server.protocols.row_parser import Columns, Reader
-from lifeboat.server.protocols.tensor import Tensor, pack_strings, read_parameters, read_tensor
-from lifeboat.usecase.column import shown_value
+from lifeboat.server.protocols.tensor import Tensor, read_tensor
+from lifeboat.server.request_id import HEADER, RequestId
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
+    from lifeboat.server.dataplane import DataPlane
+    from lifeboat.server.events import Exchange
     from lifeboat.server.model.onnx_model import Probabilities
 
-PROBABILITIES, LABEL = "probabilities", "label"
-OUTPUTS = {PROBABILITIES: "FP32", LABEL: "BYTES"}
 _TYPES = (b"application/json", b"application/octet-stream")
 _MEMBERS = frozenset({"id", "parameters", "inputs", "outputs"})
-# When to answer and whom, which changes no answer of a model without a state.
-_IGNORED = {"headers", "priority", "timeout", "sequence_id", "sequence_start", "sequence_end"}
-_PARAMETERS = frozenset({"binary_data_output", "content_type"} | _IGNORED)
 
 
 class Inference:
@@ -70,7 +69,7 @@ class V2Codec:
         max_depth: int,
         max_values: float = math.inf,
     ) -> None:
-        self._reader, self._classes, self._decision = reader, classes, decision
+        self._reader, self._outputs = reader, OutputWriter(classes, decision)
         self._limits = max_depth, max_values
         digest = {"bundle_digest": identity["bundle_digest"]}
         self._common = {
@@ -96,28 +95,28 @@ class V2Codec:
         if id_ is not None and type(id_) is not str:
             raise bad("id is not a string")
         columns = self._read_inputs(document.get("inputs"), binary)
-        return Inference(columns, id_ or None, self._read_outputs(document))
+        return Inference(columns, id_ or None, read_outputs(document))
 
-    def write(self, inference: Inference, probabilities: Probabilities, id_: RequestId) -> Response:
+    def write(self, inference: Inference, id_: RequestId, probabilities: Probabilities) -> Response:
         """The answer: the outputs asked for, binary ones behind the JSON in their order."""
         document: dict[str, Any] = dict(self._common)
         if id_.body or not id_.header:  # with a header and no id, as Seldon's executor asks, the header is enough
             document["id"] = id_.body or id_.own
         blobs: list[bytes] = []
         document["outputs"] = [
-            self._write_output(name, as_binary, probabilities, blobs) for name, as_binary in inference.outputs.items()
+            self._outputs.write(name, as_binary, probabilities, blobs) for name, as_binary in inference.outputs.items()
         ]
         text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         if not blobs:
-            return Response(200, text, JSON, id_.line)
-        header = b"%b%b: %d\r\n" % (id_.line, HEADER_LENGTH, len(text))
+            return Response(200, text, JSON, puid_line(id_))
+        header = b"%b%b: %d\r\n" % (puid_line(id_), HEADER_LENGTH, len(text))
         return Response(200, b"".join((text, *blobs)), b"application/octet-stream", header)
 
     def to_watch(self, inference: Inference, probabilities: Probabilities, response: Response) -> Response:
         """What the detector is told: the answer, or the probabilities where only other outputs were asked for."""
         if PROBABILITIES in inference.outputs:
             return response
-        output = self._write_output(PROBABILITIES, False, probabilities, [])
+        output = self._outputs.write(PROBABILITIES, False, probabilities, [])
         return Response(200, orjson.dumps({**self._common, "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY))
 
     @staticmethod
@@ -153,64 +152,68 @@ class V2Codec:
                 raise bad(f"input {tensor.name}: {len(tensor.values)} rows, the first input has {rows}")
         return self._reader.from_columns({name: tensor.values for name, tensor in tensors.items()}, rows)
 
-    @staticmethod
-    def _read_outputs(document: dict[str, Any]) -> dict[str, bool]:
-        """Names and forms; all outputs unless some are asked for."""
-        parameters = read_parameters("the request", document, _PARAMETERS)
-        content_type = parameters.get("content_type")
-        if content_type not in (None, "pd"):
-            shown = shown_value(content_type)
-            raise bad(f"the request's content_type {shown} is not supported, only pd: each input is a column")
-        all_binary = _flag("the request", parameters, "binary_data_output", False)
-        asked = document.get("outputs")
-        if asked is None or asked == []:
-            return dict.fromkeys(OUTPUTS, all_binary)
-        if type(asked) is not list:
-            raise bad("outputs is not a list")
-        outputs: dict[str, bool] = {}
-        for entry in asked:
-            name = entry.get("name") if type(entry) is dict else None
-            if type(name) is not str or name not in OUTPUTS:
-                raise bad(f"an output has no known name; the names are {', '.join(OUTPUTS)}")
-            where = f"output {name}"
-            if name in outputs:
-                raise bad(f"{where}: asked for twice")
-            refuse_unknown(where, "member", entry, frozenset({"name", "parameters"}))
-            wanted = read_parameters(where, entry, frozenset({"binary_data"}))
-            outputs[name] = _flag(where, wanted, "binary_data", all_binary)
-        return outputs
 
-    def _write_output(
-        self, name: str, as_binary: bool, probabilities: Probabilities, blobs: list[bytes]
-    ) -> dict[str, Any]:
-        rows = len(probabilities)
-        positive = self._decision.positive(probabilities[:, 1]).tolist() if name == LABEL else []
-        labels = [self._classes[one] for one in positive]
-        shape = [rows] if name == LABEL else [rows, 2]
-        output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name], "shape": shape}
-        if as_binary:
-            blobs.append(pack_strings(labels) if name == LABEL else probabilities.tobytes())
-            output["parameters"] = {"binary_data_size": len(blobs[-1])}
-        else:
-            output["data"] = labels if name == LABEL else probabilities.reshape(-1)
-        return output
-
-
-def describe(columns: Mapping[str, str]) -> dict[str, Any]:
-    """Inputs and outputs for the model's metadata.
+class V2Rest:
+    """Its paths, over the data plane.
 
     Args:
-        columns: kind of each column by name.
+        app: takes the routes.
+        plane: predicts.
+        max_depth: of JSON.
     """
-    kinds = {"string": "BYTES", "float": "FP32", "integer": "INT64", "boolean": "BOOL"}
-    inputs = [{"name": name, "datatype": kinds[kind], "shape": [-1, 1]} for name, kind in columns.items()]
-    shapes: dict[str, list[int]] = {PROBABILITIES: [-1, 2], LABEL: [-1]}
-    outputs = [{"name": name, "datatype": OUTPUTS[name], "shape": shape} for name, shape in shapes.items()]
-    return {"inputs": inputs, "outputs": outputs}
+
+    def __init__(self, app: App, plane: DataPlane, max_depth: int) -> None:
+        self._app, self._plane = app, plane
+        identity, metadata = plane.identity, plane.metadata()
+        self._codec = V2Codec(
+            plane.reader,
+            metadata.schema.label.classes,
+            metadata.decision,
+            identity.tags,
+            max_depth,
+            plane.reader.max_values,
+        )
+        name, version, error = quote(identity.name, safe=""), quote(identity.version, safe=""), V2Codec.error
+        models = (f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}")
+        app.add("POST", " ".join(f"{model}/infer" for model in models), self._predict, "v2", error)
+        app.add("GET", "/v2/health/live", lambda _: Response.of({"live": True}))
+        ready = " ".join(["/v2/health/ready", *(f"{model}/ready" for model in models)])
+        app.add("GET", ready, lambda _: readiness(plane))
+        app.add("GET", " ".join(models), self._describe, error=error)
+        app.add("GET", "/v2 /v2/", self._describe_server, error=error)
+        app.add_fallback("/v2", error)
+
+    def _predict(self, request: Request) -> None:
+        self._plane.check_load()
+        size = len(request.body) + len(request.query)
+        self._plane.read(request, size, self._codec.read, self._infer, self._app.attempt)
+
+    def _infer(self, request: Request, inference: Inference) -> None:
+        plane, codec = self._plane, self._codec
+        id_ = plane.ids.make(request.headers.get(HEADER, b""), inference.id, "id")
+        request.id = id_.puid
+
+        def write(probabilities: Probabilities) -> tuple[Response, Response]:
+            answer = codec.write(inference, id_, probabilities)
+            return answer, codec.to_watch(inference, probabilities, answer)
+
+        def send(answers: tuple[Response, Response]) -> Exchange | None:
+            self._app.answer(request, answers[0])
+            return exchange_of(request, answers[1]) if plane.events is not None else None
+
+        plane.infer(inference.columns, inference.rows, id_, write, _twice, send)
+
+    def _describe(self, _request: Request) -> Response:
+        metadata, identity = self._plane.metadata(), self._plane.identity
+        names = {"name": identity.name, "versions": [identity.version], "platform": "onnx_onnxv1"}
+        return Response.of({**names, **describe({column.name: column.kind for column in metadata.schema.columns})})
+
+    def _describe_server(self, _request: Request) -> Response:
+        version, extensions = self._plane.identity.version, ["binary_tensor_data"]
+        return Response.of({"name": "lifeboat", "version": version, "extensions": extensions})
 
 
-def _flag(where: str, parameters: dict[str, Any], name: str, default: bool) -> bool:
-    value = parameters.get(name, default)
-    if type(value) is not bool:
-        raise bad(f"{where}: {name} is {shown_value(value)}, not true or false")
-    return value
+def _twice(error: RequestError) -> tuple[Response, Response]:
+    """An error, which the detector is told as the client is."""
+    answer = V2Codec.error(error)
+    return answer, answer

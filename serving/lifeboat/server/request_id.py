@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lifeboat.http.errors import bad
-from lifeboat.http.http_types import Request
 
 BYTES = 16
 # Read at once from the system's generator: a call for each request would cost more than the rest of it.
 POOL = 256 * BYTES
+# The field of a request's head, whatever the protocol calls it: a header of HTTP, the metadata of gRPC.
 HEADER = b"seldon-puid"
 # What a header can carry.
 _PRINTABLE = re.compile(rb"[!-~]{1,128}")
@@ -26,8 +25,7 @@ _PRINTABLE = re.compile(rb"[!-~]{1,128}")
 LONGEST = 256
 
 
-@dataclass(frozen=True, slots=True)
-class RequestId:
+class RequestId(NamedTuple):
     """The names of a request.
 
     Args:
@@ -55,11 +53,6 @@ class RequestId:
         """What besides the puid finds the prediction again; empty for none, or one too long to be kept."""
         return self.body if self.body != self.puid and len(self.body) <= LONGEST else ""
 
-    @property
-    def line(self) -> bytes:
-        """The header line of the answer."""
-        return b"seldon-puid: %b\r\n" % self.puid.encode()
-
 
 class RequestIds:
     """Makes them."""
@@ -67,11 +60,11 @@ class RequestIds:
     def __init__(self) -> None:
         self._pool, self._place = b"", 0
 
-    def make(self, request: Request, said: Any, where: str) -> RequestId:
+    def make(self, header: bytes, said: Any, where: str) -> RequestId:
         """Identifies a request.
 
         Args:
-            request: may have the header Seldon-Puid.
+            header: what its header Seldon-Puid says; empty for none.
             said: in the body; None or an empty text for nothing.
             where: it stands in the body, for messages.
 
@@ -80,8 +73,8 @@ class RequestIds:
         """
         if said is not None and type(said) is not str:
             raise bad(f"{where} is not a string")
-        sent = request.headers.get(HEADER, b"")
-        return RequestId(self._next(), sent.decode() if _PRINTABLE.fullmatch(sent) else "", said or "")
+        sent = header.decode() if header and _PRINTABLE.fullmatch(header) else ""
+        return RequestId(self._next(), sent, said or "")
 
     def _next(self) -> str:
         if self._place == len(self._pool):

@@ -1,0 +1,189 @@
+"""The model behind every protocol: predictions, feedback and what the model is, without HTTP and without JSON.
+
+An adapter (`protocols/`) reads a request into columns, names it by `ids`, and hands it over with two callbacks that
+write and send the answer. Nothing here is awaited: a small request is read, joined with those beside it, scored and
+answered within one pass of the loop; a large one is read and scored in a thread, and answered on the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from lifeboat.http.errors import RequestError, unavailable
+from lifeboat.server.events import Content, Events, Exchange
+from lifeboat.server.identity import ModelMetadata
+from lifeboat.server.large_requests import SMALL, LargeRequests
+from lifeboat.server.metrics import ServerMetrics
+from lifeboat.server.model.batcher import Batcher, Job
+from lifeboat.server.model.onnx_model import Model, Probabilities
+from lifeboat.server.protocols.row_parser import Columns, Reader
+from lifeboat.server.request_id import RequestId, RequestIds
+from lifeboat.server.settings import ServerSettings
+from lifeboat.system import log
+
+C = TypeVar("C")
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class DataPlane:
+    """One model, ready or not.
+
+    Args:
+        model: verified.
+        settings: limits and names.
+        metrics: counts what happens.
+        loop: on which the predictions run.
+        queues: requests that wait before they come here; they count as load.
+
+    Attributes:
+        ready: whether it takes requests; set by whoever opens its listeners.
+        events: sends them; None where nobody wants them.
+        ids: makes the names of requests.
+        reader: of rows.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        settings: ServerSettings,
+        metrics: ServerMetrics,
+        loop: asyncio.AbstractEventLoop,
+        queues: Sequence[Sized] = (),
+    ) -> None:
+        self.ready = False
+        self.ids = RequestIds()
+        self.reader = Reader(model.schema, settings.max_rows)
+        self._model, self._settings, self._metrics = model, settings, metrics
+        self._metadata = ModelMetadata.of(model.bundle, settings)
+        self.identity, self._is_positive = self._metadata.identity, self._metadata.decision.is_positive
+        self.events = self._open_events(settings) if settings.events_url else None
+        self._large = LargeRequests(loop)
+        self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._large)
+        self._queues: tuple[Sized, ...] = (self._batcher.waiting, self._large.waiting, *queues)
+
+    def metadata(self) -> ModelMetadata:
+        """What the model is."""
+        return self._metadata
+
+    def check_ready(self) -> None:
+        """Raises a 503 unless requests are taken."""
+        if not self.ready:
+            raise unavailable("the server is not ready")
+
+    def check_load(self) -> None:
+        """Raises a 503 under too much load, before any work on a request: an overload is answered quickly, or it would
+        be none."""
+        waiting = max(map(len, self._queues))
+        if waiting >= self._settings.max_pending:
+            raise unavailable(f"{waiting} requests are waiting, which is the limit")
+
+    def read(
+        self,
+        request: C,
+        size: int,
+        read: Callable[[C], T],
+        then: Callable[[C, T], R],
+        resume: Callable[[C, Callable[[], R]], None],
+    ) -> R | None:
+        """Reads a request and goes on with it: at once or, where it is large, when it was read in the thread.
+
+        Args:
+            request: of any protocol; it is passed on and not looked at.
+            size: its bytes.
+            read: gives what it says; touches nothing that the loop changes.
+            then: goes on.
+            resume: calls what it is given, on the loop, and answers the request with what that gives or raises.
+
+        Returns:
+            What `then` gives; None where the request is resumed later.
+
+        Raises:
+            RequestError: what `read` or `then` raise, or 503 where too many large requests wait.
+        """
+        if size <= SMALL:
+            return then(request, read(request))
+        self.check_load()
+        self._large.run(partial(read, request), lambda future: resume(request, lambda: then(request, future.result())))
+        return None
+
+    def infer(
+        self,
+        columns: Columns,
+        rows: int,
+        id_: RequestId,
+        write: Callable[[Probabilities], T],
+        error: Callable[[RequestError], T],
+        send: Callable[[T], Exchange | None],
+    ) -> None:
+        """Predicts rows.
+
+        Args:
+            columns: as `reader` gives them.
+            rows: their number.
+            id_: of the request.
+            write: makes the answer of the probabilities [n, 2].
+            error: makes it of what went wrong; must not raise.
+            send: takes that answer; gives what the events are to carry, None for nothing.
+        """
+        self._batcher.submit(Job(columns, rows, partial(self._finish, id_, write, error, send)))
+
+    def score(self, columns: Columns) -> Probabilities:
+        """Predicts rows at once and alone, counted and watched by nobody: the warm-up."""
+        return self._model.predict(columns)
+
+    def feedback(
+        self, truth: Sequence[int], reward: float, id_: RequestId, source: str, content: Content | None
+    ) -> None:
+        """Takes what was true of an earlier prediction.
+
+        Args:
+            truth: the class of each row.
+            reward: as the client judges it.
+            id_: of the request.
+            source: who says so.
+            content: what its event is to carry; None for no event.
+        """
+        self._metrics.judged(truth, reward)
+        if self.events is not None and content is not None:
+            self.events.judged(content, id_, source)
+
+    def send_events(self, url: str) -> None:
+        """Sends events, also those that wait, to another URL.
+
+        Raises:
+            SettingsError: the URL is none.
+        """
+        if self.events is None:
+            self.events = self._open_events(replace(self._settings, events_url=url))
+        else:
+            self.events.send_to(url)
+
+    def _open_events(self, settings: ServerSettings) -> Events:
+        return Events.of(settings, self.identity, self._metrics)
+
+    def _finish(
+        self,
+        id_: RequestId,
+        write: Callable[[Probabilities], T],
+        error: Callable[[RequestError], T],
+        send: Callable[[T], Exchange | None],
+        probabilities: Probabilities | None,
+    ) -> None:
+        if probabilities is None:
+            send(error(RequestError(500, "the model failed on this request")))
+            return
+        scores = probabilities[:, 1].tolist()
+        self._metrics.predicted(scores, map(self._is_positive, scores))
+        try:
+            answer = write(probabilities)
+        except Exception as problem:  # the others of this run must still be answered
+            log.error("an answer cannot be written", problem)
+            answer = error(RequestError(500, "internal error"))
+        exchange = send(answer)
+        if self.events is not None and exchange is not None:
+            self.events.predicted(exchange, id_)

@@ -1,0 +1,98 @@
+"""Outputs of the Open Inference Protocol: which are asked for, and how each is written, in JSON or as binary data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lifeboat.http.errors import bad, refuse_unknown
+from lifeboat.model.decision import Decision
+from lifeboat.server.protocols.tensor import pack_strings, read_parameters
+from lifeboat.usecase.column import shown_value
+
+if TYPE_CHECKING:
+    # Not at run time: the drift detector reads with this and has no ONNX Runtime.
+    from lifeboat.server.model.onnx_model import Probabilities
+
+PROBABILITIES, LABEL = "probabilities", "label"
+OUTPUTS = {PROBABILITIES: "FP32", LABEL: "BYTES"}
+# When to answer and whom, which changes no answer of a model without a state.
+_IGNORED = {"headers", "priority", "timeout", "sequence_id", "sequence_start", "sequence_end"}
+_PARAMETERS = frozenset({"binary_data_output", "content_type"} | _IGNORED)
+
+
+def read_outputs(document: dict[str, Any]) -> dict[str, bool]:
+    """The names of the outputs that a request asks for, all unless it says, and whether each is wanted as binary data.
+
+    Raises:
+        RequestError: 400; it names what is wrong.
+    """
+    parameters = read_parameters("the request", document, _PARAMETERS)
+    content_type = parameters.get("content_type")
+    if content_type not in (None, "pd"):
+        shown = shown_value(content_type)
+        raise bad(f"the request's content_type {shown} is not supported, only pd: each input is a column")
+    all_binary = _flag("the request", parameters, "binary_data_output", False)
+    asked = document.get("outputs")
+    if asked is None or asked == []:
+        return dict.fromkeys(OUTPUTS, all_binary)
+    if type(asked) is not list:
+        raise bad("outputs is not a list")
+    outputs: dict[str, bool] = {}
+    for entry in asked:
+        name = entry.get("name") if type(entry) is dict else None
+        if type(name) is not str or name not in OUTPUTS:
+            raise bad(f"an output has no known name; the names are {', '.join(OUTPUTS)}")
+        where = f"output {name}"
+        if name in outputs:
+            raise bad(f"{where}: asked for twice")
+        refuse_unknown(where, "member", entry, frozenset({"name", "parameters"}))
+        wanted = read_parameters(where, entry, frozenset({"binary_data"}))
+        outputs[name] = _flag(where, wanted, "binary_data", all_binary)
+    return outputs
+
+
+class OutputWriter:
+    """Writes the outputs of a prediction.
+
+    Args:
+        classes: names of the two probabilities.
+        decision: which of them a row is.
+    """
+
+    def __init__(self, classes: tuple[str, str], decision: Decision) -> None:
+        self._classes, self._decision = classes, decision
+
+    def write(self, name: str, as_binary: bool, probabilities: Probabilities, blobs: list[bytes]) -> dict[str, Any]:
+        """One output for orjson; its binary data, if that is asked for, is added to the blobs."""
+        rows = len(probabilities)
+        positive = self._decision.positive(probabilities[:, 1]).tolist() if name == LABEL else []
+        labels = [self._classes[one] for one in positive]
+        shape = [rows] if name == LABEL else [rows, 2]
+        output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name], "shape": shape}
+        if as_binary:
+            blobs.append(pack_strings(labels) if name == LABEL else probabilities.tobytes())
+            output["parameters"] = {"binary_data_size": len(blobs[-1])}
+        else:
+            output["data"] = labels if name == LABEL else probabilities.reshape(-1)
+        return output
+
+
+def describe(columns: Mapping[str, str]) -> dict[str, Any]:
+    """Inputs and outputs for the model's metadata.
+
+    Args:
+        columns: kind of each column by name.
+    """
+    kinds = {"string": "BYTES", "float": "FP32", "integer": "INT64", "boolean": "BOOL"}
+    inputs = [{"name": name, "datatype": kinds[kind], "shape": [-1, 1]} for name, kind in columns.items()]
+    shapes: dict[str, list[int]] = {PROBABILITIES: [-1, 2], LABEL: [-1]}
+    outputs = [{"name": name, "datatype": OUTPUTS[name], "shape": shape} for name, shape in shapes.items()]
+    return {"inputs": inputs, "outputs": outputs}
+
+
+def _flag(where: str, parameters: dict[str, Any], name: str, default: bool) -> bool:
+    value = parameters.get(name, default)
+    if type(value) is not bool:
+        raise bad(f"{where}: {name} is {shown_value(value)}, not true or false")
+    return value
