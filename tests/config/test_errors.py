@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lifeboat.config import errors
-from lifeboat.config.errors import DataError, DeployError, LifeboatError, PipelineError
+from lifeboat.config.errors import DataError, DeployError, LeaseError, LifeboatError, PipelineError
 
 
 def kinds(kind: type[LifeboatError]) -> Iterator[type[LifeboatError]]:
@@ -32,6 +32,7 @@ def test_every_kind_of_error_comes_out_as_it_went_in(kind: type[LifeboatError]) 
     "error",
     [
         DataError("label holds 7", file="a.csv", row=3, column="label"),
+        LeaseError("a holds tiny", holder="a"),
         PipelineError("killed", step="train", log="/runs/1/run.log"),
     ],
 )

@@ -9,6 +9,7 @@ LifeboatError
 ├── RegistryError      the model registry is locked, unreachable or contradicts the request
 ├── GateError          a verdict that is missing, failed or belongs to another bundle
 ├── DeployError        a rollout that did not finish; the old version keeps serving
+│   ├── LeaseError     another rollout goes on; names its holder
 │   └── PortError      a port that another program, or another server of ours, has
 └── PipelineError      a step of a run failed
 """
@@ -84,6 +85,19 @@ class GateError(LifeboatError):
 
 class DeployError(LifeboatError):
     """A rollout did not finish; the version that served before keeps serving."""
+
+
+class LeaseError(DeployError):
+    """Another rollout of the same resource goes on.
+
+    Args:
+        problem: what the holder does, or did.
+        holder: of the Lease.
+    """
+
+    def __init__(self, problem: str, *, holder: str | None = None) -> None:
+        super().__init__(f"another deployment is in progress: {problem}")
+        self.holder = holder
 
 
 class PortError(DeployError):
