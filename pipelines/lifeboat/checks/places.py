@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
+from lifeboat.registry.bundle_store import stored
 from lifeboat.registry.storage import DirectoryStorage, open_storage
 
 # A run leaves some megabytes; with less a database may not find room for its journal.
@@ -89,7 +90,7 @@ def _check_store(settings: Settings) -> Iterator[str]:
             if not os.access(place, os.W_OK | os.X_OK):
                 yield f"the bundle store {storage.root} cannot be written: {place} is not writable"
         else:
-            storage.keys("bundles/none/")
+            stored(storage, "none")
     except LifeboatError as error:
         yield f"the bundle store: {error}"
 
