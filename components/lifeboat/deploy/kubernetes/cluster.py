@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import islice
 from typing import Any
 
 from kubernetes import client, config
@@ -12,6 +13,7 @@ from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
 from lifeboat.config.errors import DeployError
+from lifeboat.system.backoff import pauses
 
 Document = dict[str, Any]
 MANAGER = "lifeboat"
@@ -20,7 +22,7 @@ SELDON = "/apis/machinelearning.seldon.io/v1"
 ISTIO = "/apis/networking.istio.io/v1alpha3"
 LEASES = "/apis/coordination.k8s.io/v1"
 TIMEOUTS = (5, 20)
-TRIES, PAUSE, TROUBLE = 5, 2.0, (429, 500, 502, 503, 504)
+TRIES, PAUSE, LONGEST_PAUSE, TROUBLE = 5, 1.0, 4.0, (429, 500, 502, 503, 504)
 APPLY, JSON = "application/apply-patch+yaml", "application/json"
 
 
@@ -126,19 +128,21 @@ class Cluster:
 
     def _ask(self, method: str, path: str, body: Document | None = None, content: str = JSON, **query: str) -> Document:
         """One request; a reading that met an API server in trouble is tried again, a rollout is longer than that."""
-        for left in reversed(range(TRIES if method == "GET" else 1)):
+        waits = islice(pauses(PAUSE, LONGEST_PAUSE), TRIES - 1 if method == "GET" else 0)
+        while True:
             try:
                 found: Document = self._call(method, path, query, body, content, "object")
             except ApiException as error:
-                if not left or error.status not in TROUBLE:
+                wait = next(waits, None) if error.status in TROUBLE else None
+                if wait is None:
                     raise
             except (HTTPError, OSError) as error:
-                if not left:
+                wait = next(waits, None)
+                if wait is None:
                     raise DeployError(f"the Kubernetes API cannot be reached: {_reason(error)}") from error
             else:
                 return found
-            time.sleep(PAUSE)
-        raise AssertionError("not reached")
+            time.sleep(wait)
 
     def _call(
         self, method: str, path: str, query: dict[str, str], body: Document | None, content: str, kind: str | None

@@ -6,7 +6,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from lifeboat.detector.windows.window_policy import WindowPolicy
 from lifeboat.registry.bundle_store import fetch, stored
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
+from lifeboat.system.backoff import pauses
 from lifeboat.usecase.schema import Schema
 
 _DIGEST, _NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -57,7 +58,7 @@ class _Failure:
     reason: str
     altered: bool
     until: float
-    delay: float
+    pauses: Iterator[float]
 
 
 class Bundles:
@@ -171,8 +172,9 @@ class Bundles:
 
     def _fail(self, key: Key, error: LifeboatError) -> None:
         before = self._failures.get(key)
-        delay = FIRST_DELAY if before is None else min(2 * before.delay, LONGEST_DELAY)
-        self._failures[key] = _Failure(str(error), isinstance(error, BundleError), time.monotonic() + delay, delay)
+        waits = pauses(FIRST_DELAY, LONGEST_DELAY) if before is None else before.pauses
+        delay = next(waits)
+        self._failures[key] = _Failure(str(error), isinstance(error, BundleError), time.monotonic() + delay, waits)
         log.error("a bundle cannot be used", usecase=key[0], digest=key[1], reason=str(error), again_seconds=delay)
 
     def _fetch(self, usecase: str, digest: str) -> Known:
