@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from lifeboat.config.errors import DeployError, LeaseError, LifeboatError
 from lifeboat.deploy.kubernetes import manifest
+from lifeboat.deploy.kubernetes.analysis import watch
 from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError, Document
 from lifeboat.deploy.kubernetes.lease import Lease
 from lifeboat.deploy.kubernetes.manifest import Predictor
 from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, RolloutPlan
 from lifeboat.deploy.kubernetes.prometheus import Prometheus
 from lifeboat.deploy.kubernetes.routing import wait_until_split
-from lifeboat.deploy.kubernetes.traffic_window import watch
 from lifeboat.deploy.kubernetes.waiting import (
     is_unnoticed,
     wait_until_alone,
