@@ -49,12 +49,13 @@ class Processes:
 
     def run(self, command: StepCommand, show: Callable[[str], None]) -> int:
         events = EventFile(command.events)
+        # As it may be: the step is faster than who reads its lines.
+        if self.error:
+            events.end(self.error)
         for line in self.lines.splitlines(keepends=True):
             if line == NOTE:
                 events.note("891 rows read")
             show(line)
-        if self.error:
-            events.end(self.error)
         return self.code
 
 

@@ -158,7 +158,10 @@ class Lines(list[str]):
 
     def run(self, processes: StepProcesses, given: StepCommand) -> LifeboatError | None:
         """Runs a step; gives the error that ended it."""
-        return ending(processes.run(given, self.append), EventFile(given.events).new()[1])
+        events = EventFile(given.events)
+        code = processes.run(given, self.append)
+        events.new_notes()
+        return ending(code, events.error)
 
 
 def run_tiny(text: str, folder: Path, processes: StepProcesses) -> tuple[RunLog, list[RunEvent]]:
@@ -220,7 +223,7 @@ def test_notes_are_events_before_they_are_lines(tmp_path: Path, processes: StepP
     events = EventFile(given.events)
 
     def take(line: str) -> None:
-        known.extend(events.new()[0])
+        known.extend(events.new_notes())
         late.extend(note for note, first in NOTES.items() if line == first and note not in known)
 
     assert processes.run(given, take) == 0
@@ -229,12 +232,12 @@ def test_notes_are_events_before_they_are_lines(tmp_path: Path, processes: StepP
 
 def test_an_event_that_a_killed_step_has_half_written_is_none(tmp_path: Path) -> None:
     events = EventFile(tmp_path / "events.jsonl")
-    assert events.new() == ([], None)
+    assert events.new_notes() == []
     events.note("whole")
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('{"note": "ha')
-    assert events.new() == (["whole"], None)
-    assert events.new() == ([], None)
+    assert events.new_notes() == ["whole"]
+    assert events.new_notes() == []
 
 
 @pytest.mark.parametrize(

@@ -84,15 +84,14 @@ class RunLog(io.TextIOBase):
         self.show(RunEvent("start", command.name))
 
         def take(line: str) -> None:
-            self._note(events.new()[0])
+            self._note(events.new_notes())
             print(line, end="")
 
         code = processes.run(command, take)
-        notes, told = events.new()
-        self._note(notes)
+        self._note(events.new_notes())
         # As kfp.local's own handler: an empty line behind the step's.
         print("\n")
-        self.error = ending(code, told)
+        self.error = ending(code, events.error)
         self.show(RunEvent("end", command.name, FAILURE if code else SUCCESS, time.perf_counter() - started))
         return self.error
 

@@ -15,10 +15,14 @@ class EventFile:
 
     Args:
         path: of the file, which the first event makes.
+
+    Attributes:
+        error: that ended the step, if it was read by now.
     """
 
     def __init__(self, path: Path) -> None:
         self._path, self._read = path, 0
+        self.error: LifeboatError | None = None
 
     def note(self, text: str) -> None:
         """Adds a progress note; raises StorageError."""
@@ -28,11 +32,15 @@ class EventFile:
         """Adds the error that ended the step; raises StorageError."""
         self._add(error.to_document())
 
-    def new(self) -> tuple[list[str], LifeboatError | None]:
-        """The notes since it was last called, and the error, if there is one by now."""
-        found = self._lines()
-        errors = [LifeboatError.from_document(event) for event in found if "error" in event]
-        return [event["note"] for event in found if "note" in event], errors[-1] if errors else None
+    def new_notes(self) -> list[str]:
+        """Reads on; gives the notes since it was last called."""
+        notes = []
+        for event in self._lines():
+            if "note" in event:
+                notes.append(event["note"])
+            else:
+                self.error = LifeboatError.from_document(event)
+        return notes
 
     def _add(self, event: dict[str, Any]) -> None:
         try:
