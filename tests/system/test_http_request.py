@@ -67,18 +67,26 @@ def test_silence_is_no_answer_once_the_time_is_up() -> None:
         ask(f"http://127.0.0.1:{silent.getsockname()[1]}/", seconds=0.1)
 
 
-def test_what_is_no_http_is_no_answer() -> None:
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"220 mail.example\r\n", r"220 mail\.example"),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf", "4 bytes read, 5 more expected"),
+        (b"HTTP/1.1 500 No\r\ncontent-length: 9\r\n\r\nhalf", "4 bytes read, 5 more expected"),
+    ],
+)
+def test_what_is_no_http_or_only_the_half_of_an_answer_is_none(said: bytes, words: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def babble() -> None:
             connection, _ = server.accept()
             with connection:
                 connection.recv(1000)
-                connection.sendall(b"220 mail.example\r\n")
+                connection.sendall(said)
 
         thread = threading.Thread(target=babble)
         thread.start()
-        with pytest.raises(NoAnswerError, match=r"220 mail\.example"):
+        with pytest.raises(NoAnswerError, match=words):
             ask(f"http://127.0.0.1:{server.getsockname()[1]}/")
         thread.join()
 

@@ -50,11 +50,15 @@ def ask(url: str, body: Any = None, headers: dict[str, str] | None = None, *, se
     kind = {} if body is None else {"Content-Type": "application/json"}
     request = urllib.request.Request(url, content, {**kind, **(headers or {})})  # noqa: S310  # a URL of our settings
     try:
-        with urllib.request.urlopen(request, timeout=seconds) as found:  # noqa: S310
+        with _open(request, seconds) as found:
             return Answer(found.status, found.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return Answer(error.code, error.read())
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise NoAnswerError(str(getattr(reason, "strerror", None) or reason or type(error).__name__)) from error
+
+
+def _open(request: urllib.request.Request, seconds: float) -> Any:
+    try:
+        return urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
+    except urllib.error.HTTPError as error:  # a response as well
+        return error
