@@ -23,7 +23,7 @@ from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError, Document
 from lifeboat.deploy.kubernetes.plan import Pace
 from lifeboat.deploy.timeline import Say
 
-# Of one renewal, for which the check before a write and the signs of life may meet.
+# To write onto the newest state: the check of a deleted Lease and the signs of life may meet.
 ATTEMPTS = 10
 
 
@@ -68,7 +68,9 @@ class Lease:
         """
         if self._trouble:
             raise self._trouble
-        self._renew()
+        # No more than a reading, which is tried again where the API server is in trouble for a moment.
+        if self._own(self._cluster.lease()) is None:
+            self._renew()
 
     def _acquire(self, say: Say) -> None:
         """Writes our name once nobody alive holds it."""
@@ -90,13 +92,15 @@ class Lease:
 
     def _renew(self) -> None:
         for _ in range(ATTEMPTS):
-            found = self._cluster.lease()
-            # None where somebody deleted it: ours still, unless another one makes it first.
-            if found is not None and _holder(found) != self.holder:
-                raise LeaseError(f"{_holder(found) or 'nobody'} took this one over", holder=_holder(found))
-            if self._written(found, self.holder):
+            if self._written(self._own(self._cluster.lease()), self.holder):
                 return
         raise DeployError(f"the Lease of {self._cluster.name} changes all the time, it could not be renewed")
+
+    def _own(self, found: Document | None) -> Document | None:
+        """The Lease as read, if it is still ours; None where somebody deleted it, until another one makes it."""
+        if found is not None and _holder(found) != self.holder:
+            raise LeaseError(f"{_holder(found) or 'nobody'} took this one over", holder=_holder(found))
+        return found
 
     def _keep(self, done: threading.Event) -> None:
         """Signs of life, until done, taken over, or failed for a lease."""
