@@ -21,7 +21,7 @@ MODULES = {
     "labelled": "labelled_rows", "latest": "point_in_time", "live": "performance", "message": "http_types",
     "moment": "timestamps", "payload": "body", "place": "runtime_dir", "post": "http_client",
     "reasons": "diagnostics", "reply": "notifier", "rule": "window_policy", "seen": "dedup", "truths": "labels",
-    "turns": "time_slicer", "watching": "traffic_window", "world": "simulation",
+    "turns": "time_slicer", "watching": "analysis", "world": "simulation",
 }  # fmt: skip
 # Of classes and functions: words that say nothing to a newcomer, or named several things.
 WORDS = {

@@ -111,6 +111,15 @@ class ClusterWorld(World):
         """An annotation of it."""
         return annotation(self.live, key)
 
+    @property
+    def lease(self) -> Document:
+        """The spec of its Lease."""
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{self.settings.namespace}/leases/tiny"
+        found = self.machine.api.get(path)
+        assert found is not None
+        spec: Document = found["spec"]
+        return spec
+
     def judged_by(self, *, at_once: bool = False, **course: object) -> ClusterWorld:
         """The same namespace with another rollout, or with none: then a version that came up takes over."""
         settings = replace(self.settings, **course)  # type: ignore[arg-type]

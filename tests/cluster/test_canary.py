@@ -26,7 +26,8 @@ def refused(world: ClusterWorld, challenger: Bundle, words: str, a_second: int =
     assert seen
     assert world.serving == world.champion == first
     assert not world.candidates_running
-    assert world.note(manifest.CHALLENGER) == world.note(manifest.HOLDER) == ""
+    assert world.note(manifest.CHALLENGER) == ""
+    assert "holderIdentity" not in world.lease
     assert said[-1] == "the old version serves again"
     return said
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import asdict
@@ -15,7 +16,7 @@ import pytest
 from lifeboat.deploy.kubernetes import manifest
 from lifeboat.model.bundle import Bundle
 from tests.cluster.apiserver import DEPLOYER
-from tests.cluster.conftest import ROOT, ClusterWorld
+from tests.cluster.conftest import PACE, ROOT, ClusterWorld
 
 
 def killed_at(words: str, world: ClusterWorld, bundle: Bundle, verdict: Path, by: int = signal.SIGKILL) -> None:
@@ -93,7 +94,10 @@ def test_the_cluster_tells_how_far_a_rollout_is(half_way: tuple[ClusterWorld, Bu
     assert world.note(manifest.CHALLENGER) == second.digest
     shares = {part.version: part.traffic for part in manifest.predictors(world.live)}
     assert shares == {"1": 75, "2": 25}
-    assert world.note(manifest.HOLDER)
+    lease = world.lease
+    assert lease["holderIdentity"].startswith(f"{socket.gethostname()}_")
+    assert lease["leaseDurationSeconds"] == PACE.lease
+    assert lease["acquireTime"] < lease["renewTime"]
 
 
 def test_a_step_that_is_asked_to_end_puts_the_traffic_back_first(world: ClusterWorld) -> None:
@@ -104,4 +108,4 @@ def test_a_step_that_is_asked_to_end_puts_the_traffic_back_first(world: ClusterW
     killed_at("at 25 % is watched", world, second, verdict, by=signal.SIGTERM)
     assert world.serving == world.champion == first.digest
     assert not world.candidates_running
-    assert world.note(manifest.HOLDER) == ""
+    assert "holderIdentity" not in world.lease

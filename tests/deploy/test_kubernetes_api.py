@@ -69,7 +69,7 @@ def test_what_is_not_there_is_none_and_what_is_forbidden_is_an_error() -> None:
 
 def test_a_conflict_is_an_error_of_its_own() -> None:
     with pytest.raises(ConflictError, match="changed by someone else"):
-        Cluster(Answers(refusal(409)), "lifeboat", "tiny").annotate({}, "1")
+        Cluster(Answers(refusal(409)), "lifeboat", "tiny").apply({})
 
 
 def test_a_log_that_cannot_be_read_says_so() -> None:

@@ -3,9 +3,18 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
-from sklearn.metrics import auc, confusion_matrix, roc_auc_score, roc_curve
+from sklearn.metrics import auc, roc_auc_score
 
-from lifeboat.evaluate.curves import ROC_POINTS, calibration, confusion, histogram, latency, percentile, roc
+from lifeboat.evaluate.curves import (
+    ROC_POINTS,
+    calibration,
+    confusion,
+    histogram,
+    latency,
+    percentile,
+    precision_recall,
+    roc,
+)
 from lifeboat.evaluate.statistics import Scored
 from lifeboat.model.scoring import Scorer
 from tests.evaluate.world import SCHEMA_OF_ALL, TRUTH, graph, rows
@@ -17,13 +26,29 @@ def sample(count, decimals=9):
     return y, np.round(np.clip(random.normal(0.4 + 0.2 * y, 0.2), 0, 1), decimals)
 
 
-def test_a_short_curve_is_that_of_scikit_learn():
+def shares(y, p, threshold):
+    """What calling every row at and above a threshold class 1 comes to: false and true positive rate, precision."""
+    called = [score >= threshold for score in p]
+    true = sum(bool(label) and call for label, call in zip(y, called, strict=True))
+    return (sum(called) - true) / sum(y == 0), true / sum(y == 1), true / max(1, sum(called))
+
+
+def test_a_short_curve_is_what_counting_at_each_of_its_thresholds_gives():
     y, p = sample(100, decimals=1)
-    fpr, tpr, thresholds = roc_curve(y, p, drop_intermediate=False)
     curve = roc(y, p)
-    assert curve.fpr == pytest.approx(fpr)
-    assert curve.tpr == pytest.approx(tpr)
-    assert curve.thresholds[1:] == pytest.approx(thresholds[1:])
+    assert curve.thresholds[1:] == sorted(set(p), reverse=True)
+    counted = [shares(y, p, threshold) for threshold in curve.thresholds]
+    assert curve.fpr == pytest.approx([fpr for fpr, _, _ in counted])
+    assert curve.tpr == pytest.approx([tpr for _, tpr, _ in counted])
+
+
+def test_precision_by_recall_is_what_counting_at_each_threshold_gives():
+    y, p = sample(100, decimals=1)
+    curve = precision_recall(y, p)
+    assert curve.thresholds == sorted(set(p), reverse=True)
+    counted = [shares(y, p, threshold) for threshold in curve.thresholds]
+    assert curve.recall == pytest.approx([tpr for _, tpr, _ in counted])
+    assert curve.precision == pytest.approx([precision for _, _, precision in counted])
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_area():
@@ -45,10 +70,13 @@ def test_all_points_are_finite_plain_floats():
     assert curve.thresholds[0] > 1
 
 
-def test_confusion_counts_true_classes_by_row():
+@pytest.mark.parametrize("kept", [(0, 1), (0,), (1,)])
+def test_confusion_counts_true_classes_by_row_even_where_one_is_missing(kept):
     y, p = sample(100)
     p[0] = 0.5
-    assert confusion(y, Scored(y, p), ("no", "yes")).matrix == confusion_matrix(y, p > 0.5).tolist()
+    y, p = y[np.isin(y, kept)], p[np.isin(y, kept)]
+    counted = [[sum((y == true) & ((p > 0.5) == said)) for said in (False, True)] for true in (0, 1)]
+    assert confusion(y, Scored(y, p), ("no", "yes")).matrix == counted
 
 
 def test_calibration_bins_hold_every_row_once():

@@ -5,6 +5,7 @@ import pytest
 
 from lifeboat.config.errors import BundleError, DataError
 from lifeboat.model import scoring
+from lifeboat.model.bundle import OUTPUT
 from lifeboat.model.scoring import Scorer, feeds
 from lifeboat.usecase.schema import Column, Label, Schema
 from tests.evaluate.world import SCHEMA_OF_ALL, TRUTH, graph, rows
@@ -74,26 +75,28 @@ def test_bytes_that_are_no_graph_are_refused(content):
         Scorer(content, SCHEMA_OF_ALL)
 
 
-def test_a_graph_that_takes_unknown_columns_is_refused():
-    with pytest.raises(BundleError, match="columns the schema does not name: sex, skill"):
+def test_a_graph_of_another_schema_is_refused():
+    with pytest.raises(BundleError, match="the model has a as no such input, the schema as tensor"):
         Scorer(graph(TRUTH), SMALL)
-
-
-def test_a_graph_without_the_output_is_refused():
-    model = onnx.load_from_string(graph(TRUTH))
-    model.graph.output[0].name = model.graph.node[-1].output[0] = "label"
-    with pytest.raises(BundleError, match="no output 'probabilities', only label"):
-        Scorer(model.SerializeToString(), SCHEMA_OF_ALL)
-
-
-def test_a_graph_that_takes_another_type_fails_with_its_reason():
-    text = Schema((Column("skill", "string"),), Label("y", ("no", "yes")))
-    scorer = Scorer(graph({"skill": 1.0}), text)
-    with pytest.raises(BundleError, match="fails on 1 rows"):
-        scorer.probabilities(pa.table({"skill": ["1"]}))
 
 
 def test_a_probability_that_is_not_finite_is_refused():
     scorer = Scorer(graph({"age": 1.0}), SCHEMA_OF_ALL)
     with pytest.raises(BundleError, match="not finite"):
         scorer.probabilities(pa.table(rows(100)))
+
+
+def test_rows_on_which_the_graph_fails_are_an_error_with_its_reason():
+    """As where a text is to be a number."""
+    nodes = [
+        onnx.helper.make_node("Cast", ["code"], ["number"], to=onnx.TensorProto.FLOAT),
+        onnx.helper.make_node("Concat", ["number", "number"], [OUTPUT], axis=1),
+    ]
+    given = [onnx.helper.make_tensor_value_info("code", onnx.TensorProto.STRING, [None, 1])]
+    wanted = [onnx.helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, [None, 2])]
+    made = onnx.helper.make_graph(nodes, "codes", given, wanted)
+    model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9)
+    scorer = Scorer(model.SerializeToString(), Schema((Column("code", "string"),), Label("y", ("no", "yes"))))
+    assert scorer.probabilities(pa.table({"code": ["0.5"]})).tolist() == [[0.5, 0.5]]
+    with pytest.raises(BundleError, match="fails on 1 rows: "):
+        scorer.probabilities(pa.table({"code": ["x"]}))

@@ -33,7 +33,7 @@ TRUTH = {"skill": 2.0, "sex": 1.0}
 
 
 def graph(weights: dict[str, float], schema: Schema = SCHEMA_OF_ALL, bias: float = 0.0) -> bytes:
-    """A logistic model; a text column counts 1 where it is 'female'."""
+    """A logistic model that takes every column; a text column counts 1 where it is 'female'."""
     nodes, terms = [], []
     constants = {"bias": np.float32(bias), "one": np.float32(1), "female": np.array(["female"], dtype=object)}
     for name, weight in weights.items():
@@ -52,7 +52,7 @@ def graph(weights: dict[str, float], schema: Schema = SCHEMA_OF_ALL, bias: float
         helper.make_node("Concat", ["ill", "well"], [OUTPUT], axis=1),
     ]
     kinds = {True: TensorProto.FLOAT, False: TensorProto.STRING}
-    inputs = [helper.make_tensor_value_info(name, kinds[schema.known[name].is_number], [None, 1]) for name in weights]
+    inputs = [helper.make_tensor_value_info(item.name, kinds[item.is_number], [None, 1]) for item in schema.columns]
     outputs = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, [None, 2])]
     values = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     made = helper.make_graph(nodes, "logistic", inputs, outputs, values)

@@ -1,6 +1,8 @@
-"""A session runs many inputs without looking each up among all others."""
+"""A session is held against the schema, and runs many inputs without looking each up among all others."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from onnx import TensorProto, helper
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lifeboat.config.errors import BundleError
-from lifeboat.model.session import open_session
+from lifeboat.model.bundle import OUTPUT
+from lifeboat.model.session import open_graph, open_session
+from lifeboat.usecase.schema import Column, Label, Schema
 
 
 def graph(inputs: int) -> bytes:
@@ -50,3 +54,49 @@ def test_an_input_that_is_missing_is_an_error_all_the_same() -> None:
 def test_what_is_no_graph_is_refused_in_one_sentence() -> None:
     with pytest.raises(BundleError, match="^the model cannot be loaded: [^\n]+$"):
         open_session(b"no graph")
+
+
+PAIR = Schema((Column("age", "float"), Column("sex", "string")), Label("y", ("no", "yes")))
+TYPES = {"age": TensorProto.FLOAT, "sex": TensorProto.STRING}
+
+
+def probabilities(output: str = OUTPUT, width: int = 2, **types: int) -> bytes:
+    """A graph with inputs of these types and one output; it uses none of the inputs but the first number."""
+    given = [helper.make_tensor_value_info(name, kind, [None, 1]) for name, kind in types.items()]
+    number = next(name for name, kind in types.items() if kind != TensorProto.STRING)
+    nodes = [
+        helper.make_node("Cast", [number], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("Concat", ["float"] * width, [output], axis=1),
+    ]
+    wanted = [helper.make_tensor_value_info(output, TensorProto.FLOAT, [None, width])]
+    model = helper.make_model(
+        helper.make_graph(nodes, "any", given, wanted), opset_imports=[helper.make_opsetid("", 20)], ir_version=9
+    )
+    return bytes(model.SerializeToString())
+
+
+def test_a_graph_that_takes_the_schemas_columns_is_taken_though_it_uses_one_alone() -> None:
+    session = open_graph(probabilities(**TYPES), PAIR)
+    feed = {"age": np.ones((3, 1), np.float32), "sex": np.array([["a"]] * 3, dtype=object)}
+    assert session.run([OUTPUT], feed)[0].shape == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("graph", "words"),
+    [
+        (probabilities(age=TensorProto.FLOAT), "has sex as no such input, the schema as tensor(string)"),
+        (
+            probabilities(**TYPES, zone=TensorProto.FLOAT),
+            "has zone as tensor(float), the schema as no such column",
+        ),
+        (
+            probabilities(**TYPES | {"age": TensorProto.DOUBLE}),
+            "has age as tensor(double), the schema as tensor(float)",
+        ),
+        (probabilities(**TYPES, output="label"), "gives {'label': ('tensor(float)', [2])}, not probabilities as"),
+        (probabilities(**TYPES, width=3), "gives {'probabilities': ('tensor(float)', [3])}, not probabilities as"),
+    ],
+)
+def test_a_graph_of_another_schema_or_output_is_refused_with_the_difference(graph: bytes, words: str) -> None:
+    with pytest.raises(BundleError, match=f"^the model {re.escape(words)}"):
+        open_graph(graph, PAIR)

@@ -1,4 +1,7 @@
-"""What a person sees of a local run: starts, notes and ends of steps are events, every line goes to the log."""
+"""What a person sees of a local run: starts, notes and ends of steps are events, every line goes to the log.
+
+Notes and errors come from the file that a step's process writes, and nothing from the lines that it prints.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from lifeboat.config.errors import PipelineError
+from lifeboat.config.errors import DataError, LifeboatError, PipelineError
 from lifeboat.pipeline import local_run as local
 from lifeboat.pipeline.local_run import RunEvent, RunLog
-from lifeboat.pipeline.steps.execution import StepCommand, StepEnd
+from lifeboat.pipeline.steps.events import EventFile
+from lifeboat.pipeline.steps.execution import StepCommand
 
 # As kfp.local 2.17.0 prints around a step, colours and all.
 BEFORE = "00:00:23.079 - INFO - Executing task \x1b[96m'good'\x1b[0m\n00:00:23.079 - INFO - Streamed logs:\n\n"
@@ -23,16 +27,19 @@ CHATTER = """\
         "inputs": {},
     }
 """
-NOTE = "    lifeboat> 891 rows read\n"
+NOTE = "lifeboat> 891 rows read\n"
 ENDED = "00:00:23.182 - INFO - Task \x1b[96m'good'\x1b[0m finished with status \x1b[92mSUCCESS\x1b[0m\n"
 RUN = BEFORE + CHATTER + NOTE + ENDED
 
 
-class Processes:
-    """Stand in for processes: a step prints `lines` and ends as `end` says."""
+WRONG = DataError("label holds 7", file="a.csv", row=3)
 
-    def __init__(self, lines: str = "", end: StepEnd = StepEnd(0)) -> None:  # noqa: B008  # frozen
-        self.lines, self.end = lines, end
+
+class Processes:
+    """Stand in for processes: a step prints `lines`, those of notes told as events first, and ends as `code` says."""
+
+    def __init__(self, lines: str = "", code: int = 0, error: LifeboatError | None = None) -> None:
+        self.lines, self.code, self.error = lines, code, error
 
     def __enter__(self) -> Processes:
         return self
@@ -40,15 +47,21 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         """Holds nothing."""
 
-    def run(self, command: StepCommand, show: Callable[[str], None]) -> StepEnd:
+    def run(self, command: StepCommand, show: Callable[[str], None]) -> int:
+        events = EventFile(command.events)
+        # As it may be: the step is faster than who reads its lines.
+        if self.error:
+            events.end(self.error)
         for line in self.lines.splitlines(keepends=True):
+            if line == NOTE:
+                events.note("891 rows read")
             show(line)
-        return self.end
+        return self.code
 
 
-def step(name: str, **outputs: str) -> StepCommand:
+def step(folder: Path, name: str, **outputs: str) -> StepCommand:
     places = {key: {"artifacts": [{"uri": uri}]} for key, uri in outputs.items()}
-    document = {"outputs": {"outputFile": f"/run/{name}/executor_output.json", "artifacts": places}}
+    document = {"outputs": {"outputFile": str(folder / name / "executor_output.json"), "artifacts": places}}
     return StepCommand("", ("--executor_input", json.dumps(document)), {})
 
 
@@ -64,11 +77,11 @@ class World:
         return [(event.kind, event.step, event.text) for event in self.events if event.kind != "line"]
 
 
-def test_a_steps_start_notes_and_end_become_events() -> None:
+def test_a_steps_start_notes_and_end_become_events(tmp_path: Path) -> None:
     world = World()
     with contextlib.redirect_stdout(world.log):
-        world.log.run_step(Processes(NOTE), step("good"))
-        world.log.run_step(Processes(end=StepEnd(1, "label holds 7")), step("bad-step"))
+        assert world.log.run_step(Processes(NOTE), step(tmp_path, "good")) is None
+        error = world.log.run_step(Processes(code=1, error=WRONG), step(tmp_path, "bad-step"))
     assert world.shown == [
         ("start", "good", ""),
         ("note", "good", "891 rows read"),
@@ -77,13 +90,30 @@ def test_a_steps_start_notes_and_end_become_events() -> None:
         ("end", "bad-step", "FAILURE"),
     ]
     assert all(event.seconds >= 0 for event in world.events)
-    assert (world.log.step, world.log.error) == ("bad-step", "label holds 7")
+    assert (world.log.step, str(error)) == ("bad-step", "a.csv, row 3: label holds 7")
 
 
-def test_a_steps_outputs_are_known_by_their_names() -> None:
+def test_a_note_is_shown_before_the_next_line_and_its_own_line_is_only_in_the_log(tmp_path: Path) -> None:
     world = World()
     with contextlib.redirect_stdout(world.log):
-        world.log.run_step(Processes(), step("good", card="/run/good/card"))
+        world.log.run_step(Processes(f"before\n{NOTE}after\n"), step(tmp_path, "good"))
+    told = [(event.kind, event.text) for event in world.events if event.text.strip()]
+    assert told == [("line", "before"), ("note", "891 rows read"), ("line", "after"), ("end", "SUCCESS")]
+    assert NOTE in world.file.getvalue()
+
+
+def test_a_line_that_looks_like_a_note_is_none(tmp_path: Path) -> None:
+    world = World()
+    with contextlib.redirect_stdout(world.log):
+        world.log.run_step(Processes("lifeboat> a library says so\n"), step(tmp_path, "good"))
+    assert ("line", "lifeboat> a library says so") in [(event.kind, event.text) for event in world.events]
+    assert not [event for event in world.events if event.kind == "note"]
+
+
+def test_a_steps_outputs_are_known_by_their_names(tmp_path: Path) -> None:
+    world = World()
+    with contextlib.redirect_stdout(world.log):
+        world.log.run_step(Processes(), step(tmp_path, "good", card="/run/good/card"))
     assert world.log.outputs == {"good": {"card": Path("/run/good/card")}}
 
 
@@ -92,7 +122,7 @@ def test_lines_may_come_in_pieces(size: int) -> None:
     world = World()
     for start in range(0, len(RUN), size):
         assert world.log.write(RUN[start : start + size]) == len(RUN[start : start + size])
-    assert world.shown == [("note", "", "891 rows read")]
+    assert [event.text for event in world.events] == world.file.getvalue().split("\n")[:-1]
 
 
 def test_every_line_goes_to_the_file_without_colours() -> None:
@@ -104,20 +134,19 @@ def test_every_line_goes_to_the_file_without_colours() -> None:
     assert "Task 'good' finished with status SUCCESS" in written
 
 
-def test_other_lines_are_events_of_their_own_with_their_indentation() -> None:
+def test_other_lines_are_events_of_their_own_with_their_indentation(tmp_path: Path) -> None:
     world = World()
     with contextlib.redirect_stdout(world.log):
-        world.log.run_step(Processes(CHATTER), step("good"))
+        world.log.run_step(Processes(CHATTER), step(tmp_path, "good"))
     lines = [event.text for event in world.events if event.kind == "line"]
     assert '        "inputs": {},' in lines
     assert all(event.step == "good" for event in world.events)
 
 
-def test_an_error_that_an_earlier_step_survived_is_not_blamed_on_a_later_one() -> None:
+def test_a_step_that_ended_well_has_no_error_whatever_it_printed(tmp_path: Path) -> None:
     world = World()
     with contextlib.redirect_stdout(world.log):
-        world.log.run_step(Processes("    ValueError: logged and survived\n"), step("good"))
-    assert world.log.error == ""
+        assert world.log.run_step(Processes("ValueError: logged and survived\n"), step(tmp_path, "good")) is None
 
 
 def run(folder: Path, processes: Processes) -> None:
@@ -125,11 +154,15 @@ def run(folder: Path, processes: Processes) -> None:
 
 
 def test_a_failed_run_names_the_step_its_sentence_and_the_log(tmp_path: Path) -> None:
-    failing = Processes("Traceback (most recent call last):\n", StepEnd(1, "a.csv, row 3: label holds 7"))
+    failing = Processes("Traceback (most recent call last):\n", 1, WRONG)
     with pytest.raises(PipelineError) as caught:
         run(tmp_path / "run", failing)
     log = tmp_path / "run" / "run.log"
     assert str(caught.value) == f"step preprocess failed: a.csv, row 3: label holds 7 (log: {log})"
+    assert (caught.value.step, caught.value.log) == ("preprocess", str(log))
+    cause = caught.value.__cause__
+    assert isinstance(cause, DataError)
+    assert vars(cause) == vars(WRONG)
     assert "    Traceback" in log.read_text()
 
 

@@ -110,7 +110,7 @@ def test_a_tables_path_in_an_artifacts_metadata_is_no_placeholder(tmp_path: Path
     command = StepCommand.parse([*container.command, *given], {})
     lines = list[str]()
     with ForkServer([]) as server:
-        assert server.run(command, lines.append).code == 0, lines
+        assert server.run(command, lines.append) == 0, lines
     [artifact] = json.loads(output.read_text())["artifacts"]["train_rows"]["artifacts"]
     assert artifact["metadata"]["source"] == plain_text(str(table)) != str(table)
 

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 from kfp import dsl, local
 
+from lifeboat.config.errors import DataError, LifeboatError, PipelineError
 from lifeboat.pipeline.local_run import SUCCESS, RunEvent, RunLog, local_steps
 from lifeboat.pipeline.steps import fork_server
-from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, imports_of
+from lifeboat.pipeline.steps.events import EventFile
+from lifeboat.pipeline.steps.execution import StepCommand, ending, imports_of
 from lifeboat.pipeline.steps.fork_server import ForkServer
 from lifeboat.pipeline.steps.handler import steps_run_by
 from lifeboat.pipeline.steps.processes import FreshInterpreters, StepProcesses
@@ -121,6 +123,18 @@ def draw() -> None:
     print(random.random(), np.random.random())  # noqa: S311
 
 
+# What `tell` notes, and the first line that each is in the output.
+NOTES = {"first": "lifeboat> first\n", "two\nlines": "lifeboat> two\n"}
+
+
+def tell() -> None:
+    from lifeboat.system.progress import say
+
+    print("chatter")
+    say("first")
+    say("two\nlines")
+
+
 def leave_at_exit() -> None:
     import atexit
 
@@ -142,8 +156,12 @@ def processes(request: pytest.FixtureRequest) -> Iterator[StepProcesses]:
 class Lines(list[str]):
     """What a step printed."""
 
-    def run(self, processes: StepProcesses, given: StepCommand) -> StepEnd:
-        return processes.run(given, self.append)
+    def run(self, processes: StepProcesses, given: StepCommand) -> LifeboatError | None:
+        """Runs a step; gives the error that ended it."""
+        events = EventFile(given.events)
+        code = processes.run(given, self.append)
+        events.new_notes()
+        return ending(code, events.error)
 
 
 def run_tiny(text: str, folder: Path, processes: StepProcesses) -> tuple[RunLog, list[RunEvent]]:
@@ -182,45 +200,72 @@ def test_the_runs_log_has_kfps_lines_and_the_steps(tmp_path: Path, processes: St
     assert "Task 'read' finished with status SUCCESS" in written
 
 
-def test_an_error_is_its_sentence_and_its_traceback_a_part_of_the_output(
+def test_an_error_of_ours_is_the_same_here_and_its_traceback_a_part_of_the_output(
     tmp_path: Path, processes: StepProcesses
 ) -> None:
     lines = Lines()
-    assert lines.run(processes, command(fail_with_our_own, tmp_path)) == StepEnd(1, "a.csv, row 3: label holds 7")
+    error = lines.run(processes, command(fail_with_our_own, tmp_path))
+    assert isinstance(error, DataError)
+    assert str(error) == "a.csv, row 3: label holds 7"
+    assert (error.problem, error.file, error.row, error.column) == ("label holds 7", "a.csv", 3, None)
     assert "Traceback (most recent call last):\n" in lines
     assert any('raise DataError("label holds 7"' in line for line in lines)
 
 
 def test_a_librarys_error_has_its_kind_in_front(tmp_path: Path, processes: StepProcesses) -> None:
-    end = Lines().run(processes, command(fail_within_a_library, tmp_path))
-    assert end.code == 1
-    assert end.error.startswith("json.decoder.JSONDecodeError: Expecting property name")
+    error = Lines().run(processes, command(fail_within_a_library, tmp_path))
+    assert isinstance(error, PipelineError)
+    assert str(error).startswith("json.decoder.JSONDecodeError: Expecting property name")
+
+
+def test_notes_are_events_before_they_are_lines(tmp_path: Path, processes: StepProcesses) -> None:
+    given, known, late = command(tell, tmp_path), list[str](), list[str]()
+    events = EventFile(given.events)
+
+    def take(line: str) -> None:
+        known.extend(events.new_notes())
+        late.extend(note for note, first in NOTES.items() if line == first and note not in known)
+
+    assert processes.run(given, take) == 0
+    assert (known, late) == (list(NOTES), [])
+
+
+def test_an_event_that_a_killed_step_has_half_written_is_none(tmp_path: Path) -> None:
+    events = EventFile(tmp_path / "events.jsonl")
+    assert events.new_notes() == []
+    events.note("whole")
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write('{"note": "ha')
+    assert events.new_notes() == ["whole"]
+    assert events.new_notes() == []
 
 
 @pytest.mark.parametrize(
     ("function", "end"),
     [
-        (kill_itself, StepEnd(-9, "its process was ended by SIGKILL, as happens where the machine has no memory left")),
-        (exit_at_once, StepEnd(7, "its process ended with exit code 7")),
+        (kill_itself, "its process was ended by SIGKILL, as happens where the machine has no memory left"),
+        (exit_at_once, "its process ended with exit code 7"),
     ],
 )
 def test_a_step_that_dies_without_a_word_is_reported_and_the_next_one_runs(
-    function: Callable[[], None], end: StepEnd, tmp_path: Path, processes: StepProcesses
+    function: Callable[[], None], end: str, tmp_path: Path, processes: StepProcesses
 ) -> None:
-    assert Lines().run(processes, command(function, tmp_path)) == end
-    assert Lines().run(processes, command(compute, tmp_path)) == StepEnd(0)
+    error = Lines().run(processes, command(function, tmp_path))
+    assert isinstance(error, PipelineError)
+    assert str(error) == end
+    assert Lines().run(processes, command(compute, tmp_path)) is None
 
 
 def test_what_a_step_registers_for_its_exit_is_run(tmp_path: Path, processes: StepProcesses) -> None:
     lines = Lines()
-    assert lines.run(processes, command(leave_at_exit, tmp_path)).code == 0
+    assert lines.run(processes, command(leave_at_exit, tmp_path)) is None
     assert lines[-1] == "left\n"
 
 
 def test_two_steps_draw_different_random_numbers(tmp_path: Path, processes: StepProcesses) -> None:
     first, second = Lines(), Lines()
     for lines in (first, second):
-        assert lines.run(processes, command(draw, tmp_path)).code == 0
+        assert lines.run(processes, command(draw, tmp_path)) is None
     assert not set(first[-2].split()) & set(second[-2].split())
 
 
@@ -228,7 +273,7 @@ def test_a_forked_step_finds_its_imports_loaded(tmp_path: Path) -> None:
     for processes, found in ((ForkServer([]), "loaded\n"), (FreshInterpreters(), "not loaded\n")):
         lines = Lines()
         with processes:
-            assert lines.run(processes, command(say_what_is_loaded, tmp_path)).code == 0
+            assert lines.run(processes, command(say_what_is_loaded, tmp_path)) is None
         assert found in lines
 
 
@@ -236,7 +281,7 @@ def test_linear_algebra_and_openmp_work_in_a_fork_again_and_again(tmp_path: Path
     with ForkServer(imports_of(inspect.getsource(compute))) as server:
         for _ in range(3):
             lines = Lines()
-            assert lines.run(server, command(compute, tmp_path)) == StepEnd(0)
+            assert lines.run(server, command(compute, tmp_path)) is None
             assert "computed\n" in lines
 
 
@@ -273,7 +318,7 @@ def test_nothing_but_openblas_and_arrow_has_a_thread_where_steps_are_forked(tmp_
         # It serves a request only once the request's imports are loaded.
         given = command(say_what_is_loaded, tmp_path)
         source = "import lifeboat.evaluate.publish, lifeboat.deploy.step, lifeboat.train.step\n" + given.source
-        assert server.run(StepCommand(source, given.arguments, {}), print).code == 0
+        assert server.run(StepCommand(source, given.arguments, {}), print) == 0
         threads = len(list(Path(f"/proc/{process.pid}/task").iterdir()))
     cores = len(os.sched_getaffinity(0))
     # Its own, one of Arrow's allocator, and OpenBLAS's for each core but one: numpy's and SciPy's.

@@ -62,7 +62,7 @@ def test_another_bundle_in_a_versions_place_is_refused(settings: Settings, tmp_p
     place, other = registry.bundle(version).directory, make_bundle(tmp_path / "other", 0.1)
     for path in other.directory.iterdir():
         (place / path.name).write_bytes(path.read_bytes())
-    with pytest.raises(BundleError, match=f"holds bundle {other.digest}, not {version.digest} as its address says"):
+    with pytest.raises(BundleError, match=f"holds bundle {other.digest} of tiny, not {version.digest} of tiny as its"):
         registry.bundle(version)
 
 

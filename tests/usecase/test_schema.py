@@ -1,5 +1,6 @@
 import json
 import math
+import pickle
 
 import jsonschema
 import pytest
@@ -200,3 +201,22 @@ def test_a_schema_that_contradicts_itself_is_refused():
         Schema((Column("a", "float"),), Label("a", ("n", "y")))
     with pytest.raises(ValueError, match="group 'b' is none of the columns"):
         Schema((Column("a", "float"),), Label("y", ("n", "y")), group="b")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "rule"),
+    [
+        (Column("a", "float"), None, "null"),
+        (Column("a", "float", maximum=1), 2, "range"),
+        (Column("a", "float"), "x", "type"),
+        (Column("a", "string", categories=("x",)), "y", "category"),
+        (Column("a", "string", pattern="x"), "y", "pattern"),
+        (Column("a", "string", max_length=1), "yy", "length"),
+        (Column("a", "string"), "\ud800", "unicode"),
+    ],
+)
+def test_a_sentence_knows_its_rule_even_in_another_process(column, value, rule):
+    with pytest.raises(ValueError, match=".") as caught:
+        column.parse(value)
+    problem = pickle.loads(pickle.dumps(caught.value.args[0]))  # noqa: S301
+    assert (problem.rule, problem) == (rule, str(caught.value))

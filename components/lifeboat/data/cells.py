@@ -28,7 +28,7 @@ class Cells:
 
     Args:
         values: strings ("" for null), float64 (NaN for null), or for an integer int64 with Arrow's nulls.
-        broken: 0-based row and a sentence, of each broken cell.
+        broken: 0-based row and a sentence, of each broken cell; a column's is a `Problem`, which knows its rule.
         nulls: texts that were read as a null, beside the empty one, and how often.
     """
 
@@ -113,7 +113,7 @@ def _check_strings(cells: Any, column: Column) -> Cells:
     written = cells
     cells, nulls = _without_nulls(cells, column)
     empty = pc.equal(cells, "").to_numpy(zero_copy_only=False)
-    broken = []
+    broken: Broken = []
     if not column.nullable:
         broken = [(int(row), column.problem("null", written[int(row)].as_py())) for row in np.flatnonzero(empty)]
     if not pc.any(_suspicious(cells, column)).as_py():
@@ -228,7 +228,7 @@ def _exact_integers(cells: Any, values: NDArray[np.float64], column: Column, bro
             whole[row] = int(column.parse(_written(cells[int(row)].as_py())))
             odd[row] = False
         except ValueError as error:
-            more.append((int(row), str(error)))
+            more.append((int(row), error.args[0]))
     return pa.array(whole, mask=known | odd), broken + more
 
 
@@ -262,7 +262,7 @@ def _read_texts(
         texts = pc.if_else(pc.equal(lowered, "true"), "1", pc.if_else(pc.equal(lowered, "false"), "0", texts))
     written = pc.match_substring_regex(texts, _NUMBER)
     unreadable = pc.and_(pc.invert(written), pc.not_equal(texts, "")).to_numpy(zero_copy_only=False)
-    broken = [(int(row), column.problem("type", texts[int(row)].as_py())) for row in np.flatnonzero(unreadable)]
+    broken: Broken = [(int(row), column.problem("type", texts[int(row)].as_py())) for row in np.flatnonzero(unreadable)]
     return cells, nulls, pc.if_else(written, texts, None).cast(pa.float64()).to_numpy(zero_copy_only=False), broken
 
 
@@ -291,14 +291,15 @@ def _words(column: Column, raw: Any, row: int, value: float | int | None) -> str
     """The sentence for a broken number; of a null as it was written."""
     if value is None:
         return column.problem("null", raw[row].as_py() if is_text(raw.type) else None)
-    return str(_problem(column, value))
+    return _problem(column, value) or ""
 
 
 def _problem(column: Column, value: object) -> str | None:
     try:
         column.parse(value)
     except ValueError as error:
-        return str(error)
+        problem: str = error.args[0]
+        return problem
     return None
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +9,14 @@ import numpy as np
 
 from lifeboat.config.errors import DeployError
 from lifeboat.model.bundle import Bundle
+from lifeboat.system import http_request
+from lifeboat.system.http_request import NoAnswerError
 
 # Between the machine that trained and the one that serves, float32 sums may differ in the last digits.
 TOLERANCE = 1e-4
 SECONDS = 10.0
-HEADERS = {"Content-Type": "application/json"}
 # A probe is no traffic: no detector should take it for some.
-UNLOGGED = {**HEADERS, "Seldon-Skip-Logging": "true"}
+UNLOGGED = {"Seldon-Skip-Logging": "true"}
 
 
 def ask(url: str, rows: list[dict[str, Any]], *, logged: bool = True) -> tuple[list[list[float]], dict[str, Any]]:
@@ -37,15 +35,12 @@ def ask(url: str, rows: list[dict[str, Any]], *, logged: bool = True) -> tuple[l
     """
     names = list(rows[0])
     body = {"data": {"names": names, "ndarray": [[row.get(name) for name in names] for row in rows]}}
-    request = urllib.request.Request(  # noqa: S310  # our own server's http URL
-        f"{url}/api/v1.0/predictions", json.dumps(body).encode(), HEADERS if logged else UNLOGGED
-    )
     try:
-        with urllib.request.urlopen(request, timeout=SECONDS) as response:  # noqa: S310
-            answer = json.load(response)
-    except urllib.error.HTTPError as error:
-        raise DeployError(f"{url} answered {error.code}: {error.read(500).decode(errors='replace')}") from error
-    except (OSError, ValueError) as error:
+        found = http_request.ask(f"{url}/api/v1.0/predictions", body, None if logged else UNLOGGED, seconds=SECONDS)
+        if found.status != 200:
+            raise DeployError(f"{url} answered {found.status}: {found.shown}")
+        answer = found.json()
+    except (NoAnswerError, ValueError) as error:
         raise DeployError(f"{url} gave no answer: {error}") from error
     return answer["data"]["ndarray"], answer["meta"].get("tags", {})
 

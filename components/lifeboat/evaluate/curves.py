@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.stats import binom
-from sklearn.metrics import precision_recall_curve, roc_curve
+from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from lifeboat.evaluate.evaluation import CalibrationBin, Confusion, Histogram, PrecisionRecall, Roc
 from lifeboat.evaluate.statistics import Floats, Scored, wilson
@@ -59,8 +59,7 @@ def _thin(x: Floats, y: Floats, most: int) -> NDArray[np.int64]:
 
 def confusion(y: NDArray[np.int8], model: Scored, classes: tuple[str, str]) -> Confusion:
     """Counts by true and predicted class; labels as for `roc`, the model scored on them, the names of the classes."""
-    counts = np.bincount(2 * y.astype(np.int64) + model.called, minlength=4)
-    return Confusion(classes, counts.reshape(2, 2).tolist())
+    return Confusion(classes, confusion_matrix(y, model.called, labels=(0, 1)).tolist())
 
 
 def calibration(y: NDArray[np.int8], p: Floats, model: Scored) -> tuple[CalibrationBin, ...]:

@@ -54,42 +54,30 @@ def evaluate(
     say(f"scoring {len(rows.y):,} held-out rows{_from_feedback(rows)}")
     scorer = Scorer(bundle.model, bundle.schema)
     p = scorer.probabilities(rows.table)[:, 1].astype(np.float64)
+    judged = _Judged(bundle, rows, p, Scored(rows.y, p, bundle.decision), cut(rows.table, usecase.slices))
     say("comparing with the baseline")
-    trivial = baseline_probabilities(rows.table, bundle.manifest)
-    model = Scored(rows.y, p, bundle.decision)
-    against_baseline = compare(model, Scored(rows.y, trivial, Decision()), rows.y, seed=seed, say=say)
-    parts = cut(rows.table, usecase.slices)
-    contest = _against_champion(_Judged(bundle, rows, p, parts), champion, seed=seed, say=say)
+    trivial = Scored(rows.y, baseline_probabilities(rows.table, bundle.manifest), Decision())
+    baseline = compare(judged.model, trivial, rows.y, seed=seed, say=say)
+    contest = _against_champion(judged, champion, seed=seed, say=say)
     say("measuring the latency")
-    metrics = against_baseline.first | curves.latency(scorer, rows.table)
-    evidence = Evidence(
-        metrics=metrics,
-        baseline=against_baseline.paired,
-        champion=contest.paired,
-        identical=champion is not None and champion.digest == bundle.digest,
-        note=contest.note,
-    )
-    verdict = judge(
-        usecase.gates,
-        evidence,
-        bundle=bundle.digest,
-        champion=champion.digest if champion else None,
-        extra=extra_gates,
-    )
-    reported = [*parts, *by_origin(rows.source)]
+    metrics = baseline.first | curves.latency(scorer, rows.table)
+    evidence = Evidence(metrics, baseline.paired, contest.paired, identical=contest.identical, note=contest.note)
+    opponent = champion.digest if champion else None
+    verdict = judge(usecase.gates, evidence, bundle=bundle.digest, champion=opponent, extra=extra_gates)
+    reported = [*judged.parts, *by_origin(rows.source)]
     say(f"evaluating {len(reported)} slices")
     return Evaluation(
         decision=bundle.decision,
         metrics=metrics,
-        baseline=against_baseline.second,
+        baseline=baseline.second,
         champion=contest.metrics,
         evidence=evidence,
         verdict=verdict,
         roc=curves.roc(rows.y, p),
         precision_recall=curves.precision_recall(rows.y, p),
-        confusion=curves.confusion(rows.y, model, bundle.schema.label.classes),
+        confusion=curves.confusion(rows.y, judged.model, bundle.schema.label.classes),
         slices=tuple(report(part, rows.y, p, bundle.decision, seed=seed, say=say) for part in reported),
-        calibration=curves.calibration(rows.y, p, model),
+        calibration=curves.calibration(rows.y, p, judged.model),
         histogram=curves.histogram(rows.y, p),
         rows=len(rows.y),
         positives=int(rows.y.sum()),
@@ -108,6 +96,7 @@ class _Judged:
     bundle: Bundle
     rows: HeldOut
     p: Floats
+    model: Scored
     parts: list[Part]
 
 
@@ -115,6 +104,7 @@ class _Judged:
 class _Contest:
     """What came of the comparison with the champion: evidence and its metrics, or why there are none."""
 
+    identical: bool = False
     paired: Paired | None = None
     metrics: dict[str, Interval] | None = None
     note: str = ""
@@ -122,13 +112,13 @@ class _Contest:
 
 def _against_champion(judged: _Judged, champion: Bundle | None, *, seed: int, say: Say) -> _Contest:
     if champion is None or champion.digest == judged.bundle.digest:
-        return _Contest()
+        return _Contest(identical=champion is not None)
     try:
         pair = _compare_champion(judged, champion, seed=seed, say=say)
     except NotComparableError as error:
         say(f"no comparison with the champion: {error}")
         return _Contest(note=str(error))
-    return _Contest(pair.paired, pair.second)
+    return _Contest(paired=pair.paired, metrics=pair.second)
 
 
 def _compare_champion(judged: _Judged, champion: Bundle, *, seed: int, say: Say) -> Pair:

@@ -15,7 +15,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lifeboat.config.errors import BundleError, DataError, first_line
 from lifeboat.model.bundle import OUTPUT
-from lifeboat.model.session import open_session
+from lifeboat.model.session import open_graph
 from lifeboat.model.tensors import tensor_type
 from lifeboat.usecase.schema import Column, Schema
 
@@ -83,20 +83,8 @@ class Scorer:
     """
 
     def __init__(self, model: bytes, schema: Schema, threads: int = 1) -> None:
-        self.session = open_session(model, threads)
+        self.session = open_graph(model, schema, threads)
         self.schema = schema
-        self._check_names()
-
-    def _check_names(self) -> None:
-        inputs = {entry.name for entry in self.session.get_inputs()}
-        outputs = {entry.name for entry in self.session.get_outputs()}
-        # A column that no node uses may be no input of the graph; an input the schema lacks can never be fed.
-        unknown = sorted(inputs - set(self.schema.names))
-        if unknown:
-            raise BundleError(f"the model takes columns the schema does not name: {', '.join(unknown)}")
-        if OUTPUT not in outputs:
-            raise BundleError(f"the model has no output {OUTPUT!r}, only {', '.join(sorted(outputs))}")
-        self._inputs = inputs
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
         """One call of the session: tensors [n, 1] by column name in, probabilities float32 [n, 2] out.
@@ -105,10 +93,9 @@ class Scorer:
             BundleError: the graph fails on these rows, or answers with another shape or a number that is not
                 finite.
         """
-        used = {name: tensor for name, tensor in inputs.items() if name in self._inputs}
         rows = len(next(iter(inputs.values())))
         try:
-            answer: NDArray[np.float32] = self.session.run([OUTPUT], used)[0]
+            answer: NDArray[np.float32] = self.session.run([OUTPUT], inputs)[0]
         except _UNRUNNABLE as error:
             raise BundleError(f"the model fails on {rows} rows: {first_line(error)}") from error
         if answer.shape != (rows, 2):

@@ -1,10 +1,37 @@
-"""One way to make an ONNX Runtime session, for batch scoring and for the model server."""
+"""The ONNX Runtime session of a bundle's graph: one way to make it, for scoring tables and for the model server."""
 
 from __future__ import annotations
 
 import onnxruntime as ort
 
 from lifeboat.config.errors import BundleError, first_line
+from lifeboat.model.bundle import OUTPUT
+from lifeboat.model.tensors import ONNX_TYPES, tensor_type
+from lifeboat.usecase.schema import Schema
+
+
+def open_graph(model: bytes, schema: Schema, threads: int = 1) -> ort.InferenceSession:
+    """A session of a bundle's graph, held against the schema: it takes every column and gives both probabilities.
+
+    Args:
+        model: bytes of the graph.
+        schema: of a raw row.
+        threads: that one call may use.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load the graph, or it is not one for this schema.
+    """
+    session = open_session(model, threads)
+    taken = {entry.name: entry.type for entry in session.get_inputs()}
+    given = {column.name: ONNX_TYPES[tensor_type(column)] for column in schema.columns}
+    for name in sorted(taken.keys() | given.keys()):
+        if taken.get(name) != given.get(name):
+            takes, gives = taken.get(name, "no such input"), given.get(name, "no such column")
+            raise BundleError(f"the model has {name} as {takes}, the schema as {gives}")
+    outputs = {entry.name: (entry.type, entry.shape[-1:]) for entry in session.get_outputs()}
+    if outputs.get(OUTPUT) != ("tensor(float)", [2]):
+        raise BundleError(f"the model gives {outputs}, not {OUTPUT} as tensor(float) [n, 2]")
+    return session
 
 
 def open_session(model: bytes, threads: int = 1) -> ort.InferenceSession:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError
 from lifeboat.data.cells import Cells, check_cells, check_label
-from lifeboat.usecase.column import USUAL_TEXT_NULLS, is_null, shown_value
+from lifeboat.usecase.column import USUAL_TEXT_NULLS, Problem, is_null, shown_value
 from lifeboat.usecase.schema import Column, Label, Schema
 
 # So many values stand in a sentence; a column of more different texts has no categories.
@@ -65,26 +65,13 @@ def _by_remedy(column: Column, cells: Cells, values: Sequence[Any]) -> dict[str,
     """The broken cells by what would mend them: remedy to their places in `broken`."""
     kinds: dict[tuple[str, bool], list[int]] = {}
     for place, (_, sentence) in enumerate(cells.broken):
-        rule = _rule(sentence)
+        rule = sentence.rule if isinstance(sentence, Problem) else ""
         # A number of the wrong kind wants another declaration than a text.
         kinds.setdefault((rule, rule == "type" and _is_number(values[place])), []).append(place)
     known = tuple(cells.nulls)
     return {
         _remedy(rule, column, [values[place] for place in places], known): places for (rule, _), places in kinds.items()
     }
-
-
-def _rule(sentence: str) -> str:
-    """Which rule of `Column.problem` a sentence is about."""
-    rules = {
-        "null": r"is null, which|means null, which",
-        "range": r"is outside",
-        "category": r"is none of",
-        "pattern": r"does not match",
-        "length": r"has more than",
-        "type": r"is not an? ",
-    }
-    return next((rule for rule, words in rules.items() if re.search(words, sentence)), "other")
 
 
 def _remedy(rule: str, column: Column, values: Sequence[Any], nulls: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from lifeboat.data.labelled.labelled_rows import SETTLE
 from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.trust import write_conflicts
 from lifeboat.data.reading import read_table
-from lifeboat.data.table import check_table, say_nulls
+from lifeboat.data.table import Checked, check_table, say_nulls
 from lifeboat.data.timestamps import format_timestamp
 from lifeboat.preprocess import quarantine
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
@@ -129,30 +129,22 @@ def preprocess(
         raise SettingsError(
             f"as of {format_timestamp(as_of)}: no labelled rows are taken, and the table has no history"
         )
-    with local_copy(source, s3 or S3(), outputs.train.parent) as path:
-        name = source if "://" in source else str(path)
-        raw, assumed = _read(path, name, usecase, say)
-        digest = file_digest(path)
-    checked = check_table(raw, usecase.schema, labelled=True, name=name)
-    more = [*checked.assumed, *say_nulls(checked.nulls)]
-    for line in more:
-        say(f"assumed: {line}")
-    say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
+    table = _read(source, usecase, s3 or S3(), outputs.train.parent, say)
     feedback = read_feedback(labelled, usecase, say, trusted=trusted, as_of=as_of)
-    quarantine.write(outputs.quarantine, raw, checked, feedback)
-    quarantine.refuse_many(checked, raw.num_rows, usecase.max_quarantine, name)
-    base, duplicates = deduplicate(checked.good, usecase, name)
-    refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(raw.column_names), name)
+    quarantine.write(outputs.quarantine, table.raw, table.checked, feedback)
+    quarantine.refuse_many(table.checked, table.raw.num_rows, usecase.max_quarantine, table.name)
+    base, duplicates = deduplicate(table.checked.good, usecase, table.name)
+    refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(table.raw.column_names), table.name)
     parts = split_holdout(base, feedback, usecase)
     for warning in parts.warnings(usecase):
         say(f"warning: {warning}")
     label = parts.rows.column(usecase.schema.label.name).to_numpy()
-    refuse_one_sided(label, parts.holdout, name)
+    refuse_one_sided(label, parts.holdout, table.name)
     summary = Summary(
         source=source,
-        digest=_joint_digest(digest, feedback),
-        rows=raw.num_rows,
-        quarantined=len(checked.problems) + len(feedback.checked.problems),
+        digest=_joint_digest(table.digest, feedback),
+        rows=table.raw.num_rows,
+        quarantined=len(table.checked.problems) + len(feedback.checked.problems),
         duplicates=duplicates + parts.duplicates,
         train=int((~parts.holdout.test).sum()),
         test=int(parts.holdout.test.sum()),
@@ -165,31 +157,61 @@ def preprocess(
         labelled_digest=feedback.found.digest,
         labelled_until=feedback.found.until,
         as_of=format_timestamp(as_of) if as_of else "",
-        assumed=[*assumed, *more],
+        assumed=table.assumed,
         conflicts=parts.conflicts.num_rows,
         sources=feedback.found.sources,
         apart=feedback.found.apart,
     )
     _write_parts(parts, summary, outputs, render_profile(parts.rows, usecase, asdict(summary)))
-    if summary.labelled:
-        say(f"{summary.replaced:,} rows from feedback are older ones of an id, {summary.withheld:,} withheld")
     if labelled and not as_of:
         write_conflicts(labelled, usecase.name, summary.conflicts + feedback.found.conflicts.num_rows)
-    if summary.conflicts:
-        say(f"warning: {summary.conflicts:,} truths contradict the table or another source: {SETTLE}")
-    say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {summary.duplicates:,} duplicates dropped")
+    _say_outcome(summary, say)
     return summary
 
 
-def _read(path: Path, name: str, usecase: UseCase, say: Callable[[str], None]) -> tuple[pa.Table, list[str]]:
-    """The table as it is written, and what was recognised of how it is written."""
+@dataclass(frozen=True)
+class _Table:
+    """The table as it was read.
+
+    Args:
+        name: of it, for errors.
+        digest: sha256 of the file.
+        raw: its cells, as `read_table` gives them.
+        checked: held against the schema.
+        assumed: what was taken for granted, a sentence each.
+    """
+
+    name: str
+    digest: str
+    raw: pa.Table
+    checked: Checked
+    assumed: list[str]
+
+
+def _read(source: str, usecase: UseCase, s3: S3, folder: Path, say: Callable[[str], None]) -> _Table:
     assumed: list[str] = []
 
     def assume(sentence: str) -> None:
         assumed.append(sentence)
         say(f"assumed: {sentence}")
 
-    return read_table(path, name=name, csv=usecase.csv, assume=assume), assumed
+    with local_copy(source, s3, folder) as path:
+        name = source if "://" in source else str(path)
+        raw = read_table(path, name=name, csv=usecase.csv, assume=assume)
+        digest = file_digest(path)
+    checked = check_table(raw, usecase.schema, labelled=True, name=name)
+    for sentence in (*checked.assumed, *say_nulls(checked.nulls)):
+        assume(sentence)
+    say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
+    return _Table(name, digest, raw, checked, assumed)
+
+
+def _say_outcome(summary: Summary, say: Callable[[str], None]) -> None:
+    if summary.labelled:
+        say(f"{summary.replaced:,} rows from feedback are older ones of an id, {summary.withheld:,} withheld")
+    if summary.conflicts:
+        say(f"warning: {summary.conflicts:,} truths contradict the table or another source: {SETTLE}")
+    say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {summary.duplicates:,} duplicates dropped")
 
 
 def _joint_digest(digest: str, feedback: Feedback) -> str:

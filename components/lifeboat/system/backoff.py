@@ -1,27 +1,35 @@
-"""How long to wait before something that ended is started again."""
+"""How long to wait before something is tried, or started, again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+from collections.abc import Iterator
 
 # What lived this long did not die of its start.
 HEALTHY_SECONDS = 30.0
 
 
-@dataclass
+def pauses(first: float, longest: float) -> Iterator[float]:
+    """Seconds to wait before each further try, without end: they double up to the longest.
+
+    Each is shorter by chance, by up to a half: those that failed together do not come again together.
+    """
+    bound = min(first, longest)
+    while True:
+        yield round(random.uniform(bound / 2, bound), 3)  # noqa: S311  # no secret
+        bound = min(2 * bound, longest)
+
+
 class Backoff:
-    """Pauses that double as long as what is started does not live long.
+    """The pauses of something that is started again whenever it ends; the first again once it has lived long.
 
     Args:
-        seconds: the first pause is twice as long.
-        longest: pause, in seconds.
+        first, longest: in seconds.
     """
 
-    seconds: float
-    longest: float
-
-    def __post_init__(self) -> None:
-        self._pause = self.seconds
+    def __init__(self, first: float, longest: float) -> None:
+        self._first, self._longest = first, longest
+        self._pauses = pauses(first, longest)
 
     def pause(self, lived: float) -> float:
         """Seconds to wait now.
@@ -29,5 +37,6 @@ class Backoff:
         Args:
             lived: how long it ran, in seconds.
         """
-        self._pause = self.seconds if lived > HEALTHY_SECONDS else min(2 * self._pause, self.longest)
-        return self._pause
+        if lived > HEALTHY_SECONDS:
+            self._pauses = pauses(self._first, self._longest)
+        return next(self._pauses)

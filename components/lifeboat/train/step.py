@@ -41,6 +41,8 @@ GOLDEN_ROWS = 20
 # Threads of a fit wait for each other many times. On fewer rows than this they gain nothing, and where another process
 # wants one of their cores each wait lasts until that gives way: 5 times as long for 5,000 rows.
 ROWS_FOR_THREADS = 10_000
+# Of the rows' summary, what the manifest says of the data.
+LINEAGE = ("digest", "rows", "labelled", "labelled_digest", "labelled_until", "train", "test")
 VERSIONS = ("numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn", "skl2onnx")
 
 
@@ -179,43 +181,35 @@ def _manifest(
         "title": usecase.title,
         "decision": decision.to_manifest(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
-        "lineage": {
-            "data": {
-                "digest": summary.digest,
-                "rows": summary.rows,
-                "labelled": summary.labelled,
-                "labelled_digest": summary.labelled_digest,
-                "labelled_until": summary.labelled_until,
-                "train": summary.train,
-                "test": summary.test,
-            },
-            "split": summary.split,
-            **lineage,
-        },
-        "training": {
-            "candidate": found.best.candidate,
-            "parameters": found.best.parameters,
-            "left_out": found.left_out,
-            "calibration": found.calibration,
-            "cross_validation": {
-                "rows": len(found.rows),
-                "folds": usecase.split.folds,
-                "log_loss": round(found.best.log_loss, 6),
-                "log_loss_calibrated": round(found.calibrated_log_loss, 6),
-                "roc_auc": round(found.best.roc_auc, 6),
-            },
-            "trials": [
-                {
-                    "candidate": trial.candidate,
-                    "parameters": trial.parameters,
-                    "log_loss": round(trial.log_loss, 6),
-                    "roc_auc": round(trial.roc_auc, 6),
-                }
-                for trial in found.trials
-            ],
-            "baseline": _baseline(usecase, table),
-        },
+        "lineage": {"data": {name: getattr(summary, name) for name in LINEAGE}, "split": summary.split, **lineage},
+        "training": {**_training(usecase, found), "baseline": _baseline(usecase, table)},
         "drift": asdict(usecase.drift),
+    }
+
+
+def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
+    """How the model was found."""
+    return {
+        "candidate": found.best.candidate,
+        "parameters": found.best.parameters,
+        "left_out": found.left_out,
+        "calibration": found.calibration,
+        "cross_validation": {
+            "rows": len(found.rows),
+            "folds": usecase.split.folds,
+            "log_loss": round(found.best.log_loss, 6),
+            "log_loss_calibrated": round(found.calibrated_log_loss, 6),
+            "roc_auc": round(found.best.roc_auc, 6),
+        },
+        "trials": [
+            {
+                "candidate": trial.candidate,
+                "parameters": trial.parameters,
+                "log_loss": round(trial.log_loss, 6),
+                "roc_auc": round(trial.roc_auc, 6),
+            }
+            for trial in found.trials
+        ],
     }
 
 

@@ -25,6 +25,24 @@ USUAL_TEXT_NULLS = ("#N/A", "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/
 USUAL_NUMBER_NULLS = tuple(sorted((*USUAL_TEXT_NULLS, "-", "--", ".", "NAN", "Null", "none")))
 
 
+class Problem(str):
+    """What is wrong with a value, in a sentence.
+
+    Args:
+        sentence: names the value and the limit it breaks.
+        rule: of `Column.problem`.
+    """
+
+    __slots__ = ("rule",)
+    rule: str
+
+    # With a default, so that it can be pickled.
+    def __new__(cls, sentence: str, rule: str = "") -> Problem:
+        made = super().__new__(cls, sentence)
+        made.rule = rule
+        return made
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of raw input.
@@ -187,11 +205,14 @@ class Column:
             raise ValueError(self.problem("pattern", value))
         return value
 
-    def problem(self, rule: str, value: object = None) -> str:
+    def problem(self, rule: str, value: object = None) -> Problem:
         """The sentence for a broken rule: null, type, inexact, unicode, range, category, pattern or length.
 
         The table validator and the request validator both call this, so a row is refused in the same words anywhere.
         """
+        return Problem(self._sentence(rule, value), rule)
+
+    def _sentence(self, rule: str, value: object) -> str:
         shown = shown_value(value)
         if rule == "null":
             return f"{f'{shown} means null' if value else 'is null'}, which {self.name} may not be"

@@ -5,7 +5,6 @@ The platform imports it by name, by dotted module or by path (`lifeboat.usecase.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from lifeboat.config.errors import UseCaseError
 from lifeboat.data.csv.dialect import PLAIN, Csv
 from lifeboat.model.bundle import OUTPUT
+from lifeboat.usecase.drift_policy import DriftPolicy, Limit
 from lifeboat.usecase.gates import Gate
 from lifeboat.usecase.importing import import_reference
 from lifeboat.usecase.schema import LARGEST_INPUT, Schema
@@ -77,49 +77,31 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Drift:
-    """When the world counts as changed.
+class Drift(DriftPolicy):
+    """When the world counts as changed: the policy of the windows, and how one is tested.
 
     Args:
-        window: rows in a window; windows do not overlap.
-        minimum: rows that a window closed by time must have; with fewer it stays open.
-        seconds: after which a window closes before it is full.
         p_value: chance of a false alarm over all features of one window.
         correction: how `p_value` is divided among the features: 'calibrated' (by simulation from the reference),
             'bonferroni' (safe, too strict where features go together) or 'fdr' (false discovery rate).
-        alarms, of: an alert needs this many drifted windows among the last `of`, the latest one included.
         reference: at most so many training rows are kept as the reference.
-        online: rows expected between two false alarms of the online detector on the score; 0 turns it off.
-        accuracy: the lowest live accuracy, from truths that came back; None sets no bound.
     """
 
-    window: int = 200
-    minimum: int = 100
-    seconds: float = 3600.0
     p_value: float = 0.05
     correction: Correction = "calibrated"
-    alarms: int = 2
-    of: int = 3
     reference: int = 1000
-    online: int = 0
-    accuracy: float | None = None
 
     def __post_init__(self) -> None:
-        limits: tuple[tuple[str, bool, str], ...] = (
-            ("window", self.window >= 1, "at least 1"),
-            ("minimum", 1 <= self.minimum <= self.window, f"1 to the window of {self.window}"),
-            ("seconds", 0 < self.seconds < math.inf, "above 0 and finite"),
+        if self.problem:
+            raise UseCaseError(f"drift: {self.problem}")
+
+    def _limits(self) -> tuple[Limit, ...]:
+        return (
+            *super()._limits(),
             ("p_value", 0.001 <= self.p_value < 1, "at least 0.001, the least that can be calibrated, and below 1"),
             ("correction", self.correction in get_args(Correction), f"one of {', '.join(get_args(Correction))}"),
-            ("of", self.of >= 1, "at least 1"),
-            ("alarms", 1 <= self.alarms <= self.of, f"1 to the last {self.of} windows"),
             ("reference", self.reference >= self.minimum, f"at least the minimum of {self.minimum}"),
-            ("online", self.online == 0 or 100 <= self.online <= 10_000, "0, or 100 to 10,000"),
-            ("accuracy", self.accuracy is None or 0 <= self.accuracy <= 1, "between 0 and 1, or None"),
         )
-        for name, holds, limit in limits:
-            if not holds:
-                raise UseCaseError(f"drift: {name} is {getattr(self, name)!r}, it must be {limit}")
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ import os
 import shutil
 import socket
 import sqlite3
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import NO_DETECTOR, Settings, variable
+from lifeboat.registry.bundle_store import stored
 from lifeboat.registry.storage import DirectoryStorage, open_storage
+from lifeboat.system.http_request import NoAnswerError, ask
 
 # A run leaves some megabytes; with less a database may not find room for its journal.
 LEAST_BYTES = 200_000_000
@@ -60,15 +60,12 @@ def _check_database(path: Path, settings: Settings) -> Iterator[str]:
 
 def _check_server(settings: Settings) -> Iterator[str]:
     try:
-        with urllib.request.urlopen(f"{settings.tracking.rstrip('/')}/health", timeout=SECONDS):  # noqa: S310  # http
-            return
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403, 404):  # it is there; what it asks for is MLflow's client's to say
-            return
-        yield f"the model registry {settings.shown_tracking} answers {error.code}"
-    except OSError as error:
-        why = getattr(error, "reason", None) or error
-        yield f"the model registry {settings.shown_tracking} does not answer: {why}"
+        status = ask(f"{settings.tracking.rstrip('/')}/health", seconds=SECONDS).status
+    except NoAnswerError as error:
+        yield f"the model registry {settings.shown_tracking} does not answer: {error}"
+        return
+    if status not in (200, 401, 403, 404):  # it is there; what it asks for is MLflow's client's to say
+        yield f"the model registry {settings.shown_tracking} answers {status}"
 
 
 def _check_address(host: str, port: int | None, settings: Settings) -> Iterator[str]:
@@ -89,7 +86,7 @@ def _check_store(settings: Settings) -> Iterator[str]:
             if not os.access(place, os.W_OK | os.X_OK):
                 yield f"the bundle store {storage.root} cannot be written: {place} is not writable"
         else:
-            storage.keys("bundles/none/")
+            stored(storage, "none")
     except LifeboatError as error:
         yield f"the bundle store: {error}"
 

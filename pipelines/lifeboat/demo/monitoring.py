@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
-import urllib.error
-import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from lifeboat.config.settings import inherited
 from lifeboat.demo.rules import JOBS, alertmanager_config, prometheus_config, scaled
 from lifeboat.services.daemons import Daemon
 from lifeboat.system.files import write_text
+from lifeboat.system.http_request import NoAnswerError, ask
 
 # The cluster's own files.
 MONITORING = Path(__file__).resolve().parents[3] / "kustomize" / "base" / "monitoring"
@@ -96,11 +95,8 @@ class Installed:
 
     def firing(self) -> list[str]:
         """As Prometheus says; empty where it does not answer."""
-        try:
-            document = _get(f"{self._urls[0]}/api/v1/alerts")
-        except OSError:
-            return []
-        alerts = document["data"]["alerts"]
+        document = _get(f"{self._urls[0]}/api/v1/alerts")
+        alerts = document["data"]["alerts"] if document else []
         return sorted(alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing")
 
     def end(self) -> None:
@@ -170,10 +166,8 @@ class Embedded:
                 told = time.monotonic()
 
     def _alarmed(self) -> dict[str, dict[str, Any]]:
-        try:
-            models = _get(f"{self._places.detector}/drift")["models"]
-        except OSError:  # it is not up yet, or ends: as when Prometheus scrapes nothing
-            return {}
+        report = _get(f"{self._places.detector}/drift")
+        models = report["models"] if report else []
         return {model["version"]: model for model in models if model["active"] and model["alarm"]}
 
     def _tell(self, alarmed: dict[str, dict[str, Any]]) -> None:
@@ -192,17 +186,14 @@ class Embedded:
         body = {"version": "4", "groupKey": '{}:{alertname="LifeboatDrift"}', "status": "firing",
                 "receiver": "retrain", "alerts": alerts}  # fmt: skip
         token = self._places.token_file.read_text().strip()
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-        url = f"{self._places.trigger}/alerts"
-        request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310  # our own loopback URL
-        try:
-            urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
-        except urllib.error.HTTPError as error:
-            error.close()  # as with Alertmanager: it is sent again
-        except OSError:
-            return
+        with suppress(NoAnswerError):  # as with Alertmanager: it is sent again, as it is after any status
+            ask(f"{self._places.trigger}/alerts", body, {"Authorization": f"Bearer {token}"})
 
 
 def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310  # our own loopback URL
-        return json.load(answer)
+    """The document at a URL, None where it is not to be had."""
+    try:
+        answer = ask(url, seconds=5.0)
+    except NoAnswerError:  # it is not up yet, or ends: as when Prometheus scrapes nothing
+        return None
+    return answer.json() if answer.status == 200 else None

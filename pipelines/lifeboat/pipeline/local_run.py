@@ -7,7 +7,6 @@ import copy
 import inspect
 import io
 import json
-import re
 import textwrap
 import time
 import warnings
@@ -18,13 +17,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
-from lifeboat.config.errors import PipelineError
+from rich.text import Text
+
+from lifeboat.config.errors import LifeboatError, PipelineError
 from lifeboat.pipeline.kfp_import import import_kfp
-from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, imports_of
+from lifeboat.pipeline.steps.events import EventFile
+from lifeboat.pipeline.steps.execution import StepCommand, ending, imports_of
 from lifeboat.pipeline.steps.processes import StepProcesses, step_processes
 from lifeboat.system.progress import MARK
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 SUCCESS, FAILURE = "SUCCESS", "FAILURE"
 # MLflow imports these once a registry in a database is opened, which `evaluate` and `deploy` do.
 _STORES = ("import mlflow.store.tracking.sqlalchemy_store", "import mlflow.store.model_registry.sqlalchemy_store")
@@ -43,49 +44,61 @@ class RunEvent:
 
 @dataclass
 class RunLog(io.TextIOBase):
-    """Stands for standard output during a run: all of it goes to a file, and what matters becomes events.
+    """Stands for standard output during a run: all of it goes to a file, and is shown; what matters are steps' events.
 
     Args:
         file: takes every line.
         show: told of each event.
         step: the one that runs, or ran last.
-        error: of the step that failed.
+        error: that ended the step.
         outputs: where each step's output artifacts are, by the step's name.
     """
 
     file: TextIO
     show: Show
     step: str = ""
-    error: str = ""
+    error: LifeboatError | None = None
     outputs: dict[str, dict[str, Path]] = field(default_factory=dict)
     _rest: str = ""
+    # Lines to come of notes that were shown: a step writes the event, then prints it.
+    _noted: list[str] = field(default_factory=list)
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
-            self._take(_COLOUR.sub("", line).rstrip())
+            self._take(_plain(line).rstrip())
         return len(text)
 
     def _take(self, line: str) -> None:
         self.file.write(f"{line}\n")
         self.file.flush()
-        bare = line.strip()
-        if bare.startswith(MARK):
-            self.show(RunEvent("note", self.step, bare.removeprefix(MARK)))
+        if line.strip() in self._noted:
+            self._noted.remove(line.strip())
         else:
             self.show(RunEvent("line", self.step, line))
 
-    def run_step(self, processes: StepProcesses, command: StepCommand) -> StepEnd:
-        """Runs a step, whose lines kfp.local's `print` indents and sends back here."""
-        self.step, started = command.name, time.perf_counter()
+    def run_step(self, processes: StepProcesses, command: StepCommand) -> LifeboatError | None:
+        """Runs a step, whose lines kfp.local's `print` indents and sends back here; gives the error that ended it."""
+        self.step, started, events = command.name, time.perf_counter(), EventFile(command.events)
         self.outputs[command.name] = command.outputs
         self.show(RunEvent("start", command.name))
-        end = processes.run(command, lambda line: print(line, end=""))
+
+        def take(line: str) -> None:
+            self._note(events.new_notes())
+            print(line, end="")
+
+        code = processes.run(command, take)
+        self._note(events.new_notes())
         # As kfp.local's own handler: an empty line behind the step's.
         print("\n")
-        self.error = end.error
-        self.show(RunEvent("end", command.name, FAILURE if end.code else SUCCESS, time.perf_counter() - started))
-        return end
+        self.error = ending(code, events.error)
+        self.show(RunEvent("end", command.name, FAILURE if code else SUCCESS, time.perf_counter() - started))
+        return self.error
+
+    def _note(self, notes: list[str]) -> None:
+        for text in notes:
+            self.show(RunEvent("note", self.step, text))
+            self._noted += [line.strip() for line in f"{MARK}{text}".split("\n")]
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,7 @@ def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes:
         processes: of `local_steps`.
 
     Raises:
-        PipelineError: a step failed; the message is the step's own sentence.
+        PipelineError: a step failed; the message has the step's own sentence, and its cause is the step's own error.
     """
     from kfp import local
 
@@ -149,9 +162,14 @@ def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes:
         with contextlib.redirect_stdout(log), steps_run_by(partial(log.run_step, processes)):
             failure = _run(_tried_once(pipeline), arguments)
     if failure is not None:
-        reason = log.error or _COLOUR.sub("", str(failure))
-        raise PipelineError(f"step {log.step or 'none'} failed: {reason} (log: {folder / 'run.log'})")
+        reason = str(log.error or _plain(str(failure)))
+        raise PipelineError(reason, step=log.step or "none", log=str(folder / "run.log")) from log.error
     return _collect(folder, log.outputs)
+
+
+def _plain(text: str) -> str:
+    """Without the colours that kfp.local writes."""
+    return Text.from_ansi(text).plain
 
 
 def _tried_once(pipeline: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -13,10 +14,11 @@ from lifeboat.config.errors import SettingsError
 from lifeboat.detector.database import Database
 from lifeboat.http.http_client import Target, post
 from lifeboat.system import log
+from lifeboat.system.backoff import pauses
 
 TYPE = "io.seldon.serving.inference.drift"
 TRIES = 5
-FIRST_DELAY, BROKEN_SECONDS = 0.5, 2.0
+FIRST_DELAY, LONGEST_DELAY, BROKEN_SECONDS = 0.5, 8.0, 2.0
 NEXT = """SELECT w.version, w.number, w.closed, w.verdict, w.alarm, v.model, v.version, v.digest FROM windows w
 JOIN versions v ON v.id = w.version WHERE w.state = 'judged' AND w.replied = 0 ORDER BY w.closed LIMIT 1"""
 
@@ -65,8 +67,7 @@ class Notifier:
         self._connection.close()
 
     async def _deliver(self, body: bytes) -> None:
-        delay = FIRST_DELAY
-        for _ in range(TRIES):
+        for delay in islice(pauses(FIRST_DELAY, LONGEST_DELAY), TRIES):
             try:
                 status = await post(self._target, body, "application/cloudevents+json")
                 if status < 300:
@@ -76,7 +77,6 @@ class Notifier:
                 reason = repr(error)
             log.error("a verdict cannot be posted", url=self._target.url, reason=reason)
             await asyncio.sleep(delay)
-            delay *= 2
 
     def _note(self, version: int, number: int) -> None:
         with self._database.writing(self._connection) as connection:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifeboat.config.errors import BundleError, LifeboatError, SettingsError
+from lifeboat.config.errors import LifeboatError, SettingsError
 from lifeboat.config.options import from_environment, option, parse_texts
-from lifeboat.model.bundle import FILES, MANIFEST, open_bundle
+from lifeboat.registry.bundle_store import download
 from lifeboat.registry.storage import S3Settings, open_storage
 from lifeboat.system import log
 
@@ -41,12 +41,9 @@ def read_settings(environment: Mapping[str, str]) -> FetchSettings:
 
 def fetch(settings: FetchSettings) -> None:
     """Downloads the bundle and checks that it is the one asked for; raises StorageError, BundleError."""
-    storage, target = open_storage(settings.store, settings.s3), Path(settings.target)
-    for name in (*FILES, MANIFEST):
-        storage.download(f"bundles/{settings.usecase}/{settings.digest}/{name}", target / name)
-    found = open_bundle(str(target))
-    if (found.usecase, found.digest) != (settings.usecase, settings.digest):
-        raise BundleError(f"{settings.store} holds {found.usecase} {found.digest} under the name of another bundle")
+    storage = open_storage(settings.store, settings.s3)
+    # Into the directory itself, which in a pod is a volume: no other one can take its place.
+    download(storage, settings.usecase, settings.digest, Path(settings.target))
 
 
 def main() -> int:

@@ -102,6 +102,7 @@ def test_the_deploy_step_may_do_what_it_does_and_no_more():
     read = {"get", "list", "watch"}
     assert allowed == {
         "seldondeployments": read | {"create", "patch"},
+        "leases": {"get", "create", "update"},
         "deployments": read,
         "replicasets": read,
         "pods": read,

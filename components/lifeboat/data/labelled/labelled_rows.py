@@ -219,9 +219,28 @@ def load_labelled(
     Raises:
         StorageError: the store cannot be read.
     """
-    columns, moment = _columns(schema), _seconds(until)
+    moment = _seconds(until)
     trust = read_trust(storage, usecase, trusted, until=moment)
-    tables: list[pa.Table] = [_no_rows(schema)]
+    tables, refused = _known_parts(storage, usecase, schema, moment)
+    rows = pa.concat_tables([_no_rows(schema), *tables])
+    rows = rows.set_column(rows.column_names.index(SOURCE), SOURCE, pc.fill_null(rows.column(SOURCE), ANONYMOUS))
+    latest, corrected = rows_as_of(rows, (PUID, ROW, SOURCE), LABELLED_AT, schema.label.name)
+    sources, times = latest.column(SOURCE), latest.column(LABELLED_AT)
+    standing = trust.standing(np.asarray(sources.to_pylist(), dtype=object), times.to_numpy())
+    words = standing_words(latest.filter(pa.array(standing == "trusted", pa.bool_())), rows, schema.label.name, trust)
+    without = {why: sources.filter(pa.array(standing == why, pa.bool_())) for why in ("waiting", "rejected")}
+    without["contradicted"] = words.conflicts.column(SOURCE)
+    apart = {why: _counts(found) for why, found in without.items() if len(found)}
+    digest = table_digest(words.standing) if words.standing.num_rows else ""
+    return LabelledRows(words.standing, digest, len(tables), corrected, refused, apart, words.conflicts, trust)
+
+
+def _known_parts(
+    storage: Storage, usecase: str, schema: Schema, moment: float
+) -> tuple[list[pa.Table], dict[str, str]]:
+    """The rows of each part whose truth was known at the moment, and why others cannot be used, by their keys."""
+    columns = _columns(schema)
+    tables: list[pa.Table] = []
     refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
         path = Path(folder) / "part.parquet"
@@ -234,21 +253,7 @@ def load_labelled(
                 continue
             known = part.filter(pc.less_equal(part.column(LABELLED_AT), moment))
             tables += [known] if known.num_rows else []
-    rows = pa.concat_tables(tables)
-    rows = rows.set_column(rows.column_names.index(SOURCE), SOURCE, pc.fill_null(rows.column(SOURCE), ANONYMOUS))
-    latest, corrected = rows_as_of(rows, (PUID, ROW, SOURCE), LABELLED_AT, schema.label.name)
-    sources, times = latest.column(SOURCE), latest.column(LABELLED_AT)
-    standing = trust.standing(np.asarray(sources.to_pylist(), dtype=object), times.to_numpy())
-    apart = {
-        why: _counts(sources.filter(pa.array(standing == why)))
-        for why in ("waiting", "rejected")
-        if (standing == why).any()
-    }
-    words = standing_words(latest.filter(pa.array(standing == "trusted", pa.bool_())), rows, schema.label.name, trust)
-    if words.conflicts.num_rows:
-        apart["contradicted"] = _counts(words.conflicts.column(SOURCE))
-    digest = table_digest(words.standing) if words.standing.num_rows else ""
-    return LabelledRows(words.standing, digest, len(tables) - 1, corrected, refused, apart, words.conflicts, trust)
+    return tables, refused
 
 
 def _counts(sources: pa.ChunkedArray) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Judging a challenger by what it and the champion did on the same traffic at the same time.
+"""The analysis of a challenger under traffic: what it and the champion did on the same traffic at the same time.
 
 Shares and distributions from a few hundred requests vary by chance. A challenger is sent back where the data say that a
 limit is broken, not where chance alone explains the excess.
@@ -7,12 +7,14 @@ limit is broken, not where chance alone explains the excess.
 from __future__ import annotations
 
 import math
+import time
 from itertools import accumulate
 
 from scipy.stats import binom
 
-from lifeboat.deploy.kubernetes.plan import Limits
-from lifeboat.deploy.kubernetes.prometheus import Sample
+from lifeboat.config.errors import DeployError
+from lifeboat.deploy.kubernetes.plan import Limits, RolloutPlan
+from lifeboat.deploy.kubernetes.prometheus import Prometheus, Sample
 
 ALPHA = 0.01
 # sup |F - G| exceeds this times sqrt(1/n + 1/m) by chance in one case in a hundred (Kolmogorov-Smirnov, asymptotic);
@@ -21,6 +23,43 @@ CHANCE = 1.63
 # So many answers lie above the percentile that is compared: of 100 the 99th is but the slowest one, which one hiccup of
 # the machine decides, on either side.
 SLOWER = 5
+
+
+def watch(prometheus: Prometheus, champion: str, challenger: str, plan: RolloutPlan) -> str:
+    """Gives the figures of a challenger that kept to the limits.
+
+    Failed requests end the watch as soon as there are enough of them; latency and scores are judged once, at its end.
+
+    Args:
+        prometheus: counts both.
+        champion, challenger: digests.
+        plan: the window, the limits, and how long to wait for enough requests.
+
+    Raises:
+        DeployError: a limit is broken, or there is not enough traffic, or Prometheus does not tell.
+    """
+    start = time.monotonic()
+    while True:
+        time.sleep(max(plan.pace.poll, plan.window / 20))
+        elapsed = time.monotonic() - start
+        try:
+            seconds = max(1, int(elapsed))
+            old, new = (prometheus.sample(digest, seconds) for digest in (champion, challenger))
+            missing = too_few(old, new, plan.limits)
+        except DeployError as error:  # it may be back before our patience ends
+            missing = str(error)
+        if missing is None:
+            _refuse([found for found in (errors(old, new, plan.limits),) if found])
+            if elapsed >= plan.window:
+                _refuse(objections(old, new, plan.limits))
+                return summary(old, new)
+        elif elapsed >= max(plan.window, plan.patience):
+            raise DeployError(f"{missing}, in {elapsed:.0f} s")
+
+
+def _refuse(found: list[str]) -> None:
+    if found:
+        raise DeployError("; ".join(found))
 
 
 def too_few(champion: Sample, challenger: Sample, limits: Limits) -> str | None:

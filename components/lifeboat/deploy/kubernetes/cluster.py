@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from itertools import islice
 from typing import Any
 
 from kubernetes import client, config
@@ -12,15 +13,17 @@ from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
 from lifeboat.config.errors import DeployError
+from lifeboat.system.backoff import pauses
 
 Document = dict[str, Any]
 MANAGER = "lifeboat"
 SELDON = "/apis/machinelearning.seldon.io/v1"
 # The version that Seldon's operator 1.17.1 writes, and that Istio serves to this day.
 ISTIO = "/apis/networking.istio.io/v1alpha3"
+LEASES = "/apis/coordination.k8s.io/v1"
 TIMEOUTS = (5, 20)
-TRIES, PAUSE, TROUBLE = 5, 2.0, (429, 500, 502, 503, 504)
-APPLY, MERGE, JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
+TRIES, PAUSE, LONGEST_PAUSE, TROUBLE = 5, 1.0, 4.0, (429, 500, 502, 503, 504)
+APPLY, JSON = "application/apply-patch+yaml", "application/json"
 
 
 class ConflictError(DeployError):
@@ -40,6 +43,7 @@ class Cluster:
     def __init__(self, api: client.ApiClient, namespace: str, name: str) -> None:
         self._api, self.namespace, self.name = api, namespace, name
         self._objects = f"{SELDON}/namespaces/{namespace}/seldondeployments"
+        self._leases = f"{LEASES}/namespaces/{namespace}/leases"
 
     def read(self, name: str = "") -> Document | None:
         """The SeldonDeployment, or another of that name; None where there is none."""
@@ -59,11 +63,18 @@ class Cluster:
         path = f"{self._objects}/{self.name}"
         return self._write("PATCH", path, document, APPLY, fieldManager=MANAGER, force="true")
 
-    def annotate(self, annotations: dict[str, str], resource_version: str) -> Document:
-        """Changes annotations, and only of that very state."""
-        metadata = {"annotations": annotations, "resourceVersion": resource_version}
-        path = f"{self._objects}/{self.name}"
-        return self._write("PATCH", path, {"metadata": metadata}, MERGE, fieldManager=f"{MANAGER}-hold")
+    def lease(self) -> Document | None:
+        """The Lease that says whose rollout of it is in progress; None before the first one."""
+        return self._find(f"{self._leases}/{self.name}", "show its Lease")
+
+    def write_lease(self, spec: Document, found: Document | None) -> None:
+        """Makes the Lease, or replaces the one that was found; ConflictError if it has changed since."""
+        if found is None:
+            head = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": self.name}}
+            self._write("POST", self._leases, {**head, "spec": spec}, JSON, "write its Lease", fieldManager=MANAGER)
+        else:
+            path = f"{self._leases}/{self.name}"
+            self._write("PUT", path, {**found, "spec": spec}, JSON, "write its Lease", fieldManager=MANAGER)
 
     def deployments(self) -> list[Document]:
         """Those of the SeldonDeployment."""
@@ -105,29 +116,33 @@ class Cluster:
         items: list[Document] = answer["items"]
         return items
 
-    def _write(self, method: str, path: str, document: Document, content: str, **query: str) -> Document:
+    def _write(
+        self, method: str, path: str, document: Document, content: str, what: str = "change it", **query: str
+    ) -> Document:
         try:
             return self._ask(method, path, document, content, **query)
         except ApiException as error:
             if error.status == 409:
                 raise ConflictError(f"{self._place()} was changed by someone else meanwhile") from error
-            raise self._refused("change it", error) from error
+            raise self._refused(what, error) from error
 
     def _ask(self, method: str, path: str, body: Document | None = None, content: str = JSON, **query: str) -> Document:
         """One request; a reading that met an API server in trouble is tried again, a rollout is longer than that."""
-        for left in reversed(range(TRIES if method == "GET" else 1)):
+        waits = islice(pauses(PAUSE, LONGEST_PAUSE), TRIES - 1 if method == "GET" else 0)
+        while True:
             try:
                 found: Document = self._call(method, path, query, body, content, "object")
             except ApiException as error:
-                if not left or error.status not in TROUBLE:
+                wait = next(waits, None) if error.status in TROUBLE else None
+                if wait is None:
                     raise
             except (HTTPError, OSError) as error:
-                if not left:
+                wait = next(waits, None)
+                if wait is None:
                     raise DeployError(f"the Kubernetes API cannot be reached: {_reason(error)}") from error
             else:
                 return found
-            time.sleep(PAUSE)
-        raise AssertionError("not reached")
+            time.sleep(wait)
 
     def _call(
         self, method: str, path: str, query: dict[str, str], body: Document | None, content: str, kind: str | None

@@ -1,28 +1,34 @@
 """Whose rollout it is: of two at once one goes on, and one whose process was killed is taken over.
 
-The holder writes `ID COUNT` into an annotation of the SeldonDeployment and raises the count while it lives. Whoever
-finds another's id there watches it: a count that rises is a rollout in progress, one that stands still for a lease is a
-dead one's. Nobody compares clocks of two machines. Each write names the resourceVersion it was read at, so that of two
-that take over at the same time one is refused by the API server.
+A coordination.k8s.io/v1 Lease of the SeldonDeployment's name says so, by the rules of Kubernetes' own leader election:
+the holder writes the time anew while it lives, and whoever finds another's name there watches it. A Lease that changes
+is a rollout in progress, one that stands still for its duration is a dead one's; no two machines' clocks are compared.
+Each write names the resourceVersion it was read at, so that of two that take over at the same time the API server
+refuses one.
 """
 
 from __future__ import annotations
 
+import math
+import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
-from lifeboat.config.errors import DeployError
+from lifeboat.config.errors import DeployError, LeaseError
 from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError, Document
-from lifeboat.deploy.kubernetes.manifest import HOLDER, annotation
 from lifeboat.deploy.kubernetes.plan import Pace
 from lifeboat.deploy.timeline import Say
 
+# To write onto the newest state: the check of a deleted Lease and the signs of life may meet.
+ATTEMPTS = 10
+
 
 class Lease:
-    """The hold on one SeldonDeployment.
+    """The right to change one SeldonDeployment.
 
     Args:
         cluster: where it is.
@@ -31,22 +37,16 @@ class Lease:
 
     def __init__(self, cluster: Cluster, pace: Pace) -> None:
         self._cluster, self._pace = cluster, pace
-        self.id = uuid.uuid4().hex[:12]
-        self._count = 0
+        self.holder = f"{socket.gethostname()}_{uuid.uuid4().hex[:12]}"
+        self._acquired = ""
         self._trouble: DeployError | None = None
-
-    @property
-    def mark(self) -> str:
-        """The annotation's next value."""
-        self._count += 1
-        return f"{self.id} {self._count}"
 
     @contextmanager
     def taken(self, say: Say) -> Iterator[None]:
-        """Holds the rollout for the block.
+        """Holds the Lease for the block.
 
         Raises:
-            DeployError: another one is in progress.
+            LeaseError: another rollout is in progress.
         """
         self._acquire(say)
         done = threading.Event()
@@ -59,66 +59,102 @@ class Lease:
             thread.join()
             self._release(say)
 
-    def checked(self, live: Document | None) -> Document | None:
-        """The object as read, if it is still ours.
+    def check(self) -> None:
+        """To be called before each change of the SeldonDeployment, after it was read.
 
         Raises:
-            DeployError: another deployment took over, or the signs of life could not be written.
+            LeaseError: another rollout took over.
+            DeployError: the Lease could not be renewed.
         """
         if self._trouble:
             raise self._trouble
-        holder = annotation(live, HOLDER)
-        if live is not None and _owner(holder) != self.id:
-            raise DeployError(f"another deployment is in progress: {_owner(holder) or 'nobody'} took this one over")
-        return live
+        # No more than a reading, which is tried again where the API server is in trouble for a moment.
+        if self._own(self._cluster.lease()) is None:
+            self._renew()
 
     def _acquire(self, say: Say) -> None:
-        """Writes our name once nobody alive holds it; the object's creation does it where there is none yet."""
-        seen, since = "", time.monotonic()
-        while (live := self._cluster.read()) is not None:
-            found = annotation(live, HOLDER)
-            if found and _owner(found) == _owner(seen) and found != seen:
-                raise DeployError(f"another deployment is in progress: {_owner(found)} holds {self._cluster.name}")
-            if found != seen:
-                seen, since = found, time.monotonic()
-            if not found or time.monotonic() - since > self._pace.lease:
-                if found:
-                    say(f"the rollout of {_owner(found)} ended in the middle, it is taken over")
-                if self._written(live):
+        """Writes our name once nobody alive holds it."""
+        seen, since = ("", ""), time.monotonic()
+        while True:
+            found = self._cluster.lease()
+            held = (_holder(found), _renewed(found))
+            if held != seen:
+                if held[0] and held[0] == seen[0]:
+                    raise LeaseError(f"{held[0]} holds {self._cluster.name}", holder=held[0])
+                seen, since = held, time.monotonic()
+            if not held[0] or time.monotonic() - since > _duration(found):
+                if held[0]:
+                    say(f"the rollout of {held[0]} ended in the middle, it is taken over")
+                self._acquired = _now()
+                if self._written(found, self.holder):
                     return
             time.sleep(self._pace.poll)
 
-    def _written(self, live: Document, value: str | None = None) -> bool:
-        try:
-            mark = self.mark if value is None else value
-            self._cluster.annotate({HOLDER: mark}, live["metadata"]["resourceVersion"])
-        except ConflictError:
-            return False  # read it again: perhaps only the operator wrote its status
-        return True
+    def _renew(self) -> None:
+        for _ in range(ATTEMPTS):
+            if self._written(self._own(self._cluster.lease()), self.holder):
+                return
+        raise DeployError(f"the Lease of {self._cluster.name} changes all the time, it could not be renewed")
+
+    def _own(self, found: Document | None) -> Document | None:
+        """The Lease as read, if it is still ours; None where somebody deleted it, until another one makes it."""
+        if found is not None and _holder(found) != self.holder:
+            raise LeaseError(f"{_holder(found) or 'nobody'} took this one over", holder=_holder(found))
+        return found
 
     def _keep(self, done: threading.Event) -> None:
-        """Signs of life, until done or until they fail for a lease."""
+        """Signs of life, until done, taken over, or failed for a lease."""
         last = time.monotonic()
         while not done.wait(self._pace.lease / 5):
             try:
-                live = self._cluster.read()
-                if live is None or (_owner(annotation(live, HOLDER)) == self.id and self._written(live)):
-                    last = time.monotonic()
+                self._renew()
+                last = time.monotonic()
             except DeployError as error:
-                if time.monotonic() - last > self._pace.lease:
+                if isinstance(error, LeaseError) or time.monotonic() - last > self._pace.lease:
                     self._trouble = error
                     return
 
     def _release(self, say: Say) -> None:
         """Takes our name away; where that fails the next rollout waits for a lease, which is no failure of this one."""
         try:
-            for _ in range(10):
-                live = self._cluster.read()
-                if live is None or _owner(annotation(live, HOLDER)) != self.id or self._written(live, ""):
+            for _ in range(ATTEMPTS):
+                found = self._cluster.lease()
+                if _holder(found) != self.holder or self._written(found, None):
                     return
         except DeployError as error:
-            say(f"the hold on {self._cluster.name} could not be released, the next rollout will wait for it: {error}")
+            say(f"the Lease of {self._cluster.name} could not be released, the next rollout will wait for it: {error}")
+
+    def _written(self, found: Document | None, holder: str | None) -> bool:
+        """Whether the Lease could be written onto that very state, or made."""
+        spec = (found or {}).get("spec", {})
+        changes = int(spec.get("leaseTransitions") or 0) + (holder is not None and _holder(found) != holder)
+        document = {
+            "acquireTime": self._acquired,
+            "renewTime": _now(),
+            "leaseDurationSeconds": math.ceil(self._pace.lease),
+            "leaseTransitions": changes,
+            **({} if holder is None else {"holderIdentity": holder}),
+        }
+        try:
+            self._cluster.write_lease(document, found)
+        except ConflictError:
+            return False
+        return True
 
 
-def _owner(mark: str) -> str:
-    return mark.partition(" ")[0]
+def _holder(found: Document | None) -> str:
+    """Empty where there is none."""
+    return str((found or {}).get("spec", {}).get("holderIdentity") or "")
+
+
+def _renewed(found: Document | None) -> str:
+    return str((found or {}).get("spec", {}).get("renewTime", ""))
+
+
+def _duration(found: Document | None) -> float:
+    return float((found or {}).get("spec", {}).get("leaseDurationSeconds") or 0)
+
+
+def _now() -> str:
+    """As Kubernetes' MicroTime."""
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

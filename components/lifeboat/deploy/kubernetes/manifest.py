@@ -5,7 +5,7 @@ predictor is a copy of the template's one, with name, image, version and digest 
 stays byte for byte what it is, so that no pod of it restarts. The state of a rollout is in annotations:
 
 - of the SeldonDeployment: `lifeboat/champion`, the digest that holds the traffic ('' before the first one does), and
-  `lifeboat/challenger`, the one on trial; `lifeboat/holder`, see `hold.py`
+  `lifeboat/challenger`, the one on trial
 - of each predictor: `lifeboat/digest` and `lifeboat/version`.
 """
 
@@ -20,7 +20,7 @@ from lifeboat.registry.versions import Version
 
 Document = dict[str, Any]
 TEMPLATE = "model-template"
-CHAMPION, CHALLENGER, HOLDER = "lifeboat/champion", "lifeboat/challenger", "lifeboat/holder"
+CHAMPION, CHALLENGER = "lifeboat/champion", "lifeboat/challenger"
 DIGEST, VERSION, PREDICTOR = "lifeboat/digest", "lifeboat/version", "lifeboat/predictor"
 CONTROLLER = "seldon.io/controller-id"
 NAMES = ("blue", "green")

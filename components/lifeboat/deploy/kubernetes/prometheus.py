@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import urllib.error
 import urllib.parse
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
 from lifeboat.config.errors import DeployError
+from lifeboat.system.http_request import NoAnswerError, ask
 
 SECONDS = 10.0
 _INFO = 'max by (instance) (lifeboat_model_info{{digest="{digest}"}})'
@@ -66,12 +64,11 @@ class Prometheus:
         """The instant vector of a query; raises as `sample`."""
         address = f"{self._url}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
         try:
-            with urllib.request.urlopen(address, timeout=SECONDS) as response:  # noqa: S310  # an http URL by setting
-                vector: list[dict[str, Any]] = json.load(response)["data"]["result"]
-        except urllib.error.HTTPError as error:
-            detail = error.read(500).decode(errors="replace")
-            raise DeployError(f"Prometheus at {self._url} answered {error.code}: {detail}") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            answer = ask(address, seconds=SECONDS)
+            if answer.status != 200:
+                raise DeployError(f"Prometheus at {self._url} answered {answer.status}: {answer.shown}")
+            vector: list[dict[str, Any]] = answer.json()["data"]["result"]
+        except (NoAnswerError, ValueError, KeyError, TypeError) as error:
             raise DeployError(f"Prometheus at {self._url} gave no answer: {error}") from error
         return vector
 

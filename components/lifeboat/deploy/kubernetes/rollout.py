@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from lifeboat.config.errors import DeployError, LifeboatError
+from lifeboat.config.errors import DeployError, LeaseError, LifeboatError
 from lifeboat.deploy.kubernetes import manifest
+from lifeboat.deploy.kubernetes.analysis import watch
 from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError, Document
 from lifeboat.deploy.kubernetes.lease import Lease
 from lifeboat.deploy.kubernetes.manifest import Predictor
 from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, RolloutPlan
 from lifeboat.deploy.kubernetes.prometheus import Prometheus
 from lifeboat.deploy.kubernetes.routing import wait_until_split
-from lifeboat.deploy.kubernetes.traffic_window import watch
 from lifeboat.deploy.kubernetes.waiting import (
     is_unnoticed,
     wait_until_alone,
@@ -187,7 +187,9 @@ class Rollout:
         notes = {manifest.CHAMPION: champion, manifest.CHALLENGER: challenger}
         document = manifest.compose(self._template, self._cluster.name, parts, notes)
         for _ in range(ATTEMPTS):
-            live = self._lease.checked(self._cluster.read())
+            live = self._cluster.read()
+            # After it was read: what another rollout applies from here on is a conflict.
+            self._lease.check()
             if live is None:
                 self._create(document)
                 return
@@ -200,11 +202,10 @@ class Rollout:
         raise DeployError(f"SeldonDeployment {self._cluster.name} changes all the time, nothing could be applied")
 
     def _create(self, document: Document) -> None:
-        document["metadata"]["annotations"][manifest.HOLDER] = self._lease.mark
         try:
             self._cluster.create(document)
         except ConflictError:
-            raise DeployError(f"another deployment is in progress: it has just made {self._cluster.name}") from None
+            raise LeaseError(f"it has just made {self._cluster.name}") from None
 
     @staticmethod
     def _put_back(action: Callable[[], None], error: BaseException, say: Say) -> None:

@@ -33,7 +33,7 @@ class KubernetesTarget:
         self._settings, self._plan, self._api = settings, plan, api
 
     def turn(self, name: str, say: Say) -> AbstractContextManager[None]:  # noqa: ARG002  # a target's signature
-        """Nobody waits here: a rollout holds its SeldonDeployment (`Hold`), and a second one is refused at once."""
+        """Nobody waits here: a rollout has its SeldonDeployment's Lease, and a second one is refused."""
         return nullcontext()
 
     def roll_out(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lifeboat.config.errors import LifeboatError, first_line
+from lifeboat.config.errors import LifeboatError, PipelineError, first_line
+from lifeboat.pipeline.steps.events import EventFile
+from lifeboat.system.progress import listen
 
 # What kfp's shell command calls the file that it writes a component's source to; the source is the next word.
 _COMPONENT_FILE = '"$program_path/ephemeral_component.py"'
@@ -55,6 +57,11 @@ class StepCommand:
         return Path(self._outputs["outputFile"]).parent.name
 
     @property
+    def events(self) -> Path:
+        """Where its process writes its events: beside kfp's answer of the executor."""
+        return Path(self._outputs["outputFile"]).with_name("events.jsonl")
+
+    @property
     def outputs(self) -> dict[str, Path]:
         """Where each output artifact goes."""
         artifacts = self._outputs.get("artifacts", {})
@@ -66,27 +73,19 @@ class StepCommand:
         return found
 
 
-@dataclass(frozen=True)
-class StepEnd:
-    """How a step's process ended.
+def ending(code: int, told: LifeboatError | None) -> LifeboatError | None:
+    """The error that ended a step's process; None if it did its work.
 
     Args:
         code: 0 if it did its work; the negative number of the signal that killed it.
-        error: one sentence; empty if it did its work.
+        told: the error that the process has left in its events, if it could.
     """
-
-    code: int
-    error: str = ""
-
-    @classmethod
-    def of(cls, code: int, error: str) -> StepEnd:
-        """From a process's exit code, and the error that it told, if it could."""
-        if not code:
-            return cls(0)
-        if code < 0:
-            hint = ", as happens where the machine has no memory left" if code == -signal.SIGKILL else ""
-            return cls(code, f"its process was ended by {signal.Signals(-code).name}{hint}")
-        return cls(code, error or f"its process ended with exit code {code}")
+    if not code:
+        return None
+    if code < 0:
+        hint = ", as happens where the machine has no memory left" if code == -signal.SIGKILL else ""
+        return PipelineError(f"its process was ended by {signal.Signals(-code).name}{hint}")
+    return told or PipelineError(f"its process ended with exit code {code}")
 
 
 def imports_of(source: str) -> list[str]:
@@ -103,15 +102,18 @@ def load(imports: Sequence[str]) -> None:
             exec(statement, {})  # noqa: S102  # an import of our own components
 
 
-def execute(command: StepCommand) -> str:
-    """Runs a step in this process with kfp's own executor; gives the error's sentence, empty if there was none.
+def execute(command: StepCommand) -> int:
+    """Runs a step in this process with kfp's own executor; gives the exit code.
 
-    An error's traceback goes to standard output, which is the step's log.
+    Its notes, and the error if there is one, become events. An error's traceback goes to standard output, which is the
+    step's log.
     """
     for name, value in {**command.environment, "_KFP_RUNTIME": "true"}.items():
         os.environ[name] = value
     from kfp.dsl.executor_main import executor_main
 
+    events = EventFile(command.events)
+    listen(events.note)
     with tempfile.TemporaryDirectory(prefix="lifeboat-step-") as folder:
         path = Path(folder) / "ephemeral_component.py"
         path.write_text(command.source, encoding="utf-8")
@@ -120,26 +122,18 @@ def execute(command: StepCommand) -> str:
             executor_main()
         except BaseException as error:  # whatever ends a step is its result
             traceback.print_exc(file=sys.stdout)
-            return describe(error)
-    return ""
+            events.end(error if isinstance(error, LifeboatError) else PipelineError(describe(error)))
+            return 1
+    return 0
 
 
 def describe(error: BaseException) -> str:
-    """An error as a sentence: our own errors are one, of any other the kind says what the message means."""
-    if isinstance(error, LifeboatError):
-        return str(error)[:MAX_ERROR]
+    """A library's error as a sentence, its kind in front, which says what the message means."""
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return (f"{name}: {first_line(error)}" if str(error).strip() else name)[:MAX_ERROR]
 
 
-def main(error: int) -> int:
-    """Runs the step whose command stands on standard input as JSON; tells an error on that descriptor as well."""
-    sentence = execute(StepCommand(**json.load(sys.stdin)))
-    with open(error, "w", encoding="utf-8") as told:  # a descriptor
-        told.write(sentence)
-    return 1 if sentence else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    # The step's command stands on standard input as JSON.
+    sys.exit(execute(StepCommand(**json.load(sys.stdin))))

@@ -26,7 +26,7 @@ from types import FrameType, TracebackType
 from typing import Any, TextIO
 
 from lifeboat.config.errors import PipelineError
-from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, execute, imports_of, load
+from lifeboat.pipeline.steps.execution import StepCommand, execute, imports_of, load
 
 _FORK = multiprocessing.get_context("fork")
 Handler = Callable[[int, FrameType | None], Any] | int | None
@@ -56,8 +56,8 @@ class ForkServer:
         self._requests.close()
         self._process.join()
 
-    def run(self, command: StepCommand, show: Callable[[str], None]) -> StepEnd:
-        """Runs a step to its end.
+    def run(self, command: StepCommand, show: Callable[[str], None]) -> int:
+        """Runs a step to its end; gives its exit code, the negative number of the signal that killed it.
 
         Args:
             command: of the step.
@@ -78,39 +78,33 @@ class ForkServer:
             for line in lines:
                 show(line)
         try:
-            end: StepEnd = self._requests.recv()
+            code: int = self._requests.recv()
         except EOFError as error:
             raise PipelineError("the process that starts the steps has ended") from error
-        return end
+        return code
 
 
 class _Step:
     """A step's process, seen from the server."""
 
     def __init__(self, command: StepCommand, requests: Connection, interrupt: Handler) -> None:
-        self._error, child = _FORK.Pipe(duplex=False)
         output = reduction.recv_handle(requests)
 
         def run() -> None:
             requests.close()
             signal.signal(signal.SIGINT, interrupt)
-            _run(command, output, child)
+            _run(command, output)
 
         # What is there already is nobody's garbage: not looked at in the child, its pages stay shared.
         gc.freeze()
         self.process: BaseProcess = _FORK.Process(target=run, name=command.name)
         self.process.start()
-        child.close()
         os.close(output)
 
-    def end(self) -> StepEnd:
-        """How the process ended, which it has."""
+    def end(self) -> int:
+        """The exit code of the process, which has ended."""
         self.process.join()
-        try:
-            error = self._error.recv()
-        except EOFError:  # it was killed before it could tell
-            error = ""
-        return StepEnd.of(self.process.exitcode or 0, error)
+        return self.process.exitcode or 0
 
     def stop(self) -> None:
         """Gives the process a moment to end: it may have got the same Ctrl-C, and be putting things back."""
@@ -148,13 +142,12 @@ def _answer(requests: Connection, loading: deque[str], steps: list[_Step], inter
             load([loading.popleft()])
 
 
-def _run(command: StepCommand, output: int, error: Connection) -> None:
+def _run(command: StepCommand, output: int) -> None:
     _begin(output)
-    sentence = execute(command)
+    code = execute(command)
     # As at an interpreter's end, which multiprocessing leaves out.
     atexit._run_exitfuncs()
-    error.send(sentence)
-    sys.exit(1 if sentence else 0)
+    sys.exit(code)
 
 
 def _begin(output: int) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 from kfp.local import subprocess_task_handler
 from kfp.local.status import Status
 
-from lifeboat.pipeline.steps.execution import StepCommand, StepEnd
+from lifeboat.config.errors import LifeboatError
+from lifeboat.pipeline.steps.execution import StepCommand
 
-Run = Callable[[StepCommand], StepEnd]
+# Gives the error that ended the step, if one did.
+Run = Callable[[StepCommand], LifeboatError | None]
 
 
 class StepHandler(subprocess_task_handler.SubprocessTaskHandler):
@@ -32,8 +34,8 @@ class StepHandler(subprocess_task_handler.SubprocessTaskHandler):
 
     def run(self) -> Status:
         """As kfp.local's own, which starts a shell that starts a Python."""
-        end = self._run_step(StepCommand.parse(self.full_command, self.env_vars))
-        return Status.FAILURE if end.code else Status.SUCCESS
+        error = self._run_step(StepCommand.parse(self.full_command, self.env_vars))
+        return Status.FAILURE if error else Status.SUCCESS
 
 
 @contextmanager

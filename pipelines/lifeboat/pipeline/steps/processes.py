@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +11,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Protocol
 
-from lifeboat.pipeline.steps.execution import StepCommand, StepEnd, load
+from lifeboat.pipeline.steps.execution import StepCommand, load
 from lifeboat.pipeline.steps.fork_server import ForkServer
 
 # Steps whose libraries the command line loads for itself as well: kfp, and scikit-learn for the use case.
@@ -30,8 +29,8 @@ class StepProcesses(Protocol):
     ) -> None:
         """Ends what is left."""
 
-    def run(self, command: StepCommand, show: Callable[[str], None]) -> StepEnd:
-        """Runs a step to its end.
+    def run(self, command: StepCommand, show: Callable[[str], None]) -> int:
+        """Runs a step to its end; gives its exit code, the negative number of the signal that killed it.
 
         Args:
             command: of the step.
@@ -53,24 +52,19 @@ class FreshInterpreters:
     ) -> None:
         """Nothing is left: `run` waits for its process whatever happens."""
 
-    def run(self, command: StepCommand, show: Callable[[str], None]) -> StepEnd:
+    def run(self, command: StepCommand, show: Callable[[str], None]) -> int:
         """As StepProcesses says."""
-        reading, writing = os.pipe()
-        with (
-            open(reading, encoding="utf-8") as error,  # noqa: PTH123  # a descriptor
-            subprocess.Popen(
-                [sys.executable, "-m", "lifeboat.pipeline.steps.execution", str(writing)], pass_fds=(writing,),
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                text=True, encoding="utf-8", errors="replace", bufsize=1,
-            ) as process,
-        ):  # fmt: skip
-            os.close(writing)
+        with subprocess.Popen(
+            [sys.executable, "-m", "lifeboat.pipeline.steps.execution"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, encoding="utf-8", errors="replace", bufsize=1,
+        ) as process:  # fmt: skip
             assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018  # pipes, as asked for
             process.stdin.write(json.dumps(asdict(command)))
             process.stdin.close()
             for line in process.stdout:
                 show(line)
-            return StepEnd.of(process.wait(), error.read())
+            return process.wait()
 
 
 def step_processes(imports: Sequence[Sequence[str]]) -> StepProcesses:

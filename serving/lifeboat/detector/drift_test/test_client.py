@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from lifeboat.system import log
+from lifeboat.system.backoff import pauses
 
 State = Literal["idle", "loading", "ready", "failed"]
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
@@ -40,7 +41,7 @@ class DriftTestClient:
         self.starts = 0
         self._module, self._seconds, self._environment = module, seconds, environment
         self._process: asyncio.subprocess.Process | None = None
-        self._delay, self._until = 0.0, 0.0
+        self._pauses, self._until = pauses(FIRST_DELAY, LONGEST_DELAY), 0.0
 
     async def ask(self, do: str, **order: Any) -> Any:
         """Gives an order and returns the result.
@@ -55,7 +56,7 @@ class DriftTestClient:
         except (OSError, ValueError, DriftTestDiedError) as error:
             await self._reap(error)
             raise DriftTestDiedError(self.reason) from None
-        self.state, self.reason, self._delay = "ready", "", 0.0
+        self.state, self.reason, self._pauses = "ready", "", pauses(FIRST_DELAY, LONGEST_DELAY)
         if "error" in answer:
             raise DriftTestRefusedError(answer["error"])
         return answer["result"]
@@ -94,8 +95,8 @@ class DriftTestClient:
     async def _reap(self, error: Exception) -> None:
         await self.end()
         self._process = None
-        self._delay = min(max(2 * self._delay, FIRST_DELAY), LONGEST_DELAY)
-        self._until = time.monotonic() + self._delay
+        delay = next(self._pauses)
+        self._until = time.monotonic() + delay
         late = isinstance(error, TimeoutError)
         self.state, self.reason = "failed", f"no answer within {self._seconds:g} s" if late else str(error)
-        log.error("the judge has died and is started again", reason=self.reason, again_seconds=self._delay)
+        log.error("the judge has died and is started again", reason=self.reason, again_seconds=delay)

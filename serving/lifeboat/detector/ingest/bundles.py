@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifeboat.config.errors import BundleError, LifeboatError, StorageError
+from lifeboat.config.errors import BundleError, LifeboatError
 from lifeboat.detector.ingest.rows import Decoder, RefusedError
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.window_policy import WindowPolicy
-from lifeboat.model.bundle import FILES, MANIFEST, open_bundle
+from lifeboat.registry.bundle_store import fetch, stored
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
+from lifeboat.system.backoff import pauses
 from lifeboat.usecase.schema import Schema
 
 _DIGEST, _NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -58,7 +58,7 @@ class _Failure:
     reason: str
     altered: bool
     until: float
-    delay: float
+    pauses: Iterator[float]
 
 
 class Bundles:
@@ -162,11 +162,8 @@ class Bundles:
             self._pool.submit(self._read_list).add_done_callback(lambda _: self._arrived())
 
     def _read_list(self) -> None:
-        prefix = f"bundles/{self._settings.usecase}/" if self._settings.usecase else "bundles/"
         try:
-            keys = open_storage(self._settings.store, self._settings.s3).keys(prefix)
-            places = (key.split("/") for key in keys)
-            self._stored = {(place[1], place[2]) for place in places if len(place) == 4 and place[3] == MANIFEST}
+            self._stored = stored(open_storage(self._settings.store, self._settings.s3), self._settings.usecase)
             self._problem = ""
         except LifeboatError as error:
             self._problem = str(error)
@@ -175,40 +172,18 @@ class Bundles:
 
     def _fail(self, key: Key, error: LifeboatError) -> None:
         before = self._failures.get(key)
-        delay = FIRST_DELAY if before is None else min(2 * before.delay, LONGEST_DELAY)
-        self._failures[key] = _Failure(str(error), isinstance(error, BundleError), time.monotonic() + delay, delay)
+        waits = pauses(FIRST_DELAY, LONGEST_DELAY) if before is None else before.pauses
+        delay = next(waits)
+        self._failures[key] = _Failure(str(error), isinstance(error, BundleError), time.monotonic() + delay, waits)
         log.error("a bundle cannot be used", usecase=key[0], digest=key[1], reason=str(error), again_seconds=delay)
 
     def _fetch(self, usecase: str, digest: str) -> Known:
         directory = self._directory / usecase / digest
-        if directory.exists():
-            try:
-                return self._open(directory, digest)
-            except BundleError as error:
-                log.error("a kept bundle is fetched again", reason=str(error))
-                shutil.rmtree(directory)
-        self._download(f"bundles/{usecase}/{digest}", directory)
-        try:
-            return self._open(directory, digest)
-        except BundleError:
-            shutil.rmtree(directory)
-            raise
 
-    def _download(self, prefix: str, directory: Path) -> None:
+        def say_altered(error: BundleError) -> None:
+            log.error("a kept bundle is fetched again", reason=str(error))
+
         storage = open_storage(self._settings.store, self._settings.s3)
-        try:
-            directory.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".fetch-") as temporary:
-                new = Path(temporary) / "bundle"
-                for name in (*FILES, MANIFEST):
-                    storage.download(f"{prefix}/{name}", new / name)
-                new.replace(directory)
-        except OSError as error:
-            raise StorageError(f"{directory} cannot be written: {error.strerror or error}") from error
-
-    def _open(self, directory: Path, digest: str) -> Known:
-        bundle = open_bundle(directory)
-        if bundle.digest != digest:
-            raise BundleError(f"{directory} holds the bundle {bundle.digest}")
+        bundle = fetch(storage, usecase, digest, directory, say_altered)
         decoder = Decoder(bundle.schema, self._settings.max_rows, self._settings.max_depth)
         return Known(directory, bundle.schema, WindowPolicy.of_manifest(bundle.manifest), decoder)

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import BundleError
 from lifeboat.model.bundle import OUTPUT, Bundle, open_bundle
-from lifeboat.model.session import open_session
-from lifeboat.model.tensors import ONNX_TYPES, tensor_type
+from lifeboat.model.session import open_graph
+from lifeboat.model.tensors import tensor_type
 from lifeboat.usecase.schema import Schema
 
 GOLDEN_TOLERANCE = 1e-4
@@ -34,8 +33,7 @@ class Model:
     def __init__(self, bundle: Bundle) -> None:
         self.schema: Schema = bundle.schema
         self.bundle = bundle
-        self._session = open_session(bundle.model)
-        _check_graph(self._session, bundle.schema)
+        self._session = open_graph(bundle.model, bundle.schema)
         self._kinds = tuple((column.name, tensor_type(column)) for column in bundle.schema.columns)
 
     def predict(self, columns: Sequence[list[Any]]) -> Probabilities:
@@ -90,13 +88,3 @@ def load_model(directory: str | os.PathLike[str]) -> Model:
     except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{directory}: golden.json does not fit the schema: {error!r}") from error
     return model
-
-
-def _check_graph(session: ort.InferenceSession, schema: Schema) -> None:
-    expected = {column.name: ONNX_TYPES[tensor_type(column)] for column in schema.columns}
-    inputs = {entry.name: entry.type for entry in session.get_inputs()}
-    if inputs != expected:
-        raise BundleError(f"model.onnx takes {inputs}, the schema gives {expected}")
-    outputs = {entry.name: (entry.type, entry.shape[-1:]) for entry in session.get_outputs()}
-    if outputs.get(OUTPUT) != ("tensor(float)", [2]):
-        raise BundleError(f"model.onnx gives {outputs}, not {OUTPUT} as tensor(float) [n, 2]")

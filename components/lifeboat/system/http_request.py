@@ -1,0 +1,64 @@
+"""One HTTP request and its answer, for whoever asks now and then; what serves has clients of its own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import Any
+
+# Of an answer that is shown to somebody.
+_SHOWN = 500
+
+
+class NoAnswerError(Exception):
+    """Nobody answered in time, or not in HTTP; its text says why."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, whatever its status."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        """The body's document; raises ValueError if it is none."""
+        return json.loads(self.body)
+
+    @property
+    def shown(self) -> str:
+        """The beginning of the body."""
+        return self.body[:_SHOWN].decode(errors="replace")
+
+
+def ask(url: str, body: Any = None, headers: dict[str, str] | None = None, *, seconds: float = 10.0) -> Answer:
+    """Sends a GET, or a document as a POST, on a connection of its own and through the environment's proxy.
+
+    Args:
+        url: http or https.
+        body: what JSON can hold.
+        headers: besides those of the body.
+        seconds: that connecting and each part of the answer may take.
+
+    Raises:
+        NoAnswerError: there was none.
+    """
+    content = None if body is None else json.dumps(body).encode()
+    kind = {} if body is None else {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, content, {**kind, **(headers or {})})  # noqa: S310  # a URL of our settings
+    try:
+        with _open(request, seconds) as found:
+            return Answer(found.status, found.read())
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        raise NoAnswerError(str(getattr(reason, "strerror", None) or reason or type(error).__name__)) from error
+
+
+def _open(request: urllib.request.Request, seconds: float) -> Any:
+    try:
+        return urllib.request.urlopen(request, timeout=seconds)  # noqa: S310
+    except urllib.error.HTTPError as error:  # a response as well
+        return error
