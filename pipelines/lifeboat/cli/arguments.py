@@ -39,7 +39,7 @@ def add_bounds(parser: argparse.ArgumentParser) -> None:
     text = (
         "further gates, such as 'roc_auc>=0.9,log_loss<=0.4'; they add to the use case's own (default: the settings')"
     )
-    parser.add_argument("--require", default=None, metavar="BOUNDS", help=text)
+    parser.add_argument("--require", default="", metavar="BOUNDS", help=text)
 
 
 def add_as_of(parser: argparse.ArgumentParser, *flags: str, default: str | None = None) -> None:

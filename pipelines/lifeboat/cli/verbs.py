@@ -69,7 +69,7 @@ def _fill_in(options: argparse.Namespace, settings: Settings) -> None:
     elif getattr(options, "usecase", None) is not None:
         options.usecase = resolve(options.usecase, settings)
     for name in ("image", "require"):
-        if getattr(options, name, "") is None:
+        if getattr(options, name, "given") in (None, ""):
             setattr(options, name, getattr(settings, name))
 
 

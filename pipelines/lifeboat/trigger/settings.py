@@ -110,7 +110,7 @@ class TriggerSettings:
         if options.as_of is not None:
             parser.error("--as-of would keep every run from what came since")
         options.usecase, options.reason = self.usecase, reason
-        options.require = require if options.require is None else options.require
+        options.require = options.require or require
         return pipeline_arguments(options, self.target)
 
 
