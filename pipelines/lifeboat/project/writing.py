@@ -65,7 +65,9 @@ def check_name(name: str) -> None:
         raise UseCaseError(f"the name {name!r} is not lower case letters, digits and hyphens, 40 at most")
     if name in list_usecases():
         raise UseCaseError(f"{name!r} is a use case that Lifeboat ships: give yours another name")
-    if keyword.iskeyword(package) or package in sys.stdlib_module_names or find_spec(package) is not None:
+    # A folder of that name is no module of anybody's.
+    installed = (spec := find_spec(package)) is not None and spec.origin is not None
+    if keyword.iskeyword(package) or package in sys.stdlib_module_names or installed:
         raise UseCaseError(f"{package!r} is a module of Python or of an installed package: choose another name")
 
 
