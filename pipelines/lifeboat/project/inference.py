@@ -27,7 +27,7 @@ MOST_CATEGORIES, ROWS_OF_A_CATEGORY = 20, 5
 # Columns of one of these names are the label where they hold two values; the first that is there.
 LABELS = ("label", "target", "y", "class", "outcome", "result", "response")
 # Of two classes the one that is asked for.
-POSITIVE = ("1", "true", "yes", "y", "positive", "churned", "survived", "fraud", "default", "bad", "sick")
+POSITIVE = ("1", "true", "yes", "y", "positive", "churned", "fraud", "default", "bad", "sick")
 _ID = re.compile(r"(.*[^a-z])?(id|uuid|guid|key|index)|.*(Id|ID)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d+")
