@@ -171,7 +171,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypa
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compiling, "_with_image", fail)
+    monkeypatch.setattr(compiling, "_filled_in", fail)
     with pytest.raises(StorageError, match=r"pipeline\.yaml cannot be written: No space left on device"):
         compile_pipeline(target)
     assert target.read_text() == "old"

@@ -65,6 +65,7 @@ def test_a_run_holds_parameters_metrics_reports_and_tags(registry: Registry, tmp
         "bundle_digest": bundle.digest,
         "data_digest": "d" * 64,
         "code_commit": "c" * 40,
+        "lifeboat_version": "unknown",
         "usecase": "tiny",
         "gate": "passed",
     }

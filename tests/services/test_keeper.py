@@ -30,6 +30,14 @@ BACK, REBOOT = 5.0, 3.0
 BUSY = 3.0
 
 
+@pytest.fixture(autouse=True)
+def _hangups_are_heard():
+    """Whatever started these tests, such as nohup, may have had them ignored, which every child inherits."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture
 def laptop(tmp_path: Path) -> Iterator[Kept]:
     """Deployed, and nothing watches."""
