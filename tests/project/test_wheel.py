@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from pathlib import Path
 
 import palmerpenguins
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = str(Path(sys.executable).with_name("uv"))
@@ -69,14 +70,6 @@ def test_each_extra_holds_what_its_program_imports(tmp_path, wheel, extras, vers
     assert version_said.strip() == wheel.name.split("-")[1]
 
 
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
 def commands(wheel: Path) -> str:
     """The three of docs/own-table.md, with this wheel in the place of the package index's."""
     page = (ROOT / "docs" / "own-table.md").read_text().splitlines()
@@ -89,7 +82,7 @@ def commands(wheel: Path) -> str:
 def test_a_raw_table_becomes_an_answering_endpoint_by_three_commands(tmp_path, wheel):
     rows = palmerpenguins.load_penguins()
     rows[rows.species != "Gentoo"].to_csv(tmp_path / "penguins.csv", index=False)
-    port, metrics, detector = free_ports(3)
+    port, metrics, detector = (free_port() for _ in range(3))
     environment = {
         "XDG_CACHE_HOME": str(tmp_path / "cache"), "UV_CACHE_DIR": run([UV, "cache", "dir"], tmp_path).strip(),
         "LIFEBOAT_PORT": str(port), "LIFEBOAT_METRICS_PORT": str(metrics), "LIFEBOAT_DETECTOR_PORT": str(detector),

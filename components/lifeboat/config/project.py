@@ -54,7 +54,7 @@ class Project:
                 raise SettingsError(f"{where} may hold a password, which is for the environment and not for a file")
             if not isinstance(value, str | int | float):
                 raise SettingsError(f"{where} is neither text nor number nor true or false")
-        texts = {name: str(value).lower() if value in (True, False) else str(value)
+        texts = {name: str(value).lower() if isinstance(value, bool) else str(value)
                  for name, value in {"home": home, **self.table}.items()}  # fmt: skip
         return {name: self._absolute(text) if name in _PATHS else text for name, text in texts.items()}
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from importlib import metadata
 from itertools import combinations
 from pathlib import Path
@@ -268,6 +269,7 @@ def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
+@cache
 def installed_version() -> str:
     """The version of this package; 'unknown' where it was not installed but copied, as in our images."""
     try:

@@ -14,6 +14,8 @@ from lifeboat.data.csv.bytes import CsvFile, compression, first_bytes
 from lifeboat.data.csv.dialect import PLAIN, Csv, Dialect, recognise
 from lifeboat.data.csv.parser import CsvParser
 
+# Of a longer table a look takes these.
+FIRST_ROWS = 200_000
 _CSV_BLOCK = 2 << 20
 _BATCH = 65_536
 _SAMPLE = 1 << 16
@@ -70,6 +72,25 @@ def read_batches(
         yield from _parquet_batches(path, shown)
     else:
         yield from _csv_batches(CsvFile(path, shown, csv), assume)
+
+
+def read_first_rows(
+    path: Path, *, name: str, csv: Csv = PLAIN, assume: Callable[[str], None] = ignore
+) -> tuple[pa.Table, bool]:
+    """At least the first `FIRST_ROWS` of a table, for a look at it, and whether they are all of it.
+
+    Arguments and errors as for `read_table`.
+    """
+    batches: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in read_batches(path, name=name, csv=csv, assume=assume):
+        batches.append(batch)
+        rows += batch.num_rows
+        if rows >= FIRST_ROWS:
+            break
+    if not rows:
+        raise DataError("has a header but no rows", file=name)
+    return pa.Table.from_batches(batches), rows < FIRST_ROWS
 
 
 def is_parquet(path: Path) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError, LifeboatError, StorageError
 from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
-from lifeboat.data.reading import read_batches
+from lifeboat.data.reading import read_first_rows
 from lifeboat.data.split import assign_folds, group_names
 from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
 from lifeboat.preprocess.advice import advise
@@ -21,9 +21,6 @@ from lifeboat.preprocess.holdout import split_holdout
 from lifeboat.registry.storage import S3, local_copy
 from lifeboat.system.progress import quiet
 from lifeboat.usecase.usecase import UseCase
-
-# Of a longer table the first rows are looked at; the run reads it all.
-MOST_ROWS = 200_000
 
 
 @dataclass
@@ -79,21 +76,12 @@ def check_data(usecase: UseCase, source: str, s3: S3) -> Report:
 
 
 def _first_rows(path: Path, source: str, usecase: UseCase, report: Report) -> tuple[pa.Table, bool]:
-    """At most `MOST_ROWS` of the table, and whether that is all of it."""
-    batches: list[pa.RecordBatch] = []
-    rows = 0
+    """The table, of a long one the first rows, and whether that is all of it."""
     assumed: list[str] = []
-    for batch in read_batches(path, name=source, csv=usecase.csv, assume=assumed.append):
-        batches.append(batch)
-        rows += batch.num_rows
-        if rows >= MOST_ROWS:
-            break
-    if not rows:
-        raise DataError("has a header but no rows", file=source)
-    whole = rows < MOST_ROWS
-    report.facts.append(f"{source}: {rows:,} rows{'' if whole else ' looked at, the first of more'}")
+    table, whole = read_first_rows(path, name=source, csv=usecase.csv, assume=assumed.append)
+    report.facts.append(f"{source}: {table.num_rows:,} rows{'' if whole else ' looked at, the first of more'}")
     report.facts += [f"assumed: {line}" for line in assumed]
-    return pa.Table.from_batches(batches), whole
+    return table, whole
 
 
 def _judge_rows(usecase: UseCase, checked: Checked, advice: list[str], report: Report) -> None:

@@ -20,8 +20,6 @@ def promote(options: argparse.Namespace, settings: Settings) -> int:
 
     name = load_usecase(options.usecase).name
     override = Override.now(options.because, whoever())
-    if options.target == "local":
-        settings.make_environments(print)
     target = make_target(options.target, settings)
     with _keeping(options, settings):
         shipped = step.promote(name, options.version, override, Registry(settings), target)
@@ -36,8 +34,6 @@ def rollback(options: argparse.Namespace, settings: Settings) -> int:
     from lifeboat.registry.registry import Registry
 
     name = load_usecase(options.usecase).name
-    if options.target == "local":
-        settings.make_environments(print)
     target = make_target(options.target, settings, at_once=True)
     with _keeping(options, settings):
         shipped = step.rollback(name, Registry(settings), target, to=options.to)
@@ -46,4 +42,8 @@ def rollback(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _keeping(options: argparse.Namespace, settings: Settings) -> AbstractContextManager[None]:
-    return keeping_in_background(settings) if options.target == "local" else nullcontext()
+    """What a deployment on this machine needs: the servers' environments before it, a keeper after it."""
+    if options.target != "local":
+        return nullcontext()
+    settings.make_environments(print)
+    return keeping_in_background(settings)

@@ -13,12 +13,10 @@ from rich.table import Table
 
 from lifeboat.config.errors import DataError, SettingsError
 from lifeboat.config.settings import Settings
-from lifeboat.data.reading import read_batches
+from lifeboat.data.reading import read_first_rows
 from lifeboat.project.inference import Role, TableGuess, guess_table, two_valued
-from lifeboat.project.writing import Project, check_name, write_project
+from lifeboat.project.writing import NewProject, check_name, write_project
 
-# Of a longer table the first rows are looked at.
-MOST_ROWS = 200_000
 _COLOURS: dict[Role, str] = {"input": "green", "key": "cyan", "left out": "dim"}
 
 
@@ -37,23 +35,19 @@ def init(options: argparse.Namespace, settings: Settings) -> int:  # noqa: ARG00
     _show(guess, console)
     folder = Path(options.folder or options.name)
     title = options.title or f"{guess.label.name} of a row of {source.name}"
-    written = write_project(Project(options.name, title, source, guess), folder)
+    written = write_project(NewProject(options.name, title, source, guess), folder)
     console.print(f"\nwrote {len(written)} files into {folder}/; next:", markup=False)
     console.print(f"\n  cd {folder}\n  make run\n", markup=False)
     return 0
 
 
 def _read(path: Path, console: Console) -> pa.Table:
-    batches, rows = [], 0
-    for batch in read_batches(path, assume=lambda line: console.print(f"assumed: {line}", markup=False)):
-        batches.append(batch)
-        rows += batch.num_rows
-        if rows >= MOST_ROWS:
-            console.print(f"the first {rows:,} rows were looked at", markup=False)
-            break
-    if not rows:
-        raise DataError("has a header but no rows", file=str(path))
-    return pa.Table.from_batches(batches)
+    table, whole = read_first_rows(
+        path, name=str(path), assume=lambda line: console.print(f"assumed: {line}", markup=False)
+    )
+    if not whole:
+        console.print(f"the first {table.num_rows:,} rows were looked at", markup=False)
+    return table
 
 
 def _guess(options: argparse.Namespace, table: pa.Table, name: str, asking: bool) -> TableGuess:

@@ -11,13 +11,13 @@ from lifeboat.config.images import COMPONENTS_IMAGE
 from lifeboat.system.files import replacing
 
 
-def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE, usecase: str = "titanic") -> None:
+def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE, usecase: str = "") -> None:
     """Writes the compiled pipeline.
 
     Args:
         target: a .yaml file; written whole or not at all.
         image: reference of the components' image, by digest for a real cluster.
-        usecase: that a run is of which names none.
+        usecase: that a run is of which names none; the DAG's unless given.
     """
     from kfp import compiler
 
@@ -35,7 +35,8 @@ def compile_pipeline(target: Path, image: str = COMPONENTS_IMAGE, usecase: str =
 
 
 def _filled_in(documents: list[Any], image: str, usecase: str) -> list[Any]:
-    documents[0]["root"]["inputDefinitions"]["parameters"]["usecase"]["defaultValue"] = usecase
+    if usecase:
+        documents[0]["root"]["inputDefinitions"]["parameters"]["usecase"]["defaultValue"] = usecase
     for executor in documents[0]["deploymentSpec"]["executors"].values():
         executor["container"]["image"] = image
     return documents

@@ -14,6 +14,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import jinja2
 
@@ -32,7 +33,7 @@ _MOST_SLICES = 3
 
 
 @dataclass(frozen=True)
-class Project:
+class NewProject:
     """What a project is made of.
 
     Args:
@@ -71,7 +72,7 @@ def check_name(name: str) -> None:
         raise UseCaseError(f"{package!r} is a module of Python or of an installed package: choose another name")
 
 
-def write_project(project: Project, folder: Path) -> list[Path]:
+def write_project(project: NewProject, folder: Path) -> list[Path]:
     """Writes a project's files.
 
     Args:
@@ -104,7 +105,7 @@ def write_project(project: Project, folder: Path) -> list[Path]:
     return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
 
-def _files(project: Project) -> Iterator[tuple[str, str]]:
+def _files(project: NewProject) -> Iterator[tuple[str, str]]:
     """The place of each file in the project, and what is in it."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
@@ -123,7 +124,7 @@ def _files(project: Project) -> Iterator[tuple[str, str]]:
         yield place, text
 
 
-def _values(project: Project) -> dict[str, Any]:
+def _values(project: NewProject) -> dict[str, Any]:
     guess = project.guess
     by_role = {role: [one for one in guess.guesses if one.role == role] for role in ("input", "key", "left out")}
     parts = list(_parts(by_role["input"]))
@@ -167,15 +168,9 @@ def _lifeboat() -> tuple[str, str]:
         return "lifeboat[pipeline]", f"git = {_toml(url)}, rev = {_toml(origin['vcs_info']['commit_id'])}"
     if not url.startswith("file://"):
         return "lifeboat[pipeline]", f"url = {_toml(url)}"
-    path = _toml(_local_path(url))
+    path = _toml(unquote(urlsplit(url).path))
     editable = origin.get("dir_info", {}).get("editable", False)
     return "lifeboat[pipeline]", f"path = {path}{', editable = true' if editable else ''}"
-
-
-def _local_path(url: str) -> str:
-    from urllib.parse import unquote, urlsplit
-
-    return unquote(urlsplit(url).path)
 
 
 def _toml(text: str) -> str:
