@@ -34,7 +34,9 @@ class Answer:
         return self.body[:_SHOWN].decode(errors="replace")
 
 
-def ask(url: str, body: Any = None, headers: dict[str, str] | None = None, *, seconds: float = 10.0) -> Answer:
+def ask(
+    url: str, body: Any = None, headers: dict[str, str] | None = None, *, seconds: float = 10.0, most: int | None = None
+) -> Answer:
     """Sends a GET, or a document as a POST, on a connection of its own and through the environment's proxy.
 
     Args:
@@ -42,6 +44,7 @@ def ask(url: str, body: Any = None, headers: dict[str, str] | None = None, *, se
         body: what JSON can hold.
         headers: besides those of the body.
         seconds: that connecting and each part of the answer may take.
+        most: bytes of the answer that are read; all of them unless given.
 
     Raises:
         NoAnswerError: there was none.
@@ -51,7 +54,7 @@ def ask(url: str, body: Any = None, headers: dict[str, str] | None = None, *, se
     request = urllib.request.Request(url, content, {**kind, **(headers or {})})  # noqa: S310  # a URL of our settings
     try:
         with _open(request, seconds) as found:
-            return Answer(found.status, found.read())
+            return Answer(found.status, found.read(most))
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise NoAnswerError(str(getattr(reason, "strerror", None) or reason or type(error).__name__)) from error

@@ -5,14 +5,11 @@ A daemon holds a lock for as long as it lives, which no process id can tell: an 
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import signal
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from pathlib import Path
 
 from lifeboat.config.errors import DeployError, StorageError
 from lifeboat.system.files import is_locked, take_lock, write_text
+from lifeboat.system.http_request import Answer, NoAnswerError, ask
 from lifeboat.system.markup import terminal_text
 
 LOG_FILE, PID_FILE = "log", "pid"
@@ -228,19 +226,14 @@ def answers(url: str, seconds: float = 2.0) -> bool:
 
 def http_status(url: str, seconds: float = 2.0) -> int | None:
     """What a service of this machine answers to a GET; None if it does not in time."""
-    found = http_answer(url, seconds)
-    return found and found[0]
+    found = _answer(url, seconds)
+    return found.status if found else None
 
 
-def http_answer(url: str, seconds: float = 2.0) -> tuple[int, bytes] | None:
-    """What a service of this machine answers to a GET, status and body; None if it does not in time."""
+def _answer(url: str, seconds: float) -> Answer | None:
     try:
-        with urllib.request.urlopen(url, timeout=seconds) as answer:  # noqa: S310  # our own loopback URL
-            return int(answer.status), answer.read(_MOST_READ)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read(_MOST_READ)
-    except (OSError, http.client.HTTPException):  # nobody, too late, or what answers there speaks no HTTP
+        return ask(url, seconds=seconds, most=_MOST_READ)
+    except NoAnswerError:  # nobody, too late, or what answers there speaks no HTTP
         return None
 
 
@@ -251,16 +244,15 @@ def unreadiness(url: str, seconds: float = 2.0) -> str:
         url: that answers 200 once it is.
         seconds: to answer in.
     """
-    found = http_answer(url, seconds)
+    found = _answer(url, seconds)
     if found is None:
         return "it does not answer"
-    status, body = found
-    if status == 200:
+    if found.status == 200:
         return ""
     try:
-        return f"it is not ready: {terminal_text(json.loads(body)['status']['info'], 500)}"
+        return f"it is not ready: {terminal_text(found.json()['status']['info'], 500)}"
     except (ValueError, KeyError, TypeError):
-        return f"it answers {status}"
+        return f"it answers {found.status}"
 
 
 def _message(line: str) -> str:
