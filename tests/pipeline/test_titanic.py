@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pytest
 from lifeboat.model.bundle import open_bundle
 from lifeboat.model.scoring import Scorer
 from lifeboat.registry.registry import CHALLENGER, CHAMPION, Registry
+from lifeboat.services.ports import server_url
 from tests.docs.documents import README, commands
 from tests.notebooks.kernel import execute
 from tests.pipeline.laptop import ROOT, Laptop
@@ -122,6 +125,14 @@ class TestTitanic:
         scored = pq.read_table(target)
         assert scored.num_rows == 418
         assert scored.column("PassengerId").to_pylist()[:2] == [892, 893]
+
+    def test_the_example_of_the_python_interface_does_what_it_says(self, laptop: Laptop) -> None:
+        url = json.dumps(server_url(laptop.settings, "titanic"))
+        run = f"import doctest, lifeboat.api as api; print(doctest.testmod(api, extraglobs={{'url': {url}}}))"
+        done = subprocess.run(
+            [sys.executable, "-c", run], cwd=ROOT, env=laptop.environment, capture_output=True, text=True, timeout=120
+        )
+        assert done.stdout.endswith("TestResults(failed=0, attempted=7)\n"), done.stdout + done.stderr
 
     def test_typed_artifacts_reach_the_ui(self, laptop: Laptop) -> None:
         artifacts = executor_output(laptop.output("evaluate/executor_output.json"))

@@ -1,0 +1,191 @@
+"""Asking a model from Python, in a notebook or a program: the same frame, and the same numbers, in process and by HTTP.
+
+    >>> import pandas as pd
+    >>> from lifeboat.api import Client, load
+    >>> people = pd.DataFrame({
+    ...     "Pclass": [1, 3], "Name": ["Doe, Miss. Jane", "Doe, Mr. John"], "Sex": ["female", "male"],
+    ...     "Age": [30, None], "SibSp": [0, 0], "Parch": [0, 0], "Fare": [80.0, 8.0],
+    ... })
+    >>> answer = load("titanic@champion").predict(people)
+    >>> list(answer.columns)
+    ['probability_died', 'probability_survived', 'prediction']
+    >>> list(answer["prediction"])
+    ['survived', 'died']
+    >>> Client(url).predict(people).equals(answer)
+    True
+
+`url` is that of a model server, such as http://127.0.0.1:9000. The package `lifeboat` itself holds no names: its parts
+come from several folders, and any of them may be installed without the others.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lifeboat.config.errors import DataError, DeployError, RegistryError, first_line
+from lifeboat.config.settings import Settings, read_settings
+from lifeboat.data.table import check_table
+from lifeboat.deploy.probe import ask
+from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.model.decision import Decision
+from lifeboat.model.scoring import Scorer
+from lifeboat.registry.registry import CHAMPION, Registry
+from lifeboat.system import http_request
+from lifeboat.system.http_request import NoAnswerError
+from lifeboat.usecase.usecase import PREDICTION
+
+# Rows that the client sends at a time.
+ROWS = 1000
+_FRAME = "the frame"
+
+
+def load(reference: str | Path, settings: Settings | None = None) -> Model:
+    """A model from the registry, or from a directory, to be asked in this process.
+
+    Args:
+        reference: `NAME@ALIAS`, such as titanic@champion; `NAME`, which is its champion; or a bundle's directory.
+        settings: of the home; those of the project of this folder, and of the environment, unless given.
+
+    Raises:
+        RegistryError: there is no such version.
+        BundleError: the bundle was altered, or is none.
+    """
+    if isinstance(reference, Path) or Path(reference).is_dir():
+        return Model(open_bundle(reference))
+    name, _, alias = reference.partition("@")
+    registry = Registry((settings or read_settings()).resolved())
+    version = registry.aliased(name, alias or CHAMPION)
+    if version is None:
+        raise RegistryError(f"{name} has no {alias or CHAMPION}; make one with: lifeboat run --usecase {name}")
+    return Model(registry.bundle(version))
+
+
+class Model:
+    """A bundle's model, in this process.
+
+    Args:
+        bundle: as `lifeboat.model.bundle.open_bundle` gives it.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._scorer = Scorer(bundle.model, bundle.schema)
+
+    def __repr__(self) -> str:
+        return f"Model({self.bundle.usecase}, bundle {self.bundle.digest[:12]})"
+
+    def predict(self, frame: Any) -> Any:
+        """The probability of each class, float32, and the predicted class, for each row.
+
+        Args:
+            frame: raw columns as in the schema: a pandas or polars DataFrame, an Arrow table, or whatever else offers
+                the Arrow C stream interface. Columns that may be null may be missing; others than the schema's are
+                left out.
+
+        Returns:
+            `probability_<class>` for each class and `prediction`: of pandas' kind with the frame's index, of polars',
+            or an Arrow table.
+
+        Raises:
+            DataError: a value breaks the schema; names row, column and limit.
+        """
+        checked = check_table(_as_table(frame), self.bundle.schema, labelled=False, name=_FRAME)
+        if checked.problems:
+            row, sentences = next(iter(checked.problems.items()))
+            raise DataError(sentences[0], file=_FRAME, row=row + 1)
+        probabilities = self._scorer.probabilities(checked.table)
+        return _answer(frame, probabilities, self.bundle.schema.label.classes, self.bundle.decision)
+
+
+class Client:
+    """A model behind an endpoint, in Seldon's protocol.
+
+    Args:
+        url: of the model server or of the way to it, without a path.
+        logged: whether what is asked counts as traffic, for drift and for what is learned from.
+    """
+
+    def __init__(self, url: str, *, logged: bool = True) -> None:
+        self.url, self._logged = url.rstrip("/"), logged
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    def metadata(self) -> dict[str, Any]:
+        """What the server says of itself: name, version, inputs, classes, decision.
+
+        Raises:
+            DeployError: no answer, or one that is no success.
+        """
+        try:
+            found = http_request.ask(f"{self.url}/api/v1.0/metadata")
+            if found.status != 200:
+                raise DeployError(f"{self.url} answered {found.status}: {found.shown}")
+            document: dict[str, Any] = found.json()
+        except (NoAnswerError, ValueError) as error:
+            raise DeployError(f"{self.url} gave no answer: {error}") from error
+        return document
+
+    def predict(self, frame: Any) -> Any:
+        """As `Model.predict`; the server holds the rows against the schema, and the first error ends it.
+
+        Raises:
+            DeployError: no answer, or one that is no success, with what the server says.
+            DataError: `frame` is none.
+        """
+        # Asked each time: behind one address a new version may take over, with other inputs and another threshold.
+        served = self.metadata()
+        [inputs], [outputs] = served["inputs"], served["outputs"]
+        classes, threshold = outputs["schema"]["names"], float(served["custom"]["threshold"])
+        table = _as_table(frame)
+        table = table.select([name for name in inputs["schema"]["names"] if name in table.column_names])
+        if not table.column_names:
+            raise DataError(f"has none of the columns {', '.join(inputs['schema']['names'])}", file=_FRAME)
+        parts = [np.empty((0, len(classes)), np.float32)]
+        for start in range(0, table.num_rows, ROWS):
+            rows = table.slice(start, ROWS).to_pylist()
+            parts.append(np.asarray(ask(self.url, rows, logged=self._logged)[0], np.float32))
+        return _answer(frame, np.concatenate(parts), classes, Decision(threshold))
+
+
+def _as_table(frame: Any) -> pa.Table:
+    """The frame's columns, with null where a number is NaN: JSON knows none, and pandas says null so."""
+    if not hasattr(frame, "__arrow_c_stream__"):
+        raise DataError(f"is a {type(frame).__name__}, not a pandas or polars DataFrame or an Arrow table", file=_FRAME)
+    try:
+        table = pa.table(frame)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(f"cannot be read: {first_line(error)}", file=_FRAME) from error
+    return pa.table([_plain(column) for column in table.columns], names=table.column_names)
+
+
+def _plain(column: Any) -> Any:
+    """A column of the kinds that a file may hold."""
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    if pa.types.is_string_view(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type):
+        # A category of polars': pyarrow decodes none whose texts are views.
+        texts = [chunk.dictionary.cast(pa.string()).take(chunk.indices) for chunk in column.chunks]
+        return pa.chunked_array(texts, pa.string())
+    return column
+
+
+def _answer(frame: Any, probabilities: NDArray[np.float32], classes: Sequence[str], decision: Decision) -> Any:
+    """The answer in the frame's own kind."""
+    columns = {f"probability_{name}": np.ascontiguousarray(probabilities[:, at]) for at, name in enumerate(classes)}
+    positive = pa.array(decision.positive(probabilities[:, 1]))
+    table = pa.table({**columns, PREDICTION: pc.if_else(positive, classes[1], classes[0])})
+    library = type(frame).__module__.partition(".")[0]
+    if library == "pandas":
+        return table.to_pandas().set_axis(frame.index)
+    return sys.modules["polars"].from_arrow(table) if library == "polars" else table

@@ -1,0 +1,147 @@
+"""One frame, asked in this process and through a real server: the same numbers, in the frame's own kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from lifeboat.api import ROWS, Client, Model, load
+from lifeboat.config.errors import BundleError, DataError, DeployError, RegistryError
+from lifeboat.config.settings import Settings
+from tests.ports import free_port
+from tests.server.world import expected, make_bundle, server
+
+AGES = [22.5, None, 50.0, 120.0]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(bundle: Path) -> Model:
+    return load(bundle)
+
+
+@pytest.fixture(scope="module")
+def client(bundle: Path) -> Iterator[Client]:
+    with server(bundle) as running:
+        yield Client(running.url)
+
+
+def columns(ages: list[float | None] = AGES) -> dict[str, Any]:
+    count = len(ages)
+    return {
+        "name": ["Ann"] * count, "port": ["C", "Q"] * (count // 2) + ["C"] * (count % 2), "age": ages,
+        "class": [3] * count, "alone": [True] * count,
+    }  # fmt: skip
+
+
+def survived(ages: list[float | None] = AGES) -> list[float]:
+    ports = columns(ages)["port"]
+    return [expected(age, port=port) for age, port in zip(ages, ports, strict=True)]
+
+
+def test_both_give_the_same_numbers_with_the_frames_index(model: Model, client: Client) -> None:
+    frame = pd.DataFrame(columns(), index=["a", "b", "c", "d"])
+    answer = model.predict(frame)
+    assert list(answer.index) == list(frame.index)
+    assert answer["probability_survived"].dtype == np.float32
+    assert answer["probability_survived"].to_numpy() == pytest.approx(survived(), abs=1e-6)
+    assert list(answer["prediction"]) == ["died", "died", "survived", "survived"]  # exactly one half is no more than it
+    pd.testing.assert_frame_equal(client.predict(frame), answer, check_exact=True)
+
+
+def test_an_arrow_table_is_answered_with_one_whatever_its_kinds(model: Model, client: Client) -> None:
+    values = columns()
+    table = pa.table(
+        {
+            **values,
+            "name": pa.array(values["name"], pa.string_view()),
+            "port": pa.array(values["port"]).dictionary_encode(),
+            "age": pa.array([np.nan if age is None else age for age in AGES], pa.float32()),
+            "class": pa.array(values["class"], pa.int8()),
+            "unknown": [1, 2, 3, 4],
+        }
+    )
+    answer = model.predict(table)
+    assert isinstance(answer, pa.Table)
+    assert answer["probability_survived"].to_numpy() == pytest.approx(survived(), abs=1e-6)
+    assert client.predict(table) == answer
+
+
+def test_polars_is_answered_in_kind_with_its_categories_and_nan(model: Model, client: Client) -> None:
+    frame = pl.DataFrame(columns()).with_columns(pl.col("port").cast(pl.Categorical), pl.col("age").fill_null(np.nan))
+    answer = model.predict(frame)
+    assert isinstance(answer, pl.DataFrame)
+    assert answer["probability_survived"].to_list() == pytest.approx(survived(), abs=1e-6)
+    assert client.predict(frame).equals(answer)
+
+
+def test_what_offers_arrows_interface_is_a_frame(model: Model) -> None:
+    class Foreign:
+        def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+            return pa.table(columns()).__arrow_c_stream__(requested_schema)
+
+    assert model.predict(Foreign()) == model.predict(pa.table(columns()))
+
+
+def test_more_rows_than_one_request_holds_keep_their_order(model: Model, client: Client) -> None:
+    ages = [float(number % 100) for number in range(2 * ROWS + 7)]
+    frame = pd.DataFrame(columns(ages))
+    answer = client.predict(frame)
+    assert answer["probability_survived"].to_numpy() == pytest.approx(survived(ages), abs=1e-6)
+    pd.testing.assert_frame_equal(model.predict(frame), answer, check_exact=True)
+
+
+def test_no_rows_are_answered_with_none(model: Model, client: Client) -> None:
+    frame = pd.DataFrame(columns()).iloc[:0]
+    assert list(model.predict(frame).columns) == ["probability_died", "probability_survived", "prediction"]
+    pd.testing.assert_frame_equal(client.predict(frame), model.predict(frame))
+
+
+def test_both_name_the_column_and_the_limit(model: Model, client: Client) -> None:
+    frame = pd.DataFrame(columns([22.5, 500.0]))
+    with pytest.raises(DataError, match="row 2.*column age: 500 is outside 0 to 120"):
+        model.predict(frame)
+    with pytest.raises(DeployError, match="answered 400.*age: 500"):
+        client.predict(frame)
+
+
+def test_a_column_that_may_be_null_may_be_missing_and_another_not(model: Model, client: Client) -> None:
+    frame = pd.DataFrame(columns())
+    lean = frame.drop(columns=["alone"])
+    pd.testing.assert_frame_equal(client.predict(lean), model.predict(lean))
+    with pytest.raises(DataError, match="name"):
+        model.predict(frame.drop(columns=["name"]))
+    with pytest.raises(DeployError, match="name"):
+        client.predict(frame.drop(columns=["name"]))
+
+
+def test_what_is_no_frame_is_refused_in_words(model: Model, client: Client) -> None:
+    for asked in (model, client):
+        with pytest.raises(DataError, match="is a list, not a pandas or polars DataFrame"):
+            asked.predict([1, 2])
+        with pytest.raises(DataError, match="the frame: cannot be read: "):
+            asked.predict(pd.DataFrame({"age": [1, "two", object()]}))
+    with pytest.raises(DataError, match="has none of the columns name, port"):
+        client.predict(pd.DataFrame({"x": [1]}))
+
+
+def test_what_is_not_there_is_named(tmp_path: Path) -> None:
+    home = Settings(home=str(tmp_path / "home"))
+    with pytest.raises(RegistryError, match="nobody has no champion; make one with: lifeboat run --usecase nobody"):
+        load("nobody", home)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BundleError):
+        load(tmp_path / "empty")
+    with pytest.raises(DeployError, match="gave no answer"):
+        Client(f"http://127.0.0.1:{free_port()}").predict(pd.DataFrame(columns()))
