@@ -97,13 +97,14 @@ def _expected(model: Any, schema: Schema, probes: Probes) -> NDArray[np.float64]
         with np.errstate(all="ignore"), warnings.catch_warnings():
             # A probe is far from the training rows on purpose.
             warnings.simplefilter("ignore")
-            answers: NDArray[np.float64] = model.predict_proba(frame)
+            answers = model.predict_proba(frame)
     except (ValueError, TypeError) as error:
         place, cause = _first_refused(model, frame, error)
         raise BundleError(
             f"scikit-learn itself refuses a row that the schema allows ({probes.reasons[place]}): {first_line(cause)}"
         ) from error
-    return answers
+    # Calibrated answers are float32, in which the odds of a probability next to 1 cannot be had.
+    return np.asarray(answers, dtype=np.float64)
 
 
 def _first_refused(model: Any, frame: Any, error: Exception) -> tuple[int, Exception]:
