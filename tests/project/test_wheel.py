@@ -107,6 +107,14 @@ def test_a_raw_table_becomes_an_answering_endpoint_by_three_commands(tmp_path, w
         made = {path.name.partition("-")[0] for path in (tmp_path / "cache" / "lifeboat").iterdir() if path.is_dir()}
         assert made == {"drift", "serving"}
         assert "penguins" in run([str(project / ".venv/bin/lifeboat"), "status"], project / "src", **environment)
+        frame = repr({name: [value] for name, value in row.items()})
+        ask = (
+            f"import pandas as pd; from lifeboat.api import Client, load; frame = pd.DataFrame({frame}); "
+            f"client = Client('http://127.0.0.1:{port}'); "
+            f"here, there = load('penguins@champion').predict(frame), client.predict(frame); "
+            "print(here.equals(there), here['prediction'][0])"
+        )
+        assert run([str(project / ".venv/bin/python"), "-c", ask], project, **environment).strip() == "True Chinstrap"
     finally:
         if project.is_dir():
             run(["make", "stop"], project, **environment)
