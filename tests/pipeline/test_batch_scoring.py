@@ -145,6 +145,19 @@ def test_a_dictionary_encoded_file_is_read_like_any_other(bundle: Bundle, tmp_pa
     assert read(tmp_path / "out.csv")["ward"].to_pylist() == content["ward"].to_pylist()
 
 
+def test_a_file_of_string_views_is_read_like_any_other(bundle: Bundle, tmp_path: Path) -> None:
+    content = columns(50)
+    content["age"][7] = 130
+    for name in ("ward", "sex"):
+        content[name] = pa.array(content[name], pa.string_view())
+    pq.write_table(pa.table(content), tmp_path / "in.parquet")
+    assert pq.read_schema(tmp_path / "in.parquet").field("sex").type == pa.string_view()
+    score(bundle, tmp_path / "in.parquet", tmp_path / "out.csv", on_error="skip", progress=quiet)
+    wards = content["ward"].to_pylist()
+    assert read(tmp_path / "out.csv")["ward"].to_pylist() == wards[:7] + wards[8:]
+    assert read(rejected_path(tmp_path / "out.csv"))["ward"].to_pylist() == wards[7:8]
+
+
 @pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_a_broken_row_ends_the_run_with_its_number_in_the_whole_file(

@@ -106,9 +106,22 @@ def is_packed(path: Path) -> bool:
 def _parquet_batches(path: Path, name: str) -> Iterator[pa.RecordBatch]:
     try:
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=_BATCH)
+            for batch in file.iter_batches(batch_size=_BATCH):
+                yield from without_views(pa.Table.from_batches([batch])).to_batches()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise DataError(f"is not a readable Parquet file: {first_line(error)}", file=name) from error
+
+
+def without_views(table: pa.Table) -> pa.Table:
+    """The same rows, with strings in place of string views, which pyarrow can neither take rows of nor decode."""
+    return pa.table([_without_views(cells) for cells in table.columns], table.column_names)
+
+
+def _without_views(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(cells.type) and pa.types.is_string_view(cells.type.value_type):
+        texts = [chunk.dictionary.cast(pa.string()).take(chunk.indices) for chunk in cells.chunks]
+        return pa.chunked_array(texts, pa.string())
+    return cells.cast(pa.string()) if pa.types.is_string_view(cells.type) else cells
 
 
 def _csv_batches(file: CsvFile, assume: Callable[[str], None]) -> Iterator[pa.RecordBatch]:
