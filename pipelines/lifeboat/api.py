@@ -30,17 +30,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lifeboat.config.errors import DataError, DeployError, RegistryError, first_line
+from lifeboat.config.errors import DataError, first_line
 from lifeboat.config.settings import Settings, read_settings
+from lifeboat.data.reading import without_views
 from lifeboat.data.table import check_table
-from lifeboat.deploy.probe import ask
+from lifeboat.deploy.probe import ask, describe
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.model.decision import Decision
 from lifeboat.model.scoring import Scorer
+from lifeboat.pipeline.batch_scoring import answer_columns
 from lifeboat.registry.registry import CHAMPION, Registry
-from lifeboat.system import http_request
-from lifeboat.system.http_request import NoAnswerError
-from lifeboat.usecase.usecase import PREDICTION
 
 # Rows that the client sends at a time.
 ROWS = 1000
@@ -62,10 +61,7 @@ def load(reference: str | Path, settings: Settings | None = None) -> Model:
         return Model(open_bundle(reference))
     name, _, alias = reference.partition("@")
     registry = Registry((settings or read_settings()).resolved())
-    version = registry.aliased(name, alias or CHAMPION)
-    if version is None:
-        raise RegistryError(f"{name} has no {alias or CHAMPION}; make one with: lifeboat run --usecase {name}")
-    return Model(registry.bundle(version))
+    return Model(registry.bundle(registry.get(name, alias or CHAMPION)))
 
 
 class Model:
@@ -99,8 +95,7 @@ class Model:
         """
         checked = check_table(_as_table(frame), self.bundle.schema, labelled=False, name=_FRAME)
         if checked.problems:
-            row, sentences = next(iter(checked.problems.items()))
-            raise DataError(sentences[0], file=_FRAME, row=row + 1)
+            raise checked.first_error(_FRAME)
         probabilities = self._scorer.probabilities(checked.table)
         return _answer(frame, probabilities, self.bundle.schema.label.classes, self.bundle.decision)
 
@@ -119,21 +114,6 @@ class Client:
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
 
-    def metadata(self) -> dict[str, Any]:
-        """What the server says of itself: name, version, inputs, classes, decision.
-
-        Raises:
-            DeployError: no answer, or one that is no success.
-        """
-        try:
-            found = http_request.ask(f"{self.url}/api/v1.0/metadata")
-            if found.status != 200:
-                raise DeployError(f"{self.url} answered {found.status}: {found.shown}")
-            document: dict[str, Any] = found.json()
-        except (NoAnswerError, ValueError) as error:
-            raise DeployError(f"{self.url} gave no answer: {error}") from error
-        return document
-
     def predict(self, frame: Any) -> Any:
         """As `Model.predict`; the server holds the rows against the schema, and the first error ends it.
 
@@ -142,49 +122,40 @@ class Client:
             DataError: `frame` is none.
         """
         # Asked each time: behind one address a new version may take over, with other inputs and another threshold.
-        served = self.metadata()
+        served = describe(self.url)
         [inputs], [outputs] = served["inputs"], served["outputs"]
         classes, threshold = outputs["schema"]["names"], float(served["custom"]["threshold"])
         table = _as_table(frame)
-        table = table.select([name for name in inputs["schema"]["names"] if name in table.column_names])
-        if not table.column_names:
+        given = [name for name in inputs["schema"]["names"] if name in table.column_names]
+        if not given:
             raise DataError(f"has none of the columns {', '.join(inputs['schema']['names'])}", file=_FRAME)
         parts = [np.empty((0, len(classes)), np.float32)]
-        for start in range(0, table.num_rows, ROWS):
-            rows = table.slice(start, ROWS).to_pylist()
+        sent = pa.table({name: _null_for_nan(table[name]) for name in given})
+        for start in range(0, sent.num_rows, ROWS):
+            rows = sent.slice(start, ROWS).to_pylist()
             parts.append(np.asarray(ask(self.url, rows, logged=self._logged)[0], np.float32))
         return _answer(frame, np.concatenate(parts), classes, Decision(threshold))
 
 
 def _as_table(frame: Any) -> pa.Table:
-    """The frame's columns, with null where a number is NaN: JSON knows none, and pandas says null so."""
     if not hasattr(frame, "__arrow_c_stream__"):
         raise DataError(f"is a {type(frame).__name__}, not a pandas or polars DataFrame or an Arrow table", file=_FRAME)
     try:
-        table = pa.table(frame)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        return without_views(pa.table(frame))
+    except (ValueError, TypeError) as error:  # Arrow's own errors are such, and pandas' of a column named twice
         raise DataError(f"cannot be read: {first_line(error)}", file=_FRAME) from error
-    return pa.table([_plain(column) for column in table.columns], names=table.column_names)
 
 
-def _plain(column: Any) -> Any:
-    """A column of the kinds that a file may hold."""
-    if pa.types.is_floating(column.type):
-        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
-    if pa.types.is_string_view(column.type):
-        return column.cast(pa.string())
-    if pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type):
-        # A category of polars': pyarrow decodes none whose texts are views.
-        texts = [chunk.dictionary.cast(pa.string()).take(chunk.indices) for chunk in column.chunks]
-        return pa.chunked_array(texts, pa.string())
-    return column
+def _null_for_nan(column: Any) -> Any:
+    """JSON knows no NaN, which stands for a null in a frame."""
+    if not pa.types.is_floating(column.type):
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
 def _answer(frame: Any, probabilities: NDArray[np.float32], classes: Sequence[str], decision: Decision) -> Any:
     """The answer in the frame's own kind."""
-    columns = {f"probability_{name}": np.ascontiguousarray(probabilities[:, at]) for at, name in enumerate(classes)}
-    positive = pa.array(decision.positive(probabilities[:, 1]))
-    table = pa.table({**columns, PREDICTION: pc.if_else(positive, classes[1], classes[0])})
+    table = pa.table(answer_columns(probabilities, classes, decision))
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas":
         return table.to_pandas().set_axis(frame.index)

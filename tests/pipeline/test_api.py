@@ -132,6 +132,8 @@ def test_what_is_no_frame_is_refused_in_words(model: Model, client: Client) -> N
             asked.predict([1, 2])
         with pytest.raises(DataError, match="the frame: cannot be read: "):
             asked.predict(pd.DataFrame({"age": [1, "two", object()]}))
+        with pytest.raises(DataError, match="the frame: cannot be read: Duplicate column names"):
+            asked.predict(pd.DataFrame([[1, 2]], columns=["age", "age"]))
     with pytest.raises(DataError, match="has none of the columns name, port"):
         client.predict(pd.DataFrame({"x": [1]}))
 

@@ -111,7 +111,7 @@ def test_a_raw_table_becomes_an_answering_endpoint_by_three_commands(tmp_path, w
         ask = (
             f"import pandas as pd; from lifeboat.api import Client, load; frame = pd.DataFrame({frame}); "
             f"client = Client('http://127.0.0.1:{port}'); "
-            f"here, there = load('penguins@champion').predict(frame), client.predict(frame); "
+            "here, there = load('penguins@champion').predict(frame), client.predict(frame); "
             "print(here.equals(there), here['prediction'][0])"
         )
         assert run([str(project / ".venv/bin/python"), "-c", ask], project, **environment).strip() == "True Chinstrap"

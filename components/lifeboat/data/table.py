@@ -48,6 +48,16 @@ class Checked:
         keep[list(self.problems)] = False
         return self.table.filter(pa.array(keep))
 
+    def first_error(self, name: str, before: int = 0) -> DataError:
+        """Of the first row with a problem.
+
+        Args:
+            name: of the file.
+            before: rows of it that come before this table.
+        """
+        row, sentences = next(iter(self.problems.items()))
+        return DataError(sentences[0], file=name, row=before + row + 1)
+
 
 def check_columns(names: Sequence[str], schema: Schema, *, labelled: bool, name: str) -> list[str]:
     """Every column that may not be null is there; gives what is assumed of the others, in sentences.

@@ -35,14 +35,28 @@ def ask(url: str, rows: list[dict[str, Any]], *, logged: bool = True) -> tuple[l
     """
     names = list(rows[0])
     body = {"data": {"names": names, "ndarray": [[row.get(name) for name in names] for row in rows]}}
+    answer = _document(url, "/api/v1.0/predictions", body, None if logged else UNLOGGED)
+    return answer["data"]["ndarray"], answer["meta"].get("tags", {})
+
+
+def describe(url: str) -> dict[str, Any]:
+    """What a server says of itself, in Seldon's form: name, version, inputs, outputs, the decision among `custom`.
+
+    Raises:
+        DeployError: no answer, or not 200.
+    """
+    return _document(url, "/api/v1.0/metadata")
+
+
+def _document(url: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> dict[str, Any]:
     try:
-        found = http_request.ask(f"{url}/api/v1.0/predictions", body, None if logged else UNLOGGED, seconds=SECONDS)
+        found = http_request.ask(f"{url}{path}", body, headers, seconds=SECONDS)
         if found.status != 200:
             raise DeployError(f"{url} answered {found.status}: {found.shown}")
-        answer = found.json()
+        document: dict[str, Any] = found.json()
     except (NoAnswerError, ValueError) as error:
         raise DeployError(f"{url} gave no answer: {error}") from error
-    return answer["data"]["ndarray"], answer["meta"].get("tags", {})
+    return document
 
 
 def check_golden(url: str, bundle: Bundle) -> None:

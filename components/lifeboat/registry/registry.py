@@ -45,6 +45,22 @@ class Registry:
             found = _present(lambda: self._mlflow.client.get_model_version_by_alias(name, alias))
         return _version(found) if found else None
 
+    def get(self, name: str, alias: str = CHAMPION, *, usecase: str = "") -> Version:
+        """As `aliased`, for who can do nothing without it.
+
+        Args:
+            name: of the model.
+            alias: of the version.
+            usecase: how whoever asks calls the use case; its name unless given.
+
+        Raises:
+            RegistryError: there is none.
+        """
+        version = self.aliased(name, alias)
+        if version is None:
+            raise RegistryError(f"{name} has no {alias}; make one with: lifeboat run --usecase {usecase or name}")
+        return version
+
     def find(self, name: str, digest: str) -> Version | None:
         """The version of a bundle, or None; of two the one that passed its gate."""
         found = self._search(f"name = '{name}' and tags.bundle_digest = '{digest}'")

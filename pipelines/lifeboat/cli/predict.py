@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lifeboat.config.errors import DataError, DeployError, RegistryError
+from lifeboat.config.errors import DataError, DeployError
 from lifeboat.config.settings import Settings
 from lifeboat.data.csv.dialect import Csv
 from lifeboat.deploy.deployed import read_deployed
@@ -73,14 +73,11 @@ def _endpoint(name: str, settings: Settings) -> str | None:
 
 
 def _champion(options: argparse.Namespace, settings: Settings) -> Any:
-    from lifeboat.registry.registry import CHAMPION, Registry
+    from lifeboat.registry.registry import Registry
 
     name = load_usecase(options.usecase).name
     registry = Registry(settings)
-    version = registry.aliased(name, CHAMPION)
-    if version is None:
-        raise RegistryError(f"{name} has no champion; make one with: lifeboat run --usecase {options.usecase}")
-    return registry.bundle(version)
+    return registry.bundle(registry.get(name, usecase=options.usecase))
 
 
 def _row(options: argparse.Namespace, schema: Schema) -> dict[str, Any]:

@@ -46,13 +46,11 @@ def serve_copy(settings: Settings, name: str) -> Settings:
     """
     from lifeboat.deploy.local import LocalTarget
     from lifeboat.registry.bundle_store import BundleStore
-    from lifeboat.registry.registry import CHAMPION, Registry
+    from lifeboat.registry.registry import Registry
     from lifeboat.services.detector import ensure_detector
 
     registry = Registry(settings)
-    version = registry.aliased(name, CHAMPION)
-    if version is None:
-        raise LifeboatError(f"{name} has no champion; make one with: lifeboat run")
+    version = registry.get(name)
     bundle = registry.bundle(version)
     home = tempfile.mkdtemp(prefix="lifeboat-")
     own = replace(settings, home=home, store="", tracking_uri="", port=0, metrics_port=0, detector_port=0).resolved()

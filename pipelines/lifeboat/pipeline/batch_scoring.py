@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError, StorageError
 from lifeboat.data.csv.dialect import PLAIN, Csv
@@ -110,6 +111,21 @@ def score(
     return ScoreSummary(done - skipped, skipped, time.perf_counter() - start)
 
 
+def answer_columns(
+    probabilities: NDArray[np.float32], classes: Sequence[str], decision: Decision
+) -> dict[str, pa.Array]:
+    """What a table of answers says of each row: `probability_<class>` for each class, and `prediction`.
+
+    Args:
+        probabilities: of each class, [n, 2].
+        classes: their names.
+        decision: which class a probability stands for.
+    """
+    answers = {f"probability_{name}": np.ascontiguousarray(probabilities[:, at]) for at, name in enumerate(classes)}
+    positive = pa.array(decision.positive(probabilities[:, 1]))
+    return {**answers, PREDICTION: pc.if_else(positive, classes[1], classes[0])}
+
+
 def rejected_path(target: Path) -> Path:
     """Where skipped rows go: predictions.parquet has them in predictions.rejected.csv beside it."""
     return target.with_suffix(".rejected.csv")
@@ -180,8 +196,7 @@ class _Work:
         checked = check_table(rows, self.schema, labelled=False, name=self.name)
         problems = checked.problems
         if problems and not self.skip:
-            first = next(iter(problems))
-            raise DataError(problems[first][0], file=self.name, row=before + first + 1)
+            raise checked.first_error(self.name, before)
         inputs = checked.table
         rejected = _rejected(rows, problems, before)
         if problems:
@@ -192,16 +207,12 @@ class _Work:
 
     def _answers(self, rows: pa.Table, inputs: pa.Table) -> pa.Table:
         probabilities = self.scorer.probabilities(inputs)
-        classes = self.schema.label.classes
-        columns = {
+        keys = {
             key.name: inputs.column(key.name) if key.kind == "integer" else _plain(rows.column(key.name))
             for key in self.schema.keys
             if key.name in rows.column_names
         }
-        for number, name in enumerate(classes):
-            columns[f"probability_{name}"] = pa.array(np.ascontiguousarray(probabilities[:, number]))
-        columns[PREDICTION] = pc.if_else(pa.array(self.decision.positive(probabilities[:, 1])), classes[1], classes[0])
-        return pa.table(columns)
+        return pa.table({**keys, **answer_columns(probabilities, self.schema.label.classes, self.decision)})
 
 
 def _rejected(rows: pa.Table, problems: dict[int, list[str]], before: int) -> pa.Table:
