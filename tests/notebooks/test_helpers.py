@@ -13,7 +13,7 @@ import pytest
 
 from lifeboat.config.errors import LifeboatError
 from lifeboat.evaluate.plots import CLASS_COLORS, MUTED
-from lifeboat.notebook.jupyter import PROJECT, Page, open_home, wait_for_windows
+from lifeboat.notebook.jupyter import Page, wait_for_windows
 from lifeboat.notebook.plots import SMALLEST, draw_gains, draw_shift, draw_windows
 from lifeboat.usecase.gates import Interval
 
@@ -43,14 +43,6 @@ def detector(answer: Callable[[], object]) -> Iterator[str]:
 
 def model(judged: int, last: float = 1.0) -> dict[str, object]:
     return {"last": last, "judgements": {"judged": judged}}
-
-
-def test_a_relative_home_is_the_projects(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LIFEBOAT_HOME", "elsewhere")
-    assert open_home().home_path == PROJECT / "elsewhere"
-    monkeypatch.setenv("LIFEBOAT_HOME", str(tmp_path))
-    assert open_home().home_path == tmp_path
 
 
 def test_it_waits_for_as_many_windows_more_of_the_version_heard_of_last() -> None:

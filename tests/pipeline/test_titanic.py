@@ -175,10 +175,14 @@ class TestTitanic:
         after, challenger = (registry.aliased("titanic", alias) for alias in (CHAMPION, CHALLENGER))
         assert before == after != challenger
         assert shown.plots == 2
-        assert re.search(r"log_loss beats the champion +│ (yes|no) ", shown.text)
+        # Said by the run as it went, and by its result.
+        assert len(re.findall(r"log_loss beats the champion +│ no ", shown.text)) == 2
+        assert "disagree on 0 of" not in shown.text
+        assert "best: random forest" in shown.text
         assert len(shown.pages) == 1
         assert challenger
         assert challenger.digest in shown.pages[0]
+        assert laptop.steps == {"preprocess", "train", "evaluate", "keep"}
         assert "Warning" not in shown.warnings
 
     def test_live_sees_the_world_change_and_no_sooner(self, laptop: Laptop, tmp_path: Path) -> None:

@@ -48,6 +48,34 @@ def list_usecases() -> list[str]:
     return sorted(path.parent.name.replace("_", "-") for path in folder.glob("*/__init__.py"))
 
 
+def reference_of(value: object, name: str, preferred: str) -> str:
+    """The reference by which another process imports the module that holds a value.
+
+    Args:
+        value: of a module that this process imported.
+        name: that it has there.
+        preferred: a reference to be given where it is of such a module.
+
+    Raises:
+        UseCaseError: no module holds it, so that nobody else can have it.
+    """
+    holders = {
+        module: found
+        for module, found in list(sys.modules.items())
+        if module != "__main__" and getattr(found, "__file__", None) and vars(found).get(name) is value
+    }
+    if preferred.replace("-", "_") in holders:
+        return preferred
+    if not holders:
+        raise UseCaseError(
+            f"no imported module holds this as its {name}, and a run's steps are processes of their own, which have to "
+            "import it: write it to a .py file or a package"
+        )
+    module = min(holders, key=len)
+    shipped = module.removeprefix(f"{PACKAGE}.")
+    return shipped if shipped != module else str(_place(holders[module]))
+
+
 def _import(name: str, unknown: str) -> ModuleType:
     try:
         return importlib.import_module(name)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from lifeboat.registry.mlflow_client import Connection
 from lifeboat.services.detector import ensure_detector
 from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.services.ports import refuse_strangers, reserve_ports
+from lifeboat.system.files import write_text
 from lifeboat.system.markup import terminal_text
 from lifeboat.system.progress import LEFT_OUT
 from lifeboat.usecase.usecase import UseCase
@@ -33,6 +36,18 @@ NOT_DEPLOYED = 3
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
+    if options.result:
+        # That of a run before would be taken for this one's, if it is killed.
+        options.result.unlink(missing_ok=True)
+    try:
+        return _run(options, settings)
+    except LifeboatError as error:
+        if options.result:
+            write_text(options.result, json.dumps(error.to_document()) + "\n")
+        raise
+
+
+def _run(options: argparse.Namespace, settings: Settings) -> int:
     console = Console(file=sys.stdout, highlight=False)
     start = time.perf_counter()
     # What would end the run at its last step should not cost a training first.
@@ -40,14 +55,17 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     refuse_strangers(settings)
     Connection(settings.tracking, settings.shown_tracking).check_folder()
     with keeping_in_background(settings):
-        result = _run_and_report(options, arguments, settings, console)
+        result, url = _run_and_report(options, arguments, settings, console)
+    if options.result:
+        write_text(options.result, json.dumps({**asdict(result), "url": url}, default=str) + "\n")
     console.print(f"\nDone in {time.perf_counter() - start:.0f} s.")
     return NOT_DEPLOYED if options.require_deploy and result.deployment is None else 0
 
 
 def _run_and_report(
     options: argparse.Namespace, arguments: dict[str, Any], settings: Settings, console: Console
-) -> Result:
+) -> tuple[Result, str]:
+    """The result, and the URL of what serves now, empty where nothing does."""
     with local_steps() as processes:
         found = find(options, settings)
         if found.usecase is None or found.problems:
@@ -66,11 +84,11 @@ def _run_and_report(
         show_findings(found, console)
         steps = _Steps(console, verbose=options.verbose)
         result = run_pipeline(folder, arguments, steps.show, processes)
-    _report(result, usecase, settings, console, steps.left_out)
+    url = _report(result, usecase, settings, console, steps.left_out)
     page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
     if page:
         console.print(f"  drift         {page}", soft_wrap=True)
-    return result
+    return result, url
 
 
 class _Steps:
@@ -99,13 +117,13 @@ class _Steps:
             self._console.print(f"   [red]failed[/red] after {event.seconds:.1f} s")
 
 
-def _report(result: Result, usecase: UseCase, settings: Settings, console: Console, left_out: list[str]) -> None:
+def _report(result: Result, usecase: UseCase, settings: Settings, console: Console, left_out: list[str]) -> str:
     if result.evaluation is None or result.verdict is None:
         raise LifeboatError(f"the run left no evaluation in {result.folder}")
     console.print()
     console.print(metrics_table(result.evaluation))
     console.print(gate_table(result.verdict))
-    _say_outcome(result, usecase, settings, console)
+    url = _say_outcome(result, usecase, settings, console)
     for problem in left_out:
         console.print(f"  left out      {problem}", markup=False, soft_wrap=True)
     console.print(f"  model card    {result.folder / 'model-card.html'}", soft_wrap=True)
@@ -114,18 +132,19 @@ def _report(result: Result, usecase: UseCase, settings: Settings, console: Conso
     mlflow = shlex.quote(str(Path(sys.executable).with_name("mlflow")))
     ui = f"{mlflow} ui --backend-store-uri {shlex.quote(settings.shown_tracking)}"
     console.print(f"  registry      {ui}", soft_wrap=True)
+    return url
 
 
-def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: Console) -> None:
+def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: Console) -> str:
     if result.deployment is not None:
-        version = result.deployment["version"]
+        version, url = result.deployment["version"], str(result.deployment["url"])
         console.print(f"[bold green]Deployed[/bold green] {usecase.name} version {version}, the new champion.")
-        say_live(console, result.deployment["url"], usecase)
-        return
-    console.print("[bold yellow]Not deployed[/bold yellow], because")
-    for item in (result.verdict or {})["criteria"]:
-        if not item["passed"]:
-            console.print(f"  - {item['name']}: {item['why']}", markup=False, soft_wrap=True)
-    url = ensure_champion_serves(usecase.name, settings, console)
+    else:
+        console.print("[bold yellow]Not deployed[/bold yellow], because")
+        for item in (result.verdict or {})["criteria"]:
+            if not item["passed"]:
+                console.print(f"  - {item['name']}: {item['why']}", markup=False, soft_wrap=True)
+        url = ensure_champion_serves(usecase.name, settings, console) or ""
     if url:
         say_live(console, url, usecase)
+    return url

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from pathlib import Path
 
 from lifeboat.cli.arguments import add_as_of, add_bounds, add_moment, add_pipeline_arguments, add_table
 from lifeboat.cli.known import resolve
@@ -128,6 +129,8 @@ def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         action="store_true",
         help="exit with 3 unless the new model was deployed (default: 0 then too)",
     )
+    text = "where to write what came of it, as JSON: figures, verdict, deployment; or the error (default: nowhere)"
+    run.add_argument("--result", metavar="FILE", type=Path, help=text)
     _ports(run)
     run.add_argument("--verbose", action="store_true", help="show each step's full output as well (default: its notes)")
 

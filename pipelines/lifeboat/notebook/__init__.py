@@ -1,1 +1,1 @@
-"""What the notebooks need beside the pipeline's own code: their settings, a wait, a page and plots."""
+"""What the notebooks need beside `lifeboat.api`: a copy that serves, a wait, a page and plots."""

@@ -1,4 +1,4 @@
-"""Where the notebook stands, what it waits for, and a page that it shows."""
+"""What a notebook serves, what it waits for, and a page that it shows."""
 
 from __future__ import annotations
 
@@ -14,21 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from lifeboat.config.errors import LifeboatError
-from lifeboat.config.settings import Settings, read_settings
+from lifeboat.config.settings import Settings
 from lifeboat.system.progress import quiet
 
-PROJECT = Path(__file__).resolve().parents[3]
 PAUSE = 0.25
 Document = dict[str, Any]
-
-
-def open_home() -> Settings:
-    """The settings as every verb reads them; a relative home is the project's, wherever Jupyter was started.
-
-    Call it before importing anything of `components`: other libraries read what it sets when they are imported.
-    """
-    settings = read_settings()
-    return replace(settings, home=str(PROJECT / settings.home)).resolved()
 
 
 def serve_copy(settings: Settings, name: str) -> Settings:

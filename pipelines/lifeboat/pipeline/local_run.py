@@ -103,9 +103,10 @@ class RunLog(io.TextIOBase):
 
 @dataclass(frozen=True)
 class Result:
-    """What a run left behind; `deployment` and `verdict` are None where the run did not get so far."""
+    """What a run left behind; None is what it did not get to."""
 
     folder: Path
+    bundle: Path | None
     evaluation: dict[str, Any] | None
     verdict: dict[str, Any] | None
     deployment: dict[str, Any] | None
@@ -198,7 +199,11 @@ def _collect(folder: Path, outputs: dict[str, dict[str, Path]]) -> Result:
         if step in outputs:
             (folder / name).write_bytes(outputs[step][output].read_bytes())
     wanted = (("evaluate", "evaluation"), ("evaluate", "verdict"), ("deploy", "deployment"))
-    return Result(folder, *(_read_json(outputs.get(step, {}).get(name)) for step, name in wanted))
+    return Result(
+        folder,
+        outputs.get("train", {}).get("bundle"),
+        *(_read_json(outputs.get(step, {}).get(name)) for step, name in wanted),
+    )
 
 
 def _read_json(path: Path | None) -> dict[str, Any] | None:

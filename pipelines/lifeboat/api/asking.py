@@ -1,22 +1,4 @@
-"""Asking a model from Python, in a notebook or a program: the same frame, and the same numbers, in process and by HTTP.
-
-    >>> import pandas as pd
-    >>> from lifeboat.api import Client, load
-    >>> people = pd.DataFrame({
-    ...     "Pclass": [1, 3], "Name": ["Doe, Miss. Jane", "Doe, Mr. John"], "Sex": ["female", "male"],
-    ...     "Age": [30, None], "SibSp": [0, 0], "Parch": [0, 0], "Fare": [80.0, 8.0],
-    ... })
-    >>> answer = load("titanic@champion").predict(people)
-    >>> list(answer.columns)
-    ['probability_died', 'probability_survived', 'prediction']
-    >>> list(answer["prediction"])
-    ['survived', 'died']
-    >>> Client(url).predict(people).equals(answer)
-    True
-
-`url` is that of a model server, such as http://127.0.0.1:9000. The package `lifeboat` itself holds no names: its parts
-come from several folders, and any of them may be installed without the others.
-"""
+"""Asking a model: a frame answered in process or by HTTP, in the frame's own kind."""
 
 from __future__ import annotations
 

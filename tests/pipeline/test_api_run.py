@@ -1,0 +1,89 @@
+"""A run from Python that does not get to its end; those that do are in test_titanic.py, with the notebooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lifeboat.api import run
+from lifeboat.config.errors import PipelineError, UseCaseError
+from lifeboat.config.settings import NO_DETECTOR, Settings
+from lifeboat.usecase.importing import reference_of
+from lifeboat.usecases.titanic import USECASE
+from tests.pipeline.laptop import ROOT, Laptop
+
+INTERRUPTED = """
+from lifeboat.api import run
+try:
+    run("titanic", say=lambda line: print(line, flush=True))
+except KeyboardInterrupt:
+    print("interrupted here", flush=True)
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=str(tmp_path / "home"), detector_python=NO_DETECTOR)
+
+
+def test_what_would_stop_it_is_raised_with_every_line_shown(settings: Settings, tmp_path: Path) -> None:
+    lines: list[str] = []
+    missing = tmp_path / "nowhere.csv"
+    with pytest.raises(PipelineError, match=f"{missing}: no such file"):
+        run(USECASE, data=missing, settings=settings, say=lines.append)
+    assert lines[-1].startswith(f"lifeboat: {missing}")
+
+
+def test_a_wrong_gate_is_an_error_of_its_own_kind(settings: Settings) -> None:
+    with pytest.raises(Exception, match="roc_auc>0.9") as raised:
+        run("titanic", require="roc_auc>0.9", settings=settings, say=lambda _: None)
+    assert type(raised.value).__name__ == "GateError"
+
+
+def test_a_word_that_the_command_line_refuses_is_said(settings: Settings) -> None:
+    with pytest.raises(PipelineError, match="argument --as-of: 'yesterday' is no moment"):
+        run("titanic", as_of="yesterday", settings=settings, say=lambda _: None)
+
+
+def test_an_interruption_ends_it_and_nothing_of_it_goes_on(tmp_path: Path) -> None:
+    laptop = Laptop(tmp_path / "home")
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED], cwd=ROOT, env=laptop.environment, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout
+        for line in program.stdout:
+            if "1. preprocess" in line:
+                break
+        group = int(subprocess.check_output(["ps", "-o", "pgid=", "--ppid", str(program.pid)], text=True).split()[0])
+        assert group != os.getpgid(program.pid)
+        program.send_signal(signal.SIGINT)
+        assert program.stdout.read().endswith("interrupted here\n")
+    with pytest.raises(ProcessLookupError):
+        os.killpg(group, 0)
+
+
+def test_a_use_case_that_nobody_can_import_is_refused(settings: Settings) -> None:
+    with pytest.raises(UseCaseError, match=r"no imported module holds this as its USECASE.*a \.py file"):
+        run(replace(USECASE, title="changed here"), settings=settings)
+
+
+def test_a_use_case_is_found_by_name_by_the_projects_word_or_by_its_file(tmp_path: Path) -> None:
+    assert reference_of(USECASE, "USECASE", "breast-cancer") == "titanic"
+    assert reference_of(USECASE, "USECASE", "lifeboat.usecases.titanic") == "lifeboat.usecases.titanic"
+    from tests.usecases import breast_cancer
+
+    assert reference_of(breast_cancer.USECASE, "USECASE", "") == str(ROOT / "tests" / "usecases" / "breast_cancer.py")
+
+
+def test_the_result_of_a_run_before_is_not_left_for_this_ones(tmp_path: Path) -> None:
+    laptop, result = Laptop(tmp_path / "home"), tmp_path / "result.json"
+    result.write_text('{"url": "http://127.0.0.1:1"}')
+    laptop.lifeboat("run", "--data", "nowhere.csv", "--result", str(result), code=1)
+    assert json.loads(result.read_text())["error"] == "PipelineError"
