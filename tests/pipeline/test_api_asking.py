@@ -12,7 +12,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from lifeboat.api import ROWS, Client, Model, load
+from lifeboat.api import Client, Model, load
+from lifeboat.api.asking import ROWS
 from lifeboat.config.errors import BundleError, DataError, DeployError, RegistryError
 from lifeboat.config.settings import Settings
 from tests.ports import free_port

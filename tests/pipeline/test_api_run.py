@@ -18,6 +18,7 @@ from lifeboat.config.settings import NO_DETECTOR, Settings
 from lifeboat.usecase.importing import reference_of
 from lifeboat.usecases.titanic import USECASE
 from tests.pipeline.laptop import ROOT, Laptop
+from tests.usecases import breast_cancer
 
 INTERRUPTED = """
 from lifeboat.api import run
@@ -74,12 +75,13 @@ def test_a_use_case_that_nobody_can_import_is_refused(settings: Settings) -> Non
         run(replace(USECASE, title="changed here"), settings=settings)
 
 
-def test_a_use_case_is_found_by_name_by_the_projects_word_or_by_its_file(tmp_path: Path) -> None:
-    assert reference_of(USECASE, "USECASE", "breast-cancer") == "titanic"
-    assert reference_of(USECASE, "USECASE", "lifeboat.usecases.titanic") == "lifeboat.usecases.titanic"
-    from tests.usecases import breast_cancer
-
-    assert reference_of(breast_cancer.USECASE, "USECASE", "") == str(ROOT / "tests" / "usecases" / "breast_cancer.py")
+def test_a_use_case_is_found_by_name_by_the_projects_word_or_by_its_file() -> None:
+    # This module holds both as well.
+    assert reference_of(USECASE, "breast-cancer") == "titanic"
+    assert reference_of(USECASE, "lifeboat.usecases.titanic") == "lifeboat.usecases.titanic"
+    place = breast_cancer.__file__
+    assert reference_of(breast_cancer.USECASE, "") == place
+    assert reference_of(breast_cancer.USECASE, "tests.usecases.breast_cancer") == "tests.usecases.breast_cancer"
 
 
 def test_the_result_of_a_run_before_is_not_left_for_this_ones(tmp_path: Path) -> None:

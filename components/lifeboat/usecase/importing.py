@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from lifeboat.config.errors import UseCaseError
 
@@ -48,13 +49,12 @@ def list_usecases() -> list[str]:
     return sorted(path.parent.name.replace("_", "-") for path in folder.glob("*/__init__.py"))
 
 
-def reference_of(value: object, name: str, preferred: str) -> str:
-    """The reference by which another process imports the module that holds a value.
+def reference_of(usecase: Any, preferred: str) -> str:
+    """The reference by which another process imports a use case that this one has.
 
     Args:
-        value: of a module that this process imported.
-        name: that it has there.
-        preferred: a reference to be given where it is of such a module.
+        usecase: the USECASE of a module that this process imported.
+        preferred: a reference that is given where it is one of this use case.
 
     Raises:
         UseCaseError: no module holds it, so that nobody else can have it.
@@ -62,16 +62,18 @@ def reference_of(value: object, name: str, preferred: str) -> str:
     holders = {
         module: found
         for module, found in list(sys.modules.items())
-        if module != "__main__" and getattr(found, "__file__", None) and vars(found).get(name) is value
+        if module != "__main__" and getattr(found, "__file__", None) and vars(found).get("USECASE") is usecase
     }
     if preferred.replace("-", "_") in holders:
         return preferred
     if not holders:
         raise UseCaseError(
-            f"no imported module holds this as its {name}, and a run's steps are processes of their own, which have to "
+            "no imported module holds this as its USECASE, and a run's steps are processes of their own, which have to "
             "import it: write it to a .py file or a package"
         )
-    module = min(holders, key=len)
+    # Others may have imported it as well: rather the package that its features come from.
+    place = f"{getattr(usecase.features, '__module__', '')}."
+    module = min(holders, key=lambda one: (not one.startswith(PACKAGE), not place.startswith(f"{one}."), len(one)))
     shipped = module.removeprefix(f"{PACKAGE}.")
     return shipped if shipped != module else str(_place(holders[module]))
 

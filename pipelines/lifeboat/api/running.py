@@ -119,7 +119,7 @@ def run(
     """
     own = (settings or read_settings()).resolved()
     if isinstance(usecase, UseCase):
-        usecase = reference_of(usecase, "USECASE", own.usecase)
+        usecase = reference_of(usecase, own.usecase)
     flags = {"usecase": usecase or own.usecase, "data": data, "require": require, "seed": seed, "as-of": as_of,
              "reason": reason}  # fmt: skip
     given = [f"--{name}={value}" for name, value in flags.items() if value != ""]
