@@ -23,10 +23,13 @@ class Echo(BaseHTTPRequestHandler):
         self._answer(self.rfile.read(int(self.headers["content-length"])))
 
     def _answer(self, body: bytes) -> None:
-        heard = {"method": self.command, "type": self.headers["content-type"], "body": body.decode()}
+        names = {"type": "content-type", **({"token": "authorization"} if "authorization" in self.headers else {})}
+        heard = {"method": self.command, **{word: self.headers[name] for word, name in names.items()},
+                 "body": body.decode()}  # fmt: skip
         content = json.dumps(heard).encode()
         self.send_response(int(self.path[1:]))
         self.send_header("content-length", str(len(content)))
+        self.send_header("location", "/200")
         self.end_headers()
         self.wfile.write(content)
 
@@ -53,6 +56,19 @@ def test_every_status_is_an_answer_with_its_body(url: str, status: int) -> None:
 def test_a_document_is_posted_as_json(url: str) -> None:
     heard = ask(f"{url}/200", [1, None]).json()
     assert heard == {"method": "POST", "type": "application/json", "body": "[1, null]"}
+
+
+def test_a_token_goes_to_that_server_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask(f"{url}/302").status == 200
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "")
+    with pytest.raises(NoAnswerError, match="Connection refused"):
+        ask(f"{url}/200")
+    assert ask(f"{url}/200", token="secret").json()["token"] == "Bearer secret"
+    answer = ask(f"{url}/302", {}, token="secret")
+    assert (answer.status, answer.json()["method"]) == (302, "POST")
 
 
 def test_nobody_there_is_told_in_a_few_words() -> None:

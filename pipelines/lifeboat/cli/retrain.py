@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +10,7 @@ from urllib.parse import urlsplit
 from lifeboat.config.errors import PipelineError, SettingsError
 from lifeboat.config.settings import Settings
 from lifeboat.pipeline.token import read_token
+from lifeboat.system.http_request import NoAnswerError, ask
 from lifeboat.system.markup import terminal_text
 
 # A trigger that submits to Kubeflow answers when Kubeflow did.
@@ -54,14 +53,8 @@ def _ask(url: str, token: str, wish: dict[str, Any]) -> dict[str, Any]:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsError(f"{url!r} is no http or https URL, such as http://127.0.0.1:9020")
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.netloc, timeout=ANSWER_SECONDS)
-    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
     try:
-        connection.request("POST", f"{parts.path.rstrip('/')}/retrain", json.dumps(wish), headers)
-        answer = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise PipelineError(f"no trigger answers at {url}: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        connection.close()
+        answer = ask(f"{url.rstrip('/')}/retrain", wish, token=token, seconds=ANSWER_SECONDS).json()
+    except (NoAnswerError, ValueError) as error:
+        raise PipelineError(f"no trigger answers at {url}: {error}") from error
     return answer if isinstance(answer, dict) else {}

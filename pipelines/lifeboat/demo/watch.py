@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lifeboat.demo.timeline import DemoTimeline
+from lifeboat.deploy.probe import ask_document
 from lifeboat.pipeline.token import read_token
 
 Document = dict[str, Any]
@@ -34,7 +33,7 @@ class Watch:
 
     def look(self) -> None:
         """Notes what is new."""
-        for model in get(f"{self.detector}/drift")["models"]:
+        for model in ask_document(self.detector, "/drift")["models"]:
             for window in model["windows"]:
                 key = (model["version"], window["number"])
                 if window["state"] == "judged" and key not in self._seen:
@@ -47,12 +46,12 @@ class Watch:
 
     def runs(self) -> list[Document]:
         """The trigger's runs, newest first."""
-        found: list[Document] = get(f"{self.trigger}/runs", read_token(self.token_file))["runs"]
+        found: list[Document] = ask_document(self.trigger, "/runs", token=read_token(self.token_file))["runs"]
         return found
 
     def feedback(self) -> Document:
         """The detector's counters of truth."""
-        found: Document = get(f"{self.detector}/drift")["feedback"]
+        found: Document = ask_document(self.detector, "/drift")["feedback"]
         return found
 
     def _note(self, model: Document, window: Document) -> None:
@@ -68,11 +67,3 @@ class Watch:
         if alarm != self._alarms.get(version, False):
             self.timeline.note("alarm", f"the detector's alarm for version {version} is {'on' if alarm else 'over'}")
         self._alarms[version] = alarm
-
-
-def get(url: str, token: str = "") -> Any:
-    """The JSON behind a URL of this machine; raises OSError where nothing answers."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310  # our own loopback URL
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        return json.load(answer)

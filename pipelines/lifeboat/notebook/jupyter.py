@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import atexit
 import html
-import json
 import shutil
 import tempfile
 import time
-import urllib.request
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
+from lifeboat.deploy.probe import ask_document
 from lifeboat.system.progress import quiet
 
 PAUSE = 0.25
@@ -100,8 +99,7 @@ def wait_for_windows(detector: str, more: int, patience: float = 120.0) -> Docum
 
 
 def _heard_of_last(detector: str) -> Document | None:
-    with urllib.request.urlopen(f"{detector}/drift", timeout=10) as answer:  # noqa: S310  # our own detector
-        models: list[Document] = json.load(answer)["models"]
+    models: list[Document] = ask_document(detector, "/drift")["models"]
     return max(models, key=lambda model: float(model["last"]), default=None)
 
 

@@ -32,6 +32,7 @@ from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
+from lifeboat.system.backoff import pauses
 
 REQUEST = "io.seldon.serving.inference.request"
 RESPONSE = "io.seldon.serving.inference.response"
@@ -233,7 +234,7 @@ class Events:
 
     async def _deliver(self, body: bytes, content_type: str, headers: dict[str, str]) -> bool:
         """Posts until it is taken; False if it never will be."""
-        delay = FIRST_DELAY
+        waits = pauses(FIRST_DELAY, LONGEST_DELAY)
         while True:
             try:
                 status = await post(self._target, body, content_type, headers)
@@ -245,8 +246,7 @@ class Events:
                 log.error("the receiver refused events", url=self._target.url, status=status)
                 if 400 <= status < 500 and status not in NOT_NOW:
                     return False
-            await self._pause(delay)
-            delay = min(2 * delay, LONGEST_DELAY)
+            await self._pause(next(waits))
 
     async def _pause(self, seconds: float) -> None:
         """Waits for a receiver to come back, or for another one."""
