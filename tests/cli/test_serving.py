@@ -153,7 +153,7 @@ def test_status_and_stop_of_a_running_server(lifeboat: Lifeboat, served: Control
     found = served.status()
     assert found.serving
     bundle = found.serving.digest[:12]
-    shown = f"version 3 (bundle {bundle}) at {found.url}, ready, processes {found.serving.pids[0]}, restarts 0"
+    shown = f"version 3 (bundle {bundle}) at {found.url}, ready, process {found.serving.pid}, restarts 0"
     assert lifeboat("status").output.splitlines()[0].split(maxsplit=1) == ["tiny", shown]
     assert lifeboat("stop", "--usecase", "titanic").output == "nothing to stop\n"
     assert alive(found.pid)

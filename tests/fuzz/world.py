@@ -71,7 +71,7 @@ def running(folder: Path) -> Iterator[World]:
     limits = ("--max-body", "1000000", "--max-rows", "1000", "--request-seconds", REQUEST_SECONDS)
     rooms = [word for name, value in ROOMS.items() for word in (f"--{name}", str(value))]
     with (
-        server(bundle, "--workers", "2", "--model-version", "3", *limits) as model,
+        server(bundle, "--model-version", "3", *limits) as model,
         detector(store, folder / "drift.db", *rooms) as watching,
         TriggerWorld(folder / "trigger").trigger(token_file=token, request_seconds=REQUEST_SECONDS) as trigger,
     ):

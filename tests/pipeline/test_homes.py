@@ -259,7 +259,7 @@ def test_what_does_not_answer_is_not_called_ready(make_home: Callable[[str], Hom
     assert serving is not None
     detector = find_detector(home.settings).pid
     assert detector is not None
-    stopped = [*serving.pids, detector]
+    stopped = [serving.pid, detector]
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     try:

@@ -6,7 +6,6 @@ import json
 from html.parser import HTMLParser
 from pathlib import Path
 
-import pytest
 from prometheus_client import parser
 
 from tests.server.world import ROW_VALUES, Running, call, ndarray, server
@@ -38,9 +37,8 @@ def test_the_page_loads_nothing_from_elsewhere(running: Running) -> None:
     assert b"<td>age<td>number or null<td>minimum 0, maximum 120" in answer.body
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_metrics_can_be_parsed_and_count_what_happened(bundle: Path, workers: str) -> None:
-    with server(bundle, "--workers", workers, "--model-version", '3"\\') as running:
+def test_metrics_can_be_parsed_and_count_what_happened(bundle: Path) -> None:
+    with server(bundle, "--model-version", '3"\\') as running:
         for _ in range(10):
             call(running.url + "/predict", ndarray(ROW_VALUES, ["Bo", None, 90, 1, True]))
         call(running.url + "/predict", ndarray(["Bo", None, 900, 1, True]))
@@ -67,9 +65,8 @@ def test_metrics_can_be_parsed_and_count_what_happened(bundle: Path, workers: st
             assert samples["lifeboat_in_flight",] == 1
             info = [key for key in samples if key[0] == "lifeboat_model_info"]
             assert '3"\\' in info[0]
-            for worker in range(int(workers)):
-                assert samples["lifeboat_process_resident_memory_bytes", str(worker)] > 1e7
-                assert samples["lifeboat_process_cpu_seconds_total", str(worker)] > 0
+            assert samples["lifeboat_process_resident_memory_bytes",] > 1e7
+            assert samples["lifeboat_process_cpu_seconds_total",] > 0
 
 
 def test_what_a_rate_is_taken_of_is_there_before_the_first_request(bundle: Path) -> None:

@@ -1,4 +1,4 @@
-"""A server's start and end, with and without workers."""
+"""A server's start and end."""
 
 from __future__ import annotations
 
@@ -59,8 +59,6 @@ def test_a_broken_bundle_is_never_ready_and_says_why(tmp_path: Path) -> None:
         code, message = run_to_its_end("--bundle", str(bundle))
         assert code == 1
         assert reason in message
-    code, message = run_to_its_end("--bundle", str(wrong), "--workers", "2")
-    assert (code, "golden request 1" in message) == (1, True)
 
 
 def test_a_port_in_use_is_one_sentence(bundle: Path) -> None:
@@ -83,8 +81,8 @@ def test_settings_come_from_flags_then_the_environment_then_seldon(bundle: Path)
         read_settings(["--bundle", "b"], {"LIFEBOAT_SERVER_MAX_ROW": "5"})
     with pytest.raises(SettingsError, match="LIFEBOAT_SERVER_PORT is 'many', not a whole number"):
         read_settings(["--bundle", "b", "--port", "many"], {})
-    with pytest.raises(SettingsError, match="workers is 0, the least is 1"):
-        read_settings(["--bundle", "b", "--workers", "0"], {})
+    with pytest.raises(SettingsError, match="max_rows is 0, the least is 1"):
+        read_settings(["--bundle", "b", "--max-rows", "0"], {})
     with pytest.raises(SettingsError, match="spin_us is -1, the least is 0"):
         read_settings(["--bundle", "b", "--spin-us", "-1"], {})
     for name, longest in LONGEST.items():
@@ -96,13 +94,12 @@ def test_settings_come_from_flags_then_the_environment_then_seldon(bundle: Path)
         read_settings([], {})
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_sigterm_under_load_loses_no_request(bundle: Path, workers: str) -> None:
-    with server(bundle, "--workers", workers) as running, Load(running.port) as load:
+def test_sigterm_under_load_loses_no_request(bundle: Path) -> None:
+    with server(bundle) as running, Load(running.port) as load:
         time.sleep(0.7)
         load.expect_end()
         assert running.stop() == 0
-        assert running.log.read_text().count('"message": "stopped"') == int(workers)
+        assert running.log.read_text().count('"message": "stopped"') == 1
     assert load.answered > 100
     assert load.failures == []
 
@@ -131,30 +128,10 @@ def test_readiness_fails_at_once_while_an_open_connection_is_still_served(bundle
             connection.close()
 
 
-def test_a_killed_worker_is_started_again_and_metrics_are_those_of_all(bundle: Path) -> None:
-    with server(bundle, "--workers", "2") as running:
-        for _ in range(20):
-            assert call(running.url + "/predict", ndarray(ROW_VALUES, ROW_VALUES)).status == 200
-        assert _predicted(running.url) == 40
-        children = subprocess.run(["pgrep", "-P", str(running.process.pid)], capture_output=True, check=True).stdout
-        os.kill(int(children.split()[0]), signal.SIGKILL)
-        time.sleep(1.5)
-        for _ in range(10):
-            assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
-        assert _predicted(running.url) == 50
-        assert running.stop() == 0
-
-
-def _predicted(url: str) -> int:
-    lines = call(url + "/metrics").body.decode().splitlines()
-    return sum(int(line.split()[-1]) for line in lines if line.startswith("lifeboat_predictions_total"))
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_onnx_runtime_keeps_no_telemetry(bundle: Path, tmp_path: Path, workers: str) -> None:
+def test_onnx_runtime_keeps_no_telemetry(bundle: Path, tmp_path: Path) -> None:
     # In a CI it keeps none anyway.
     env = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "CI": ""}
-    with server(bundle, "--workers", workers, env=env) as running:
+    with server(bundle, env=env) as running:
         assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200
         time.sleep(0.3)
     assert list(tmp_path.iterdir()) == []

@@ -85,8 +85,9 @@ class Kept(Laptop):
         assert found is not None
         return found
 
-    def worker(self) -> int:
-        [pid] = self.serving().pids
+    def server(self) -> int:
+        pid = self.serving().pid
+        assert pid is not None
         return pid
 
     def supervisor(self) -> int:
@@ -98,14 +99,14 @@ class Kept(Laptop):
         return pid
 
     def replaced(self, what: str, killed: int) -> bool:
-        """Whether another process does by now what one that was killed did: worker, supervisor or detector."""
+        """Whether another process does by now what one that was killed did: server, supervisor or detector."""
         try:
-            status = self.status()  # once: a worker may end between two
+            status = self.status()  # once: a server may end between two
         except DeployError:  # it is gone while it is asked
             return False
-        if status.serving is None or not status.serving.pids:
+        if status.serving is None or not status.serving.pid:
             return False
-        pids = {"worker": status.serving.pids[0], "supervisor": status.pid, "detector": self.detector()}
+        pids = {"server": status.serving.pid, "supervisor": status.pid, "detector": self.detector()}
         return pids[what] != killed and self.serves()
 
     def serves(self) -> bool:
@@ -131,7 +132,7 @@ class Kept(Laptop):
     def reboot(self) -> None:
         """Ends every process of the home as a power cut does."""
         keeper = self.keeper.pid if self.keeper.is_running() else None
-        pids = [keeper, self.supervisor(), *self.serving().pids, self.detector()]
+        pids = [keeper, self.supervisor(), self.serving().pid, self.detector()]
         for pid in filter(None, pids):
             os.kill(pid, signal.SIGKILL)
         eventually(self.nothing_runs)

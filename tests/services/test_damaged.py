@@ -15,6 +15,7 @@ import pytest
 from tests.detector.test_broken_disk import fill, small_disk
 from tests.services.kept import MODEL, Kept, eventually, tell
 from tests.services.test_keeper import kept, laptop
+from tests.slow import first_of
 
 __all__ = ["kept", "laptop"]
 
@@ -26,7 +27,7 @@ def ended(laptop: Kept, said: str) -> bool:
     return laptop.nothing_runs()
 
 
-@pytest.mark.parametrize("content", ["{}", "[]", "x", '{"socket": null}'])
+@pytest.mark.parametrize("content", first_of(["{}", "[]", "x", '{"socket": null}']))
 def test_a_server_whose_state_is_damaged_is_said_and_stopped_and_comes_back(kept: Kept, content: str) -> None:
     path = kept.state / "supervisor.json"
     path.write_text(content)
@@ -60,7 +61,7 @@ def test_a_damaged_record_of_what_is_deployed_is_named_and_ends_no_keeper(kept: 
     tell(kept.state, bundle=whole)
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"foreground": false}', '{"pid": 1, "foreground": 2}'])
+@pytest.mark.parametrize("content", first_of(["{", "[]", '{"foreground": false}', '{"pid": 1, "foreground": 2}']))
 def test_a_keeper_whose_state_is_damaged_is_said_and_hinders_nothing(kept: Kept, content: str) -> None:
     path = kept.home / "keeper" / "state.json"
     path.write_text(content)
@@ -72,7 +73,7 @@ def test_a_keeper_whose_state_is_damaged_is_said_and_hinders_nothing(kept: Kept,
     assert kept.keeper.is_running()
 
 
-@pytest.mark.parametrize("content", [None, "", "x", "-1", "0"])
+@pytest.mark.parametrize("content", first_of([None, "", "x", "-1", "0"], 2))
 def test_processes_are_found_without_the_files_that_say_which_they_are(kept: Kept, content: str | None) -> None:
     for service in ("keeper", "detector"):
         path = kept.home / service / "pid"
@@ -84,7 +85,7 @@ def test_processes_are_found_without_the_files_that_say_which_they_are(kept: Kep
     assert kept.lifeboat("stop") == "nothing to stop\n"
 
 
-@pytest.mark.parametrize("content", ["[]", "3", '{"use case ship": 3}', '{"use case ship": {"port": "x"}}'])
+@pytest.mark.parametrize("content", first_of(["[]", "3", '{"use case ship": 3}', '{"use case ship": {"port": "x"}}']))
 def test_damaged_ports_are_said_and_hinder_no_stop(kept: Kept, content: str) -> None:
     path = kept.home / "ports.json"
     path.write_text(content)
@@ -92,6 +93,7 @@ def test_damaged_ports_are_said_and_hinder_no_stop(kept: Kept, content: str) -> 
     assert ended(kept, kept.lifeboat("stop"))
 
 
+@pytest.mark.slow
 def test_a_detector_on_a_disk_that_is_full_before_it_starts(laptop: Kept) -> None:
     laptop.lifeboat("stop")
     with small_disk(laptop.home / "detector") as folder:
@@ -103,6 +105,7 @@ def test_a_detector_on_a_disk_that_is_full_before_it_starts(laptop: Kept) -> Non
         assert laptop.nothing_runs()
 
 
+@pytest.mark.slow
 def test_a_detector_whose_disk_fills_up_says_so_in_the_status(laptop: Kept) -> None:
     laptop.lifeboat("stop")
     with small_disk(laptop.home / "detector") as folder:
@@ -114,6 +117,7 @@ def test_a_detector_whose_disk_fills_up_says_so_in_the_status(laptop: Kept) -> N
         assert ended(laptop, laptop.lifeboat("stop"))
 
 
+@pytest.mark.slow
 def test_a_directory_in_the_place_of_the_detectors_database_is_one_sentence(laptop: Kept) -> None:
     laptop.lifeboat("stop")
     database = laptop.home / "detector" / "events.db"

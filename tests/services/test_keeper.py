@@ -24,6 +24,7 @@ from lifeboat.system.addresses import server_of
 from tests.pipeline.laptop import ROOT
 from tests.ports import free_port
 from tests.services.kept import MODEL, Foreground, Kept, eventually, tell
+from tests.slow import first_of
 
 # "Back within 5 s" and "answers within 3 s" are said of a machine with nothing else to do.
 BACK, REBOOT = 5.0, 3.0
@@ -54,7 +55,7 @@ def kept(laptop: Kept) -> Kept:
     return laptop
 
 
-@pytest.mark.parametrize("what", ["worker", "supervisor", "detector"])
+@pytest.mark.parametrize("what", ["server", "supervisor", "detector"])
 def test_what_is_killed_is_back_within_five_seconds_and_no_acknowledged_event_is_lost(kept: Kept, what: str) -> None:
     kept.predict(3)
     eventually(lambda: kept.counted() == 3)
@@ -63,7 +64,7 @@ def test_what_is_killed_is_back_within_five_seconds_and_no_acknowledged_event_is
     assert eventually(lambda: kept.replaced(what, killed)) < BACK * BUSY
     kept.predict(2)
     eventually(lambda: kept.counted() == 5)
-    eventually(lambda: what == "worker" or sum(kept.restarts().values()) == 1)
+    eventually(lambda: what == "server" or sum(kept.restarts().values()) == 1)
     assert kept.serving().digest == kept.deployed.digest
 
 
@@ -78,12 +79,12 @@ def test_events_that_found_no_detector_reach_the_one_that_comes_back(kept: Kept)
 
 
 def test_what_a_killed_keeper_kept_goes_on_and_serve_brings_the_keeper_back(kept: Kept) -> None:
-    before = kept.supervisor(), kept.worker(), kept.detector(), kept.keeper.pid
+    before = kept.supervisor(), kept.server(), kept.detector(), kept.keeper.pid
     os.kill(kept.keeper.pid or 0, signal.SIGKILL)
     eventually(lambda: not kept.keeper.is_running())
     assert kept.serves()
     kept.lifeboat("serve", "--detach")
-    after = kept.supervisor(), kept.worker(), kept.detector(), kept.keeper.pid
+    after = kept.supervisor(), kept.server(), kept.detector(), kept.keeper.pid
     assert after[:3] == before[:3]
     assert after[3] != before[3]
     os.kill(kept.supervisor(), signal.SIGKILL)
@@ -111,7 +112,7 @@ def test_after_a_reboot_serve_answers_without_a_training(kept: Kept) -> None:
         assert "the drift detector | {" in terminal.said
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", first_of([signal.SIGINT, signal.SIGTERM]))
 def test_the_foreground_ends_the_servers_first_so_that_their_last_events_arrive(
     laptop: Kept, number: signal.Signals
 ) -> None:
@@ -146,11 +147,11 @@ def test_a_log_moves_no_cursor_of_the_terminal_that_shows_it(laptop: Kept) -> No
 
 
 def test_the_foreground_takes_over_from_the_background_and_a_second_one_is_refused(kept: Kept) -> None:
-    before, background = kept.worker(), kept.keeper.pid
+    before, background = kept.server(), kept.keeper.pid
     with kept.serve() as terminal:
         eventually(terminal.says("Ctrl-C ends all of it"))
         assert "what runs in the background is watched from here" in terminal.said
-        assert kept.worker() == before
+        assert kept.server() == before
         assert kept.keeper.pid == terminal.process.pid != background
         said = kept.lifeboat("serve", code=1)
         assert f"lifeboat serve runs for {kept.home} already, as process {terminal.process.pid}" in said
@@ -175,7 +176,7 @@ def test_two_at_once_start_each_service_once(laptop: Kept) -> None:
     assert (laptop.home / "detector" / "log").read_text().count('"ready"') == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", first_of([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
 @pytest.mark.parametrize("moment", [f"{MODEL} | version 1 is ready", f"{MODEL} | it has the public port"])
 def test_an_interrupted_start_leaves_nothing_without_its_keeper(
     laptop: Kept, moment: str, number: signal.Signals
@@ -226,6 +227,7 @@ def test_stop_while_serve_brings_things_up_is_the_last_word_and_serve_says_so(
     eventually(laptop.nothing_runs)
 
 
+@pytest.mark.slow
 def test_stop_in_the_middle_of_a_restart_is_the_last_word(kept: Kept) -> None:
     for _ in range(3):
         os.kill(kept.supervisor(), signal.SIGKILL)

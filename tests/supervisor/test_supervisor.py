@@ -130,8 +130,8 @@ def test_a_candidate_that_dies_before_its_promotion_leaves_the_old_version_servi
     control.start(bundle, "tiny", "2")
     candidate = control.status().candidate
     assert candidate is not None
-    os.kill(candidate.pids[0], signal.SIGSTOP)
-    os.kill(candidate.pids[0], signal.SIGKILL)
+    os.kill(candidate.pid, signal.SIGSTOP)
+    os.kill(candidate.pid, signal.SIGKILL)
     with pytest.raises(DeployError, match="signal 9"):
         control.promote()
     status = control.status()
@@ -146,7 +146,7 @@ def test_an_interrupted_deployment_leaves_nothing_behind(connect: Connect, bundl
     assert candidate is not None
     control.close()
     eventually(lambda: watcher.status().candidate is None)
-    assert not alive(candidate.pids[0])
+    assert not alive(candidate.pid)
     deploy(watcher, bundle, "2")
 
 
@@ -193,7 +193,7 @@ def test_a_killed_server_is_started_again_and_nobody_is_refused(connect: Connect
     deploy(control, bundle, "1")
     status = control.status()
     assert status.serving is not None
-    os.kill(status.serving.pids[0], signal.SIGKILL)
+    os.kill(status.serving.pid, signal.SIGKILL)
     assert call(status.url + "/predict", ndarray(ROW_VALUES)).status == 200
     after = control.status().serving
     assert after is not None
@@ -210,7 +210,7 @@ def test_servers_end_with_a_killed_supervisor_and_its_place_can_be_taken(
     os.kill(status.pid, signal.SIGKILL)
     with pytest.raises(DeployError, match="the supervisor is gone"):
         control.status()
-    server = status.serving.pids[0]
+    server = status.serving.pid
     eventually(lambda: not alive(server))
     assert find_supervisor(tmp_path) is None
     deploy(connect(), bundle, "2")
@@ -285,8 +285,8 @@ def test_events_follow_their_receiver_also_those_that_wait_and_those_of_a_proces
     status = control.status()
     assert status.serving is not None
     assert status.events_url == receiver.url
-    os.kill(status.serving.pids[0], signal.SIGKILL)
-    eventually(lambda: bool((found := control.status().serving) and found.restarts == 1 and found.pids))
+    os.kill(status.serving.pid, signal.SIGKILL)
+    eventually(lambda: bool((found := control.status().serving) and found.restarts == 1 and found.pid))
     call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="restarted")
     assert [event["requestid"] for event in wait_for(receiver, 6)][4:] == ["restarted"] * 2
 

@@ -80,7 +80,7 @@ class Holder:
 def find_holder(port: int) -> Holder | None:
     """Who listens on a port of this machine; None where nobody does or the system does not tell.
 
-    Several processes share the port of a model server: the supervisor is named, not its workers.
+    A supervisor and its model server share the port: the supervisor is named.
     """
     sockets = {f"socket:[{number}]" for number in _listening_sockets(port)}
     holders = [holder for pid in _processes() if sockets and (holder := _holder(pid, sockets))]

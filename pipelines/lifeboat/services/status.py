@@ -102,10 +102,9 @@ def _running(found: Status, log: Path) -> str:
         return f"nothing promoted at {found.url}"
     trouble = unreadiness(f"{found.url}/ready", PROBE_SECONDS)
     state = f"but {trouble}; log {log}" if trouble else "ready"
-    pids = ", ".join(map(str, serving.pids))
     return (
         f"version {serving.version} (bundle {serving.digest[:12]}) at {found.url}, {state}, "
-        f"processes {pids}, restarts {serving.restarts}"
+        f"process {serving.pid or 'none at present'}, restarts {serving.restarts}"
     )
 
 

@@ -107,7 +107,7 @@ class App:
     def answer(self, request: Request, response: Response) -> None:
         """Sends the answer of a request, once."""
         seconds = perf_counter() - request.started
-        # Before the answer leaves: whoever has it may ask any worker for the metrics.
+        # Before the answer leaves: whoever has it may ask for the metrics.
         self._metrics.end(request.protocol, response.status, seconds)
         request.reply(response)
         if self._log_requests or response.status >= 500:

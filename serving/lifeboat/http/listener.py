@@ -1,8 +1,8 @@
 """The listening side: accepts from one or more sockets, keeps the connections' deadlines, drains.
 
-A socket may be shared with other processes (workers, or the server of another version during a switch):
-they take connections from one queue, so none is refused while one process begins and another ends. It
-therefore accepts one connection each time the loop wakes, which also spreads them over the workers.
+A socket may be shared with another process (the server of another version during a switch): they take connections from
+one queue, so none is refused while one process begins and another ends. It therefore accepts one connection each time
+the loop wakes.
 """
 
 from __future__ import annotations

@@ -16,15 +16,10 @@ def main() -> int:
     log.set_up()
     try:
         settings = read_settings(sys.argv[1:], os.environ)
-        if settings.workers == 1:
-            os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when ONNX Runtime is imported, so before that
-            from lifeboat.server.lifecycle import serve
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when ONNX Runtime is imported, so before that
+        from lifeboat.server.lifecycle import serve
 
-            serve(settings)
-        else:
-            from lifeboat.supervisor.group import serve_group
-
-            serve_group(settings)
+        serve(settings)
     except LifeboatError as error:
         log.error(str(error))
         return 1

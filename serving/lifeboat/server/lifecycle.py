@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import mmap
 import signal
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import uvloop
 
@@ -22,20 +20,6 @@ from lifeboat.system import log
 
 # For the events of the last predictions, once every client has its answer.
 EVENTS_SECONDS = 3.0
-PROCESS_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class MetricsRow:
-    """Where a worker writes its metrics.
-
-    Args:
-        memory: shared with the other workers; None for its own.
-        worker: its row there.
-    """
-
-    memory: mmap.mmap | None = None
-    worker: int = 0
 
 
 class Server:
@@ -45,13 +29,12 @@ class Server:
         BundleError: the bundle must not serve.
     """
 
-    def __init__(self, settings: ServerSettings, place: MetricsRow) -> None:
+    def __init__(self, settings: ServerSettings) -> None:
         loop = asyncio.get_running_loop()
         model = load_model(settings.bundle)
         identity = Identity.of(model.bundle, settings)
         info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
-        self._metrics = ServerMetrics(info, model.schema.label.classes, place.memory, place.worker)
-        service = Service(model, settings, self._metrics, loop)
+        service = Service(model, settings, ServerMetrics(info, model.schema.label.classes), loop)
         service.warm()
         self.plane = service.plane
         self._listener = Listener(loop, settings.listener_limits, service.slicer, service.app.refusal)
@@ -82,7 +65,6 @@ class Server:
     async def run(self) -> None:
         """Serves until SIGTERM, SIGINT or `stopping`, then drains; a second signal changes nothing."""
         loop = asyncio.get_running_loop()
-        noting = asyncio.create_task(self._note_process())
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self.stopping.set)
         await self.stopping.wait()
@@ -91,13 +73,7 @@ class Server:
         await self._listener.drain()
         if self.plane.events is not None:
             await self.plane.events.end(EVENTS_SECONDS)
-        noting.cancel()
         log.info("stopped", **self.plane.identity.tags)
-
-    async def _note_process(self) -> None:
-        while True:
-            self._metrics.note_process()
-            await asyncio.sleep(PROCESS_SECONDS)
 
 
 def serve(settings: ServerSettings) -> None:
@@ -110,7 +86,7 @@ def serve(settings: ServerSettings) -> None:
 
 
 async def _serve(settings: ServerSettings, sockets: list[socket.socket]) -> None:
-    server = Server(settings, MetricsRow())
+    server = Server(settings)
     for bound in sockets:
         listen(bound)
     server.accept(sockets)

@@ -1,21 +1,13 @@
-"""Metrics in memory that the workers of one server share.
-
-Each worker writes its own row of 64-bit floats, and whoever is scraped adds the rows up: no lock, no file
-per process, and a worker that is started again goes on counting in the row of the one before it.
-"""
+"""The model server's metrics: a row of numbers that a request adds to, and the text that Prometheus scrapes."""
 
 from __future__ import annotations
 
-import mmap
-import os
 import resource
-import tempfile
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-SLOTS = 8192
 LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 PROTOCOLS = ("seldon", "v2", "other")
@@ -34,8 +26,8 @@ HELP = {
     "lifeboat_rejected_total": "Requests refused, by the reason",
     "lifeboat_events_total": "Events taken by their receiver, and dropped",
     "lifeboat_in_flight": "Requests that are whole and not answered",
-    "lifeboat_process_resident_memory_bytes": "Memory of each worker that is in use",
-    "lifeboat_process_cpu_seconds_total": "User and system time of each worker",
+    "lifeboat_process_resident_memory_bytes": "Memory of the process that is in use",
+    "lifeboat_process_cpu_seconds_total": "User and system time of the process",
 }
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -53,35 +45,18 @@ class LatencyHistogram:
     bounds: tuple[float, ...]
 
 
-def allocate(workers: int) -> tuple[int, mmap.mmap]:
-    """Shared memory for some workers: the descriptor of a file without a name, and its mapping."""
-    size = workers * SLOTS * 8
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("metrics")
-    else:
-        with tempfile.TemporaryFile() as file:
-            descriptor = os.dup(file.fileno())
-    os.ftruncate(descriptor, size)
-    return descriptor, mmap.mmap(descriptor, size)
-
-
 class ServerMetrics:
-    """The metrics of one worker.
+    """The metrics of one server.
 
     Args:
         info: labels of the model.
         classes: names of what is predicted.
-        memory: shared by all workers, `workers` rows of `SLOTS` floats; own memory if None.
-        worker: the row to write.
     """
 
-    def __init__(
-        self, info: dict[str, str], classes: tuple[str, str], memory: mmap.mmap | None = None, worker: int = 0
-    ) -> None:
-        cells = memoryview(memory if memory is not None else bytearray(SLOTS * 8)).cast("B").cast("d")
-        self._rows = [cells[start : start + SLOTS] for start in range(0, len(cells), SLOTS)]
-        self._own = self._rows[worker]
-        self._info, self._next = info, 0
+    def __init__(self, info: dict[str, str], classes: tuple[str, str]) -> None:
+        self._info = info
+        # Of every series its numbers, one after the other.
+        self._cells: list[float] = []
         self._counters: dict[str, dict[str, int]] = {}
         self._histograms: dict[str, dict[str, LatencyHistogram]] = {}
         self._latency = {
@@ -98,72 +73,54 @@ class ServerMetrics:
         self._rejected = {reason: self._counter("lifeboat_rejected_total", f'reason="{reason}"') for reason in REASONS}
         self._events = [self._counter("lifeboat_events_total", f'result="{word}"') for word in ("sent", "dropped")]
         self._in_flight = self._counter("lifeboat_in_flight", "")
-        self._own[self._in_flight] = 0.0
-        self._memory, self._cpu = self._take(1), self._take(1)
 
     def begin(self) -> None:
         """A request is whole."""
-        self._own[self._in_flight] += 1.0
+        self._cells[self._in_flight] += 1.0
 
     def end(self, protocol: str, status: int, seconds: float) -> None:
         """A request is answered."""
-        self._own[self._in_flight] -= 1.0
+        self._cells[self._in_flight] -= 1.0
         self._observe(self._latency.get((protocol, status)) or self._latency[protocol, 500], seconds)
 
     def predicted(self, scores: Iterable[float], positive: Iterable[bool]) -> None:
         """Rows were scored: the probability of the second class of each, and whether it is called so."""
         for score, second in zip(scores, positive, strict=True):
             self._observe(self._score, score)
-            self._own[self._classes[second]] += 1.0
+            self._cells[self._classes[second]] += 1.0
 
     def rejected(self, reason: str) -> None:
         """A request was refused."""
-        self._own[self._rejected[reason]] += 1.0
+        self._cells[self._rejected[reason]] += 1.0
 
     def judged(self, truth: Iterable[int], reward: float) -> None:
         """Feedback came in."""
         for value in truth:
-            self._own[self._truths[value]] += 1.0
-        self._own[self._reward] += reward
+            self._cells[self._truths[value]] += 1.0
+        self._cells[self._reward] += reward
 
     def events_sent(self, number: int) -> None:
         """Events were taken by their receiver."""
-        self._own[self._events[0]] += number
+        self._cells[self._events[0]] += number
 
     def events_dropped(self, number: int) -> None:
         """Events found no room, or were refused."""
-        self._own[self._events[1]] += number
+        self._cells[self._events[1]] += number
 
     def render(self) -> bytes:
-        """The text that Prometheus scrapes, summed over the workers."""
+        """The text that Prometheus scrapes."""
         labels = ",".join(f'{name}="{_escape(value)}"' for name, value in self._info.items())
         lines = [*_head("lifeboat_model_info", "gauge"), f"lifeboat_model_info{{{labels}}} 1"]
         for name, series in self._counters.items():
             lines += _head(name)
-            lines += [f"{name}{_braces(label)} {_number(self._sum(slot))}" for label, slot in series.items()]
+            lines += [f"{name}{_braces(label)} {_number(self._cells[slot])}" for label, slot in series.items()]
         for name, histograms in self._histograms.items():
             lines += _head(name, "histogram")
             for label, histogram in histograms.items():
                 lines += self._render_histogram(name, label, histogram)
-        lines += self._render_processes()
+        for name, value in _process().items():
+            lines += [*_head(name), f"{name} {value!r}"]
         return ("\n".join(lines) + "\n").encode()
-
-    def note_process(self) -> None:
-        """Writes down this process's figures, for whichever worker is scraped next."""
-        usage = resource.getrusage(resource.RUSAGE_SELF)
-        self._own[self._cpu] = usage.ru_utime + usage.ru_stime
-        self._own[self._memory] = _resident_bytes() or usage.ru_maxrss * 1024.0
-
-    def _render_processes(self) -> list[str]:
-        names = {
-            "lifeboat_process_resident_memory_bytes": self._memory,
-            "lifeboat_process_cpu_seconds_total": self._cpu,
-        }
-        lines = []
-        for name, slot in names.items():
-            lines += _head(name)
-            lines += [f'{name}{{worker="{worker}"}} {row[slot]!r}' for worker, row in enumerate(self._rows)]
-        return lines
 
     def _counter(self, name: str, label: str) -> int:
         slot = self._take(1)
@@ -176,28 +133,24 @@ class ServerMetrics:
         return histogram
 
     def _take(self, number: int) -> int:
-        start, self._next = self._next, self._next + number
-        if self._next > SLOTS:
-            raise ValueError(f"{self._next} metrics, there is room for {SLOTS}")
+        start = len(self._cells)
+        self._cells += [0.0] * number
         return start
 
     def _observe(self, histogram: LatencyHistogram, value: float) -> None:
         start, bounds = histogram.start, histogram.bounds
-        self._own[start + bisect_left(bounds, value)] += 1.0
-        self._own[start + len(bounds) + 1] += value
-
-    def _sum(self, slot: int) -> float:
-        return sum(row[slot] for row in self._rows)
+        self._cells[start + bisect_left(bounds, value)] += 1.0
+        self._cells[start + len(bounds) + 1] += value
 
     def _render_histogram(self, name: str, label: str, histogram: LatencyHistogram) -> list[str]:
         """Nothing for most histograms without an observation: most pairs of protocol and status never occur."""
         total, lines, comma = 0.0, [], "," if label else ""
         for offset, bound in enumerate([*map(str, histogram.bounds), "+Inf"]):
-            total += self._sum(histogram.start + offset)
+            total += self._cells[histogram.start + offset]
             lines.append(f'{name}_bucket{{{label}{comma}le="{bound}"}} {total:.0f}')
         if not total and label not in FROM_START:
             return []
-        value = self._sum(histogram.start + len(histogram.bounds) + 1)
+        value = self._cells[histogram.start + len(histogram.bounds) + 1]
         return [*lines, f"{name}_sum{_braces(label)} {value!r}", f"{name}_count{_braces(label)} {total:.0f}"]
 
 
@@ -213,6 +166,14 @@ def _braces(label: str) -> str:
 
 def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _process() -> dict[str, float]:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "lifeboat_process_resident_memory_bytes": _resident_bytes() or usage.ru_maxrss * 1024.0,
+        "lifeboat_process_cpu_seconds_total": usage.ru_utime + usage.ru_stime,
+    }
 
 
 def _resident_bytes() -> float:

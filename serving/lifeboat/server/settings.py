@@ -37,12 +37,11 @@ class ServerSettings:
     )
     model_name: str = _setting("", "name of the model, the use case's unless set", "PREDICTIVE_UNIT_ID")
     model_version: str = _setting("", "version of the model, the start of its digest unless set")
-    workers: int = _setting(1, "number of processes; each holds its own model")
     max_body: int = _setting(4 * 1024 * 1024, "largest request body in bytes")
     max_rows: int = _setting(10_000, "largest number of rows in a request")
     max_depth: int = _setting(100, "deepest nesting of JSON")
-    max_connections: int = _setting(1024, "open connections of a process; one more is answered 503")
-    max_pending: int = _setting(256, "requests of a process that wait at a time; one more is answered 503")
+    max_connections: int = _setting(1024, "open connections at a time; one more is answered 503")
+    max_pending: int = _setting(256, "requests that wait at a time; one more is answered 503")
     request_seconds: float = _setting(ListenerLimits.request_seconds, "time for a request to arrive whole")
     keep_alive_seconds: float = _setting(ListenerLimits.keep_alive_seconds, "time an idle connection is kept")
     drain_idle_seconds: float = _setting(
@@ -70,7 +69,7 @@ class ServerSettings:
     namespace: str = _setting("default", "namespace of the deployment, for events")
 
     def __post_init__(self) -> None:
-        for name in ("workers", "max_body", "max_rows", "max_depth", "max_connections", "max_pending"):
+        for name in ("max_body", "max_rows", "max_depth", "max_connections", "max_pending"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}, the least is 1")
         if self.spin_us < 0:

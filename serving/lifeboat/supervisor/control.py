@@ -38,15 +38,15 @@ class Serving:
         name, version: of the model.
         digest: of its bundle.
         bundle: its directory.
-        pids: of its processes.
-        restarts: how often one of them died and was started again.
+        pid: of its process; None while it is started again, and from a supervisor of an earlier edition.
+        restarts: how often it died and was started again.
     """
 
     name: str
     version: str
     digest: str
     bundle: Path
-    pids: tuple[int, ...]
+    pid: int | None
     restarts: int
 
     @classmethod
@@ -54,8 +54,8 @@ class Serving:
         """Reads what the supervisor answers; None for none."""
         if document is None:
             return None
-        bundle, pids = Path(document["bundle"]), tuple(document["pids"])
-        return cls(**{**document, "bundle": bundle, "pids": pids})
+        same = {name: document[name] for name in ("name", "version", "digest", "restarts")}
+        return cls(**same, bundle=Path(document["bundle"]), pid=document.get("pid"))
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,6 @@ class ControlSession:
 
     async def _start(self, question: dict[str, Any]) -> dict[str, Any]:
         self.deployed = True
-        if self._deployment.group is not None:
+        if self._deployment.server is not None:
             self._deployment = Deployment()
         return await self._daemon.start(self._deployment, question)

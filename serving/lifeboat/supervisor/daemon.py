@@ -18,7 +18,7 @@ from lifeboat.config.errors import DeployError, LifeboatError
 from lifeboat.http.http_client import Target
 from lifeboat.http.sockets import bind, listen
 from lifeboat.server.settings import ServerSettings
-from lifeboat.supervisor.group import Group
+from lifeboat.supervisor.model_server import ModelServer
 from lifeboat.supervisor.process import LOG
 from lifeboat.system.addresses import base_url
 
@@ -30,10 +30,10 @@ class Deployment:
     """A candidate of one control connection.
 
     Args:
-        group: None until it was made.
+        server: None until it was made.
     """
 
-    group: Group | None = None
+    server: ModelServer | None = None
 
 
 class Supervisor:
@@ -42,14 +42,14 @@ class Supervisor:
     Args:
         settings: of every server but its bundle, name and version.
         public: bound sockets of the predictions and the metrics.
-        changed: is called whenever another group serves.
+        changed: is called whenever another model server serves.
     """
 
     def __init__(self, settings: ServerSettings, public: list[socket.socket], changed: Callable[[], None]) -> None:
         self._settings, self._public, self._changed = settings, public, changed
         # Also told at the end, when the sockets are closed.
         self._ports = [bound.getsockname()[1] for bound in public]
-        self._serving: Group | None = None
+        self._serving: ModelServer | None = None
         self._deployment: Deployment | None = None
         self.stopping = asyncio.Event()
 
@@ -57,7 +57,7 @@ class Supervisor:
         """What `lifeboat.supervisor.control.Status` reads."""
         host = self._settings.host
         main, metrics = self._ports
-        candidate = self._deployment.group if self._deployment is not None else None
+        candidate = self._deployment.server if self._deployment is not None else None
         return {
             "pid": os.getpid(),
             "url": base_url(host, main),
@@ -90,14 +90,14 @@ class Supervisor:
             model_name=question["name"],
             model_version=question["version"],
         )
-        deployment.group = Group(settings, self._public, private)
+        deployment.server = ModelServer(settings, self._public, private)
         try:
-            await deployment.group.start()
+            await deployment.server.start()
         except LifeboatError:
             self._deployment = None
             raise
         LOG.info("version %s of %s is ready on port %d", settings.model_version, settings.model_name, port)
-        return {"url": f"http://{PRIVATE_HOST}:{port}", "digest": deployment.group.digest}
+        return {"url": f"http://{PRIVATE_HOST}:{port}", "digest": deployment.server.digest}
 
     async def promote(self, deployment: Deployment) -> dict[str, Any]:
         """Switches to the candidate of this deployment; returns when the old server has ended.
@@ -105,7 +105,7 @@ class Supervisor:
         Raises:
             DeployError: there is no candidate, or it cannot accept.
         """
-        new = deployment.group
+        new = deployment.server
         if new is None or self._deployment is not deployment:
             raise DeployError("there is nothing to promote: start a candidate first")
         try:
@@ -144,8 +144,8 @@ class Supervisor:
         """Ends the candidate of a deployment that was not promoted."""
         if self._deployment is not deployment:
             return
-        if deployment.group is not None:
-            await deployment.group.end()
+        if deployment.server is not None:
+            await deployment.server.end()
         self._deployment = None
 
     async def end(self) -> None:

@@ -22,30 +22,26 @@ END_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told on its first line.
+    """What a server is told on its first line.
 
     Args:
         settings: all of `Settings`, as JSON has them.
         private: descriptors of sockets to serve from as soon as it is ready.
         public: descriptors of sockets to serve from when told to.
-        memory: descriptor of the shared metrics.
-        worker: its row there.
     """
 
     settings: dict[str, Any]
     private: tuple[int, ...]
     public: tuple[int, ...]
-    memory: int
-    worker: int
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """All that the child inherits."""
-        return (*self.private, *self.public, self.memory)
+        return (*self.private, *self.public)
 
 
 class Process:
-    """A running worker; make it with `spawn`."""
+    """A running server; make it with `spawn`."""
 
     def __init__(self, child: asyncio.subprocess.Process, order: Order) -> None:
         self._child, self._order = child, order
@@ -60,7 +56,7 @@ class Process:
     async def spawn(cls, order: Order) -> Process:
         """Starts a child and gives it its order."""
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "lifeboat.server.worker",
+            sys.executable, "-m", "lifeboat.server.supervised",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE, pass_fds=order.descriptors,
         )  # fmt: skip

@@ -67,7 +67,7 @@ def test_a_page_names_settings_that_exist(page: Path) -> None:
     assert set(re.findall(r"`(LIFEBOAT_[A-Z0-9_]*[A-Z0-9])`", text)) <= known
     # Those named in small letters, as in `max_pending`, are some program's.
     names = {spec.name for settings in SETTINGS.values() for spec in fields(settings)}
-    assert set(re.findall(r"`(max_\w+|events_\w+|retention_\w+|\w+_seconds|workers)`", text)) <= names
+    assert set(re.findall(r"`(max_\w+|events_\w+|retention_\w+|\w+_seconds)`", text)) <= names
 
 
 def test_the_index_lists_each_alert_with_its_severity() -> None:

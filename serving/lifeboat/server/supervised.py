@@ -1,6 +1,6 @@
-"""A server as a child of a supervisor: `python -m lifeboat.server.worker`.
+"""A server as a child of a supervisor: `python -m lifeboat.server.supervised`.
 
-The first line on standard input is its order (settings, inherited sockets, its row of the metrics). It
+The first line on standard input is its order (settings, inherited sockets). It
 answers in JSON lines on standard output: `ready`, `accepting` or `failed`. The line `accept` lets it begin
 on the public sockets, `events URL` sends its events elsewhere. When standard input ends its parent is gone,
 so it drains and exits too.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import mmap
 import os
 import socket
 import sys
@@ -43,10 +42,9 @@ def main() -> int:
 
 async def _work(order: dict[str, Any]) -> None:
     # ONNX Runtime comes with it.
-    from lifeboat.server.lifecycle import MetricsRow, Server
+    from lifeboat.server.lifecycle import Server
 
-    settings = ServerSettings(**order["settings"])
-    server = Server(settings, MetricsRow(_map(order["memory"]), order["worker"]))
+    server = Server(ServerSettings(**order["settings"]))
     private = [socket.socket(fileno=descriptor) for descriptor in order["private"]]
     public = [socket.socket(fileno=descriptor) for descriptor in order["public"]]
     server.accept(private)
@@ -71,10 +69,6 @@ async def _follow(server: Server, private: list[socket.socket], public: list[soc
                 server.close(listening)
             _tell(event="accepting")
     server.stopping.set()
-
-
-def _map(memory: int | None) -> mmap.mmap | None:
-    return None if memory is None else mmap.mmap(memory, 0)
 
 
 def _tell(**event: Any) -> None:
