@@ -43,6 +43,7 @@ def deploy_at_once(laptop: Laptop, *seeds: int) -> list[tuple[int, str]]:
     return [(run.wait(120), log.read_text()) for run, log in zip(runs, logs, strict=True)]
 
 
+@pytest.mark.slow
 def test_a_model_judged_against_a_champion_of_the_past_is_not_shipped(laptop: Laptop) -> None:
     (code, won), (other, lost) = sorted(deploy_at_once(laptop, 0, 1))
     assert (code, other) == (0, 1), won + lost
@@ -52,6 +53,7 @@ def test_a_model_judged_against_a_champion_of_the_past_is_not_shipped(laptop: La
     assert serving(laptop) in won
 
 
+@pytest.mark.slow
 def test_the_same_model_of_two_runs_is_deployed_once_and_both_end_well(laptop: Laptop) -> None:
     ends = deploy_at_once(laptop, 0, 0)
     said = [text for _, text in ends]

@@ -68,6 +68,7 @@ def declare(folder: Path, nullable: str, classes: str, more: str) -> None:
     (folder / "__init__.py").write_text(text)
 
 
+@pytest.mark.slow
 def test_a_raw_table_goes_to_the_endpoint_in_one_run_after_check_said_what_to_declare(
     laptop: Laptop, folder: Path
 ) -> None:

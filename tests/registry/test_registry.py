@@ -208,6 +208,7 @@ print(registry.aliased("tiny", "champion"))
 """
 
 
+@pytest.mark.slow
 def test_of_processes_that_open_a_new_home_at_once_each_finds_a_whole_database(tmp_path: Path) -> None:
     """Both find none and would make the same tables; until then nobody has imported MLflow."""
     environment = {**os.environ, **Settings(home=str(tmp_path / "home")).environment()}

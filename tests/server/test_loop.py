@@ -74,6 +74,7 @@ def hammered(port: int, body: Body, connections: int = 4) -> Iterator[list[int]]
             thread.join()
 
 
+@pytest.mark.slow
 def test_a_probe_and_a_prediction_beside_the_largest_bodies_of_each_kind_are_answered_soon(usual: Running) -> None:
     one = post("/predict", json.dumps(ndarray(ROW_VALUES)).encode(), {})
     probes: list[tuple[float, str]] = []
