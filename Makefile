@@ -48,12 +48,12 @@ notebook: .venvs/notebook.stamp ## explore, train and watch in JupyterLab (after
 
 .PHONY: test
 test: setup-dev ## run the tests, but those of make test-slow
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 	@$(MAKE) --no-print-directory test-drift
 
 .PHONY: test-slow
 test-slow: setup-dev ## run the tests that take long and seldom find anything
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile -m slow $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -m slow $(ARGS)
 	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m slow tests/drift_test $(ARGS)
 
 .PHONY: test-loop

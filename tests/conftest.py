@@ -42,14 +42,20 @@ for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, _usual)
 
-# Files that train models for minutes, the longest first. Begun last, one of them would keep one process busy while the
-# other had nothing.
+# The files that take longest, and so come first, with pytest-xdist's --no-loadscope-reorder. Begun last, one of them
+# would keep one process busy while the other had nothing.
 LONGEST = (
     "tests/pipeline/test_titanic.py",
+    "tests/services/test_keeper.py",
+    "tests/pipeline/test_folders.py",
+    "tests/pipeline/test_at_once.py",
+    "tests/pipeline/test_live_notebook.py",
     "tests/demo/test_driver.py",
     "tests/pipeline/test_run.py",
     "tests/pipeline/test_as_of.py",
-    "tests/notebooks/test_notebooks.py",
+    "tests/project/test_wheel.py",
+    "tests/detector/test_report.py",
+    "tests/fuzz/test_fuzz.py",
 )
 
 

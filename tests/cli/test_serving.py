@@ -158,7 +158,7 @@ def test_status_and_stop_of_a_running_server(lifeboat: Lifeboat, served: Control
     assert lifeboat("stop", "--usecase", "titanic").output == "nothing to stop\n"
     assert alive(found.pid)
     assert lifeboat("stop").output == "stopped tiny\n"
-    for pid in (found.pid, *found.serving.pids):
+    for pid in filter(None, (found.pid, found.serving.pid)):
         wait_for_end(pid)
     assert "stopped" in lifeboat("status").output
     assert lifeboat("stop").output == "nothing to stop\n"

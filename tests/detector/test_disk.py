@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from tests.detector.conftest import Shop
 from tests.detector.world import add_bundle, detector, people, prediction, predictions, truth
 
@@ -15,6 +17,7 @@ def size(database: Path) -> int:
     return sum(path.stat().st_size for path in database.parent.glob(database.name + "*") if path.is_file())
 
 
+@pytest.mark.slow
 def test_the_file_stays_bounded_over_100_000_rows(tmp_path: Path) -> None:
     digest = add_bundle(tmp_path / "store", window=1000, minimum=100)
     database = tmp_path / "db" / "drift.db"
@@ -63,6 +66,7 @@ def _puids(database: Path) -> set[str]:
         return {puid for (puid,) in connection.execute("SELECT puid FROM predictions")}
 
 
+@pytest.mark.slow
 def test_what_a_backlog_took_is_given_back(shop: Shop, tmp_path: Path) -> None:
     """Predictions that wait for a bundle fill the file; once they are windows it shrinks again."""
     empty, database = tmp_path / "store", tmp_path / "drift.db"

@@ -1,6 +1,6 @@
 """The notebooks: clean in the repository, and green from the first cell to the last.
 
-Those that need a champion run in its home, in tests/pipeline/test_titanic.py.
+Those that need a champion run in its home: tests/pipeline/test_titanic.py and test_live_notebook.py.
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ class Elsewhere(Laptop):
             return False
 
 
-@pytest.mark.parametrize(("code", "state"), [FOLDERS, pytest.param(*FOLDERS[::-1], marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "state"), [FOLDERS, FOLDERS[::-1]])
 def test_a_run_goes_the_whole_way_and_comes_back(tmp_path: Path, code: str, state: str) -> None:
     laptop = Elsewhere(tmp_path / "code" / code, tmp_path / "state" / state)
     laptop.home.mkdir(parents=True)

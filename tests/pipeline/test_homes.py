@@ -146,6 +146,7 @@ def test_two_homes_at_the_same_time_have_servers_of_their_own(
     assert any(who in line for line in describe_home(late.settings)["ship"])
 
 
+@pytest.mark.slow
 def test_a_detector_whose_port_is_taken_meanwhile_moves_and_no_event_is_lost(
     make_home: Callable[[str], Home], defaults: dict[str, int]
 ) -> None:

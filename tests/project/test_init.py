@@ -7,22 +7,18 @@ import sys
 import tomllib
 from pathlib import Path
 
-import palmerpenguins
 import pexpect
 import pytest
 
 from lifeboat.usecase.usecase import UseCase, load_usecase
+from tests.project.penguins import write_penguins
 
 LIFEBOAT = [sys.executable, "-m", "lifeboat.cli.main"]
 
 
 @pytest.fixture(scope="module")
 def penguins(tmp_path_factory):
-    """Two of the three species of the Palmer penguins, as a raw CSV file."""
-    rows = palmerpenguins.load_penguins()
-    path = tmp_path_factory.mktemp("raw") / "penguins.csv"
-    rows[rows.species != "Gentoo"].to_csv(path, index=False)
-    return path
+    return write_penguins(tmp_path_factory.mktemp("raw"))
 
 
 def init(folder, *arguments, **more):

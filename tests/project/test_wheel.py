@@ -10,10 +10,10 @@ import time
 import urllib.request
 from pathlib import Path
 
-import palmerpenguins
 import pytest
 
 from tests.ports import free_port
+from tests.project.penguins import write_penguins
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = str(Path(sys.executable).with_name("uv"))
@@ -80,8 +80,7 @@ def commands(wheel: Path) -> str:
 
 
 def test_a_raw_table_becomes_an_answering_endpoint_by_three_commands(tmp_path, wheel):
-    rows = palmerpenguins.load_penguins()
-    rows[rows.species != "Gentoo"].to_csv(tmp_path / "penguins.csv", index=False)
+    write_penguins(tmp_path)
     port, metrics, detector = (free_port() for _ in range(3))
     environment = {
         "XDG_CACHE_HOME": str(tmp_path / "cache"), "UV_CACHE_DIR": run([UV, "cache", "dir"], tmp_path).strip(),

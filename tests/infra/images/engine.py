@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 STAND_IN = "lifeboat-base:test"
 # Kubernetes' restricted profile, as Docker says it, and nothing but the network of this machine.
 LOCKED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+WRITABLE = ("--tmpfs=/tmp", "--tmpfs=/var/lib/lifeboat:uid=10001,gid=10001")
 DOCKERFILES = {
     "components": ("preprocess", "train", "evaluate", "deploy", "components", "tracking"),
     "serving": ("model-server", "drift-detector", "retrain-trigger"),

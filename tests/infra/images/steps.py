@@ -22,17 +22,20 @@ class Steps:
 
     Args:
         folder: holds all that the steps write.
+        compiled: pipeline; this project's unless given.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, compiled: Path | None = None) -> None:
         self.folder = folder
         folder.chmod(0o777)  # the containers' user is another one
-        compile_pipeline(folder / "pipeline.yaml")
-        self._specification = next(yaml.safe_load_all((folder / "pipeline.yaml").read_text()))
+        if compiled is None:
+            compiled = folder / "pipeline.yaml"
+            compile_pipeline(compiled)
+        self._specification = next(yaml.safe_load_all(compiled.read_text()))
         self._made: dict[str, Any] = {}
 
-    def run(self, step: str, target: str | None = None, **parameters: Any) -> dict[str, Any]:
-        """Runs a step in the container of a target, its own unless given; gives what it tells Kubeflow."""
+    def run(self, step: str, name: str = "", **parameters: Any) -> dict[str, Any]:
+        """Runs a step in a container of an image, the step's own unless named; gives what it tells Kubeflow."""
         told = f"{step}-told.json"
         message = {
             "inputs": {"parameterValues": parameters, "artifacts": self._inputs(step)},
@@ -42,10 +45,14 @@ class Steps:
         words = [word.replace("{{$}}", json.dumps(message)) for word in [*container["command"], *container["args"]]]
         docker(
             "run", "--rm", "--network=none", *LOCKED, "--tmpfs=/tmp", f"--volume={self.folder}:{DATA}",
-            f"--env=LIFEBOAT_HOME={DATA}/home", f"--entrypoint={words[0]}", image(target or step), *words[1:],
+            f"--env=LIFEBOAT_HOME={DATA}/home", f"--entrypoint={words[0]}", name or image(step), *words[1:],
         )  # fmt: skip
         path = self.folder / told
         return json.loads(path.read_text()) if path.exists() else {}
+
+    def image_of(self, step: str) -> str:
+        """The image that the compiled pipeline names for a step."""
+        return str(self._specification["deploymentSpec"]["executors"][f"exec-{step}"]["container"]["image"])
 
     def _definitions(self, step: str, side: str) -> dict[str, Any]:
         component = self._specification["components"][f"comp-{step}"]

@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.infra.images.engine import FOLDER, ask, container, docker, image, inspect, shell_in, wait_for
+from tests.infra.images.engine import FOLDER, WRITABLE, ask, container, docker, image, inspect, shell_in, wait_for
 from tests.infra.images.steps import Steps
 from tests.ports import free_port
 
 EACH = pytest.mark.parametrize("target", FOLDER)
 # Kubeflow starts a step with a shell, and Seldon ends a model with one.
 WITH_SHELL = {"preprocess", "train", "evaluate", "deploy", "components", "tracking", "model-server"}
-WRITABLE = ("--tmpfs=/tmp", "--tmpfs=/var/lib/lifeboat:uid=10001,gid=10001")
 MEGABYTE = 1_000_000
 
 
@@ -171,8 +170,8 @@ def test_the_steps_hand_on_to_one_another_and_the_gate_is_asked(steps: Steps, ju
 
 @pytest.mark.usefixtures("judged")
 def test_a_step_runs_from_the_one_image_of_the_compiled_pipeline_as_well(steps: Steps):
-    steps.run("keep", "components")
-    steps.run("preprocess", "components", usecase="titanic", data="", labelled=False)
+    steps.run("keep", image("components"))
+    steps.run("preprocess", image("components"), usecase="titanic", data="", labelled=False)
 
 
 def test_the_deploy_step_starts_from_its_own_image():

@@ -1,0 +1,47 @@
+"""A project's own image, as its Makefile builds it from the components' image, and its pipeline's steps run in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.infra.images.engine import LOCKED, WRITABLE, client, docker, image
+from tests.infra.images.steps import Steps
+from tests.project.penguins import write_penguins
+
+LIFEBOAT = (sys.executable, "-m", "lifeboat.cli.main")
+
+
+def test_a_projects_steps_run_in_the_image_that_its_makefile_builds(tmp_path: Path) -> None:
+    base, project = image("components"), tmp_path / "penguins"
+    path = f"{Path(client()).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def said(*words: str, folder: Path = project) -> str:
+        return subprocess.run(
+            words, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=600, check=True
+        ).stdout
+
+    said(*LIFEBOAT, "init", "penguins", "--data", str(write_penguins(tmp_path)), "--yes", folder=tmp_path)
+    said("make", "image", f"BASE={base}")
+    said(*LIFEBOAT, "compile", "pipeline.yaml")
+    (tmp_path / "steps").mkdir()
+    steps = Steps(tmp_path / "steps", project / "pipeline.yaml")
+    own = steps.image_of("train")
+    assert own == "penguins/components:0.1.0"
+    try:
+        # By its name alone, which is the default that the compiled pipeline has: the package is in the image.
+        steps.run("preprocess", own, usecase="penguins", data="", labelled=False)
+        steps.run("train", own, usecase="penguins", seed=0)
+        judged = steps.run("evaluate", own, usecase="penguins", extra_gates="", reason="a test")
+        assert judged["parameterValues"]["Output"] is True
+        manifest = json.loads((steps.folder / "bundle" / "manifest.json").read_text())
+        assert manifest["usecase"] == "penguins"
+        steps.run("keep", own)
+        # The command line of the image, as the retrain trigger starts it.
+        checked = docker("run", "--rm", "--network=none", *LOCKED, *WRITABLE, own, "check", "--usecase", "penguins")
+        assert "(use case penguins)" in checked.stdout
+    finally:
+        docker("image", "rm", "--force", own, check=False)
