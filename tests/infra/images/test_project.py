@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+from lifeboat.model.bundle import open_bundle
 from tests.infra.images.engine import LOCKED, WRITABLE, client, docker, image
 from tests.infra.images.steps import Steps
 from tests.project.penguins import write_penguins
@@ -37,8 +37,7 @@ def test_a_projects_steps_run_in_the_image_that_its_makefile_builds(tmp_path: Pa
         steps.run("train", own, usecase="penguins", seed=0)
         judged = steps.run("evaluate", own, usecase="penguins", extra_gates="", reason="a test")
         assert judged["parameterValues"]["Output"] is True
-        manifest = json.loads((steps.folder / "bundle" / "manifest.json").read_text())
-        assert manifest["usecase"] == "penguins"
+        assert open_bundle(steps.folder / "bundle").usecase == "penguins"
         steps.run("keep", own)
         # The command line of the image, as the retrain trigger starts it.
         checked = docker("run", "--rm", "--network=none", *LOCKED, *WRITABLE, own, "check", "--usecase", "penguins")
