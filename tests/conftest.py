@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lifeboat.config.settings import LIBRARIES, Settings
-from lifeboat.services import daemons
-from lifeboat.supervisor import launch
+from lifeboat.system.background import reap_processes
 
 if TYPE_CHECKING:
     from lifeboat.registry.storage import Storage
@@ -66,8 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish() -> None:
     """Collects the daemons that tests started and ended, of which Python would otherwise warn as still running."""
-    for process in (*launch.started, *daemons.started):
-        process.poll()
+    reap_processes()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifeboat.config.errors import DeployError, StorageError
+from lifeboat.system.background import start_process
 from lifeboat.system.files import is_locked, take_lock, write_text
 from lifeboat.system.http_request import Answer, NoAnswerError, ask
 from lifeboat.system.markup import terminal_text
@@ -25,8 +26,6 @@ LOG_FILE, PID_FILE = "log", "pid"
 LEAVING_SECONDS = 2.0
 # Of what a service answers when it is asked how it is.
 _MOST_READ = 65536
-# Kept: Python warns of a child that outlives its handle.
-started: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True)
@@ -175,13 +174,9 @@ class Daemon:
         with self.log.open("ab") as log:
             try:
                 # The lock is among what it inherits: that is held until the last copy of its descriptor is closed.
-                process = subprocess.Popen(
-                    command, env=environment, cwd=self.folder, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=log, start_new_session=True, pass_fds=inherited,
-                )  # fmt: skip
+                process = start_process(command, self.folder, log, environment=environment, inherited=inherited)
             except OSError as error:
                 raise DeployError(f"the {self.name} cannot be started with {command[0]}: {error.strerror}") from error
-        started.append(process)
         try:
             self.say_pid(process.pid)
         except StorageError:

@@ -7,15 +7,13 @@ run goes, whatever became of the trigger that started it; and no process id, whi
 from __future__ import annotations
 
 import json
-import os
-import selectors
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
+from lifeboat.system.background import first_words, start_process
 from lifeboat.system.files import take_lock
 from lifeboat.trigger.alerts import one_line
 from lifeboat.trigger.backend import CannotStart, Ended, Going
@@ -76,35 +74,19 @@ class Local:
         command = [*chosen.lifeboat, "run", "--usecase", chosen.usecase, f"--reason={run.reason}", "--require-deploy",
                    *chosen.words]  # fmt: skip
         child = [sys.executable, "-m", "lifeboat.trigger.run_process", str(lock), str(chosen.timeout_seconds)]
-        self._child = subprocess.Popen(
-            [*child, str(folder / RESULT), *command],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, pass_fds=(lock,), start_new_session=True,
-        )  # fmt: skip
-        with cast("BinaryIO", self._child.stdout) as said:
-            problem = _first_words(said.fileno())
-        if problem:
+        whole = [*child, str(folder / RESULT), *command]
+        self._child = start_process(whole, Path.cwd(), log, output=subprocess.PIPE, inherited=(lock,))
+        if problem := _problem(first_words(self._child, STARTUP_SECONDS)):
             self._child.wait()
             raise CannotStart(problem)
         return Going(str(self._child.pid), str(folder / LOG))
 
 
-def _first_words(descriptor: int) -> str:
+def _problem(words: bytes | None) -> str:
     """What the child says of its start: '' for all is well. A child that says nothing in time may still be a run."""
-    deadline, words = time.monotonic() + STARTUP_SECONDS, b""
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        while selector.select(max(0.0, deadline - time.monotonic())):
-            chunk = os.read(descriptor, TAIL)
-            if not chunk:
-                return _problem(words)
-            words += chunk
-    return ""
-
-
-def _problem(words: bytes) -> str:
-    if not words:
+    if words == b"":
         return "the run's process ended at its start"
-    return json.loads(words)["error"] or ""
+    return json.loads(words)["error"] or "" if words else ""
 
 
 def _outcome(result: dict[str, Any], log: Path) -> Ended:

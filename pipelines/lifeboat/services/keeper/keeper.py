@@ -14,9 +14,8 @@ from functools import partial
 
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
-from lifeboat.services import daemons
 from lifeboat.services.keeper.services import KeptService, services
-from lifeboat.supervisor import launch
+from lifeboat.system.background import reap_processes
 from lifeboat.system.backoff import Backoff
 
 PAUSE = 0.2
@@ -73,7 +72,7 @@ class Keeper:
         with ThreadPoolExecutor(STARTS) as pool:
             while not stopping.is_set():
                 self._look_around(pool)
-                _reap()
+                reap_processes()
                 if not each():
                     return
                 stopping.wait(PAUSE)
@@ -129,9 +128,3 @@ def _may_be_wanted(service: KeptService) -> bool:
         return service.is_wanted()
     except (LifeboatError, OSError):  # said where it is looked at
         return True
-
-
-def _reap() -> None:
-    """Takes leave of services that this process started and that ended."""
-    for started in (launch.started, daemons.started):
-        started[:] = [process for process in started if process.poll() is None]
