@@ -36,12 +36,12 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 from lifeboat.usecase.gates import AtLeast
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import Column, BinaryLabel, Schema
 from lifeboat.usecase.transformers import Floats32
 from lifeboat.usecase.usecase import Candidate, UseCase
 
 USECASE = UseCase(
-    name="fares", title="Fares", schema=Schema(({parts["columns"]},), Label("Survived", {parts["classes"]})),
+    name="fares", title="Fares", schema=Schema(({parts["columns"]},), BinaryLabel("Survived", {parts["classes"]})),
     data={str(TITANIC)!r}, features={features}, gates=(AtLeast("roc_auc", 0.5),), baseline=(),
     candidates=(Candidate("line", LogisticRegression()),{candidates}),
 )

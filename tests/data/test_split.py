@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeboat.data.split import assign_folds, group_names, hold_out, positions
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 
 def world(groups=500, seed=0):
@@ -112,7 +112,7 @@ def test_a_position_depends_on_name_and_salt_alone():
 
 GROUPED = Schema(
     (Column("x", "float", nullable=True),),
-    Label("y", ("n", "y")),
+    BinaryLabel("y", ("n", "y")),
     keys=(Column("id", "integer", nullable=True), Column("team", "string", nullable=True)),
     id="id",
     group="team",
@@ -141,6 +141,6 @@ def test_a_rows_group_does_not_depend_on_its_place():
 
 
 def test_the_label_does_not_tell_rows_apart():
-    schema = Schema((Column("x", "float"),), Label("y", ("n", "y")))
+    schema = Schema((Column("x", "float"),), BinaryLabel("y", ("n", "y")))
     names = group_names(pa.table({"x": [1.0, 1.0, 2.0], "y": [0, 1, 0]}), schema)
     assert names[0] == names[1] != names[2]

@@ -18,7 +18,7 @@ from lifeboat.data.labelled.labelled_rows import stored_schema
 from lifeboat.data.reading import read_batches, read_table
 from lifeboat.data.table import check_table, say_nulls
 from lifeboat.server.protocols.row_parser import compile_parser
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 SCHEMA = Schema(
     (
@@ -30,7 +30,7 @@ SCHEMA = Schema(
         Column("name", "string", max_length=6),
         Column("code", "string", nullable=True, pattern="[a-c]+"),
     ),
-    Label("y", ("no", "yes")),
+    BinaryLabel("y", ("no", "yes")),
 )
 HEADER = "age,dose,count,class,flag,name,code,y"
 ROW = "22,1.5,3,1,true,Ann,abc,1"
@@ -308,7 +308,7 @@ NULLABLE = Schema((Column("x", "float", nullable=True),), SCHEMA.label)
     ],
 )
 def test_a_label_is_read_by_its_classes(classes, cells):
-    schema = Schema((Column("x", "float"),), Label("y", classes))
+    schema = Schema((Column("x", "float"),), BinaryLabel("y", classes))
     found = check_table(pa.table({"x": [1.0, 2.0, 3.0], "y": cells}), schema, labelled=True, name="t")
     assert found.problems == {}
     assert found.table["y"].to_pylist() == [0, 1, 0]
@@ -329,7 +329,7 @@ def test_a_label_is_read_by_its_classes(classes, cells):
 )
 def test_a_label_that_is_no_class_is_named(classes, cell, sentence):
     with pytest.raises(ValueError, match=f"^{sentence}$"):
-        Label("y", classes).parse(cell)
+        BinaryLabel("y", classes).parse(cell)
 
 
 @pytest.mark.parametrize(
@@ -347,11 +347,11 @@ def test_a_label_that_is_no_class_is_named(classes, cell, sentence):
 )
 def test_classes_that_cannot_be_served_are_refused_where_they_are_declared(classes, sentence):
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        Label("y", classes)
+        BinaryLabel("y", classes)
 
 
 def test_rows_that_lifeboat_stored_are_read_by_number_whatever_the_classes_are_called():
-    label = stored_schema(Schema((Column("x", "float"),), Label("y", ("1", "2")))).label
+    label = stored_schema(Schema((Column("x", "float"),), BinaryLabel("y", ("1", "2")))).label
     assert [label.parse(code) for code in (0, 1)] == [0, 1]
     with pytest.raises(ValueError, match="2 is none of 0, 1$"):
         label.parse(2)

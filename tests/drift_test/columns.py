@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from tests.drift_test.world import Rows, titanic
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
@@ -83,7 +83,7 @@ PARCELS = Schema(
             "ages in years",
         )
     ),
-    Label("late", ("no", "yes")),
+    BinaryLabel("late", ("no", "yes")),
 )
 
 

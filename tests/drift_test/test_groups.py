@@ -7,13 +7,13 @@ import pyarrow as pa
 import pytest
 
 from lifeboat.detector.drift_test.drift_test import GROUP, DriftTest
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from tests.drift_test.world import needs_alibi
 
 needs_alibi()
 SCHEMA = Schema(
     (Column("cabin", "string", nullable=True), Column("name", "string"), Column("fare", "float")),
-    Label("y", ("a", "b")),
+    BinaryLabel("y", ("a", "b")),
 )
 STREAMS, WINDOWS, ROWS = 20, 4, 200
 

@@ -20,10 +20,10 @@ from lifeboat.detector.drift_test.calibration import counts
 from lifeboat.detector.drift_test.features import Feature, column_features, score_feature
 from lifeboat.detector.drift_test.statistics import chi2_p_values, ks_p_values
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 TABLE = Path(__file__).resolve().parents[2] / "components" / "lifeboat" / "usecases" / "titanic" / "data" / "train.csv"
-LABEL = Label("Survived", ("died", "survived"))
+LABEL = BinaryLabel("Survived", ("died", "survived"))
 # The use case's own schema may not be imported here: its module needs scikit-learn's newer versions.
 PASSENGERS = Schema(
     columns=(

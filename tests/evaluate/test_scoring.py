@@ -7,10 +7,12 @@ from lifeboat.config.errors import BundleError, DataError
 from lifeboat.model import scoring
 from lifeboat.model.bundle import OUTPUT
 from lifeboat.model.scoring import Scorer, feeds
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from tests.evaluate.world import SCHEMA_OF_ALL, TRUTH, graph, rows
 
-SMALL = Schema((Column("a", "float", nullable=True), Column("b", "string", nullable=True)), Label("y", ("no", "yes")))
+SMALL = Schema(
+    (Column("a", "float", nullable=True), Column("b", "string", nullable=True)), BinaryLabel("y", ("no", "yes"))
+)
 
 
 def test_nulls_become_nan_and_the_empty_string():
@@ -96,7 +98,7 @@ def test_rows_on_which_the_graph_fails_are_an_error_with_its_reason():
     wanted = [onnx.helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, [None, 2])]
     made = onnx.helper.make_graph(nodes, "codes", given, wanted)
     model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9)
-    scorer = Scorer(model.SerializeToString(), Schema((Column("code", "string"),), Label("y", ("no", "yes"))))
+    scorer = Scorer(model.SerializeToString(), Schema((Column("code", "string"),), BinaryLabel("y", ("no", "yes"))))
     assert scorer.probabilities(pa.table({"code": ["0.5"]})).tolist() == [[0.5, 0.5]]
     with pytest.raises(BundleError, match="fails on 1 rows: "):
         scorer.probabilities(pa.table({"code": ["x"]}))

@@ -12,7 +12,7 @@ from lifeboat.evaluate.heldout import baseline_probabilities
 from lifeboat.evaluate.step import evaluate
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.usecase.gates import AtLeast, AtMost, BeatsBaseline, BeatsChampion, NoSliceWorse
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.usecase import Slice
 from tests.evaluate.world import BASELINE, SCHEMA_OF_ALL, TRUTH, make_bundle, make_usecase, quiet, rows, write_rows
 
@@ -212,7 +212,7 @@ def test_a_champion_of_fewer_columns_is_compared(tmp_path):
 
 
 def test_a_champion_of_another_label_or_group_cannot_be_compared(tmp_path):
-    turned = Schema(SCHEMA_OF_ALL.columns, Label("cured", ("well", "ill")))
+    turned = Schema(SCHEMA_OF_ALL.columns, BinaryLabel("cured", ("well", "ill")))
     champion, challenger = (
         make_bundle(tmp_path / "turned", BLIND, schema=turned),
         make_bundle(tmp_path / "new"),

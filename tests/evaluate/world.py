@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from lifeboat.model.bundle import FILES, MODEL, OUTPUT, SCHEMA, Bundle, open_bundle, write_bundle
 from lifeboat.usecase.gates import BeatsChampion, Gate
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.usecase import Candidate, Slice, UseCase
 
 COLUMNS = (
@@ -22,7 +22,7 @@ COLUMNS = (
     Column("sex", "string", nullable=True, categories=("female", "male")),
     Column("skill", "float"),
 )
-SCHEMA_OF_ALL = Schema(COLUMNS, Label("cured", ("ill", "well")))
+SCHEMA_OF_ALL = Schema(COLUMNS, BinaryLabel("cured", ("ill", "well")))
 BASELINE = {
     "columns": ["sex"],
     "overall": 0.5,

@@ -5,9 +5,9 @@ import pytest
 from lifeboat.config.errors import BundleError
 from lifeboat.model import bundle as module
 from lifeboat.model.bundle import FILES, GOLDEN, MANIFEST, MODEL, SCHEMA, open_bundle, write_bundle
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
-TINY = Schema((Column("a", "float"),), Label("y", ("no", "yes")))
+TINY = Schema((Column("a", "float"),), BinaryLabel("y", ("no", "yes")))
 CONTENT = {**dict.fromkeys(FILES, b"\x00some bytes\xff"), SCHEMA: TINY.to_json().encode(), GOLDEN: b"[]"}
 FACTS = {"usecase": "tiny", "title": "Tïny", "lineage": {"seed": 0, "rate": 1e-05}}
 

@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from lifeboat.config.errors import BundleError
 from lifeboat.model.bundle import OUTPUT
 from lifeboat.model.session import open_graph, open_session
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 
 def graph(inputs: int) -> bytes:
@@ -56,7 +56,7 @@ def test_what_is_no_graph_is_refused_in_one_sentence() -> None:
         open_session(b"no graph")
 
 
-PAIR = Schema((Column("age", "float"), Column("sex", "string")), Label("y", ("no", "yes")))
+PAIR = Schema((Column("age", "float"), Column("sex", "string")), BinaryLabel("y", ("no", "yes")))
 TYPES = {"age": TensorProto.FLOAT, "sex": TensorProto.STRING}
 
 

@@ -23,11 +23,11 @@ from lifeboat.model.bundle import Bundle
 from lifeboat.model.scoring import Scorer
 from lifeboat.pipeline import batch_scoring as scoring
 from lifeboat.pipeline.batch_scoring import ScoreSummary, rejected_path, score, total_rows
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from tests.evaluate.world import COLUMNS, make_bundle, rows
 
 KEYS = (Column("number", "integer", minimum=1, maximum=2**53), Column("ward", "string"))
-SCHEMA = Schema(COLUMNS, Label("cured", ("ill", "well")), keys=KEYS, id="number", group="ward")
+SCHEMA = Schema(COLUMNS, BinaryLabel("cured", ("ill", "well")), keys=KEYS, id="number", group="ward")
 ANSWERS = ["number", "ward", "probability_ill", "probability_well", "prediction"]
 
 # Scores one file in a process of its own; prints the rows done and at the end its peak memory in KiB.

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from lifeboat.usecase.gates import AtLeast, BeatsBaseline
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import Column, BinaryLabel, Schema
 from lifeboat.usecase.threshold import BestF1
 from lifeboat.usecase.usecase import Candidate, UseCase
 
@@ -44,7 +44,7 @@ USECASE = UseCase(
             *(Column(name, "float"#NULLABLE#) for name in NUMBERS),
             *(Column(name, "string") for name in ("Island", "Species")),
         ),
-        Label("Sex", #CLASSES#),
+        BinaryLabel("Sex", #CLASSES#),
     ),
     features=features, baseline=("Island",), threshold=BestF1(),
     candidates=(
@@ -79,7 +79,7 @@ def test_a_raw_table_goes_to_the_endpoint_in_one_run_after_check_said_what_to_de
     assert [name for name, _ in advice] == [
         "Culmen Length (mm)", "Culmen Depth (mm)", "Flipper Length (mm)", "Body Mass (g)", "Delta 15 N (o/oo)",
     ]  # fmt: skip
-    label = re.search(r"declare Label\('Sex', (\('FEMALE', 'MALE'\))\)", said)
+    label = re.search(r"declare BinaryLabel\('Sex', (\('FEMALE', 'MALE'\))\)", said)
     assert label
 
     declare(folder, f", {advice[0][1]}", label[1], "")

@@ -10,12 +10,12 @@ import pytest
 
 from lifeboat.data.table import check_table
 from lifeboat.preprocess.advice import advise
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
-LABEL = Label("y", ("no", "yes"))
+LABEL = BinaryLabel("y", ("no", "yes"))
 
 
-def told(column: Column, cells: Any, label: Label = LABEL, labels: Any = None) -> list[str]:
+def told(column: Column, cells: Any, label: BinaryLabel = LABEL, labels: Any = None) -> list[str]:
     table = pa.table({"c": cells, "y": labels if labels is not None else ["no"] * len(cells)})
     return advise(table, Schema((column,), label), "t")
 
@@ -114,7 +114,7 @@ def test_a_text_that_looks_like_a_null_is_told_where_it_is_none() -> None:
         (
             ["MALE", "FEMALE", "MALE"],
             (
-                "the column holds 'MALE' (2), 'FEMALE' (1): declare Label('y', ('FEMALE', 'MALE')), "
+                "the column holds 'MALE' (2), 'FEMALE' (1): declare BinaryLabel('y', ('FEMALE', 'MALE')), "
                 "the second is the one asked for"
             ),
         ),

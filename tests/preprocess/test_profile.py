@@ -1,7 +1,7 @@
 from html.parser import HTMLParser
 
 from lifeboat.preprocess.step import preprocess
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from tests.preprocess.world import make_usecase, outputs, quiet, rows, write
 
 HOSTILE = "<script>alert(1)</script>\"'&{{ 7*7 }}"
@@ -31,7 +31,7 @@ def profile(tmp_path, table, usecase):
 
 def test_hostile_names_and_values_are_only_text(tmp_path):
     columns = (Column(HOSTILE, "string", description=HOSTILE), Column("dose", "float", nullable=True))
-    schema = Schema(columns, Label("cured", ("ill", HOSTILE)))
+    schema = Schema(columns, BinaryLabel("cured", ("ill", HOSTILE)))
     usecase = make_usecase(schema, title=HOSTILE, baseline=())
     table = [{HOSTILE: HOSTILE, "dose": n % 50, "cured": n % 2} for n in range(60)]
     text, page = profile(tmp_path, table, usecase)

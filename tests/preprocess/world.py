@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from lifeboat.preprocess.step import Outputs
 from lifeboat.usecase.gates import AtLeast
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.transformers import Floats32
 from lifeboat.usecase.usecase import Candidate, Split, UseCase
 
@@ -21,7 +21,7 @@ SCHEMA = Schema(
         Column("sex", "string", nullable=True, categories=("f", "m")),
         Column("note", "string", nullable=True, max_length=80),
     ),
-    label=Label("cured", ("ill", "well")),
+    label=BinaryLabel("cured", ("ill", "well")),
     keys=(Column("id", "integer", minimum=1), Column("family", "string", nullable=True)),
     id="id",
     group="family",

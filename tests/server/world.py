@@ -23,7 +23,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = Schema(
@@ -34,7 +34,7 @@ TINY = Schema(
         Column("class", "integer", categories=(1, 2, 3), example=3),
         Column("alone", "boolean", nullable=True, example=True),
     ),
-    label=Label("fate", ("died", "survived")),
+    label=BinaryLabel("fate", ("died", "survived")),
     keys=(Column("id", "integer", minimum=1, example=7),),
     id="id",
 )

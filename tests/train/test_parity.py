@@ -12,9 +12,9 @@ from sklearn.pipeline import make_pipeline
 from lifeboat.model.calibration import Calibrated
 from lifeboat.model.probes import Probes
 from lifeboat.train import parity
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
-SCHEMA = Schema(columns=(Column("x", "float"),), label=Label("y", ("no", "yes")))
+SCHEMA = Schema(columns=(Column("x", "float"),), label=BinaryLabel("y", ("no", "yes")))
 
 
 class Separating(DummyClassifier):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifeboat.usecase.schema import LARGEST_FLOAT, LARGEST_INTEGER, LARGEST_KEY, Column, Label, Schema
+from lifeboat.usecase.schema import LARGEST_FLOAT, LARGEST_INTEGER, LARGEST_KEY, BinaryLabel, Column, Schema
 
 COLUMNS = {
     "plain text": Column("c", "string", max_length=5),
@@ -70,7 +70,7 @@ BAD = [
 ]
 SCHEMA = Schema(
     (COLUMNS["age"], Column("name", "string", max_length=9)),
-    Label("y", ("no", "yes")),
+    BinaryLabel("y", ("no", "yes")),
     keys=(Column("id", "integer", minimum=1), Column("team", "string", nullable=True)),
     id="id",
     group="team",
@@ -198,9 +198,9 @@ def test_a_column_that_contradicts_itself_is_refused(kind, options, sentence):
 
 def test_a_schema_that_contradicts_itself_is_refused():
     with pytest.raises(ValueError, match="columns named twice: a"):
-        Schema((Column("a", "float"),), Label("a", ("n", "y")))
+        Schema((Column("a", "float"),), BinaryLabel("a", ("n", "y")))
     with pytest.raises(ValueError, match="group 'b' is none of the columns"):
-        Schema((Column("a", "float"),), Label("y", ("n", "y")), group="b")
+        Schema((Column("a", "float"),), BinaryLabel("y", ("n", "y")), group="b")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from lifeboat.config.errors import UseCaseError
 from lifeboat.usecase.importing import list_usecases
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.usecase import Drift, Slice, UseCase, load_usecase
 
 
@@ -73,7 +73,7 @@ def test_a_module_without_a_use_case_is_refused():
         ({"gates": ()}, "one gate"),
         (
             {
-                "schema": Schema((Column("probabilities", "float"),), Label("y", ("n", "y"))),
+                "schema": Schema((Column("probabilities", "float"),), BinaryLabel("y", ("n", "y"))),
                 "baseline": (),
                 "slices": (),
             },
@@ -151,6 +151,6 @@ def test_a_column_with_a_name_of_the_platforms_is_refused(name, sentence):
 )
 def test_what_can_be_declared_but_not_answered_is_refused(change, sentence):
     titanic = load_usecase("titanic")
-    schema = Schema(**{"columns": (Column("x", "float"),), "label": Label("y", ("no", "yes")), **change})
+    schema = Schema(**{"columns": (Column("x", "float"),), "label": BinaryLabel("y", ("no", "yes")), **change})
     with pytest.raises(UseCaseError, match=sentence):
         replace(titanic, schema=schema, baseline=(), slices=())

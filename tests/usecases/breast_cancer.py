@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lifeboat.usecase.gates import AtLeast, BeatsBaseline, BeatsChampion
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.transformers import Floats32
 from lifeboat.usecase.usecase import Candidate, Slice, Split, UseCase
 
@@ -25,7 +25,7 @@ USECASE = UseCase(
     title="Whether a breast mass is benign",
     schema=Schema(
         columns=tuple(Column(name, "float", minimum=0, maximum=10_000) for name in NAMES),
-        label=Label("benign", classes=("malignant", "benign")),
+        label=BinaryLabel("benign", classes=("malignant", "benign")),
     ),
     data="breast_cancer.csv",
     features=Floats32,

@@ -13,7 +13,7 @@ import pyarrow as pa
 from lifeboat.config.errors import DataError
 from lifeboat.data.cells import Cells, check_cells, check_label
 from lifeboat.usecase.column import USUAL_TEXT_NULLS, Problem, is_null, shown_value
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 # So many values stand in a sentence; a column of more different texts has no categories.
 _SHOWN, _CATEGORIES = 5, 20
@@ -116,7 +116,7 @@ def _no_number(values: Sequence[Any], nulls: tuple[str, ...]) -> str:
     return f'there are {len(texts):,} such texts ({shown}, ...): declare kind "string"'
 
 
-def _label_advice(raw: pa.ChunkedArray, label: Label, name: str) -> Iterator[str]:
+def _label_advice(raw: pa.ChunkedArray, label: BinaryLabel, name: str) -> Iterator[str]:
     cells = check_label(raw, label, name)
     if not cells.broken:
         return
@@ -126,21 +126,23 @@ def _label_advice(raw: pa.ChunkedArray, label: Label, name: str) -> Iterator[str
     yield f"label {label.name}: {many}; {_classes(label, counts)}"
 
 
-def _classes(label: Label, counts: Counter[Any]) -> str:
+def _classes(label: BinaryLabel, counts: Counter[Any]) -> str:
     shown = ", ".join(f"{value!r} ({count:,})" for value, count in counts.most_common(_SHOWN))
     known = [value for value in counts if not _is_usual_null(value)]
     if all(_is_class(label, value) for value in known):
         return f"the column holds {shown}: rows without a class go to the quarantine"
     if len(known) == 2:
         names = tuple(str(value) for value in sorted(known, key=str))
-        return f"the column holds {shown}: declare Label({label.name!r}, {names!r}), the second is the one asked for"
+        return (
+            f"the column holds {shown}: declare BinaryLabel({label.name!r}, {names!r}), the second is the one asked for"
+        )
     if len(known) > 2:
         more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
         return f"the column holds {shown}{more}: two classes can be learned; leave the other rows out of the table"
     return f"the column holds {shown}: it has no two classes"
 
 
-def _is_class(label: Label, value: object) -> bool:
+def _is_class(label: BinaryLabel, value: object) -> bool:
     try:
         label.parse(value)
     except ValueError:

@@ -17,7 +17,7 @@ _BOOLEANS = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True)
-class Label:
+class BinaryLabel:
     """What is predicted: a column with two classes.
 
     A cell, or a truth that a client sends, is a class's name; where that is a number, True or False, any way to write
@@ -84,7 +84,7 @@ class Label:
 
 
 @dataclass(frozen=True)
-class StoredLabel(Label):
+class StoredLabel(BinaryLabel):
     """The label of rows that Lifeboat stored: the number of a class, whatever the classes are called."""
 
     @cached_property

@@ -15,16 +15,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lifeboat.usecase.column import LARGEST_FLOAT, LARGEST_INPUT, LARGEST_INTEGER, LARGEST_KEY, Column, Kind, Value
-from lifeboat.usecase.label import Label
+from lifeboat.usecase.label import BinaryLabel
 
 __all__ = [
     "LARGEST_FLOAT",
     "LARGEST_INPUT",
     "LARGEST_INTEGER",
     "LARGEST_KEY",
+    "BinaryLabel",
     "Column",
     "Kind",
-    "Label",
     "Schema",
     "Value",
 ]
@@ -45,7 +45,7 @@ class Schema:
     """
 
     columns: tuple[Column, ...]
-    label: Label
+    label: BinaryLabel
     keys: tuple[Column, ...] = ()
     id: str | None = None
     group: str | None = None
@@ -126,7 +126,7 @@ class Schema:
             raise TypeError("a schema is an object with a label")
         return cls(
             columns=tuple(_column(entry) for entry in document["columns"]),
-            label=Label(document["label"]["name"], tuple(document["label"]["classes"])),
+            label=BinaryLabel(document["label"]["name"], tuple(document["label"]["classes"])),
             keys=tuple(_column(entry) for entry in document["keys"]),
             id=document["id"],
             group=document["group"],

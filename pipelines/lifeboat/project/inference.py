@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError
 from lifeboat.usecase.column import LARGEST_INPUT, LARGEST_INTEGER, USUAL_NUMBER_NULLS, USUAL_TEXT_NULLS, Kind, is_null
-from lifeboat.usecase.label import Label
+from lifeboat.usecase.label import BinaryLabel
 from lifeboat.usecase.schema import Column, Schema
 
 Role = Literal["input", "key", "left out"]
@@ -60,7 +60,7 @@ class TableGuess:
     """
 
     guesses: tuple[Guess, ...]
-    label: Label
+    label: BinaryLabel
     id: str | None
     warnings: tuple[str, ...] = ()
 
@@ -142,7 +142,7 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _classes(found: Sequence[str], positive: str | None, name: str, label: str) -> Label:
+def _classes(found: Sequence[str], positive: str | None, name: str, label: str) -> BinaryLabel:
     if len(found) != 2:
         shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
         raise DataError(
@@ -154,7 +154,7 @@ def _classes(found: Sequence[str], positive: str | None, name: str, label: str) 
     # Unless one of them says yes, it is the rarer one.
     asked = positive or next((text for text in found if text.lower() in POSITIVE), found[1])
     other = next(text for text in found if text != asked)
-    return Label(label, (other, asked))
+    return BinaryLabel(label, (other, asked))
 
 
 def _guess(name: str, cells: Sequence[Any], left_out: bool) -> Guess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 SCHEMA = Schema(
     columns=(
@@ -14,7 +14,7 @@ SCHEMA = Schema(
         Column("smoker", "boolean"),
         Column("sex", "string", nullable=True, categories=("f", "m")),
     ),
-    label=Label("cured", ("ill", "well")),
+    label=BinaryLabel("cured", ("ill", "well")),
     keys=(Column("id", "integer", minimum=1), Column("family", "string")),
     id="id",
     group="family",

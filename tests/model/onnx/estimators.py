@@ -30,7 +30,7 @@ from threadpoolctl import threadpool_limits
 
 from lifeboat.train.parity import data_frame
 from lifeboat.train.preflight import examine
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.usecase import Candidate
 from tests.preprocess.world import make_usecase
 
@@ -45,7 +45,7 @@ SCHEMA = Schema(
         Column("colour", "string", nullable=True),
         Column("note", "string", nullable=True),
     ),
-    label=Label("bought", ("no", "yes")),
+    label=BinaryLabel("bought", ("no", "yes")),
 )
 NUMBERS = ["age", "income", "visits", "member"]
 # What scikit-learn makes of something else than the columns of a table and one label, and why.

@@ -21,7 +21,7 @@ from lifeboat.model.calibration import Calibrated
 from lifeboat.model.onnx.onnx_export import export_onnx
 from lifeboat.model.scoring import Scorer
 from lifeboat.train.parity import data_frame
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.transformers import Floats32, RowSum
 from lifeboat.usecase.usecase import load_usecase
 
@@ -110,7 +110,7 @@ def test_every_row_that_the_schema_accepts_gets_the_same_answer(rows):
 )
 @pytest.mark.parametrize("start", [1.0, 3.3, -7.7, 1e-30, 1e30])
 def test_neighbouring_floats_stay_on_their_sides_of_a_threshold(classifier, start):
-    schema = Schema((Column("a", "float"),), Label("y", ("n", "y")))
+    schema = Schema((Column("a", "float"),), BinaryLabel("y", ("n", "y")))
     ladder = [np.float32(start)]
     for _ in range(7):
         ladder.append(np.nextafter(ladder[-1], np.float32(np.inf)))  # each from the one before
@@ -128,7 +128,7 @@ NAMES = ("a b", "a_b", "a-b", "1st", "é", "proba", "label", "x.y", "unused", "v
 
 @pytest.mark.parametrize("calibrated", [False, True])
 def test_a_column_may_have_any_name(calibrated):
-    schema = Schema(tuple(Column(name, "float") for name in NAMES), Label("y", ("n", "y")))
+    schema = Schema(tuple(Column(name, "float") for name in NAMES), BinaryLabel("y", ("n", "y")))
     X = np.random.default_rng(0).normal(size=(60, len(NAMES))).astype(np.float32)
     frame = pd.DataFrame(X, columns=list(NAMES))
     features = ColumnTransformer(

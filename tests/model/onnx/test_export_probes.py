@@ -14,7 +14,7 @@ from lifeboat.model.onnx.onnx_export import export_onnx
 from lifeboat.model.probes import make_probes
 from lifeboat.model.scoring import Scorer
 from lifeboat.train.parity import check_parity, data_frame
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.transformers import Floats32
 
 SCHEMA = Schema(
@@ -27,7 +27,7 @@ SCHEMA = Schema(
         Column("kind", "string", nullable=True, categories=("a", "b", "c")),
         Column("text", "string", max_length=4),
     ),
-    label=Label("label", ("n", "y")),
+    label=BinaryLabel("label", ("n", "y")),
 )
 NUMBERS = ["x.y z", "free", "whole"]
 

@@ -28,14 +28,15 @@ from lifeboat.model.scoring import Scorer
 from lifeboat.server.model.onnx_model import Model
 from lifeboat.train.parity import data_frame
 from lifeboat.train.preflight import check_export
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.transformers import Floats32, MissingFlag, RowSum, Shift
 from tests.model.test_bundle import FACTS
 
 # Seconds of 2023: a float32 knows them to 128 s.
 ORIGIN = 1_700_000_000
 SCHEMA = Schema(
-    (Column("a.b at", "integer", nullable=True, minimum=0, maximum=2**53), Column("v", "float")), Label("y", ("n", "y"))
+    (Column("a.b at", "integer", nullable=True, minimum=0, maximum=2**53), Column("v", "float")),
+    BinaryLabel("y", ("n", "y")),
 )
 BOTH = ["a.b at", "v"]
 
@@ -126,7 +127,7 @@ def test_a_candidate_that_would_see_a_wide_column_rounded_is_refused(features, c
 
 
 def test_a_narrow_schema_has_no_float64_in_its_graph():
-    narrow = Schema((Column("a.b at", "integer", nullable=True), Column("v", "float")), Label("y", ("n", "y")))
+    narrow = Schema((Column("a.b at", "integer", nullable=True), Column("v", "float")), BinaryLabel("y", ("n", "y")))
     random = np.random.default_rng(0)
     table = pa.table({name: pa.array(random.integers(0, 99, 200).astype(np.float32)) for name in BOTH})
     X = data_frame(table, narrow)

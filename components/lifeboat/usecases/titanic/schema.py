@@ -1,6 +1,6 @@
 """The columns of a passenger, as on https://www.kaggle.com/c/titanic/data."""
 
-from lifeboat.usecase.schema import Column, Label, Schema
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 SCHEMA = Schema(
     columns=(
@@ -40,7 +40,7 @@ SCHEMA = Schema(
         ),
         Column("Ticket", "string", max_length=40, description="Ticket, shared by those who travel together"),
     ),
-    label=Label("Survived", classes=("died", "survived")),
+    label=BinaryLabel("Survived", classes=("died", "survived")),
     id="PassengerId",
     group="Ticket",
 )

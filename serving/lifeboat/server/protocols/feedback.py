@@ -16,7 +16,7 @@ from lifeboat.server.protocols.rest import content_of
 from lifeboat.server.protocols.seldon import ARRAYS, FORMS, refuse_both
 from lifeboat.server.request_id import HEADER
 from lifeboat.server.settings import ServerSettings
-from lifeboat.usecase.schema import Label
+from lifeboat.usecase.schema import BinaryLabel
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads feedback with this and has no ONNX Runtime.
@@ -38,7 +38,7 @@ class Feedback:
     reward: float
 
 
-def read_feedback(document: dict[str, Any], label: Label, max_rows: int) -> Feedback:
+def read_feedback(document: dict[str, Any], label: BinaryLabel, max_rows: int) -> Feedback:
     """Reads Seldon's Feedback message; a truth is what the label's column may hold, or an object with it by its name.
 
     Raises:
@@ -143,7 +143,7 @@ def _unwrap(value: Any, label: str) -> Any:
     return value[0] if type(value) is list and len(value) == 1 else value
 
 
-def _class_of(value: Any, row: int, label: Label) -> int:
+def _class_of(value: Any, row: int, label: BinaryLabel) -> int:
     try:
         return label.parse(value)
     except ValueError as error:
