@@ -22,7 +22,6 @@ from lifeboat.checks.data import Report, check_data
 from lifeboat.config.settings import read_settings
 from lifeboat.evaluate.comparison import compare
 from lifeboat.evaluate.evaluation import Evaluation
-from lifeboat.evaluate.statistics import Scored
 from lifeboat.evaluate.step import evaluate
 from lifeboat.model.bundle import open_bundle
 from lifeboat.model.decision import Decision
@@ -120,7 +119,8 @@ def _good_rows(usecase: UseCase) -> pa.Table:
 
 
 def _verdict(usecase: UseCase, y: NDArray[np.int8], p: NDArray[np.float64]) -> Verdict:
-    trivial = Scored(y, np.full(len(y), float(y.mean())), Decision())
-    pair = compare(Scored(y, p, Decision()), trivial, y, seed=0, say=quiet)
+    task, share = usecase.task, np.full(len(y), float(y.mean()))
+    model, trivial = (task.score(y, np.column_stack([1 - each, each]), Decision()) for each in (p, share))
+    pair = compare(model, trivial, task.strata(y), seed=0, say=quiet)
     latencies = dict.fromkeys(LATENCIES, Interval(1.0, 1.0, 1.0))
     return judge(usecase.gates, Evidence(pair.first | latencies, pair.paired), bundle="", champion=None)

@@ -8,7 +8,7 @@ import pytest
 
 from lifeboat.config.errors import BundleError, DataError, GateError
 from lifeboat.evaluate.card import model_card
-from lifeboat.evaluate.heldout import baseline_probabilities
+from lifeboat.evaluate.heldout import baseline_answers
 from lifeboat.evaluate.step import evaluate
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.usecase.gates import AtLeast, AtMost, BeatsBaseline, BeatsChampion, NoSliceWorse
@@ -261,7 +261,7 @@ def test_the_json_is_strict_and_whole(tmp_path):
 
 def test_the_baseline_comes_from_the_training_rows():
     table = pa.table({"sex": ["female", "male", "", "other"]})
-    assert baseline_probabilities(table, {"training": {"baseline": BASELINE}}).tolist() == [
+    assert baseline_answers(table, {"training": {"baseline": BASELINE}})[:, 1].tolist() == [
         0.7,
         0.4,
         0.5,
@@ -277,17 +277,17 @@ def test_the_baseline_knows_numbers_and_nulls():
     }
     deck = pa.array([3, float("nan"), None, 3], pa.float32())
     table = pa.table({"deck": deck, "sex": ["", "male", "male", "male"]})
-    assert baseline_probabilities(table, {"training": {"baseline": known}}).tolist() == [0.1, 0.2, 0.2, 0.5]
+    assert baseline_answers(table, {"training": {"baseline": known}})[:, 1].tolist() == [0.1, 0.2, 0.2, 0.5]
 
 
 def test_a_baseline_without_columns_is_the_overall_share():
     manifest = {"training": {"baseline": {"columns": [], "overall": 0.3, "groups": []}}}
-    assert baseline_probabilities(pa.table({"a": [1, 2]}), manifest).tolist() == [0.3, 0.3]
+    assert baseline_answers(pa.table({"a": [1, 2]}), manifest)[:, 1].tolist() == [0.3, 0.3]
 
 
 def test_a_bundle_without_a_baseline_is_refused():
     with pytest.raises(BundleError, match="no usable baseline"):
-        baseline_probabilities(pa.table({"a": [1]}), {"training": {}})
+        baseline_answers(pa.table({"a": [1]}), {"training": {}})
 
 
 def test_rows_of_one_class_are_refused(tmp_path):

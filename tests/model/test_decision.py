@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from lifeboat.config.errors import BundleError, UseCaseError
-from lifeboat.evaluate.statistics import METRICS, Scored
 from lifeboat.model.calibration_error import calibration_error
 from lifeboat.model.decision import Decision
+from lifeboat.tasks.binary.scored import METRICS, BinaryScored
 from lifeboat.usecase.threshold import BestF1, LowestCost, PrecisionAtLeast, RecallAtLeast, Threshold
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,7 +140,7 @@ def test_a_rule_that_means_nothing_is_refused_where_it_is_declared(wrong: object
 def test_the_gate_and_the_live_figures_have_one_calibration_error() -> None:
     y, p = scored(500)
     p = p.astype(np.float64)
-    gate = Scored(y, p).figures()[METRICS.index("ece")]
+    gate = BinaryScored(y, p).figures()[[metric.name for metric in METRICS].index("ece")]
     assert calibration_error(p, y) == pytest.approx(gate, abs=1e-12)
 
 

@@ -8,21 +8,14 @@ from typing import Any
 from lifeboat.data.labelled.hidden_columns import SOURCE
 from lifeboat.evaluate.evaluation import Evaluation, SliceReport
 from lifeboat.model.bundle import Bundle
-from lifeboat.usecase.gates import HIGHER_IS_BETTER, Interval
+from lifeboat.tasks.kinds import METRICS
+from lifeboat.tasks.task import Task
+from lifeboat.usecase.gates import Interval
 from lifeboat.usecase.schema import Column
 from lifeboat.usecase.usecase import UseCase
 
 TITLES = {
-    "roc_auc": "ROC AUC",
-    "average_precision": "Average precision",
-    "log_loss": "Log loss",
-    "brier": "Brier score",
-    "ece": "Calibration error",
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1",
+    **{name: metric.title for name, metric in METRICS.items()},
     "latency_p50_us": "Latency, median",
     "latency_p99_us": "Latency, 99th percentile",
 }
@@ -39,7 +32,6 @@ _OFTEN_MISSING = 0.1
 # Below so many rows the bias of the calibration error matters.
 _FEW_ROWS = 1_000
 _LIST_ITEMS = 12
-SLICE_METRICS = ("roc_auc", "log_loss", "accuracy")
 
 
 def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> dict[str, Any]:
@@ -52,12 +44,12 @@ def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> di
         "negative": bundle.schema.label.classes[0],
         "positive": bundle.schema.label.classes[1],
         "plot_titles": PLOTS,
-        "tiles": _tiles(evaluation),
+        "tiles": _tiles(evaluation, usecase.task),
         "metrics": _metric_rows(evaluation),
         "champion": _champion_sentence(evaluation),
         "gate_metrics": [TITLES[name] for name in _gate_metrics(usecase)],
         "origins": [_figures_row(part, _gate_metrics(usecase)) for part in evaluation.slices if part.column == SOURCE],
-        "slices": [_figures_row(part, SLICE_METRICS) for part in evaluation.slices if part.column != SOURCE],
+        "slices": [_figures_row(part, usecase.task.of_slices) for part in evaluation.slices if part.column != SOURCE],
         "slice_tests": _slice_tests(evaluation),
         "inputs": [_input_row(column, evaluation.data.nulls) for column in bundle.schema.columns],
         "limits": _limits(evaluation, bundle),
@@ -65,9 +57,9 @@ def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> di
     }
 
 
-def _tiles(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+def _tiles(evaluation: Evaluation, task: Task[Any]) -> list[tuple[str, str, str]]:
     """Title, figure and limits of what is read first."""
-    names = ("roc_auc", "log_loss", "accuracy", "ece", "latency_p50_us")
+    names = (*task.headline, "latency_p50_us")
     tiles = [(TITLES[name], *_figure(name, evaluation.metrics[name])) for name in names]
     share = f"{evaluation.positives / evaluation.rows:.0%} {evaluation.confusion.classes[1]}"
     return [*tiles, ("Held-out rows", f"{evaluation.rows:,}", share)]
@@ -116,7 +108,7 @@ def _champion_sentence(evaluation: Evaluation) -> str:
 def _gate_metrics(usecase: UseCase) -> list[str]:
     """The metrics of the use case's gates that rows have, in their order."""
     named = dict.fromkeys(getattr(gate, "metric", "") for gate in usecase.gates)
-    return [name for name in named if name in HIGHER_IS_BETTER]
+    return [name for name in named if name in METRICS]
 
 
 def _figures_row(part: SliceReport, names: Sequence[str]) -> dict[str, Any]:

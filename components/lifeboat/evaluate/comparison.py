@@ -14,8 +14,6 @@ from lifeboat.config.errors import BundleError, DataError
 from lifeboat.evaluate.heldout import HeldOut
 from lifeboat.evaluate.slices import Part
 from lifeboat.evaluate.statistics import (
-    Floats,
-    Scored,
     bootstrap,
     holm,
     improvements,
@@ -25,6 +23,7 @@ from lifeboat.evaluate.statistics import (
 )
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.scoring import Scorer, accepts
+from lifeboat.tasks.task import Floats, Scored
 from lifeboat.usecase.gates import Interval, Paired, SliceTest
 from lifeboat.usecase.schema import Schema
 
@@ -47,7 +46,7 @@ class NotComparableError(Exception):
 def compare(
     first: Scored,
     second: Scored,
-    y: NDArray[np.int8],
+    strata: NDArray[np.int64],
     parts: Sequence[Part] = (),
     *,
     seed: int,
@@ -57,24 +56,25 @@ def compare(
 
     Args:
         first, second: the model judged and the other one, each with its own decision.
-        y: labels, [n].
+        strata: of these rows, as their task gives them, [n].
         parts: slices of these rows to test by themselves.
         seed: of the bootstrap.
         say: told of its progress.
     """
     models = [first, second]
     values = np.stack([model.figures() for model in models])
-    draws = bootstrap(y, models, seed=seed, say=say)
-    won, lost = first.right & ~second.right, second.right & ~first.right
+    draws = bootstrap(strata, models, seed=seed, say=say)
+    won, lost = first.beats(second), second.beats(first)
     paired = Paired(
-        rows=len(y),
+        rows=len(strata),
         won=int(won.sum()),
         lost=int(lost.sum()),
         mcnemar_p=mcnemar(int(won.sum()), int(lost.sum())),
-        improvement=improvements(values, draws),
+        improvement=improvements(first.metrics, values, draws),
         slices=_test_slices(parts, won, lost),
     )
-    return Pair(paired, intervals(values[0], draws[:, 0]), intervals(values[1], draws[:, 1]))
+    figures = (intervals(first.metrics, values[place], draws[:, place]) for place in (0, 1))
+    return Pair(paired, *figures)
 
 
 def _test_slices(parts: Sequence[Part], won: NDArray[np.bool_], lost: NDArray[np.bool_]) -> dict[str, SliceTest]:
@@ -136,13 +136,13 @@ def _unseen(bundle: dict[str, Any], champion: dict[str, Any], position: Floats) 
     return np.asarray((position < min(ours["below"], theirs["below"])) & ~np.isin(position, large), dtype=bool)
 
 
-def score_champion(champion: Bundle, table: pa.Table) -> Floats:
-    """The champion's probabilities of class 1, [n].
+def score_champion(champion: Bundle, table: pa.Table) -> NDArray[np.float32]:
+    """The champion's answers, [n, width].
 
     Raises:
         NotComparableError: its model fails on these rows.
     """
     try:
-        return Scorer(champion.model, champion.schema).probabilities(table)[:, 1].astype(np.float64)
+        return Scorer(champion.model, champion.schema).probabilities(table)
     except (BundleError, DataError) as error:
         raise NotComparableError(f"the champion cannot be scored: {error}") from error

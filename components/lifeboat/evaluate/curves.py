@@ -12,8 +12,10 @@ from scipy.stats import binom
 from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from lifeboat.evaluate.evaluation import CalibrationBin, Confusion, Histogram, PrecisionRecall, Roc
-from lifeboat.evaluate.statistics import Floats, Scored, wilson
+from lifeboat.evaluate.statistics import wilson
 from lifeboat.model.scoring import Scorer, feeds
+from lifeboat.tasks.binary.scored import BinaryScored
+from lifeboat.tasks.task import Floats
 from lifeboat.usecase.gates import LATENCIES, Interval
 
 ROC_POINTS = 200
@@ -57,12 +59,12 @@ def _thin(x: Floats, y: Floats, most: int) -> NDArray[np.int64]:
     return np.unique(np.searchsorted(along, np.linspace(0, along[-1], most)).clip(max=len(x) - 1))
 
 
-def confusion(y: NDArray[np.int8], model: Scored, classes: tuple[str, str]) -> Confusion:
+def confusion(y: NDArray[np.int8], model: BinaryScored, classes: tuple[str, str]) -> Confusion:
     """Counts by true and predicted class; labels as for `roc`, the model scored on them, the names of the classes."""
     return Confusion(classes, confusion_matrix(y, model.called, labels=(0, 1)).tolist())
 
 
-def calibration(y: NDArray[np.int8], p: Floats, model: Scored) -> tuple[CalibrationBin, ...]:
+def calibration(y: NDArray[np.int8], p: Floats, model: BinaryScored) -> tuple[CalibrationBin, ...]:
     """The bins of the calibration error, by ascending probability; `model` holds the same `y` and `p`."""
     bins = (model.order[part] for part in model.bins())
     return tuple(

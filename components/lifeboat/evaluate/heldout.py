@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from lifeboat.config.errors import BundleError, DataError
 from lifeboat.data.labelled.hidden_columns import SOURCE
 from lifeboat.evaluate.evaluation import Data
-from lifeboat.evaluate.statistics import Floats
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.scoring import accepts
 from lifeboat.preprocess.step import HOLDOUT, METADATA
 from lifeboat.system.files import file_digest
+from lifeboat.tasks.task import Floats
 from lifeboat.usecase.column import is_null
 from lifeboat.usecase.schema import Column, Schema
 
@@ -130,8 +130,8 @@ def is_missing(values: pa.ChunkedArray) -> NDArray[np.bool_]:
     return np.asarray(found.to_numpy(), dtype=bool)
 
 
-def baseline_probabilities(table: pa.Table, manifest: dict[str, Any]) -> Floats:
-    """The trivial model: the share of class 1 among training rows of the same group, [n].
+def baseline_answers(table: pa.Table, manifest: dict[str, Any]) -> Floats:
+    """The trivial model: the share of each class among training rows of the same group, [n, 2].
 
     The shares come from the bundle; a group that did not occur in training gets that of all training rows.
 
@@ -146,7 +146,8 @@ def baseline_probabilities(table: pa.Table, manifest: dict[str, Any]) -> Floats:
     except (KeyError, TypeError) as error:
         raise BundleError(f"the bundle's manifest holds no usable baseline: {error}") from error
     keys = zip(*columns, strict=True) if columns else [()] * table.num_rows
-    return np.array([rates.get(tuple(map(_plain, key)), overall) for key in keys])
+    positive = np.array([rates.get(tuple(map(_plain, key)), overall) for key in keys])
+    return np.column_stack([1 - positive, positive])
 
 
 def _plain(value: object) -> object:

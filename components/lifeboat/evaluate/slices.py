@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +16,13 @@ from numpy.typing import NDArray
 from lifeboat.data.labelled.hidden_columns import SOURCE
 from lifeboat.evaluate.evaluation import SliceReport
 from lifeboat.evaluate.heldout import is_missing
-from lifeboat.evaluate.statistics import METRICS, Floats, Scored, bootstrap, intervals
+from lifeboat.evaluate.statistics import bootstrap, intervals
 from lifeboat.model.decision import Decision
+from lifeboat.tasks.task import Task
 from lifeboat.usecase.usecase import Slice
 
 # A column with more values than this is no way to cut rows: the rarest share one slice.
 MOST_VALUES = 12
-# With fewer rows, or fewer of either class, a percentile interval says too little to be shown.
-FEWEST_ROWS = 30
-FEWEST_OF_A_CLASS = 5
 # For a report, not for a decision: half as many as for the gate.
 REPLICATES = 1_000
 
@@ -99,27 +98,35 @@ def _written(level: object) -> str:
 
 
 def report(
-    part: Part, y: NDArray[np.int8], p: Floats, decision: Decision, *, seed: int, say: Callable[[str], None]
+    part: Part,
+    task: Task[Any],
+    y: NDArray[np.int8],
+    answers: NDArray[np.float32],
+    decision: Decision,
+    *,
+    seed: int,
+    say: Callable[[str], None],
 ) -> SliceReport:
     """The figures of one part.
 
     Args:
         part: of the rows.
-        y: labels of all rows, [n].
-        p: probability of class 1 of all rows, [n].
+        task: what the answers are.
+        y, answers: of all rows, [n] and [n, width].
         decision: of the model.
         seed: of the bootstrap.
         say: told of its progress.
     """
     labels = y[part.rows]
     positives = int(labels.sum())
-    fewer = min(positives, len(labels) - positives)
     if not len(labels):
         return SliceReport(part.name, part.column, 0, 0, {})
-    model = Scored(labels, p[part.rows], decision)
+    model = task.score(labels, answers[part.rows], decision)
     values = model.figures()
-    found = {name: float(value) for name, value in zip(METRICS, values, strict=True) if not np.isnan(value)}
-    if len(labels) < FEWEST_ROWS or fewer < FEWEST_OF_A_CLASS:
+    known = zip(task.metrics, values, strict=True)
+    found = {metric.name: float(value) for metric, value in known if not np.isnan(value)}
+    if not task.suffices(labels):
         return SliceReport(part.name, part.column, len(labels), positives, found)
-    draws = bootstrap(labels, [model], replicates=REPLICATES, seed=seed, say=say)
-    return SliceReport(part.name, part.column, len(labels), positives, found, intervals(values, draws[:, 0]))
+    draws = bootstrap(task.strata(labels), [model], replicates=REPLICATES, seed=seed, say=say)
+    limits = intervals(task.metrics, values, draws[:, 0])
+    return SliceReport(part.name, part.column, len(labels), positives, found, limits)

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from lifeboat.evaluate import curves
 from lifeboat.evaluate.comparison import NotComparableError, Pair, champion_rows, compare, score_champion
 from lifeboat.evaluate.evaluation import Evaluation
-from lifeboat.evaluate.heldout import HeldOut, baseline_probabilities, read_heldout
+from lifeboat.evaluate.heldout import HeldOut, baseline_answers, read_heldout
 from lifeboat.evaluate.slices import Part, by_origin, cut, report
-from lifeboat.evaluate.statistics import Floats, Scored
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.decision import Decision
 from lifeboat.model.scoring import Scorer
+from lifeboat.tasks.task import Task
 from lifeboat.usecase.gates import Evidence, Interval, Paired, judge
 from lifeboat.usecase.usecase import UseCase
 
@@ -53,11 +55,12 @@ def evaluate(
     rows = read_heldout(test, bundle)
     say(f"scoring {len(rows.y):,} held-out rows{_from_feedback(rows)}")
     scorer = Scorer(bundle.model, bundle.schema)
-    p = scorer.probabilities(rows.table)[:, 1].astype(np.float64)
-    judged = _Judged(bundle, rows, p, Scored(rows.y, p, bundle.decision), cut(rows.table, usecase.slices))
+    task, answers = usecase.task, scorer.probabilities(rows.table)
+    model = task.score(rows.y, answers, bundle.decision)
+    judged = _Judged(bundle, rows, task, answers, model, cut(rows.table, usecase.slices))
     say("comparing with the baseline")
-    trivial = Scored(rows.y, baseline_probabilities(rows.table, bundle.manifest), Decision())
-    baseline = compare(judged.model, trivial, rows.y, seed=seed, say=say)
+    trivial = task.score(rows.y, baseline_answers(rows.table, bundle.manifest), Decision())
+    baseline = compare(model, trivial, task.strata(rows.y), seed=seed, say=say)
     contest = _against_champion(judged, champion, seed=seed, say=say)
     say("measuring the latency")
     metrics = baseline.first | curves.latency(scorer, rows.table)
@@ -73,12 +76,12 @@ def evaluate(
         champion=contest.metrics,
         evidence=evidence,
         verdict=verdict,
-        roc=curves.roc(rows.y, p),
-        precision_recall=curves.precision_recall(rows.y, p),
-        confusion=curves.confusion(rows.y, judged.model, bundle.schema.label.classes),
-        slices=tuple(report(part, rows.y, p, bundle.decision, seed=seed, say=say) for part in reported),
-        calibration=curves.calibration(rows.y, p, judged.model),
-        histogram=curves.histogram(rows.y, p),
+        roc=curves.roc(rows.y, model.p),
+        precision_recall=curves.precision_recall(rows.y, model.p),
+        confusion=curves.confusion(rows.y, model, bundle.schema.label.classes),
+        slices=tuple(report(part, task, rows.y, answers, bundle.decision, seed=seed, say=say) for part in reported),
+        calibration=curves.calibration(rows.y, model.p, model),
+        histogram=curves.histogram(rows.y, model.p),
         rows=len(rows.y),
         positives=int(rows.y.sum()),
         data=rows.data,
@@ -95,8 +98,9 @@ class _Judged:
 
     bundle: Bundle
     rows: HeldOut
-    p: Floats
-    model: Scored
+    task: Task[Any]
+    answers: NDArray[np.float32]
+    model: Any
     parts: list[Part]
 
 
@@ -127,6 +131,6 @@ def _compare_champion(judged: _Judged, champion: Bundle, *, seed: int, say: Say)
     say(f"comparing with the champion on {int(chosen.sum()):,} rows")
     theirs = score_champion(champion, rows.table.filter(pa.array(chosen)))
     parts = [Part(part.name, part.column, part.rows[chosen]) for part in judged.parts]
-    y = rows.y[chosen]
-    models = Scored(y, judged.p[chosen], judged.bundle.decision), Scored(y, theirs, champion.decision)
-    return compare(*models, y, parts, seed=seed, say=say)
+    task, y = judged.task, rows.y[chosen]
+    ours = task.score(y, judged.answers[chosen], judged.bundle.decision)
+    return compare(ours, task.score(y, theirs, champion.decision), task.strata(y), parts, seed=seed, say=say)

@@ -14,22 +14,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 from lifeboat.config.errors import GateError
+from lifeboat.tasks.kinds import METRICS
 from lifeboat.usecase.sample_size import interval_rows, mcnemar_rows, say_needed
 
 # With fewer rows on which two models disagree no paired test can reach p < 0.05 (0.5**5 is 0.03, two-sided 0.06).
 FEWEST_DISCORDANT = 5
-HIGHER_IS_BETTER = {
-    "roc_auc": True,
-    "average_precision": True,
-    "log_loss": False,
-    "brier": False,
-    "ece": False,
-    "accuracy": True,
-    "balanced_accuracy": True,
-    "precision": True,
-    "recall": True,
-    "f1": True,
-}
 # Microseconds of one row; there is no second model to hold them against.
 LATENCIES = ("latency_p50_us", "latency_p99_us")
 
@@ -156,7 +145,7 @@ class AtLeast:
     """The metric on the held-out rows is no lower than the bound.
 
     Args:
-        metric: of `HIGHER_IS_BETTER` or `LATENCIES`.
+        metric: of the use case's task, or of `LATENCIES`.
         bound: a finite number.
     """
 
@@ -164,7 +153,7 @@ class AtLeast:
     bound: float
 
     def __post_init__(self) -> None:
-        _refuse(self.metric, (*HIGHER_IS_BETTER, *LATENCIES), bound=self.bound)
+        _refuse(self.metric, (*METRICS, *LATENCIES), bound=self.bound)
 
     def check(self, evidence: Evidence) -> Criterion:
         return _bounded(evidence, self.metric, self.bound, "at least")
@@ -178,7 +167,7 @@ class AtMost:
     bound: float
 
     def __post_init__(self) -> None:
-        _refuse(self.metric, (*HIGHER_IS_BETTER, *LATENCIES), bound=self.bound)
+        _refuse(self.metric, (*METRICS, *LATENCIES), bound=self.bound)
 
     def check(self, evidence: Evidence) -> Criterion:
         return _bounded(evidence, self.metric, self.bound, "at most")
@@ -189,7 +178,7 @@ class BeatsBaseline:
     """The gain over the trivial model is surely above the margin: the lower confidence limit clears it.
 
     Args:
-        metric: of `HIGHER_IS_BETTER`.
+        metric: of the use case's task.
         margin: 0 asks for a gain; a negative one allows a loss that small.
     """
 
@@ -197,7 +186,7 @@ class BeatsBaseline:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        _refuse(self.metric, tuple(HIGHER_IS_BETTER), margin=self.margin)
+        _refuse(self.metric, tuple(METRICS), margin=self.margin)
 
     def check(self, evidence: Evidence) -> Criterion:
         gain = _known(evidence.baseline.improvement, self.metric)
@@ -212,7 +201,7 @@ class BeatsChampion:
     test as well.
 
     Args:
-        metric: of `HIGHER_IS_BETTER`.
+        metric: of the use case's task.
         margin: 0 asks for a gain; a negative one allows a loss that small.
         alpha: of the McNemar test.
     """
@@ -222,7 +211,7 @@ class BeatsChampion:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        _refuse(self.metric, tuple(HIGHER_IS_BETTER), margin=self.margin)
+        _refuse(self.metric, tuple(METRICS), margin=self.margin)
 
     def check(self, evidence: Evidence) -> Criterion:
         name, paired = f"{self.metric} beats the champion", evidence.champion

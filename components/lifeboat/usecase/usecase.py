@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from lifeboat.config.errors import UseCaseError
 from lifeboat.data.csv.dialect import PLAIN, Csv
 from lifeboat.model.bundle import OUTPUT
+from lifeboat.tasks.kinds import task_of
+from lifeboat.tasks.task import Task
 from lifeboat.usecase.drift_policy import DriftPolicy, Limit
 from lifeboat.usecase.gates import Gate
 from lifeboat.usecase.importing import import_reference
@@ -143,6 +145,11 @@ class UseCase:
     threshold: ThresholdRule = LIKELIER_CLASS
     deduplicate: bool = False
     csv: Csv = PLAIN
+
+    @property
+    def task(self) -> Task[Any]:
+        """What its label asks for."""
+        return task_of(self.schema.label)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -11,15 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from lifeboat.deploy.probe import ask
+from lifeboat.tasks.kinds import METRICS
 from lifeboat.usecase.usecase import UseCase
 
 _TITLES = {
-    "roc_auc": "ROC AUC",
-    "ece": "calibration error",
-    "brier": "Brier score",
-    "f1": "F1",
-    "latency_p50_us": "latency, median (µs)",
-    "latency_p99_us": "latency, 99th percentile (µs)",
+    **{name: metric.title for name, metric in METRICS.items()},
+    "latency_p50_us": "Latency, median (µs)",
+    "latency_p99_us": "Latency, 99th percentile (µs)",
 }
 
 
@@ -32,7 +30,7 @@ def metrics_table(evaluation: dict[str, Any]) -> Table:
     for name, figure in evaluation["metrics"].items():
         interval = f"{_figure(figure['low'])} to {_figure(figure['high'])}" if figure["low"] != figure["high"] else ""
         others = [_figure(part[name]["value"]) if name in part else "" for part in (evaluation["baseline"], champion)]
-        table.add_row(_TITLES.get(name, name.replace("_", " ")), _figure(figure["value"]), interval, *others)
+        table.add_row(_TITLES[name], _figure(figure["value"]), interval, *others)
     return table
 
 
