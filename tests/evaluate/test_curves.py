@@ -76,12 +76,12 @@ def test_confusion_counts_true_classes_by_row_even_where_one_is_missing(kept):
     p[0] = 0.5
     y, p = y[np.isin(y, kept)], p[np.isin(y, kept)]
     counted = [[sum((y == true) & ((p > 0.5) == said)) for said in (False, True)] for true in (0, 1)]
-    assert confusion(y, BinaryScored(y, p), ("no", "yes")).matrix == counted
+    assert confusion(BinaryScored(y, p), ("no", "yes")).matrix == counted
 
 
 def test_calibration_bins_hold_every_row_once():
     y, p = sample(105, decimals=2)
-    bins = calibration(y, p, BinaryScored(y, p))
+    bins = calibration(BinaryScored(y, p))
     assert sum(each.rows for each in bins) == 105
     assert sum(each.rows * each.predicted for each in bins) == pytest.approx(p.sum())
     assert sum(each.rows * each.observed.value for each in bins) == pytest.approx(y.sum())

@@ -35,7 +35,7 @@ def ask(url: str, rows: list[dict[str, Any]], *, logged: bool = True) -> tuple[l
     """
     names = list(rows[0])
     body = {"data": {"names": names, "ndarray": [[row.get(name) for name in names] for row in rows]}}
-    answer = ask_document(url, "/api/v1.0/predictions", body, headers=None if logged else UNLOGGED)
+    answer = ask_document(url, "/api/v1.0/predictions", body, None if logged else UNLOGGED)
     return answer["data"]["ndarray"], answer["meta"].get("tags", {})
 
 
@@ -48,19 +48,20 @@ def describe(url: str) -> dict[str, Any]:
     return ask_document(url, "/api/v1.0/metadata")
 
 
-def ask_document(url: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+def ask_document(
+    url: str, path: str, body: Any = None, headers: dict[str, str] | None = None, *, token: str = ""
+) -> dict[str, Any]:
     """The document that a server of ours answers with.
 
     Args:
         url: of the server, without a path.
-        path, body: of the request.
-        more: as `lifeboat.system.http_request.ask` takes it.
+        path, body, headers, token: of the request, as `lifeboat.system.http_request.ask` takes them.
 
     Raises:
         DeployError: no answer, or not 200.
     """
     try:
-        found = http_request.ask(f"{url}{path}", body, seconds=SECONDS, **more)
+        found = http_request.ask(f"{url}{path}", body, headers, token=token, seconds=SECONDS)
         if found.status != 200:
             raise DeployError(f"{url} answered {found.status}: {found.shown}")
         document: dict[str, Any] = found.json()

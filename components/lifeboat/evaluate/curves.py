@@ -59,13 +59,14 @@ def _thin(x: Floats, y: Floats, most: int) -> NDArray[np.int64]:
     return np.unique(np.searchsorted(along, np.linspace(0, along[-1], most)).clip(max=len(x) - 1))
 
 
-def confusion(y: NDArray[np.int8], model: BinaryScored, classes: tuple[str, str]) -> Confusion:
-    """Counts by true and predicted class; labels as for `roc`, the model scored on them, the names of the classes."""
-    return Confusion(classes, confusion_matrix(y, model.called, labels=(0, 1)).tolist())
+def confusion(model: BinaryScored, classes: tuple[str, str]) -> Confusion:
+    """Counts by true and predicted class, of a model's answers and the names of the classes."""
+    return Confusion(classes, confusion_matrix(model.y, model.called, labels=(0, 1)).tolist())
 
 
-def calibration(y: NDArray[np.int8], p: Floats, model: BinaryScored) -> tuple[CalibrationBin, ...]:
-    """The bins of the calibration error, by ascending probability; `model` holds the same `y` and `p`."""
+def calibration(model: BinaryScored) -> tuple[CalibrationBin, ...]:
+    """The bins of the calibration error, by ascending probability."""
+    y, p = model.y, model.p
     bins = (model.order[part] for part in model.bins())
     return tuple(
         CalibrationBin(len(rows), float(p[rows].mean()), wilson(int(y[rows].sum()), len(rows))) for rows in bins

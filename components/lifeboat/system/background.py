@@ -37,6 +37,7 @@ def start_process(
     Raises:
         OSError: it cannot be started.
     """
+    reap_processes()
     process = subprocess.Popen(
         command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=log if output is None else output,
         stderr=log, start_new_session=True, pass_fds=inherited,

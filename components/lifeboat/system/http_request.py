@@ -59,11 +59,12 @@ def ask(
     content = None if body is None else json.dumps(body).encode()
     kind = {} if body is None else {"Content-Type": "application/json"}
     request = urllib.request.Request(url, content, {**kind, **(headers or {})})  # noqa: S310  # a URL of our settings
-    straight = [urllib.request.ProxyHandler({}), _Stay()] if token else []
+    opener = urllib.request.build_opener()
     if token:
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
+        request.add_header("Authorization", f"Bearer {token}")
     try:
-        with _open(urllib.request.build_opener(*straight), request, seconds) as found:
+        with _open(opener, request, seconds) as found:
             return Answer(found.status, found.read(most))
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error

@@ -60,13 +60,11 @@ class Task(ABC, Generic[S]):
     """A kind of answer.
 
     Attributes:
-        name: of the kind.
         metrics: known before any training.
         headline: names of those that are read first.
         of_slices: names of those that are shown of each slice.
     """
 
-    name: ClassVar[str]
     metrics: ClassVar[tuple[Metric, ...]]
     headline: ClassVar[tuple[str, ...]]
     of_slices: ClassVar[tuple[str, ...]]

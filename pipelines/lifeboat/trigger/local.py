@@ -84,9 +84,9 @@ class Local:
 
 def _problem(words: bytes | None) -> str:
     """What the child says of its start: '' for all is well. A child that says nothing in time may still be a run."""
-    if words == b"":
-        return "the run's process ended at its start"
-    return json.loads(words)["error"] or "" if words else ""
+    if words is None:
+        return ""
+    return (json.loads(words)["error"] or "") if words else "the run's process ended at its start"
 
 
 def _outcome(result: dict[str, Any], log: Path) -> Ended:

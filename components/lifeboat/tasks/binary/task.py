@@ -18,7 +18,6 @@ _FEWEST_ROWS, _FEWEST_OF_A_CLASS = 30, 5
 class BinaryTask(Task[BinaryScored]):
     """One of two classes: a graph gives the probability of each, the decision says from which on it is class 1."""
 
-    name: ClassVar[str] = "binary"
     metrics: ClassVar[tuple[Metric, ...]] = METRICS
     headline: ClassVar[tuple[str, ...]] = ("roc_auc", "log_loss", "accuracy", "ece")
     of_slices: ClassVar[tuple[str, ...]] = ("roc_auc", "log_loss", "accuracy")
