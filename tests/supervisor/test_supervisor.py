@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lifeboat.config.errors import DeployError, PortError
+from lifeboat.http.sockets import bind, listen
+from lifeboat.server.settings import ServerSettings
+from lifeboat.supervisor import launch as launch_module
 from lifeboat.supervisor.control import LOG_FILE, Control, ensure_supervisor, find_supervisor
+from lifeboat.supervisor.model_server import ModelServer
+from lifeboat.supervisor.process import Order, Process
 from lifeboat.supervisor.state import STATE_FILE
 from tests.ports import free_port
 from tests.server.load import Load
@@ -177,6 +184,24 @@ def test_a_client_that_leaves_while_its_candidate_starts_leaves_nothing_behind(c
     deploy(watcher, bundle, "2")
 
 
+def test_a_client_that_leaves_once_it_has_promoted_is_taken_at_its_word(connect: Connect, bundle: Path) -> None:
+    watcher = connect()
+    deploy(watcher, bundle, "0")
+    for version in range(1, 7):
+        control = connect()
+        control.start(bundle, "tiny", str(version))
+        control._connection.sendall(b'{"op": "promote"}\n')
+        # Between the word and the switch there is a millisecond or less, which no client can aim at.
+        time.sleep(version / 10_000)
+        control.close()
+        eventually(lambda: watcher.status().candidate is None)
+        status = watcher.status()
+        assert status.serving is not None
+        assert status.serving.version == str(version)
+        answer = call(status.url + "/predict", ndarray(ROW_VALUES))
+        assert answer.json["meta"]["tags"]["model_version"] == str(version)
+
+
 def test_a_second_deployment_is_refused_while_one_is_in_progress(connect: Connect, bundle: Path) -> None:
     first, second = connect(), connect()
     first.start(bundle, "tiny", "1")
@@ -198,6 +223,51 @@ def test_a_killed_server_is_started_again_and_nobody_is_refused(connect: Connect
     after = control.status().serving
     assert after is not None
     assert after.restarts == 1
+
+
+def test_a_server_that_cannot_be_started_again_at_once_is_tried_until_it_can(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def live() -> None:
+        private, python = bind("127.0.0.1", 0), sys.executable
+        listen(private)
+        server = ModelServer(replace(ServerSettings(), bundle=str(bundle)), [], private)
+        await server.start()
+        try:
+            # As when the system has no process or descriptor left for one more.
+            monkeypatch.setattr(sys, "executable", str(bundle / "none"))
+            os.kill(server.describe()["pid"], signal.SIGKILL)
+            while "did not start again" not in caplog.text:
+                await asyncio.sleep(0.01)
+            assert server.describe()["pid"] is None
+            monkeypatch.setattr(sys, "executable", python)
+            while server.describe()["pid"] is None:
+                await asyncio.sleep(0.01)
+        finally:
+            await server.end()
+
+    async def live_in_time() -> None:
+        async with asyncio.timeout(20):
+            await live()
+
+    asyncio.run(live_in_time())
+
+
+def test_a_line_too_long_for_the_log_ends_neither_the_log_nor_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    code = "import sys; sys.stderr.write('x' * 1_000_000 + '\\nshort\\n')"
+
+    async def listen_to_it() -> None:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        process = Process(child, Order({"drain_seconds": 0}, (), ()))
+        async with asyncio.timeout(20):
+            await process.ended
+        assert process.last_words == "the server ended with exit code 0: short"
+
+    caplog.set_level("INFO")
+    asyncio.run(listen_to_it())
+    assert "a line too long to be kept" in caplog.text
 
 
 def test_servers_end_with_a_killed_supervisor_and_its_place_can_be_taken(
@@ -313,6 +383,17 @@ def test_an_interpreter_without_the_packages_is_one_sentence(tmp_path: Path) -> 
     broken.chmod(0o700)
     with pytest.raises(DeployError, match="its last words are in"):
         ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), str(broken))
+
+
+def test_a_supervisor_that_says_nothing_in_time_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch_module, "STARTUP_SECONDS", 0.5)
+    silent = tmp_path / "python"
+    silent.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
+    silent.chmod(0o700)
+    with pytest.raises(DeployError, match=r"not ready within 0\.5 s and was ended"):
+        ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), str(silent))
+    pid = int((tmp_path / "pid").read_text())
+    eventually(lambda: b"sleep" not in Path(f"/proc/{pid}/cmdline").read_bytes())
 
 
 def test_the_control_socket_is_ours_alone(connect: Connect, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def _fail(error: LifeboatError) -> int:
 
 
 async def _supervise(settings: ServerSettings, public: list[socket.socket], state: SupervisorState) -> None:
-    daemon = Supervisor(settings, public, lambda: state.write(daemon.status()))
+    daemon = Supervisor(settings, public)
     conversations: dict[asyncio.Task[None], ControlSession] = {}
 
     def leave_if_idle() -> None:
@@ -86,7 +86,7 @@ async def _supervise(settings: ServerSettings, public: list[socket.socket], stat
 
     server = await asyncio.start_unix_server(converse, state.socket)
     state.socket.chmod(0o600)
-    state.write(daemon.status())
+    state.write()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, daemon.stopping.set)
     _say_ready()

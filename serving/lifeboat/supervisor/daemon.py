@@ -10,8 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lifeboat.config.errors import DeployError, LifeboatError
@@ -31,9 +30,11 @@ class Deployment:
 
     Args:
         server: None until it was made.
+        decided: held by what promotes it or gives it up: of the two, the first has its way to the end.
     """
 
     server: ModelServer | None = None
+    decided: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Supervisor:
@@ -42,11 +43,10 @@ class Supervisor:
     Args:
         settings: of every server but its bundle, name and version.
         public: bound sockets of the predictions and the metrics.
-        changed: is called whenever another model server serves.
     """
 
-    def __init__(self, settings: ServerSettings, public: list[socket.socket], changed: Callable[[], None]) -> None:
-        self._settings, self._public, self._changed = settings, public, changed
+    def __init__(self, settings: ServerSettings, public: list[socket.socket]) -> None:
+        self._settings, self._public = settings, public
         # Also told at the end, when the sockets are closed.
         self._ports = [bound.getsockname()[1] for bound in public]
         self._serving: ModelServer | None = None
@@ -105,21 +105,21 @@ class Supervisor:
         Raises:
             DeployError: there is no candidate, or it cannot accept.
         """
-        new = deployment.server
-        if new is None or self._deployment is not deployment:
-            raise DeployError("there is nothing to promote: start a candidate first")
-        try:
-            # Nobody can connect before there is somebody to answer: from the first promotion on.
-            for bound in self._public:
-                listen(bound)
-            await new.accept()
-        except DeployError:
-            await self.abandon(deployment)
-            raise
-        old, self._serving, self._deployment = self._serving, new, None
+        async with deployment.decided:
+            new = deployment.server
+            if new is None or self._deployment is not deployment:
+                raise DeployError("there is nothing to promote: start a candidate first")
+            try:
+                # Nobody can connect before there is somebody to answer: from the first promotion on.
+                for bound in self._public:
+                    listen(bound)
+                await new.accept()
+            except DeployError:
+                await self._give_up(new)
+                raise
+            old, self._serving, self._deployment = self._serving, new, None
         if self._settings.events_url != new.settings.events_url:  # it moved since the candidate was started
             new.send_events(self._settings.events_url)
-        self._changed()
         LOG.info("version %s of %s serves", new.settings.model_version, new.settings.model_name)
         if old is not None:
             await old.end()
@@ -141,11 +141,14 @@ class Supervisor:
         return {}
 
     async def abandon(self, deployment: Deployment) -> None:
-        """Ends the candidate of a deployment that was not promoted."""
-        if self._deployment is not deployment:
-            return
-        if deployment.server is not None:
-            await deployment.server.end()
+        """Ends the candidate of a deployment that was not promoted; waits for a promotion that has begun."""
+        async with deployment.decided:
+            if self._deployment is deployment:
+                await self._give_up(deployment.server)
+
+    async def _give_up(self, candidate: ModelServer | None) -> None:
+        if candidate is not None:
+            await candidate.end()
         self._deployment = None
 
     async def end(self) -> None:

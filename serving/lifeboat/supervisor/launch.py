@@ -20,8 +20,12 @@ def launch(command: list[str], log: Path) -> DeployError | None:
         except OSError as error:
             return DeployError(f"the supervisor cannot be started with {command[0]}: {error.strerror}")
     # Of the first line, `{"ready": true}` or `{"error": sentence, "port_taken": bool}`.
+    line = first_words(daemon, STARTUP_SECONDS)
+    if line is None:
+        daemon.kill()
+        return DeployError(f"the supervisor was not ready within {STARTUP_SECONDS:g} s and was ended; its log is {log}")
     try:
-        said = json.loads(first_words(daemon, STARTUP_SECONDS) or b"")
+        said = json.loads(line)
     except ValueError:
         return DeployError(f"the supervisor ended at its start; its last words are in {log}")
     if "error" not in said:

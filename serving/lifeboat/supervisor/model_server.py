@@ -95,15 +95,15 @@ class ModelServer:
             await asyncio.sleep(delay)
             self.restarts += 1
             order = self._order()
-            process = self._process = await Process.spawn(order)
             try:
+                process = self._process = await Process.spawn(order)
                 await process.ready()
                 if self.settings.events_url != order.settings["events_url"]:  # it moved meanwhile
                     process.send_events(self.settings.events_url)
                 if self._accepting:
                     await process.accept()
-            except DeployError as error:
-                LOG.error("%s", error)
+            except (DeployError, OSError) as error:  # the system may have no process or descriptor left for it
+                LOG.error("the server did not start again: %s", error)
                 process.kill()
 
     def _order(self) -> Order:

@@ -146,7 +146,15 @@ class Process:
 
     async def _read_log(self) -> None:
         assert self._child.stderr is not None  # noqa: S101  # asked for in spawn
-        async for line in self._child.stderr:
+        while line := await _log_line(self._child.stderr):
             text = line.decode(errors="replace").rstrip()
             self._words.append(text)
             LOG.info("%s", text, extra={"raw": text})
+
+
+async def _log_line(stream: asyncio.StreamReader) -> bytes:
+    """The next line, empty at the end; of one longer than the stream's limit, what it is."""
+    try:
+        return await stream.readline()
+    except ValueError:
+        return b"(a line too long to be kept)"

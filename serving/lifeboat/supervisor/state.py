@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from lifeboat.config.errors import DeployError, SettingsError
 from lifeboat.system.files import is_locked, take_lock, write_durably
@@ -39,9 +39,9 @@ class SupervisorState:
         # In a short directory of its own: the path of a socket has at most about a hundred characters.
         self.socket = Path(tempfile.mkdtemp(prefix="lifeboat-")) / "control"
 
-    def write(self, status: dict[str, Any]) -> None:
-        """Records where the supervisor can be reached and what it serves, whole or not at all."""
-        write_durably(self._file, json.dumps({**status, "socket": str(self.socket)}, indent=1))
+    def write(self) -> None:
+        """Records where the supervisor can be reached, who tells the rest; whole or not at all."""
+        write_durably(self._file, json.dumps({"pid": os.getpid(), "socket": str(self.socket)}))
 
     def close(self) -> None:
         """Leaves nothing behind; once, as another supervisor may live there by then."""
