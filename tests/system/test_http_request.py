@@ -58,14 +58,28 @@ def test_a_document_is_posted_as_json(url: str) -> None:
     assert heard == {"method": "POST", "type": "application/json", "body": "[1, null]"}
 
 
-def test_a_token_goes_to_that_server_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ask(f"{url}/302").status == 200
+@pytest.fixture
+def dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment's proxy for everything is one that refuses each connection."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("no_proxy", "")
+
+
+@pytest.mark.usefixtures("dead_proxy")
+def test_other_machines_are_asked_through_the_proxy_and_this_one_is_not(url: str) -> None:
     with pytest.raises(NoAnswerError, match="Connection refused"):
-        ask(f"{url}/200")
+        ask("http://other.invalid/200")
+    assert ask(f"{url}/200").status == 200
+    assert ask(f"{url}/200".replace("127.0.0.1", "localhost")).status == 200
+
+
+@pytest.mark.usefixtures("dead_proxy")
+def test_a_token_goes_to_that_server_alone(url: str) -> None:
+    assert ask(f"{url}/302").status == 200
+    with pytest.raises(NoAnswerError, match="resolution|known"):
+        ask("http://other.invalid/200", token="secret")
     assert ask(f"{url}/200", token="secret").json()["token"] == "Bearer secret"
     answer = ask(f"{url}/302", {}, token="secret")
     assert (answer.status, answer.json()["method"]) == (302, "POST")

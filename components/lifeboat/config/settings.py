@@ -24,8 +24,9 @@ from lifeboat.config.errors import SettingsError
 from lifeboat.config.images import COMPONENTS_IMAGE
 from lifeboat.config.options import option
 from lifeboat.config.project import find_project
-from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
+from lifeboat.data.labelled.sources import ANONYMOUS, trusted_sources
 from lifeboat.registry.storage import S3Settings
+from lifeboat.system.addresses import is_loopback
 from lifeboat.system.environments import Environment
 
 PREFIX = "LIFEBOAT_"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from lifeboat.system.markup import terminal_text
 _PROC = Path("/proc")
 # The state LISTEN of /proc/net/tcp.
 _LISTENING = "0A"
+_LOOPBACK = ("localhost", "ip6-localhost")
 # Services that have ports of a home, as people and the home's file of ports know them.
 DETECTOR = "the drift detector"
 
@@ -39,6 +41,14 @@ def is_free(host: str, port: int) -> bool:
             return False
         raise SettingsError(f"{host}:{port} cannot be listened on: {error.strerror}; choose another") from error
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """Whether it is an address that only this machine reaches."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in _LOOPBACK
 
 
 def base_url(host: str, port: int) -> str:

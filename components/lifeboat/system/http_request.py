@@ -8,6 +8,9 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+
+from lifeboat.system.addresses import is_loopback
 
 # Of an answer that is shown to somebody.
 _SHOWN = 500
@@ -43,7 +46,7 @@ def ask(
     seconds: float = 10.0,
     most: int | None = None,
 ) -> Answer:
-    """Sends a GET, or a document as a POST, on a connection of its own and through the environment's proxy.
+    """Sends a GET, or a document as a POST, on a connection of its own; to this machine itself through no proxy.
 
     Args:
         url: http or https.
@@ -59,12 +62,14 @@ def ask(
     content = None if body is None else json.dumps(body).encode()
     kind = {} if body is None else {"Content-Type": "application/json"}
     request = urllib.request.Request(url, content, {**kind, **(headers or {})})  # noqa: S310  # a URL of our settings
-    opener = urllib.request.build_opener()
+    # A proxy of the environment knows other machines; what it takes for this one is itself.
+    direct = bool(token) or is_loopback(urlsplit(url).hostname or "")
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})] if direct else []
     if token:
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
         request.add_header("Authorization", f"Bearer {token}")
+        handlers.append(_Stay())
     try:
-        with _open(opener, request, seconds) as found:
+        with _open(urllib.request.build_opener(*handlers), request, seconds) as found:
             return Answer(found.status, found.read(most))
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error

@@ -7,7 +7,6 @@ server) are settings of `lifeboat.config.settings`.
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import shlex
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from lifeboat.config import options
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import option
 from lifeboat.http.limits import ListenerLimits
+from lifeboat.system.addresses import is_loopback
 
 PREFIX = "LIFEBOAT_TRIGGER_"
 # Before the names in what is parsed: the command line puts names of its own there.
@@ -71,10 +71,7 @@ class TriggerSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the trigger."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     @property
     def listener_limits(self) -> ListenerLimits:

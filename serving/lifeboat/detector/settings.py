@@ -11,9 +11,10 @@ from dataclasses import dataclass, fields
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
-from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, trusted_sources
+from lifeboat.data.labelled.sources import ANONYMOUS, trusted_sources
 from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
+from lifeboat.system.addresses import is_loopback
 
 PREFIX = "LIFEBOAT_DRIFT_"
 _MAY_BE_ZERO = ("port", "descriptor", "join_seconds", "late_seconds")

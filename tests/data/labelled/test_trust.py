@@ -10,7 +10,7 @@ import pytest
 
 from lifeboat.config.errors import DataError, SettingsError
 from lifeboat.data.labelled.labelled_rows import LabelledRows, load_labelled, write_labelled
-from lifeboat.data.labelled.sources import is_loopback, is_source, trusted_sources
+from lifeboat.data.labelled.sources import is_source, trusted_sources
 from lifeboat.data.labelled.trust import (
     Ruling,
     Settlement,
@@ -170,15 +170,6 @@ def test_who_is_trusted_by_the_settings(said: str, private: bool, names: set[str
             trusted_sources(said, private=private)
     else:
         assert trusted_sources(said, private=private) == names
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [("127.0.0.1", True), ("127.3.2.1", True), ("::1", True), ("localhost", True), ("192.168.0.7", False),
-     ("::", False), ("0.0.0.0", False), ("server.example", False)],  # noqa: S104
-)  # fmt: skip
-def test_what_a_loopback_address_is(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\nb", "none", "table"])

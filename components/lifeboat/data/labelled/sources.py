@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import unicodedata
 
 from lifeboat.config.errors import SettingsError
@@ -21,7 +20,6 @@ TABLE = "table"
 UNREADABLE = "unreadable"
 # Control and format characters, separators of lines, halves of characters: a name must look like what it is.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-_LOOPBACK = ("localhost", "ip6-localhost")
 
 
 def is_source(name: str) -> bool:
@@ -53,11 +51,3 @@ def trusted_sources(said: str, *, private: bool) -> frozenset[str]:
         if name == UNREADABLE or (name != NOBODY and not is_source(name)):
             raise SettingsError(f"trusted_sources has {name[:60]!r}, which no source is called")
     return frozenset(names) - {NOBODY}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on is one that only this machine reaches."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in _LOOPBACK

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lifeboat.data.labelled.sources import ANONYMOUS, is_loopback, read_source
+from lifeboat.data.labelled.sources import ANONYMOUS, read_source
 from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
@@ -16,6 +16,7 @@ from lifeboat.server.protocols.rest import content_of
 from lifeboat.server.protocols.seldon import ARRAYS, FORMS, refuse_both
 from lifeboat.server.request_id import HEADER
 from lifeboat.server.settings import ServerSettings
+from lifeboat.system.addresses import is_loopback
 from lifeboat.usecase.schema import BinaryLabel
 
 if TYPE_CHECKING:
