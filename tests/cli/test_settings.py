@@ -113,6 +113,14 @@ def test_the_environment_beats_what_the_other_process_inherits() -> None:
     assert read_settings({**inherited, **Settings().environment()}) == Settings()
 
 
+def test_a_project_in_whose_folder_the_other_process_starts_changes_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.lifeboat]\nhost = "0.0.0.0"\nport = 9100\nrollout_window = 7\n')
+    assert read_settings({}, tmp_path).host == "0.0.0.0"  # noqa: S104
+    assert read_settings(Settings(port=9200).environment(), tmp_path) == Settings(port=9200)
+    with pytest.raises(SettingsError, match="LIFEBOAT_PROJECT is no setting"):
+        read_settings({"LIFEBOAT_PROJECT": "other"}, tmp_path)
+
+
 def test_paths_are_resolved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     settings = Settings(store="bundles", code_commit="abc").resolved()

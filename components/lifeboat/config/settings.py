@@ -30,6 +30,8 @@ from lifeboat.system.addresses import is_loopback
 from lifeboat.system.environments import Environment
 
 PREFIX = "LIFEBOAT_"
+# Given to a process that has all its settings: what the file of its folder's project says is among them, or overruled.
+WHOLE = {"LIFEBOAT_PROJECT": "none"}
 # As `detector_python`: what serves here is not watched.
 NO_DETECTOR = "none"
 HOME = ".lifeboat"
@@ -185,12 +187,13 @@ class Settings(S3Settings):
         return self.home_path / "serving" / usecase
 
     def environment(self) -> dict[str, str]:
-        """The variables that give another process the same settings, whatever it inherits besides.
+        """The variables that give another process the same settings, whatever it inherits or its folder's project says.
 
         An empty variable counts as unset: a port that was not chosen here is not chosen there either.
         """
         values = {spec.name: (getattr(self, spec.name), spec.default) for spec in fields(self)}
-        return {variable(name): "" if value == default else str(value) for name, (value, default) in values.items()}
+        texts = {variable(name): "" if value == default else str(value) for name, (value, default) in values.items()}
+        return {**texts, **WHOLE}
 
     def resolved(self) -> Settings:
         """With paths, commit and version fixed, so that it means the same in any working directory."""
@@ -233,8 +236,10 @@ def read_settings(environment: Mapping[str, str] | None = None, folder: Path | N
         for name, value in LIBRARIES.items():
             os.environ.setdefault(name, value)
         environment, folder = os.environ, folder or Path.cwd()
-    given = options.from_environment(Settings, PREFIX, environment, SERVICES)
-    project = find_project(folder) if folder else None
+    whole = WHOLE.items() <= environment.items()
+    chosen = dict(environment.items() - WHOLE.items())
+    given = options.from_environment(Settings, PREFIX, chosen, SERVICES)
+    project = find_project(folder) if folder and not whole else None
     secret = {spec.name: not spec.repr for spec in fields(Settings)}
     texts = {**(project.texts(secret, HOME) if project else {}), **given}
     values = options.parse_texts(Settings, PREFIX, texts)
