@@ -70,6 +70,24 @@ def test_an_interruption_ends_it_and_nothing_of_it_goes_on(tmp_path: Path) -> No
         os.killpg(group, 0)
 
 
+def test_it_ends_with_the_one_who_reads_its_lines_also_where_interruptions_are_ignored(
+    settings: Settings, tmp_path: Path
+) -> None:
+    def refuse(line: str) -> None:
+        if "1. preprocess" in line:
+            raise ValueError("enough")
+
+    # As a script's background job has it.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(ValueError, match="enough"):
+            run("titanic", settings=settings, say=refuse)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    [log] = (tmp_path / "home" / "runs").glob("*/run.log")
+    assert "evaluate" not in log.read_text()
+
+
 def test_a_use_case_that_nobody_can_import_is_refused(settings: Settings) -> None:
     with pytest.raises(UseCaseError, match=r"no imported module holds this as its USECASE.*a \.py file"):
         run(replace(USECASE, title="changed here"), settings=settings)

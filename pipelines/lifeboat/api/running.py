@@ -28,6 +28,15 @@ from lifeboat.usecase.usecase import UseCase
 
 # As wide as a notebook's cell.
 COLUMNS = 110
+# In which a run that is interrupted puts back what it has begun.
+GRACE_SECONDS = 30.0
+# It is interrupted by us alone, also where we were started to ignore that, as in the background of a script.
+_PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from lifeboat.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @dataclass(frozen=True)
@@ -143,7 +152,7 @@ def _run(words: Sequence[str], settings: Settings, say: Callable[[str], object])
     """
     line = ""
     with subprocess.Popen(
-        [sys.executable, "-m", "lifeboat.cli.main", *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        [sys.executable, "-c", _PROGRAM, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, process_group=0,
         env={**inherited(), **settings.environment(), "COLUMNS": str(COLUMNS)},
     ) as process:  # fmt: skip
@@ -152,8 +161,16 @@ def _run(words: Sequence[str], settings: Settings, say: Callable[[str], object])
                 line = text.rstrip("\n")
                 say(line)
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGINT)
-            process.communicate()
+            _end(process)
             raise
     return line
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Interrupts all of it, and kills it where it does not end, or a second interruption comes."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.communicate(timeout=GRACE_SECONDS)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            os.killpg(process.pid, signal.SIGKILL)
