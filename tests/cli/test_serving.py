@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from lifeboat.cli.predict import _flags_row
+from lifeboat.config.errors import DataError
 from lifeboat.config.settings import Settings
 from lifeboat.supervisor.control import Control, ensure_supervisor
 from lifeboat.supervisor.state import STATE_FILE
+from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from tests.cli.conftest import Lifeboat
 from tests.ports import free_port
 from tests.server.world import ROW, expected, make_bundle
@@ -92,6 +95,14 @@ def test_predict_asks_the_live_server_by_flags_json_and_standard_input(
     assert predict(lifeboat, "--json", "-") == by_flags
     # A column left out or left empty is a null; a key is checked and kept out.
     assert predict(lifeboat, "name=Zoë, née O'Hara", "class=1", "alone=", "id=7")["survived"] == pytest.approx(0.5)
+
+
+def test_a_columns_name_may_hold_an_equals_sign() -> None:
+    columns = (Column("a", "string"), Column("a=b", "float"), Column("a=b=c", "string"))
+    schema = Schema(columns, BinaryLabel("y", ("0", "1")))
+    assert _flags_row(["a=x", "a=b=2", "a=b=c=d=e"], schema) == {"a": "x", "a=b": 2, "a=b=c": "d=e"}
+    with pytest.raises(DataError, match="given twice"):
+        _flags_row(["a=x", "a=y"], schema)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,8 @@ def test_a_verbs_help_names_every_flag_with_its_default(lifeboat: Lifeboat, verb
         ("fly",),
         ("run", "--fast"),
         ("run", "--seed", "seven"),
+        ("run", "--seed", "-1"),
+        ("submit", "--seed", "4294967296"),
         ("run", "--port", "70000"),
         ("run", "--port", "0"),
         ("run", "--metrics-port", "http"),

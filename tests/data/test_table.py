@@ -360,6 +360,8 @@ def test_rows_that_lifeboat_stored_are_read_by_number_whatever_the_classes_are_c
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         read_table(tmp_path / "none.csv")
+    with pytest.raises(DataError, match="is a directory, not a file of rows"):
+        read_table(tmp_path)
 
 
 def parquet(tmp_path, **columns):

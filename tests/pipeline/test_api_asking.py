@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,39 @@ def test_both_name_the_column_and_the_limit(model: Model, client: Client) -> Non
         client.predict(frame)
 
 
+def test_a_request_that_is_refused_says_which_rows_of_the_frame_it_had(client: Client) -> None:
+    ages = [20.0] * (ROWS + 5) + [500.0]
+    with pytest.raises(DeployError, match=r"rows 1,001 to 1,006 of the frame: .*row 6.*age: 500"):
+        client.predict(pd.DataFrame(columns(ages)))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("age", pa.array(["30", "40"]), "column age: (has type string|.*is not a float)"),
+        ("age", pa.array(["30", "40"]).dictionary_encode(), "column age: (has type string|.*is not a float)"),
+        ("age", [30.0, float("-inf")], "row 2.*column age: .*(?i:inf)"),
+        ("name", pa.array([b"a", b"b"]), "column name: has type binary"),
+        ("name", pa.array([0, 1], pa.timestamp("ms")), "column name: has type timestamp"),
+        ("port", [1, 2], "column port: (has type int64|1 is not a string)"),
+        ("age", [[30.0], [40.0]], "column age: has type list"),
+    ],
+)
+def test_both_refuse_what_the_schema_does_not_ask_for(
+    model: Model, client: Client, name: str, values: Any, words: str
+) -> None:
+    frame = pa.table({**columns(AGES[:2]), name: values})
+    for asked in (model, client):
+        with pytest.raises((DataError, DeployError), match=words):
+            asked.predict(frame)
+
+
+def test_decimals_are_numbers_to_both(model: Model, client: Client) -> None:
+    frame = pa.table({**columns(AGES[:2]), "age": pa.array([Decimal("22.5"), None], pa.decimal128(5, 1))})
+    assert model.predict(frame)["probability_survived"].to_pylist() == pytest.approx(survived(AGES[:2]), abs=1e-6)
+    assert client.predict(frame) == model.predict(frame)
+
+
 def test_a_column_that_may_be_null_may_be_missing_and_another_not(model: Model, client: Client) -> None:
     frame = pd.DataFrame(columns())
     lean = frame.drop(columns=["alone"])
@@ -143,6 +177,13 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     home = Settings(home=str(tmp_path / "home"))
     with pytest.raises(RegistryError, match="nobody has no champion; make one with: lifeboat run --usecase nobody"):
         load("nobody", home)
+    with pytest.raises(RegistryError, match="nobody has no version 3: it has none"):
+        load("nobody@3", home)
+    for wrong in ("@champion", "nobody@", ""):
+        with pytest.raises(RegistryError, match=f"'{wrong}' names no model; it takes NAME, NAME@ALIAS"):
+            load(wrong, home)
+    with pytest.raises(BundleError, match=f"{tmp_path}/none"):
+        load(f"{tmp_path}/none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(BundleError):
         load(tmp_path / "empty")

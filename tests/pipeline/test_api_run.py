@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lifeboat.api import run
-from lifeboat.config.errors import PipelineError, UseCaseError
+from lifeboat.config.errors import PipelineError, SettingsError, UseCaseError
 from lifeboat.config.settings import NO_DETECTOR, Settings
 from lifeboat.usecase.importing import reference_of
 from lifeboat.usecases.titanic import USECASE
@@ -48,9 +52,28 @@ def test_a_wrong_gate_is_an_error_of_its_own_kind(settings: Settings) -> None:
     assert type(raised.value).__name__ == "GateError"
 
 
-def test_a_word_that_the_command_line_refuses_is_said(settings: Settings) -> None:
-    with pytest.raises(PipelineError, match="argument --as-of: 'yesterday' is no moment"):
-        run("titanic", as_of="yesterday", settings=settings, say=lambda _: None)
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"as_of": "yesterday"}, "as_of: 'yesterday' is no moment"),
+        ({"as_of": datetime(2026, 1, 1)}, "as_of: '2026-01-01T00:00:00' is no moment"),  # noqa: DTZ001
+        ({"seed": -1}, "seed is -1, it must be 0 to 4294967295"),
+        ({"seed": "1"}, "seed is '1', not a whole number"),
+        ({"data": pa.table({"a": [1]})}, "data is a Table, not a text or a path"),
+        ({"data": "a\0b"}, "data holds a null character"),
+        ({"require": 0.9}, "require is a float, not a text"),
+    ],
+)
+def test_an_argument_that_is_none_is_refused_before_anything_runs(
+    settings: Settings, given: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=re.escape(sentence)):
+        run("titanic", **given, settings=settings, say=lambda _: None)
+
+
+def test_a_moment_may_be_a_datetime_and_its_rows_are_asked_for(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match="--as-of is of the labelled rows"):
+        run("titanic", as_of=datetime(2026, 1, 1, tzinfo=UTC), labelled=False, settings=settings, say=lambda _: None)
 
 
 def test_an_interruption_ends_it_and_nothing_of_it_goes_on(tmp_path: Path) -> None:
@@ -93,13 +116,17 @@ def test_a_use_case_that_nobody_can_import_is_refused(settings: Settings) -> Non
         run(replace(USECASE, title="changed here"), settings=settings)
 
 
-def test_a_use_case_is_found_by_name_by_the_projects_word_or_by_its_file() -> None:
+def test_a_use_case_is_found_by_name_by_the_projects_word_or_by_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
     # This module holds both as well.
     assert reference_of(USECASE, "breast-cancer") == "titanic"
     assert reference_of(USECASE, "lifeboat.usecases.titanic") == "lifeboat.usecases.titanic"
     place = breast_cancer.__file__
     assert reference_of(breast_cancer.USECASE, "") == place
-    assert reference_of(breast_cancer.USECASE, "tests.usecases.breast_cancer") == "tests.usecases.breast_cancer"
+    dotted = "tests.usecases.breast_cancer"
+    # Python has it in this process alone, as in a notebook of a project that is not installed.
+    assert reference_of(breast_cancer.USECASE, dotted) == place
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    assert reference_of(breast_cancer.USECASE, dotted) == dotted
 
 
 def test_the_result_of_a_run_before_is_not_left_for_this_ones(tmp_path: Path) -> None:
@@ -107,3 +134,6 @@ def test_the_result_of_a_run_before_is_not_left_for_this_ones(tmp_path: Path) ->
     result.write_text('{"url": "http://127.0.0.1:1"}')
     laptop.lifeboat("run", "--data", "nowhere.csv", "--result", str(result), code=1)
     assert json.loads(result.read_text())["error"] == "PipelineError"
+    nowhere = tmp_path / "none" / "result.json"
+    said = laptop.lifeboat("run", "--data", "nowhere.csv", "--result", str(nowhere), code=1)
+    assert "cannot be written: its folder is none" in said

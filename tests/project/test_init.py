@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -110,6 +111,14 @@ def test_what_cannot_be_is_one_sentence_and_writes_nothing(tmp_path, arguments, 
     assert done.stderr.startswith("lifeboat: ")
     assert sentence in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_true_or_false_is_shown_without_limits(tmp_path):
+    path = tmp_path / "flags.csv"
+    path.write_text("x,flag,y\n" + "".join(f"{row}.5,{row % 2 == 0},{row % 3 == 0}\n" for row in range(60)))
+    shown = init(tmp_path, "flags", "--data", str(path), "--yes").stdout
+    assert re.search(r"flag .* boolean *│", shown)
+    assert re.search(r"x .* float: -?\d+.* to \d+", shown)
 
 
 def test_a_folder_that_holds_something_is_left_as_it_is(tmp_path):

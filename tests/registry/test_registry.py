@@ -47,6 +47,9 @@ def test_the_same_bundle_keeps_its_version_and_what_that_says_of_the_gate(regist
     assert (first.version, second.version, again.version) == ("1", "2", "1")
     assert registry.aliased("tiny", CHALLENGER) == first == registry.find("tiny", bundle.digest)
     assert gate_of(registry, "1") == "passed"
+    assert registry.numbered("tiny", "02") == second
+    with pytest.raises(RegistryError, match="tiny has no version 3: its versions are 1 to 2"):
+        registry.numbered("tiny", "3")
 
 
 def test_a_bundle_that_runs_register_at_once_has_one_version(settings: Settings, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -43,6 +44,10 @@ def test_metrics_can_be_parsed_and_count_what_happened(bundle: Path) -> None:
             call(running.url + "/predict", ndarray(ROW_VALUES, ["Bo", None, 90, 1, True]))
         call(running.url + "/predict", ndarray(["Bo", None, 900, 1, True]))
         call(running.url + "/nowhere")
+        for line in (b"CONNECT a:80 HTTP/1.1", b"GET / HTTP/3.0"):
+            with socket.create_connection(("127.0.0.1", int(running.url.rpartition(":")[2]))) as connection:
+                connection.sendall(line + b"\r\nhost: a\r\n\r\n")
+                assert connection.recv(12) in (b"HTTP/1.1 501", b"HTTP/1.1 505")
         call(running.url + "/send-feedback", {"truth": {"data": {"ndarray": [1]}}, "reward": 0.5})
         for url in (running.url + "/metrics", f"http://127.0.0.1:{running.metrics_port}/prometheus"):
             text = call(url).body.decode()
@@ -59,7 +64,7 @@ def test_metrics_can_be_parsed_and_count_what_happened(bundle: Path) -> None:
             assert samples["lifeboat_request_seconds_bucket", "+Inf", "200", "seldon"] == 11
             assert samples["lifeboat_request_seconds_count", "400", "seldon"] == 1
             assert samples["lifeboat_request_seconds_count", "500", "v2"] == 0
-            assert samples["lifeboat_rejected_total", "bad"] == 2
+            assert samples["lifeboat_rejected_total", "bad"] == 4
             assert samples["lifeboat_feedback_total", "survived"] == 1
             assert samples["lifeboat_feedback_reward_total",] == 0.5
             assert samples["lifeboat_in_flight",] == 1

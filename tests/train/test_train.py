@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from lifeboat.config.errors import DataError, UseCaseError
+from lifeboat.config.errors import DataError, SettingsError, UseCaseError
 from lifeboat.model.bundle import open_bundle
 from lifeboat.model.calibration import apply_sigmoid
 from lifeboat.model.onnx.nodes import parts
@@ -197,6 +197,12 @@ print(train(usecase_of(LOGISTIC, FOREST), Path(train_rows), Path(bundle), seed=i
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused_before_a_candidate_is_blamed(tmp_path, seed):
+    with pytest.raises(SettingsError, match=f"seed is {seed}, it must be 0 to 4294967295"):
+        train(usecase_of(LOGISTIC), tmp_path / "rows.parquet", tmp_path / "b", seed=seed, say=quiet)
+
+
 def test_data_code_and_seed_give_the_digest_in_any_process(tmp_path):
     usecase = usecase_of(LOGISTIC, FOREST)
     one = prepared(tmp_path / "one", usecase)

@@ -60,6 +60,8 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Reads a CSV or Parquet file batch by batch in bounded memory; arguments and errors as for `read_table`."""
     shown = name or str(path)
+    if path.is_dir():
+        raise DataError("is a directory, not a file of rows", file=shown)
     if not path.is_file():
         raise DataError("no such file", file=shown)
     start = first_bytes(path)

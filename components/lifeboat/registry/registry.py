@@ -61,6 +61,15 @@ class Registry:
             raise RegistryError(f"{name} has no {alias}; make one with: lifeboat run --usecase {usecase or name}")
         return version
 
+    def numbered(self, name: str, number: str) -> Version:
+        """A version by its number; raises RegistryError where there is none."""
+        known = self.overview(name).versions
+        found = next((one for one in known if int(one.version) == int(number)), None)
+        if found is None:
+            there = f"its versions are 1 to {known[0].version}" if known else "it has none"
+            raise RegistryError(f"{name} has no version {number}: {there}")
+        return found
+
     def find(self, name: str, digest: str) -> Version | None:
         """The version of a bundle, or None; of two the one that passed its gate."""
         found = self._search(f"name = '{name}' and tags.bundle_digest = '{digest}'")

@@ -20,6 +20,7 @@ from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from lifeboat.config.errors import BundleError, UseCaseError
+from lifeboat.config.seeds import check_seed
 from lifeboat.data.split import group_names
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
 from lifeboat.model.calibration import Calibrated
@@ -81,8 +82,10 @@ def train(
 
     Raises:
         DataError: rows was not written by `preprocess`.
+        SettingsError: the seed is none that the generators take.
         UseCaseError: no candidate's graph gives what its pipeline gives.
     """
+    check_seed(seed)
     summary = read_summary(rows)
     table = pq.read_table(rows)
     X, y, groups = _matrix(table, usecase.schema)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -54,7 +55,8 @@ def reference_of(usecase: Any, preferred: str) -> str:
 
     Args:
         usecase: the USECASE of a module that this process imported.
-        preferred: a reference that is given where it is one of this use case.
+        preferred: a reference that is given where it is one of this use case and another process finds the same by it:
+            not where this one alone was told of its folder.
 
     Raises:
         UseCaseError: no module holds it, so that nobody else can have it.
@@ -64,7 +66,8 @@ def reference_of(usecase: Any, preferred: str) -> str:
         for module, found in list(sys.modules.items())
         if module != "__main__" and getattr(found, "__file__", None) and vars(found).get("USECASE") is usecase
     }
-    if preferred.replace("-", "_") in holders:
+    name = preferred.replace("-", "_")
+    if name in holders and _found_elsewhere(name) == holders[name].__file__:
         return preferred
     if not holders:
         raise UseCaseError(
@@ -76,6 +79,13 @@ def reference_of(usecase: Any, preferred: str) -> str:
     module = min(holders, key=lambda one: (not one.startswith(PACKAGE), not place.startswith(f"{one}."), len(one)))
     shipped = module.removeprefix(f"{PACKAGE}.")
     return shipped if shipped != module else str(_place(holders[module]))
+
+
+def _found_elsewhere(name: str) -> str:
+    """The file that a process which is started now finds by a module's name; empty where it finds none."""
+    code = "import importlib.util, sys; print(importlib.util.find_spec(sys.argv[1]).origin)"
+    found = subprocess.run([sys.executable, "-P", "-c", code, name], capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else ""
 
 
 def _import(name: str, unknown: str) -> ModuleType:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lifeboat.config.errors import DataError, first_line
+from lifeboat.config.errors import DataError, DeployError, RegistryError, first_line
 from lifeboat.config.settings import Settings, read_settings
+from lifeboat.data.cells import is_text
 from lifeboat.data.reading import without_views
 from lifeboat.data.table import check_table
 from lifeboat.deploy.probe import ask, describe
@@ -26,24 +27,30 @@ from lifeboat.registry.registry import CHAMPION, Registry
 # Rows that the client sends at a time.
 ROWS = 1000
 _FRAME = "the frame"
+_PLAIN = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
 
 
 def load(reference: str | Path, settings: Settings | None = None) -> Model:
     """A model from the registry, or from a directory, to be asked in this process.
 
     Args:
-        reference: `NAME@ALIAS`, such as titanic@champion; `NAME`, which is its champion; or a bundle's directory.
+        reference: `NAME@ALIAS`, such as titanic@champion; `NAME@VERSION`; `NAME`, which is its champion; or a bundle's
+            directory, as a `Path` or as a text with a slash in it.
         settings: of the home; those of the project of this folder, and of the environment, unless given.
 
     Raises:
         RegistryError: there is no such version.
         BundleError: the bundle was altered, or is none.
     """
-    if isinstance(reference, Path) or Path(reference).is_dir():
+    if isinstance(reference, Path) or "/" in reference:
         return Model(open_bundle(reference))
-    name, _, alias = reference.partition("@")
+    name, at, alias = reference.partition("@")
+    if not name or (at and not alias):
+        forms = "NAME, NAME@ALIAS such as titanic@champion, NAME@VERSION, or a bundle's directory with a slash in it"
+        raise RegistryError(f"{reference!r} names no model; it takes {forms}")
     registry = Registry((settings or read_settings()).resolved())
-    return Model(registry.bundle(registry.get(name, alias or CHAMPION)))
+    version = registry.numbered(name, alias) if alias.isdecimal() else registry.get(name, alias or CHAMPION)
+    return Model(registry.bundle(version))
 
 
 class Model:
@@ -75,7 +82,12 @@ class Model:
         Raises:
             DataError: a value breaks the schema; names row, column and limit.
         """
-        checked = check_table(_as_table(frame), self.bundle.schema, labelled=False, name=_FRAME)
+        table = _as_table(frame)
+        for column in self.bundle.schema.columns:
+            # As an endpoint does. In a file everything is text; a frame says what is a number.
+            if column.is_number and column.name in table.column_names and is_text(table[column.name].type):
+                raise DataError(f"has type string, asked: {column.kind}", file=_FRAME, column=column.name)
+        checked = check_table(table, self.bundle.schema, labelled=False, name=_FRAME)
         if checked.problems:
             raise checked.first_error(_FRAME)
         probabilities = self._scorer.probabilities(checked.table)
@@ -112,10 +124,16 @@ class Client:
         if not given:
             raise DataError(f"has none of the columns {', '.join(inputs['schema']['names'])}", file=_FRAME)
         parts = [np.empty((0, len(classes)), np.float32)]
-        sent = pa.table({name: _null_for_nan(table[name]) for name in given})
+        sent = pa.table({name: _as_json(table[name], name) for name in given})
         for start in range(0, sent.num_rows, ROWS):
             rows = sent.slice(start, ROWS).to_pylist()
-            parts.append(np.asarray(ask(self.url, rows, logged=self._logged)[0], np.float32))
+            try:
+                answers, _ = ask(self.url, rows, logged=self._logged)
+            except DeployError as error:
+                if sent.num_rows <= ROWS:
+                    raise
+                raise DeployError(f"rows {start + 1:,} to {start + len(rows):,} of the frame: {error}") from error
+            parts.append(np.asarray(answers, np.float32))
         return _answer(frame, np.concatenate(parts), classes, Decision(threshold))
 
 
@@ -123,15 +141,30 @@ def _as_table(frame: Any) -> pa.Table:
     if not hasattr(frame, "__arrow_c_stream__"):
         raise DataError(f"is a {type(frame).__name__}, not a pandas or polars DataFrame or an Arrow table", file=_FRAME)
     try:
-        return without_views(pa.table(frame))
+        table = without_views(pa.table(frame))
     except (ValueError, TypeError) as error:  # Arrow's own errors are such, and pandas' of a column named twice
         raise DataError(f"cannot be read: {first_line(error)}", file=_FRAME) from error
+    plain = [_decoded(column) for column in table.columns]
+    return pa.table(plain, table.column_names)
 
 
-def _null_for_nan(column: Any) -> Any:
-    """JSON knows no NaN, which stands for a null in a frame."""
+def _decoded(column: Any) -> Any:
+    """A column of categories as one of their values."""
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+
+
+def _as_json(column: Any, name: str) -> Any:
+    """What JSON can say: it knows no NaN, which stands for a null in a frame, nothing infinite, and no times."""
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
     if not pa.types.is_floating(column.type):
+        if not (is_text(column.type) or any(test(column.type) for test in _PLAIN)):
+            raise DataError(f"has type {column.type}, not text, numbers, or true and false", file=_FRAME, column=name)
         return column
+    infinite = pc.fill_null(pc.is_inf(column), False)
+    if pc.any(infinite).as_py():
+        row = pc.index(infinite, True).as_py()
+        raise DataError(f"{column[row].as_py()} is no number that JSON has", file=_FRAME, row=row + 1, column=name)
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from rich.jupyter import JupyterMixin
 
 from lifeboat.api.asking import Model, load
 from lifeboat.cli.report import gate_table, metrics_table
-from lifeboat.config.errors import LifeboatError, PipelineError
+from lifeboat.config.errors import LifeboatError, PipelineError, SettingsError
+from lifeboat.config.seeds import check_seed
 from lifeboat.config.settings import Settings, inherited, read_settings
+from lifeboat.data.timestamps import format_timestamp, read_timestamp
 from lifeboat.notebook.jupyter import Page
 from lifeboat.usecase.gates import Interval
 from lifeboat.usecase.importing import reference_of
@@ -71,7 +74,10 @@ class Run(JupyterMixin):
 
     @property
     def gains(self) -> dict[str, Interval]:
-        """How much better than the champion it is on the same rows, by metric; empty where there was none."""
+        """How much better than the champion it is on the same rows, by metric.
+
+        Empty where there was none, and where it is the champion's own bundle, trained once more.
+        """
         pair = self.evaluation["evidence"]["champion"]
         return {name: Interval(**gain) for name, gain in pair["improvement"].items()} if pair else {}
 
@@ -100,11 +106,11 @@ class Run(JupyterMixin):
 def run(
     usecase: UseCase | str | Path | None = None,
     *,
-    data: str | Path = "",
+    data: str | Path | None = None,
     require: str = "",
     seed: int = 0,
     labelled: bool = True,
-    as_of: str = "",
+    as_of: str | datetime | None = None,
     reason: str = "manual",
     settings: Settings | None = None,
     say: Callable[[str], object] = print,
@@ -117,21 +123,23 @@ def run(
         require: further gates, such as 'roc_auc>=0.9'.
         seed: of everything random.
         labelled: whether the rows that came back from serving are taken as well.
-        as_of: the moment as of which these are known; now unless given.
+        as_of: the moment as of which these are known, a text or a datetime with its zone; now unless given.
         reason: why it is run, kept in the registry.
         settings: of the home; those of the project of this folder, and of the environment, unless given.
         say: takes each line of progress.
 
     Raises:
+        SettingsError: an argument is none of these.
         LifeboatError: of the kind that ended the run; of a step's, PipelineError.
         KeyboardInterrupt: once the run has ended; what served before still serves.
     """
     own = (settings or read_settings()).resolved()
     if isinstance(usecase, UseCase):
         usecase = reference_of(usecase, own.usecase)
-    flags = {"usecase": usecase or own.usecase, "data": data, "require": require, "seed": seed, "as-of": as_of,
-             "reason": reason}  # fmt: skip
-    given = [f"--{name}={value}" for name, value in flags.items() if value != ""]
+    texts = {"usecase": usecase or own.usecase, "data": data, "require": require, "reason": reason,
+             "as-of": _moment(as_of)}  # fmt: skip
+    given = [f"--{name}={text}" for name, value in texts.items() if (text := _text(name, value))]
+    given.append(f"--seed={check_seed(seed)}")
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
         result = Path(folder) / "result.json"
         words = ["run", *given, *([] if labelled else ["--no-labelled"]), f"--result={result}"]
@@ -142,6 +150,23 @@ def run(
     if "error" in document:
         raise LifeboatError.from_document(document)
     return Run(**{**document, "folder": Path(document["folder"]), "bundle": Path(document["bundle"])})
+
+
+def _moment(given: str | datetime | None) -> str:
+    """As the command line takes it."""
+    if isinstance(given, datetime):
+        given = given.isoformat()
+    moment = read_timestamp(given or "", "as_of")
+    return format_timestamp(moment) if moment else ""
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str | Path | None):
+        raise SettingsError(f"{name} is a {type(value).__name__}, not a text{' or a path' if name == 'data' else ''}")
+    text = str(value or "")
+    if "\0" in text:
+        raise SettingsError(f"{name} holds a null character, which no argument can")
+    return text
 
 
 def _run(words: Sequence[str], settings: Settings, say: Callable[[str], object]) -> str:

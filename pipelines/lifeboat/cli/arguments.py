@@ -8,6 +8,7 @@ from typing import Any
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.placeholders import check_text
+from lifeboat.config.seeds import LARGEST_SEED, check_seed
 from lifeboat.data.timestamps import FORMS, format_timestamp, parse_timestamp
 from lifeboat.usecase.gates import parse_bounds
 
@@ -22,7 +23,8 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
         help="leave out the labelled rows that came back from serving (default: they are taken as well)",
     )
     add_as_of(parser, "--as-of")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: 0)")
+    text = f"of everything random, 0 to {LARGEST_SEED} (default: 0)"
+    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help=text)
     add_bounds(parser)
     parser.add_argument(
         "--reason", default="manual", help="why this run is started; kept in the registry (default: manual)"
@@ -51,6 +53,13 @@ def add_as_of(parser: argparse.ArgumentParser, *flags: str, default: str | None 
 def add_moment(parser: argparse.ArgumentParser, flag: str, text: str) -> None:
     """Adds a flag that takes a moment in the past, a `datetime` in the options."""
     parser.add_argument(flag, metavar="MOMENT", type=_moment, default=None, help=f"{text}: {FORMS}")
+
+
+def _seed(text: str) -> int:
+    try:
+        return check_seed(int(text) if text.lstrip("+-").isdecimal() else text)
+    except SettingsError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _moment(text: str) -> datetime:

@@ -90,9 +90,9 @@ def _show(guess: TableGuess, console: Console) -> None:
     shown = Table("column", "is", "declared as")
     for one in guess.guesses:
         column = one.column
-        limits = (
-            ", ".join(map(str, column.categories)) if column.categories else column.limits if column.is_number else ""
-        )
+        limits = ", ".join(map(str, column.categories))
+        if column.kind in ("integer", "float"):
+            limits = limits or column.limits
         what = f"{column.kind}{', may be missing' if column.nullable else ''}{f': {limits}' if limits else ''}"
         shown.add_row(_plain(column.name), f"[{_COLOURS[one.role]}]{one.role}[/]", _plain(one.why or what))
     classes = guess.label.classes

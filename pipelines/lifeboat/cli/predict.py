@@ -112,8 +112,13 @@ def _flags_row(texts: list[str], schema: Schema) -> dict[str, Any]:
 
 
 def _pair(text: str, schema: Schema) -> tuple[str, Any]:
+    # A column's name may hold the sign, too: the longest that is one.
+    known = [name for name in schema.known if text.startswith(f"{name}=")]
     name, sign, value = text.partition("=")
-    if not sign:
+    if known:
+        name = max(known, key=len)
+        value = text.removeprefix(f"{name}=")
+    elif not sign:
         raise DataError(f"{text!r} is not COLUMN=VALUE; the columns are {', '.join(schema.names)}")
     column = schema.known.get(name)
     return name, _value(value, column) if column else value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
 import sys
 import time
@@ -19,7 +20,7 @@ from lifeboat.cli.check import find, show_findings
 from lifeboat.cli.known import remember
 from lifeboat.cli.report import gate_table, metrics_table, say_live
 from lifeboat.cli.serving import ensure_champion_serves
-from lifeboat.config.errors import LifeboatError, PipelineError
+from lifeboat.config.errors import LifeboatError, PipelineError, SettingsError
 from lifeboat.config.settings import Settings
 from lifeboat.pipeline.local_run import Result, RunEvent, local_steps, run_pipeline
 from lifeboat.registry.mlflow_client import Connection
@@ -37,6 +38,8 @@ NOT_DEPLOYED = 3
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Runs the pipeline and reports; gives 3 if --require-deploy was asked and nothing was deployed."""
     if options.result:
+        if not options.result.parent.is_dir() or not os.access(options.result.parent, os.W_OK):
+            raise SettingsError(f"--result {options.result} cannot be written: its folder is none that we may write to")
         # That of a run before would be taken for this one's, if it is killed.
         options.result.unlink(missing_ok=True)
     try:

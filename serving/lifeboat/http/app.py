@@ -140,7 +140,7 @@ class App:
     def _count(self, error: RequestError) -> None:
         if error.status == 503:
             self._metrics.rejected("overload")
-        elif 400 <= error.status < 500:
+        elif error.status != 500:
             self._metrics.rejected(_REASONS.get(error.status, "bad"))
 
     def _log(self, request: Request, response: Response, seconds: float) -> None:

@@ -33,7 +33,7 @@ CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True)
-class LatencyHistogram:
+class Histogram:
     """Where a histogram's numbers stand: one for each bound, one for infinity, then the sum.
 
     Args:
@@ -58,7 +58,7 @@ class ServerMetrics:
         # Of every series its numbers, one after the other.
         self._cells: list[float] = []
         self._counters: dict[str, dict[str, int]] = {}
-        self._histograms: dict[str, dict[str, LatencyHistogram]] = {}
+        self._histograms: dict[str, dict[str, Histogram]] = {}
         self._latency = {
             (protocol, status): self._histogram(
                 "lifeboat_request_seconds", f'protocol="{protocol}",status="{status}"', LATENCY
@@ -127,8 +127,8 @@ class ServerMetrics:
         self._counters.setdefault(name, {})[label] = slot
         return slot
 
-    def _histogram(self, name: str, label: str, bounds: tuple[float, ...]) -> LatencyHistogram:
-        histogram = LatencyHistogram(self._take(len(bounds) + 2), bounds)
+    def _histogram(self, name: str, label: str, bounds: tuple[float, ...]) -> Histogram:
+        histogram = Histogram(self._take(len(bounds) + 2), bounds)
         self._histograms.setdefault(name, {})[label] = histogram
         return histogram
 
@@ -137,12 +137,12 @@ class ServerMetrics:
         self._cells += [0.0] * number
         return start
 
-    def _observe(self, histogram: LatencyHistogram, value: float) -> None:
+    def _observe(self, histogram: Histogram, value: float) -> None:
         start, bounds = histogram.start, histogram.bounds
         self._cells[start + bisect_left(bounds, value)] += 1.0
         self._cells[start + len(bounds) + 1] += value
 
-    def _render_histogram(self, name: str, label: str, histogram: LatencyHistogram) -> list[str]:
+    def _render_histogram(self, name: str, label: str, histogram: Histogram) -> list[str]:
         """Nothing for most histograms without an observation: most pairs of protocol and status never occur."""
         total, lines, comma = 0.0, [], "," if label else ""
         for offset, bound in enumerate([*map(str, histogram.bounds), "+Inf"]):
