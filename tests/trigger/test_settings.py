@@ -59,7 +59,7 @@ def test_each_setting_has_help_a_flag_and_a_variable() -> None:
         ("host", "trigger.example", "LIFEBOAT_TRIGGER_TOKEN_FILE is needed on trigger.example"),
         ("command", "'half", 'LIFEBOAT_TRIGGER_COMMAND is "\'half": No closing quotation'),
         ("arguments", "--fast", "LIFEBOAT_TRIGGER_ARGUMENTS: unrecognized arguments: --fast"),
-        ("arguments", "--seed x", "LIFEBOAT_TRIGGER_ARGUMENTS: argument --seed: invalid int value: 'x'"),
+        ("arguments", "--seed x", "LIFEBOAT_TRIGGER_ARGUMENTS: argument --seed: seed is 'x', not a whole number"),
         ("arguments", "--as-of 2025-11-20", "LIFEBOAT_TRIGGER_ARGUMENTS: --as-of would keep every run from what came"),
         ("arguments", "--as-of now", "LIFEBOAT_TRIGGER_ARGUMENTS: argument --as-of: 'now' is no moment such as "),
         ("arguments", "--reason mine", "LIFEBOAT_TRIGGER_ARGUMENTS: --reason is the trigger's own to give"),
