@@ -45,7 +45,7 @@ class Handler:
         loop = asyncio.get_running_loop()
         if self._service is None:
             model = load_model(_bundle())
-            self._service = Service(model, ServerSettings(bundle=_bundle()), ServerMetrics({}, ("a", "b")), loop)
+            self._service = Service(model, ServerSettings(bundle=_bundle()), ServerMetrics({}, model.bundle.task), loop)
         waiter = Waiter(loop)
         request = Request(waiter, method.encode(), target.encode(), headers, body, True, perf_counter())
         self._service.app.handle(request)

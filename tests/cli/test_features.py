@@ -99,7 +99,7 @@ def test_json_says_what_the_store_holds(lifeboat: Lifeboat, store: Storage) -> N
         "sources": {"anonymous": 3},
         "apart": {},
         "days": {"2025-01-06": 1, "2025-01-07": 1, "2025-01-08": 1},
-        "classes": {"died": 1, "survived": 2},
+        "label": {"classes": {"died": 1, "survived": 2}},
         "versions": {"3": 2, "4": 1},
         "nulls": {column.name: pytest.approx(1 / 3 if column.name == "port" else 0)
                   for column in (*TINY.columns, *TINY.keys)},

@@ -341,8 +341,8 @@ def test_a_label_that_is_no_class_is_named(classes, cell, sentence):
         (("True", "1"), "its classes 'True' and '1' are the same"),
         (("a", ""), "a class is called ''"),
         (("a", "b\nc"), "not a printable text"),
-        (("a", "b", "c"), "not two names"),
-        ("ab", "not two names"),
+        (("a", "b", "c"), "not 2 names"),
+        ("ab", "not 2 names"),
     ],
 )
 def test_classes_that_cannot_be_served_are_refused_where_they_are_declared(classes, sentence):

@@ -29,7 +29,7 @@ def answers() -> list[AnsweredRequest]:
         moment = START + 1 + step / 10
         version = "1" if moment < START + 30 else "2"
         right = moment < START + 10 or version == "2"
-        made.append(AnsweredRequest(moment, 0.001 if version == "1" else 0.002, version, 0.9, 1, right))
+        made.append(AnsweredRequest(moment, 0.001 if version == "1" else 0.002, version, right))
     return made
 
 
@@ -42,7 +42,7 @@ def window(number: int, second: float, p_value: float, version: str = "1") -> di
 def circle() -> DemoResult:
     timeline = DemoTimeline(lambda *_: None, list(MOMENTS))
     windows = [window(1, 5, 0.4), window(2, 13, 0.0), window(1, 38, 0.3, "2")]
-    return DemoResult(answers(), windows, timeline, "a test", {"joined": 300})
+    return DemoResult(answers(), windows, timeline, "a test", {"joined": 300}, "accuracy")
 
 
 def test_the_figures_say_how_long_each_part_took_and_what_the_models_got_right(circle: DemoResult) -> None:
@@ -59,7 +59,7 @@ def test_the_figures_say_how_long_each_part_took_and_what_the_models_got_right(c
 
 
 def test_a_failed_prediction_counts(circle: DemoResult) -> None:
-    circle.answers.insert(5, AnsweredRequest(START + 2, 1.0, "", float("nan"), 1, error="503: full"))
+    circle.answers.insert(5, AnsweredRequest(START + 2, 1.0, "", error="503: full"))
     assert {words: figure for figure, words in figures(circle)}["of them failed"] == "1"
 
 

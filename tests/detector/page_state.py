@@ -32,6 +32,11 @@ ASPECTS = {
     "text": ["length", "alphabetical order", "characters", "unseen values"],
 }  # fmt: skip
 SHIFTED = {"Age": 7, "Fare": 11, "score": 3}  # orders of magnitude that a shift takes off the p-value
+FIGURES = [
+    {"name": "accuracy", "title": "Accuracy", "higher_is_better": True},
+    {"name": "log_loss", "title": "Log loss", "higher_is_better": False},
+    {"name": "calibration_error", "title": "Calibration error", "higher_is_better": False},
+]
 
 
 def feature(name: str, p_value: float) -> dict[str, Any]:
@@ -82,8 +87,11 @@ def model(number: int = 30, shifted: int = 0, **fields: Any) -> dict[str, Any]:
             "correction": "calibrated", "threshold": THRESHOLD,
             "features": [feature(name, p_value) for name, p_value in newest["p_values"].items()],
         },
-        "live": {"rows": 361, "accuracy": accuracy[-1], "log_loss": 0.43, "calibration_error": 0.041, "bound": 0.8}
-        if closed else {"rows": 0, "accuracy": None, "log_loss": None, "calibration_error": None, "bound": 0.8},
+        "live": {
+            "figures": FIGURES, "bound": 0.8,
+            **({"rows": 361, "accuracy": accuracy[-1], "log_loss": 0.43, "calibration_error": 0.041}
+               if closed else {"rows": 0, "accuracy": None, "log_loss": None, "calibration_error": None}),
+        },
     }  # fmt: skip
     return made | fields
 

@@ -196,6 +196,14 @@ def _back_to_format_1(path: Path) -> None:
         INSERT INTO labels SELECT id, prediction, row, version, score, truth, labelled, exported FROM newer;
         DROP TABLE newer;
         DELETE FROM counters WHERE name GLOB 'source:*';
+        ALTER TABLE live RENAME TO newer_live; ALTER TABLE history RENAME TO newer_history;
+        CREATE TABLE live (
+            version INTEGER PRIMARY KEY, rows INTEGER, accuracy REAL, log_loss REAL, calibration_error REAL);
+        CREATE TABLE history (
+            id INTEGER PRIMARY KEY, version INTEGER, time REAL, accuracy REAL, log_loss REAL, rows INTEGER);
+        INSERT INTO live SELECT version, rows, figures ->> 'accuracy', figures ->> 'log_loss', 0 FROM newer_live;
+        INSERT INTO history SELECT id, version, time, 0.5, 0.7, rows FROM newer_history;
+        DROP TABLE newer_live; DROP TABLE newer_history;
         PRAGMA user_version = 1; COMMIT;""")
     connection.close()
     database.close()

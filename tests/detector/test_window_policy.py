@@ -8,20 +8,21 @@ import pytest
 
 from lifeboat.config.errors import BundleError
 from lifeboat.detector.windows.window_policy import WindowPolicy
+from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.usecase.usecase import Drift
 
 
 def test_what_a_use_case_declares_is_what_the_detector_reads() -> None:
     declared = Drift(window=50, minimum=20, seconds=60.0, alarms=1, of=2, online=400, accuracy=0.8, p_value=0.01)
-    read = asdict(WindowPolicy.of_manifest({"drift": asdict(declared), "threshold": 0.3}))
-    assert {name: read[name] for name in read if name != "threshold"} == {
+    read = asdict(WindowPolicy.of_manifest({"drift": asdict(declared)}))
+    assert {name: read[name] for name in read if name not in ("label", "decision")} == {
         name: value for name, value in asdict(declared).items() if name in read
     }
 
 
 def test_a_bundle_without_any_has_the_defaults_of_a_use_case() -> None:
     read = asdict(WindowPolicy.of_manifest({}))
-    assert {name: read[name] for name in read if name != "threshold"}.items() <= asdict(Drift()).items()
+    assert {name: read[name] for name in read if name not in ("label", "decision")}.items() <= asdict(Drift()).items()
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,12 @@ def test_a_bundles_setting_beyond_its_limit_is_refused_with_both(name: str, valu
     with pytest.raises(BundleError) as caught:
         WindowPolicy.of_manifest({"drift": {name: value}})
     assert str(caught.value) == f"bundle.json: drift.{words}"
+
+
+def test_what_the_database_has_from_when_there_were_two_classes_only_is_read() -> None:
+    document = {**asdict(Drift(window=50, minimum=20)), "threshold": 0.3}
+    for name in ("p_value", "correction", "reference", "error"):
+        del document[name]
+    policy = WindowPolicy.of_document(document)
+    assert (policy.window, policy.answers_decision) == (50, ThresholdDecision(0.3))
+    assert WindowPolicy.of_document(policy.to_dict()) == policy

@@ -10,10 +10,10 @@ import pytest
 from lifeboat.detector.drift_test.characters import WEIGHT, CharacterModel
 from lifeboat.detector.drift_test.effects import effect, scaled_distance, stability_index
 from lifeboat.detector.drift_test.encodings import NULL
-from lifeboat.detector.drift_test.features import column_features, score_feature
+from lifeboat.detector.drift_test.features import column_features
 from lifeboat.detector.drift_test.histogram import histogram, nice_edges
 from lifeboat.usecase.schema import Column
-from tests.drift_test.world import needs_alibi
+from tests.drift_test.world import needs_alibi, score_feature
 
 needs_alibi()
 

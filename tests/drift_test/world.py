@@ -17,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from lifeboat.detector.drift_test.calibration import counts
-from lifeboat.detector.drift_test.features import Feature, column_features, score_feature
+from lifeboat.detector.drift_test.features import Feature, answer_features, column_features
 from lifeboat.detector.drift_test.statistics import chi2_p_values, ks_p_values
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 
 TABLE = Path(__file__).resolve().parents[2] / "components" / "lifeboat" / "usecases" / "titanic" / "data" / "train.csv"
@@ -121,9 +122,15 @@ def resampled(rows: Rows) -> Generator:
     return lambda random, count: take(rows, random.integers(0, n, count))
 
 
+def score_feature(values: Sequence[float]) -> Feature:
+    """The one test of a model of two classes: its probability of the second."""
+    (feature,) = answer_features(task_of(LABEL), {"__score": np.asarray(values)})
+    return feature
+
+
 def features_of(rows: Rows, schema: Schema = PASSENGERS) -> list[Feature]:
     features = [test for column in schema.columns for test in column_features(column, rows[column.name].tolist())]
-    return [*features, score_feature(rows["__score"].tolist())]
+    return [*features, score_feature(rows["__score"])]
 
 
 def raw(rows: Rows) -> tuple[dict[str, list[Any]], list[float]]:

@@ -3,9 +3,9 @@ import pytest
 
 from lifeboat.evaluate.comparison import compare
 from lifeboat.evaluate.slices import Part
-from lifeboat.tasks.binary.scored import BinaryScored
 from lifeboat.usecase.gates import BeatsChampion, Evidence, NoSliceWorse
 from tests.evaluate.world import quiet
+from tests.tasks.fitted import TASK, scored
 
 ROWS = 600
 
@@ -20,7 +20,7 @@ def labels_and_scores(seed=0):
 
 
 def criterion(metric, y, challenger, champion, margin=0.0):
-    found = compare(BinaryScored(y, challenger), BinaryScored(y, champion), y, seed=0, say=quiet).paired
+    found = compare(TASK, y, scored(y, challenger), scored(y, champion), seed=0, say=quiet).paired
     return BeatsChampion(metric, margin).check(Evidence(metrics={}, baseline=found, champion=found))
 
 
@@ -93,7 +93,7 @@ def test_accuracy_needs_mcnemar_too():
 def test_won_and_lost_count_rows_labelled_rightly_by_one_alone():
     y = np.array([0, 0, 1, 1, 1], dtype=np.int8)
     first, second = np.array([0.1, 0.9, 0.9, 0.9, 0.1]), np.array([0.1, 0.1, 0.2, 0.3, 0.2])
-    found = compare(BinaryScored(y, first), BinaryScored(y, second), y, seed=0, say=quiet).paired
+    found = compare(TASK, y, scored(y, first), scored(y, second), seed=0, say=quiet).paired
     assert (found.rows, found.won, found.lost) == (5, 2, 1)
 
 
@@ -105,7 +105,7 @@ def test_only_the_slice_where_it_lost_counts_against_the_challenger():
     challenger[:10] = 1 - challenger[:10]
     champion[150:180] = 1 - champion[150:180]
     parts = [Part("here", "x", here), Part("there", "x", ~here)]
-    paired = compare(BinaryScored(y, challenger), BinaryScored(y, champion), y, parts, seed=0, say=quiet).paired
+    paired = compare(TASK, y, scored(y, challenger), scored(y, champion), parts, seed=0, say=quiet).paired
     assert (paired.slices["here"].won, paired.slices["here"].lost) == (0, 10)
     # Holm over two slices doubles the smaller p.
     assert paired.slices["here"].p_worse == pytest.approx(2 / 1024)

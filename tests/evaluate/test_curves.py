@@ -5,19 +5,12 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import auc, roc_auc_score
 
-from lifeboat.evaluate.curves import (
-    ROC_POINTS,
-    calibration,
-    confusion,
-    histogram,
-    latency,
-    percentile,
-    precision_recall,
-    roc,
-)
+from lifeboat.evaluate.latency import latency, percentile
+from lifeboat.evaluate.reports.binary import CURVE_POINTS, Report, count_confusion, histogram, precision_recall, roc
 from lifeboat.model.scoring import Scorer
-from lifeboat.tasks.binary.scored import BinaryScored
+from lifeboat.tasks.binary.decision import ThresholdDecision
 from tests.evaluate.world import SCHEMA_OF_ALL, TRUTH, graph, rows
+from tests.tasks.fitted import TASK, scored
 
 
 def sample(count, decimals=9):
@@ -54,7 +47,7 @@ def test_precision_by_recall_is_what_counting_at_each_threshold_gives():
 def test_a_long_curve_is_thinned_and_keeps_its_area():
     y, p = sample(20_000)
     curve = roc(y, p)
-    assert 100 < len(curve.fpr) == len(curve.tpr) == len(curve.thresholds) <= ROC_POINTS
+    assert 100 < len(curve.fpr) == len(curve.tpr) == len(curve.thresholds) <= CURVE_POINTS
     assert (curve.fpr[0], curve.tpr[0], curve.fpr[-1], curve.tpr[-1]) == (0, 0, 1, 1)
     assert np.all(np.diff(curve.fpr) >= 0)
     assert np.all(np.diff(curve.tpr) >= 0)
@@ -76,12 +69,12 @@ def test_confusion_counts_true_classes_by_row_even_where_one_is_missing(kept):
     p[0] = 0.5
     y, p = y[np.isin(y, kept)], p[np.isin(y, kept)]
     counted = [[sum((y == true) & ((p > 0.5) == said)) for said in (False, True)] for true in (0, 1)]
-    assert confusion(BinaryScored(y, p), ("no", "yes")).matrix == counted
+    assert count_confusion(scored(y, p)) == counted
 
 
 def test_calibration_bins_hold_every_row_once():
     y, p = sample(105, decimals=2)
-    bins = calibration(BinaryScored(y, p))
+    bins = Report(TASK).details(scored(y, p), ThresholdDecision()).calibration
     assert sum(each.rows for each in bins) == 105
     assert sum(each.rows * each.predicted for each in bins) == pytest.approx(p.sum())
     assert sum(each.rows * each.observed.value for each in bins) == pytest.approx(y.sum())

@@ -17,7 +17,8 @@ from tests.evaluate.world import TRUTH, make_bundle, make_usecase, quiet, write_
 SPLIT = {"salt": "s", "below": 0.2}
 SUMMARY = Summary(
     source="s3://clinic/cure.csv", digest="d" * 64, rows=2000, quarantined=0, duplicates=0, train=1600, test=400,
-    positives=0.5, split=SPLIT, labelled=0, replaced=0, withheld=0, refused={},
+    label={"classes": {"ill": 1000, "well": 1000}},
+    composition="50% well", split=SPLIT, labelled=0, replaced=0, withheld=0, refused={},
 )  # fmt: skip
 
 

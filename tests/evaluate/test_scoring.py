@@ -5,10 +5,12 @@ import pytest
 
 from lifeboat.config.errors import BundleError, DataError
 from lifeboat.model import scoring
-from lifeboat.model.bundle import OUTPUT
 from lifeboat.model.scoring import Scorer, feeds
+from lifeboat.tasks.binary.task import BinaryTask
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from tests.evaluate.world import SCHEMA_OF_ALL, TRUTH, graph, rows
+
+OUTPUT = BinaryTask.output
 
 SMALL = Schema(
     (Column("a", "float", nullable=True), Column("b", "string", nullable=True)), BinaryLabel("y", ("no", "yes"))
@@ -58,7 +60,7 @@ def test_text_and_numbers_are_not_mixed_up(column, values):
 def test_probabilities_are_those_of_the_formula(monkeypatch):
     monkeypatch.setattr(scoring, "CHUNK", 64)
     data = rows(150)
-    found = Scorer(graph(TRUTH), SCHEMA_OF_ALL).probabilities(pa.table(data))
+    found = Scorer(graph(TRUTH), SCHEMA_OF_ALL).answers(pa.table(data))
     expected = 1 / (1 + np.exp(-(2 * data["skill"].astype(float) + (data["sex"] == "female"))))
     assert found.dtype == np.float32
     assert found.shape == (150, 2)
@@ -68,7 +70,7 @@ def test_probabilities_are_those_of_the_formula(monkeypatch):
 
 def test_an_empty_table_has_no_probabilities():
     table = pa.table(rows(5)).slice(0, 0)
-    assert Scorer(graph(TRUTH), SCHEMA_OF_ALL).probabilities(table).shape == (0, 2)
+    assert Scorer(graph(TRUTH), SCHEMA_OF_ALL).answers(table).shape == (0, 2)
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", graph(TRUTH)[:-20]])
@@ -85,7 +87,7 @@ def test_a_graph_of_another_schema_is_refused():
 def test_a_probability_that_is_not_finite_is_refused():
     scorer = Scorer(graph({"age": 1.0}), SCHEMA_OF_ALL)
     with pytest.raises(BundleError, match="not finite"):
-        scorer.probabilities(pa.table(rows(100)))
+        scorer.answers(pa.table(rows(100)))
 
 
 def test_rows_on_which_the_graph_fails_are_an_error_with_its_reason():
@@ -99,6 +101,6 @@ def test_rows_on_which_the_graph_fails_are_an_error_with_its_reason():
     made = onnx.helper.make_graph(nodes, "codes", given, wanted)
     model = onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=9)
     scorer = Scorer(model.SerializeToString(), Schema((Column("code", "string"),), BinaryLabel("y", ("no", "yes"))))
-    assert scorer.probabilities(pa.table({"code": ["0.5"]})).tolist() == [[0.5, 0.5]]
+    assert scorer.answers(pa.table({"code": ["0.5"]})).tolist() == [[0.5, 0.5]]
     with pytest.raises(BundleError, match="fails on 1 rows: "):
-        scorer.probabilities(pa.table({"code": ["x"]}))
+        scorer.answers(pa.table({"code": ["x"]}))

@@ -3,10 +3,10 @@ import pyarrow as pa
 import pytest
 
 from lifeboat.evaluate.slices import MOST_VALUES, cut, report
-from lifeboat.model.decision import Decision
-from lifeboat.tasks.binary.task import BinaryTask
+from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.usecase.usecase import Slice
 from tests.evaluate.world import quiet
+from tests.tasks.fitted import TASK
 
 
 def names(table, *slices):
@@ -59,7 +59,7 @@ def test_all_slices_of_a_chunked_table_are_found():
 def reported(y, p):
     (part,) = cut(pa.table({"x": ["a"] * len(y)}), (Slice("x"),))
     answers = np.column_stack([1 - np.asarray(p), p])
-    return report(part, BinaryTask(), np.asarray(y, dtype=np.int8), answers, Decision(), seed=0, say=quiet)
+    return report(part, TASK, np.asarray(y, dtype=np.int8), answers, ThresholdDecision(), seed=0, say=quiet)
 
 
 def test_a_slice_of_one_class_has_no_auc():
@@ -79,5 +79,5 @@ def test_only_enough_rows_of_both_classes_have_intervals():
 
 def test_a_band_without_rows_is_reported_as_empty():
     parts = cut(pa.table({"age": pa.array([50.0], pa.float32())}), (Slice("age", edges=(16,)),))
-    found = report(parts[0], BinaryTask(), np.ones(1, dtype=np.int8), np.ones((1, 2)), Decision(), seed=0, say=quiet)
+    found = report(parts[0], TASK, np.ones(1, dtype=np.int8), np.ones((1, 2)), ThresholdDecision(), seed=0, say=quiet)
     assert (found.name, found.rows, found.metrics) == ("age under 16", 0, {})

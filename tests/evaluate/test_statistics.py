@@ -11,8 +11,9 @@ from lifeboat.evaluate.statistics import (
     mcnemar_worse,
     wilson,
 )
-from lifeboat.tasks.binary.scored import METRICS, BinaryScored
+from lifeboat.tasks.binary.scored import METRICS
 from tests.evaluate.world import quiet
+from tests.tasks.fitted import scored
 
 NAMES = [metric.name for metric in METRICS]
 ACCURACY = NAMES.index("accuracy")
@@ -27,25 +28,25 @@ def sample(count, seed, decimals=9):
 def test_replicates_are_stratified_and_the_same_for_a_seed():
     _, y, p = sample(100, 4)
     # A model that says 1 for all is right on the positives: their share never changes.
-    always = BinaryScored(y, np.ones(100))
-    draws = bootstrap(y, [always, BinaryScored(y, p)], replicates=50, seed=7, say=quiet)
+    always = scored(y, np.ones(100))
+    draws = bootstrap(y, [always, scored(y, p)], replicates=50, seed=7, say=quiet)
     assert np.ptp(draws[:, 0, ACCURACY]) == 0
-    again = bootstrap(y, [always, BinaryScored(y, p)], replicates=50, seed=7, say=quiet)
-    other = bootstrap(y, [always, BinaryScored(y, p)], replicates=50, seed=8, say=quiet)
+    again = bootstrap(y, [always, scored(y, p)], replicates=50, seed=7, say=quiet)
+    other = bootstrap(y, [always, scored(y, p)], replicates=50, seed=8, say=quiet)
     assert np.array_equal(draws, again)
     assert not np.array_equal(draws, other)
 
 
 def test_replicates_spread_as_the_binomial_does():
     y = np.tile([0, 1], 200).astype(np.int8)
-    right_on_half = BinaryScored(y, np.tile([0.1, 0.9, 0.9, 0.1], 100))
+    right_on_half = scored(y, np.tile([0.1, 0.9, 0.9, 0.1], 100))
     spread = bootstrap(y, [right_on_half], replicates=1000, say=quiet)[:, 0, ACCURACY].std()
     assert spread == pytest.approx(np.sqrt(0.25 / 400), rel=0.1)
 
 
 def test_a_model_gains_nothing_on_itself_in_any_replicate():
     _, y, p = sample(100, 5)
-    models = [BinaryScored(y, p), BinaryScored(y, p)]
+    models = [scored(y, p), scored(y, p)]
     draws = bootstrap(y, models, replicates=50, say=quiet)
     gains = improvements(METRICS, np.stack([model.figures() for model in models]), draws)
     assert all((gain.value, gain.low, gain.high) == (0, 0, 0) for gain in gains.values())
@@ -54,7 +55,7 @@ def test_a_model_gains_nothing_on_itself_in_any_replicate():
 def test_an_improvement_is_positive_whichever_way_a_metric_points():
     _, y, p = sample(400, 6)
     sharp = np.where(y == 1, 0.9, 0.1)
-    models = [BinaryScored(y, sharp), BinaryScored(y, p)]
+    models = [scored(y, sharp), scored(y, p)]
     draws = bootstrap(y, models, replicates=100, say=quiet)
     gains = improvements(METRICS, np.stack([model.figures() for model in models]), draws)
     assert all(gains[name].low > 0 for name in ("roc_auc", "accuracy", "log_loss", "brier"))
@@ -69,10 +70,10 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         y = (np.arange(count) % 2).astype(np.int8)
         return y, 1 / (1 + np.exp(-(random.normal(size=count) + 1.5 * y - 0.75)))
 
-    large = dict(zip(NAMES, BinaryScored(*draw(400_000)).figures(), strict=True))
+    large = dict(zip(NAMES, scored(*draw(400_000)).figures(), strict=True))
     for seed in range(200):
         y, p = draw(200)
-        model = BinaryScored(y, p)
+        model = scored(y, p)
         draws = bootstrap(y, [model], replicates=200, seed=seed, say=quiet)
         for name, found in intervals(METRICS, model.figures(), draws[:, 0]).items():
             if name in truths:

@@ -40,7 +40,7 @@ def test_a_first_model_is_held_against_bounds_and_baseline(tmp_path):
     assert found.evidence.champion is None
     assert set(found.metrics) == {*found.baseline, "latency_p50_us", "latency_p99_us"}
     assert found.metrics["roc_auc"].value > found.baseline["roc_auc"].value
-    assert sum(map(sum, found.confusion.matrix)) == found.rows == 400
+    assert sum(map(sum, found.details.confusion)) == found.rows == 400
     assert [part.name for part in found.slices] == [
         "sex = female",
         "sex = male",
@@ -150,7 +150,7 @@ def test_rows_from_feedback_are_counted_and_judged_by_themselves(tmp_path):
         assert "What the verdict rests on" in page
     table = next(part for part in found.slices if part.name == "from the table")
     line = next(line for line in card.markdown.splitlines() if line.startswith("| from the table"))
-    assert line.startswith(f"| from the table | 300 | {table.positives / 300:.0%} | {table.metrics['log_loss']:.3f} (")
+    assert line.startswith(f"| from the table | 300 | {table.composition} | {table.metrics['log_loss']:.3f} (")
     assert f"| {table.metrics['f1']:.3f} (" in line
 
 
@@ -177,7 +177,9 @@ def test_new_rows_of_one_class_forbid_the_comparison(tmp_path):
     columns = rows(400)
     columns["__holdout"] = np.where(columns["cured"] == 1, 0.05, 0.15)
     champion = make_bundle(tmp_path / "champion", BLIND, split={"salt": "s", "below": 0.1})
-    assert noted(tmp_path, columns, champion=champion).endswith("new to both models have one class only")
+    assert noted(tmp_path, columns, champion=champion).endswith(
+        "new to both models only 'well' occurs, both classes are needed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def test_the_json_is_strict_and_whole(tmp_path):
     document = json.loads(found.to_json(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert document["verdict"]["passed"] is True
     assert document["evidence"]["champion"]["rows"] == 200
-    assert all(math.isfinite(value) for value in document["roc"]["thresholds"])
+    assert all(math.isfinite(value) for value in document["details"]["roc"]["thresholds"])
     by_name = {part["name"]: part for part in document["slices"]}
     assert "roc_auc" not in by_name["sex = alone"]["metrics"]
     assert by_name["age 200 and over"]["rows"] == 0
@@ -272,8 +274,8 @@ def test_the_baseline_comes_from_the_training_rows():
 def test_the_baseline_knows_numbers_and_nulls():
     known = {
         "columns": ["deck", "sex"],
-        "overall": 0.5,
-        "groups": [{"values": [3, None], "rate": 0.1}, {"values": [None, "male"], "rate": 0.2}],
+        "overall": [0.5, 0.5],
+        "groups": [{"values": [3, None], "answer": [0.9, 0.1]}, {"values": [None, "male"], "answer": [0.8, 0.2]}],
     }
     deck = pa.array([3, float("nan"), None, 3], pa.float32())
     table = pa.table({"deck": deck, "sex": ["", "male", "male", "male"]})
@@ -281,7 +283,7 @@ def test_the_baseline_knows_numbers_and_nulls():
 
 
 def test_a_baseline_without_columns_is_the_overall_share():
-    manifest = {"training": {"baseline": {"columns": [], "overall": 0.3, "groups": []}}}
+    manifest = {"training": {"baseline": {"columns": [], "overall": [0.7, 0.3], "groups": []}}}
     assert baseline_answers(pa.table({"a": [1, 2]}), manifest)[:, 1].tolist() == [0.3, 0.3]
 
 
@@ -293,7 +295,7 @@ def test_a_bundle_without_a_baseline_is_refused():
 def test_rows_of_one_class_are_refused(tmp_path):
     columns = rows(60)
     columns["cured"][:] = 1
-    with pytest.raises(DataError, match=r"column cured: all 60 rows have the label 1; both classes are needed"):
+    with pytest.raises(DataError, match=r"column cured: of all 60 rows only 'well' occurs, both classes are needed"):
         judged(tmp_path, columns)
 
 
@@ -302,16 +304,16 @@ def test_no_rows_are_refused(tmp_path):
         judged(tmp_path, {name: values[:0] for name, values in rows(5).items()})
 
 
-@pytest.mark.parametrize("value", [2, None])
-def test_a_label_that_is_none_is_refused_with_its_row(tmp_path, value):
+@pytest.mark.parametrize(("value", "problem"), [(2, "2 is none of 0, 1"), (None, "is null, which cured may not be")])
+def test_a_label_that_is_none_is_refused_with_its_row(tmp_path, value, problem):
     columns = rows(60)
     columns["cured"] = pa.array([*columns["cured"][:-1].tolist(), value], pa.int8())
-    with pytest.raises(DataError, match=f"row 60, column cured: {value} is not 0 or 1"):
+    with pytest.raises(DataError, match=f"row 60, column cured: {problem}"):
         judged(tmp_path, columns)
 
 
 def test_a_label_of_text_is_refused(tmp_path):
-    with pytest.raises(DataError, match="column cured: holds string, not 0 and 1"):
+    with pytest.raises(DataError, match="column cured: holds string, not numbers"):
         judged(tmp_path, rows(3) | {"cured": ["ill", "well", "ill"]})
 
 

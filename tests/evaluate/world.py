@@ -11,10 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 
-from lifeboat.model.bundle import FILES, MODEL, OUTPUT, SCHEMA, Bundle, open_bundle, write_bundle
+from lifeboat.model.bundle import FILES, MODEL, SCHEMA, Bundle, open_bundle, write_bundle
+from lifeboat.tasks.binary.task import BinaryTask
 from lifeboat.usecase.gates import BeatsChampion, Gate
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.usecase import Candidate, Slice, UseCase
+
+OUTPUT = BinaryTask.output
 
 COLUMNS = (
     Column("age", "float", nullable=True, minimum=0, maximum=120),
@@ -25,8 +28,8 @@ COLUMNS = (
 SCHEMA_OF_ALL = Schema(COLUMNS, BinaryLabel("cured", ("ill", "well")))
 BASELINE = {
     "columns": ["sex"],
-    "overall": 0.5,
-    "groups": [{"values": ["female"], "rate": 0.7}, {"values": ["male"], "rate": 0.4}],
+    "overall": [0.5, 0.5],
+    "groups": [{"values": ["female"], "answer": [0.3, 0.7]}, {"values": ["male"], "answer": [0.6, 0.4]}],
 }
 # The truth behind `write_rows`: log odds of 2 * skill + 1 for women.
 TRUTH = {"skill": 2.0, "sex": 1.0}

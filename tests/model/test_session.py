@@ -10,9 +10,11 @@ from onnx import TensorProto, helper
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lifeboat.config.errors import BundleError
-from lifeboat.model.bundle import OUTPUT
 from lifeboat.model.session import open_graph, open_session
+from lifeboat.tasks.binary.task import BinaryTask
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
+
+OUTPUT = BinaryTask.output
 
 
 def graph(inputs: int) -> bytes:

@@ -109,7 +109,7 @@ def test_answers_are_those_of_the_scorer_in_the_order_of_the_input(
     summary = run(bundle, source, tmp_path / f"out{ending}", threads=3)
     answers = read(tmp_path / f"out{ending}")
     raw = check_table(read_table(source), SCHEMA, labelled=False, name="in").table
-    expected = Scorer(bundle.model, SCHEMA).probabilities(raw)
+    expected = Scorer(bundle.model, SCHEMA).answers(raw)
     assert (summary.rows, summary.skipped) == (400, 0)
     assert answers.column_names == ANSWERS
     assert answers["number"].to_pylist() == content["number"].tolist()

@@ -97,7 +97,7 @@ class TestTitanic:
         scored = pq.read_table(tmp_path / "scored.parquet")
         for name in bundle.schema.label.classes:
             np.testing.assert_allclose(answers[name], scored.column(f"probability_{name}").to_numpy(), atol=1e-6)
-        np.testing.assert_allclose(model.predict(rows.to_pandas()), scorer.probabilities(rows), atol=1e-6)
+        np.testing.assert_allclose(model.predict(rows.to_pandas()), scorer.answers(rows), atol=1e-6)
 
     def test_the_champions_run_is_one_that_passed_with_its_data_and_trials(self, laptop: Laptop) -> None:
         client = mlflow.MlflowClient(laptop.settings.tracking)

@@ -120,9 +120,9 @@ def test_a_text_that_looks_like_a_null_is_told_where_it_is_none() -> None:
         ),
         (
             [1, 2, 3],
-            "the column holds 1 (1), 2 (1), 3 (1): two classes can be learned; leave the other rows out of the table",
+            "the column holds 1 (1), 2 (1), 3 (1): declare NumberLabel('y'), or a ClassLabel if these are names",
         ),
-        (["no", "", "NA"], "the column holds 'no' (1), 'NA' (1): rows without a class go to the quarantine"),
+        (["no", "", "NA"], "the column holds 'no' (1), 'NA' (1): rows without a label go to the quarantine"),
     ],
 )
 def test_a_label_is_told_with_the_classes_that_are_there(labels, advice) -> None:

@@ -63,7 +63,7 @@ def test_the_summary_travels_in_both_files(tmp_path):
     source = tmp_path / "rows.csv"
     assert summary.source == str(source)
     assert summary.digest == hashlib.sha256(source.read_bytes()).hexdigest()
-    assert summary.positives == 0.5
+    assert summary.label == {"classes": {"ill": 30, "well": 30}}
     assert read_summary(out.train) == read_summary(out.test) == summary
     below = summary.split["below"]
     test = pq.read_table(out.test)
@@ -203,7 +203,7 @@ def test_a_missing_id_is_no_repeated_id(tmp_path):
         ({"cured": 1}, "column cured: only 'well' occurs, both classes are needed"),
         ({"dose": ""}, "column dose: all values are missing"),
         ({"sex": ""}, "column sex: all values are missing"),
-        ({"family": "all in one"}, "rows (0) have only one class"),
+        ({"family": "all in one"}, "rows (0) there is none"),
     ],
 )
 def test_a_table_that_teaches_nothing_is_refused(tmp_path, change, sentence):

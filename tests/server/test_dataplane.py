@@ -15,7 +15,7 @@ from lifeboat.server.dataplane import DataPlane
 from lifeboat.server.events import Content, Events, Exchange
 from lifeboat.server.large_requests import SMALL
 from lifeboat.server.metrics import ServerMetrics
-from lifeboat.server.model.onnx_model import Model, Probabilities, load_model
+from lifeboat.server.model.onnx_model import Answers, Model, load_model
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.settings import ServerSettings
 from tests.server.world import ROW, ROW_VALUES, expected
@@ -52,10 +52,10 @@ class Adapter:
         id_ = self._plane.ids.make(puid.encode(), None, "")
         self._plane.infer(list(columns), len(columns[0]), id_, self.write, lambda error: error.info, send)
 
-    def write(self, probabilities: Probabilities) -> list[float]:
+    def write(self, answers: Answers) -> list[float]:
         if self._failing:
             raise ValueError("no words")
-        return [round(float(score), 4) for score in probabilities[:, 1]]
+        return [round(float(score), 4) for score in answers[:, 1]]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def model(bundle: Path) -> Model:
 
 
 def planes(model: Model, queues: Sequence[Any] = (), **settings: Any) -> tuple[DataPlane, ServerMetrics]:
-    metrics = ServerMetrics({}, ("died", "survived"))
+    metrics = ServerMetrics({}, model.bundle.task)
     loop = asyncio.get_running_loop()
     return DataPlane(model, ServerSettings(bundle="b", **settings), metrics, loop, queues), metrics
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from lifeboat.config.errors import GateError
+from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.gates import (
     AtLeast,
     AtMost,
@@ -15,10 +16,13 @@ from lifeboat.usecase.gates import (
     Criterion,
     Evidence,
     Interval,
+    NoSliceWorse,
     Paired,
     Verdict,
     parse_bounds,
+    refuse_unknown_metrics,
 )
+from lifeboat.usecase.label import BinaryLabel
 
 GOOD = Criterion("roc_auc at least 0.8", 0.9, 0.8, passed=True, why="as asked")
 BAD = Criterion("log_loss at most 0.4", 0.5, 0.4, passed=False, why="0.5 is more")
@@ -97,13 +101,30 @@ def test_rows_for_mcnemar_are_those_of_the_published_formula() -> None:
 @pytest.mark.parametrize(
     ("gate", "message"),
     [
-        (lambda: AtLeast("f2", 0.5), "no metric 'f2'; there are: roc_auc, average_precision"),
-        (lambda: BeatsBaseline("latency_p50_us"), "no metric 'latency_p50_us'"),
         (lambda: AtMost("log_loss", float("nan")), "the bound of a gate on log_loss is nan, not a finite number"),
         (lambda: BeatsChampion("f1", margin="0"), "the margin of a gate on f1 is '0', not a finite number"),
-        (lambda: parse_bounds("f2>=1"), "no metric 'f2'"),
     ],
 )
 def test_a_gate_that_cannot_be_held_is_refused_where_it_is_declared(gate: object, message: str) -> None:
     with pytest.raises(GateError, match=message):
         gate()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        (AtLeast("f2", 0.5), "no metric 'f2'; there are: roc_auc, average_precision"),
+        (AtLeast("mae", 0.5), "no metric 'mae'"),
+        (BeatsBaseline("latency_p50_us"), "no metric 'latency_p50_us'"),
+        (*parse_bounds("f2>=1"), "no metric 'f2'"),
+    ],
+)
+def test_a_metric_that_the_task_has_not_is_refused_before_anything_is_trained(gate: object, message: str) -> None:
+    task = task_of(BinaryLabel("y", ("no", "yes")))
+    with pytest.raises(GateError, match=message):
+        refuse_unknown_metrics([gate], task)
+    refuse_unknown_metrics([AtLeast("roc_auc", 0.5), AtMost("latency_p99_us", 100), NoSliceWorse()], task)
+
+
+def test_a_bound_may_be_of_one_class() -> None:
+    assert parse_bounds("f1/St. Gentoo >= 0.9, log_loss<=1") == (AtLeast("f1/St. Gentoo", 0.9), AtMost("log_loss", 1))

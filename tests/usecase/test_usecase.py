@@ -128,7 +128,7 @@ def test_drift_settings_at_their_limits_are_taken(change):
     ("name", "sentence"),
     [
         ("__time", "column __time: names that start with __ are the platform's"),
-        ("score", "score is the detector's name for the probability of class 1"),
+        ("score", "score is the detector's name for what the model answers"),
     ],
 )
 def test_a_column_with_a_name_of_the_platforms_is_refused(name, sentence):

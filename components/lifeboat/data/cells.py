@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError, first_line
 from lifeboat.usecase.column import LARGEST_INPUT, Column
-from lifeboat.usecase.label import BinaryLabel
+from lifeboat.usecase.label import Label
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _INT64 = np.iinfo(np.int64)
@@ -60,8 +60,10 @@ def check_cells(cells: Any, column: Column, name: str) -> Cells:
     return _check_integers(cells, column) if column.kind == "integer" else _check_floats(cells, column)
 
 
-def check_label(cells: Any, label: BinaryLabel, name: str) -> Cells:
-    """The class of each row, float64 with NaN for a cell that is none; arguments and errors as for `check_cells`."""
+def check_label(cells: Any, label: Label, name: str) -> Cells:
+    """The label of each row, float64 with NaN for a cell that is none; arguments and errors as for `check_cells`."""
+    if label.column is not None:
+        return check_cells(cells, label.column, name)
     cells = _plain(cells)
     if is_text(cells.type):
         _refuse_broken_text(cells, label.name, name)

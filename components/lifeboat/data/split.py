@@ -1,9 +1,9 @@
 """Dividing rows by group: the same group is always on the same side.
 
-Every group gets a position in [0, 1) from a hash of its name and a salt. Within a stratum (groups with mostly negative
-or mostly positive rows) groups are taken in the order of their positions until the share is reached as nearly as whole
-groups allow. So the split is stratified, needs no random state, runs in n log n, and moves only few groups when rows
-are added. A group larger than the share to be held out trains, so that the others can be held out.
+Every group gets a position in [0, 1) from a hash of its name and a salt. Within a stratum (groups of which most rows
+are of one class, see `Task.strata`) groups are taken in the order of their positions until the share is reached as
+nearly as whole groups allow. So the split is stratified, needs no random state, runs in n log n, and moves only few
+groups when rows are added. A group larger than the share to be held out trains, so that the others can be held out.
 
 Rows that come in later, from feedback, move none at all: `hold_out_later` leaves the groups of the table where they are
 and decides on any other by its position alone, whatever its label.
@@ -76,12 +76,12 @@ def positions(groups: list[str], salt: str) -> NDArray[np.float64]:
     return np.fromiter(map(known.__getitem__, groups), np.float64, len(groups))
 
 
-def hold_out(groups: list[str], labels: NDArray[np.int8], *, share: float, salt: str) -> Holdout:
+def hold_out(groups: list[str], strata: NDArray[np.int64], *, share: float, salt: str) -> Holdout:
     """Holds out about `share` of the rows of each stratum, whole groups at a time.
 
     Args:
         groups: name of each row's group, [n].
-        labels: 0 or 1, [n].
+        strata: of each row, from 0, [n].
         share: between 0 and 1.
         salt: another salt holds out other groups.
     """
@@ -94,7 +94,7 @@ def hold_out(groups: list[str], labels: NDArray[np.int8], *, share: float, salt:
     # What the large ones cannot give, the others do.
     share = min(1.0, share * len(groups) / counts[~large].sum())
     chosen = np.zeros(len(counts), dtype=bool)
-    for members in _strata(group, counts, labels):
+    for members in _strata(group, counts, strata):
         others = members[~large[members]]
         if len(others):
             chosen[others], large[others] = _nearest(counts[others], share)
@@ -148,12 +148,12 @@ def split_digest(known: Holdout) -> str:
     return hashlib.sha256(divided.tobytes() + known.test[first].tobytes()).hexdigest()
 
 
-def assign_folds(groups: list[str], labels: NDArray[np.int8], *, folds: int, salt: str) -> NDArray[np.int64]:
+def assign_folds(groups: list[str], strata: NDArray[np.int64], *, folds: int, salt: str) -> NDArray[np.int64]:
     """The fold of each row, 0 to folds - 1, [n]; groups stay whole, folds are stratified and about equal."""
     position = positions(groups, f"{salt}/folds")
     _, group, counts = np.unique(position, return_inverse=True, return_counts=True)
     fold = np.zeros(len(counts), dtype=np.int64)
-    for members in _strata(group, counts, labels):
+    for members in _strata(group, counts, strata):
         fold[members] = _level(counts[members], folds)
     return np.asarray(fold[group])
 
@@ -177,11 +177,18 @@ def _level(rows: NDArray[np.int64], folds: int) -> NDArray[np.int64]:
 
 
 def _strata(
-    group: NDArray[np.int64], counts: NDArray[np.int64], labels: NDArray[np.int8]
+    group: NDArray[np.int64], counts: NDArray[np.int64], strata: NDArray[np.int64]
 ) -> Iterator[NDArray[np.int64]]:
-    """The groups of either stratum, by number, in the order of their positions: mostly negative, mostly positive."""
-    positive = np.bincount(group, weights=labels) * 2 >= counts
-    for stratum in (False, True):
-        members = np.flatnonzero(positive == stratum)
-        if len(members):
-            yield members
+    """The groups of each stratum, by number, in the order of their positions.
+
+    A group is of the stratum of most of its rows; of several the highest.
+    """
+    levels = int(strata.max()) + 1 if len(strata) else 1
+    pairs, rows = np.unique(group * levels + strata, return_counts=True)
+    owner = pairs // levels
+    # The last of each group's pairs in this order has the most rows, and of those the highest stratum.
+    order = np.lexsort((pairs, rows, owner))
+    last = order[np.searchsorted(owner[order], np.arange(len(counts)), side="right") - 1]
+    stratum = pairs[last] % levels
+    for level in np.unique(stratum):
+        yield np.flatnonzero(stratum == level)

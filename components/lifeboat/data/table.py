@@ -133,7 +133,7 @@ def check_table(table: pa.Table, schema: Schema, *, labelled: bool, name: str) -
     Args:
         table: as `read_table` gives it.
         schema: of the rows.
-        labelled: whether keys and label must be there, and the label becomes int8; else keys are checked where they
+        labelled: whether keys and label must be there, and the label becomes a number; else keys are checked where they
             are there and may be null, and a label is not looked at.
         name: of the file, for errors.
 
@@ -157,7 +157,7 @@ def check_table(table: pa.Table, schema: Schema, *, labelled: bool, name: str) -
         nulls |= {column.name: cells.nulls} if cells.nulls else {}
     if labelled:
         cells = check_label(table.column(schema.label.name), schema.label, name)
-        typed[schema.label.name] = np.nan_to_num(cells.values).astype(np.int8)
+        typed[schema.label.name] = np.nan_to_num(cells.values).astype(schema.label.dtype)
         _note(problems, schema.label.name, cells)
     return Checked(pa.table(typed), dict(sorted(problems.items())), tuple(assumed), nulls)
 

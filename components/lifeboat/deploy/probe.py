@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,10 @@ from lifeboat.config.errors import DeployError
 from lifeboat.model.bundle import Bundle
 from lifeboat.system import http_request
 from lifeboat.system.http_request import NoAnswerError
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.kinds import task_of
+from lifeboat.tasks.task import Task
+from lifeboat.usecase.label import Label
 
 # Between the machine that trained and the one that serves, float32 sums may differ in the last digits.
 TOLERANCE = 1e-4
@@ -28,7 +33,7 @@ def ask(url: str, rows: list[dict[str, Any]], *, logged: bool = True) -> tuple[l
         logged: whether it counts as traffic.
 
     Returns:
-        Probabilities, a row each, and the tags of `meta`.
+        Answers, a row each, and the tags of `meta`.
 
     Raises:
         DeployError: no answer, or not 200.
@@ -46,6 +51,18 @@ def describe(url: str) -> dict[str, Any]:
         DeployError: no answer, or not 200.
     """
     return ask_document(url, "/api/v1.0/metadata")
+
+
+def read_answers(described: dict[str, Any]) -> tuple[Task[Any, Any], Decision]:
+    """What a server's answers are, and what is made of them.
+
+    Args:
+        described: as `describe` gives it.
+    """
+    said = described["custom"]
+    task = task_of(Label.read(json.loads(said["label"])))
+    more = {name: float(said[name]) for name in said if name == "threshold"}
+    return task, task.read_decision({"decision": {"rule": said["decision"], **more}})
 
 
 def ask_document(
@@ -77,22 +94,23 @@ def check_golden(url: str, bundle: Bundle) -> None:
         DeployError: an answer differs by more than 1e-4, naming the row.
     """
     answers, _ = ask(url, [entry["row"] for entry in bundle.golden], logged=False)
-    expected = np.asarray([entry["probabilities"] for entry in bundle.golden])
-    error = np.abs(np.asarray(answers) - expected).max(axis=1)
+    expected = np.asarray(bundle.golden_answers)
+    # Of a large number the share counts.
+    error = (np.abs(np.asarray(answers) - expected) / np.maximum(1, np.abs(expected))).max(axis=1)
     if not error.max() <= TOLERANCE:
         row = int(error.argmax())
         raise DeployError(f"golden request {row} is answered {answers[row]}, the bundle says {expected[row].tolist()}")
 
 
 def replay(new: str, old: str, bundle: Bundle) -> float:
-    """Asks both servers the golden requests and gives the mean absolute difference of the probability of class 1.
+    """Asks both servers the golden requests and gives the mean over these of the largest difference of an answer.
 
     Raises:
         DeployError: one of them does not answer.
     """
     rows = [entry["row"] for entry in bundle.golden]
     first, second = (np.asarray(ask(url, rows, logged=False)[0]) for url in (new, old))
-    return float(np.abs(first[:, 1] - second[:, 1]).mean())
+    return float(np.abs(first - second).max(axis=1).mean())
 
 
 def compare(new: str, old: str, bundle: Bundle, say: Callable[[str], None]) -> None:

@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from lifeboat.evaluate.card_text import card_content
 from lifeboat.evaluate.evaluation import Evaluation
-from lifeboat.evaluate.plots import draw_all
+from lifeboat.evaluate.plots import draw_slices, png
+from lifeboat.evaluate.reports.report import report_of
 from lifeboat.model.bundle import Bundle
 from lifeboat.system.markup import markdown_text
 from lifeboat.usecase.usecase import UseCase
@@ -39,7 +40,12 @@ def model_card(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> Card
         bundle: its schema and manifest are shown.
         usecase: its title says what the model is for.
     """
-    plots = draw_all(evaluation)
+    report = report_of(usecase.task)
+    figures = report.plots(evaluation.details, evaluation.metrics)
+    by = usecase.task.metric(usecase.task.of_slices[0])
+    if any(by.name in part.metrics for part in evaluation.slices):
+        figures["slices"] = draw_slices(evaluation, by)
+    plots = {name: png(figure) for name, figure in figures.items()}
     content = card_content(evaluation, bundle, usecase)
     images = {name: base64.b64encode(image).decode() for name, image in plots.items()}
     page = _environment().get_template("card.html.j2").render(content, images=images)

@@ -7,82 +7,81 @@ from typing import Any
 
 from lifeboat.data.labelled.hidden_columns import SOURCE
 from lifeboat.evaluate.evaluation import Evaluation, SliceReport
+from lifeboat.evaluate.reports.report import Report, report_of
 from lifeboat.model.bundle import Bundle
-from lifeboat.tasks.kinds import METRICS
 from lifeboat.tasks.task import Task
 from lifeboat.usecase.gates import Interval
 from lifeboat.usecase.schema import Column
 from lifeboat.usecase.usecase import UseCase
 
-TITLES = {
-    **{name: metric.title for name, metric in METRICS.items()},
+LATENCY_TITLES = {
     "latency_p50_us": "Latency, median",
     "latency_p99_us": "Latency, 99th percentile",
 }
-PLOTS = {
-    "roc": "ROC curve",
-    "precision_recall": "Precision and recall",
-    "calibration": "Calibration",
-    "scores": "Probabilities by class",
-    "confusion": "Confusion matrix",
-    "slices": "Log loss by slice",
-}
 # Shares of nulls from here on are worth a sentence.
 _OFTEN_MISSING = 0.1
-# Below so many rows the bias of the calibration error matters.
-_FEW_ROWS = 1_000
 _LIST_ITEMS = 12
 
 
 def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> dict[str, Any]:
     """All that the two templates show; every figure is already a string."""
+    task, report = usecase.task, report_of(usecase.task)
+    titles = {**evaluation.titles, **LATENCY_TITLES}
     return {
         "usecase": usecase,
         "bundle": bundle,
         "evaluation": evaluation,
         "verdict": evaluation.verdict,
-        "negative": bundle.schema.label.classes[0],
-        "positive": bundle.schema.label.classes[1],
-        "plot_titles": PLOTS,
-        "tiles": _tiles(evaluation, usecase.task),
-        "metrics": _metric_rows(evaluation),
-        "champion": _champion_sentence(evaluation),
-        "gate_metrics": [TITLES[name] for name in _gate_metrics(usecase)],
+        "purpose": report.purpose(),
+        "trivial": report.trivial(),
+        "label": bundle.schema.label.name,
+        "tested": report.tested,
+        "plot_titles": {**report.titles, "slices": f"{titles[task.of_slices[0]]} by slice"},
+        "tiles": _tiles(evaluation, task, titles),
+        "metrics": _metric_rows(evaluation, titles),
+        "champion": _champion_sentence(evaluation, task),
+        "gate_metrics": [titles[name] for name in _gate_metrics(usecase)],
+        "slice_metrics": [titles[name] for name in task.of_slices],
         "origins": [_figures_row(part, _gate_metrics(usecase)) for part in evaluation.slices if part.column == SOURCE],
-        "slices": [_figures_row(part, usecase.task.of_slices) for part in evaluation.slices if part.column != SOURCE],
+        "slices": [_figures_row(part, task.of_slices) for part in evaluation.slices if part.column != SOURCE],
         "slice_tests": _slice_tests(evaluation),
         "inputs": [_input_row(column, evaluation.data.nulls) for column in bundle.schema.columns],
-        "limits": _limits(evaluation, bundle),
+        "limits": _limits(evaluation, bundle, report),
         "sections": _sections(evaluation, bundle.manifest),
     }
 
 
-def _tiles(evaluation: Evaluation, task: Task[Any]) -> list[tuple[str, str, str]]:
+def _tiles(evaluation: Evaluation, task: Task[Any, Any], titles: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Title, figure and limits of what is read first."""
-    names = (*task.headline, "latency_p50_us")
-    tiles = [(TITLES[name], *_figure(name, evaluation.metrics[name])) for name in names]
-    share = f"{evaluation.positives / evaluation.rows:.0%} {evaluation.confusion.classes[1]}"
-    return [*tiles, ("Held-out rows", f"{evaluation.rows:,}", share)]
+    names = (name for name in (*task.headline, "latency_p50_us") if name in evaluation.metrics)
+    tiles = [(titles[name], *_figure(name, evaluation.metrics[name])) for name in names]
+    return [*tiles, ("Held-out rows", f"{evaluation.rows:,}", evaluation.composition)]
 
 
 def _figure(name: str, figure: Interval) -> tuple[str, str]:
     """A value and its limits: '0.852' and '0.785 to 0.909'."""
     if name.endswith("_us"):
         return f"{figure.value:,.0f} µs", f"{figure.low:,.0f} to {figure.high:,.0f} µs"
-    return f"{figure.value:.3f}", f"{figure.low:.3f} to {figure.high:.3f}"
+    return _number(figure.value), f"{_number(figure.low)} to {_number(figure.high)}"
 
 
 def _gain(figure: Interval) -> tuple[str, str]:
-    return f"{figure.value:+.3f}", f"{figure.low:+.3f} to {figure.high:+.3f}"
+    return _number(figure.value, "+"), f"{_number(figure.low, '+')} to {_number(figure.high, '+')}"
 
 
-def _metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+def _number(value: float, sign: str = "") -> str:
+    """Three digits behind the point, of large numbers fewer."""
+    size = abs(value)
+    return f"{value:{sign},.{3 if size < 100 else 1 if size < 10_000 else 0}f}"
+
+
+def _metric_rows(evaluation: Evaluation, titles: Mapping[str, str]) -> list[dict[str, Any]]:
     """Per metric the figures of the model, the baseline and the champion, and what is gained on both."""
-    return [_metric_row(evaluation, name, figure) for name, figure in evaluation.metrics.items()]
+    return [_metric_row(evaluation, titles[name], name, figure) for name, figure in evaluation.metrics.items()]
 
 
-def _metric_row(evaluation: Evaluation, name: str, figure: Interval) -> dict[str, Any]:
-    row: dict[str, Any] = {"title": TITLES.get(name, name), "model": _figure(name, figure)}
+def _metric_row(evaluation: Evaluation, title: str, name: str, figure: Interval) -> dict[str, Any]:
+    row: dict[str, Any] = {"title": title, "model": _figure(name, figure)}
     paired = evaluation.evidence.champion
     for key, other in (("baseline", evaluation.baseline), ("champion", evaluation.champion or {})):
         row[key] = _figure(name, other[name]) if name in other else None
@@ -91,7 +90,7 @@ def _metric_row(evaluation: Evaluation, name: str, figure: Interval) -> dict[str
     return row
 
 
-def _champion_sentence(evaluation: Evaluation) -> str:
+def _champion_sentence(evaluation: Evaluation, task: Task[Any, Any]) -> str:
     evidence, champion = evaluation.evidence, evaluation.verdict.champion
     if champion is None:
         return "There is no champion yet: the model was held against the baseline and the fixed bounds only."
@@ -100,7 +99,9 @@ def _champion_sentence(evaluation: Evaluation) -> str:
     paired = evidence.champion
     if paired is None:
         return f"It was not compared with the champion {champion[:12]}: {evidence.note}."
-    won = f"Only this model labels {paired.won:,} of them rightly, only the champion {paired.lost:,}"
+    won = (
+        f"This model {task.better.format(f'{paired.won:,}')} where the champion does not, the champion {paired.lost:,}"
+    )
     test = f"(exact McNemar test: p {_p_value(paired.mcnemar_p)})"
     return f"Compared with the champion {champion[:12]} on {paired.rows:,} rows new to both. {won} {test}."
 
@@ -108,7 +109,8 @@ def _champion_sentence(evaluation: Evaluation) -> str:
 def _gate_metrics(usecase: UseCase) -> list[str]:
     """The metrics of the use case's gates that rows have, in their order."""
     named = dict.fromkeys(getattr(gate, "metric", "") for gate in usecase.gates)
-    return [name for name in named if name in METRICS]
+    known = {metric.name for metric in usecase.task.metrics}
+    return [name for name in named if name in known]
 
 
 def _figures_row(part: SliceReport, names: Sequence[str]) -> dict[str, Any]:
@@ -117,7 +119,7 @@ def _figures_row(part: SliceReport, names: Sequence[str]) -> dict[str, Any]:
     return {
         "name": part.name,
         "rows": f"{part.rows:,}",
-        "share": f"{part.positives / part.rows:.0%}" if part.rows else "",
+        "share": part.composition,
         "figures": list(zip(figures, limits, strict=True)),
     }
 
@@ -151,10 +153,11 @@ def _input_row(column: Column, nulls: Mapping[str, float]) -> dict[str, str]:
     }
 
 
-def _limits(evaluation: Evaluation, bundle: Bundle) -> list[str]:
+def _limits(evaluation: Evaluation, bundle: Bundle, report: Report[Any, Any, Any]) -> list[str]:
     """What the figures do not say, in sentences."""
     sentences = (
         *_sample_limits(evaluation),
+        *report.limits(bundle.decision, evaluation.rows),
         *_data_limits(evaluation, bundle.schema.group),
         "Rows from another source or another time than the training data are not covered.",
         "Latency is that of one row in one ONNX Runtime session with one thread, without network and HTTP.",
@@ -164,11 +167,7 @@ def _limits(evaluation: Evaluation, bundle: Bundle) -> list[str]:
 
 def _sample_limits(evaluation: Evaluation) -> Iterator[str]:
     few = [f"{part.name} ({part.rows:,})" for part in evaluation.slices if not part.intervals]
-    positive = f"{evaluation.positives:,} of them “{evaluation.confusion.classes[1]}”"
-    yield f"All figures rest on {evaluation.rows:,} held-out rows, {positive}."
-    decision = evaluation.decision
-    called = f"A row is called “{evaluation.confusion.classes[1]}” above a probability of {decision.threshold:.3f}"
-    yield f"{called} ({decision.rule}); accuracy, precision, recall and F1 are of that decision."
+    yield f"All figures rest on {evaluation.rows:,} held-out rows: {evaluation.composition}."
     if evaluation.data.feedback:
         sources = evaluation.data.sources
         curated = f"{evaluation.rows - evaluation.data.feedback:,} of these rows came in the table"
@@ -178,8 +177,6 @@ def _sample_limits(evaluation: Evaluation) -> Iterator[str]:
         yield f"{curated}; the others came back from serving with a truth: {told}{others}."
     if few:
         yield f"Too few rows, or too few of one class, for confidence limits: {', '.join(few)}."
-    if evaluation.rows < _FEW_ROWS:
-        yield "On so few rows the calibration error is overstated: chance alone moves bins off the diagonal."
 
 
 def _data_limits(evaluation: Evaluation, group: str | None) -> Iterator[str]:

@@ -18,12 +18,13 @@ from lifeboat.evaluate.statistics import (
     holm,
     improvements,
     intervals,
+    losses_worse,
     mcnemar,
     mcnemar_worse,
 )
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.scoring import Scorer, accepts
-from lifeboat.tasks.task import Floats, Scored
+from lifeboat.tasks.task import Floats, Scored, Task
 from lifeboat.usecase.gates import Interval, Paired, SliceTest
 from lifeboat.usecase.schema import Schema
 
@@ -44,9 +45,10 @@ class NotComparableError(Exception):
 
 
 def compare(
+    task: Task[Any, Any],
+    y: NDArray[Any],
     first: Scored,
     second: Scored,
-    strata: NDArray[np.int64],
     parts: Sequence[Part] = (),
     *,
     seed: int,
@@ -55,31 +57,46 @@ def compare(
     """Holds one model's answers against another's on the same rows.
 
     Args:
+        task: of both.
+        y: labels of these rows, [n].
         first, second: the model judged and the other one, each with its own decision.
-        strata: of these rows, as their task gives them, [n].
         parts: slices of these rows to test by themselves.
         seed: of the bootstrap.
         say: told of its progress.
     """
     models = [first, second]
     values = np.stack([model.figures() for model in models])
-    draws = bootstrap(strata, models, seed=seed, say=say)
+    draws = bootstrap(task.drawn_among(y), models, seed=seed, say=say)
     won, lost = first.beats(second), second.beats(first)
     paired = Paired(
-        rows=len(strata),
+        rows=len(y),
         won=int(won.sum()),
         lost=int(lost.sum()),
         mcnemar_p=mcnemar(int(won.sum()), int(lost.sum())),
-        improvement=improvements(first.metrics, values, draws),
-        slices=_test_slices(parts, won, lost),
+        improvement=improvements(task.metrics, values, draws),
+        slices=_test_slices(parts, (won, lost), _gains(first, second)),
     )
-    figures = (intervals(first.metrics, values[place], draws[:, place]) for place in (0, 1))
+    figures = (intervals(task.metrics, values[place], draws[:, place]) for place in (0, 1))
     return Pair(paired, *figures)
 
 
-def _test_slices(parts: Sequence[Part], won: NDArray[np.bool_], lost: NDArray[np.bool_]) -> dict[str, SliceTest]:
+def _gains(first: Scored, second: Scored) -> Floats | None:
+    """How much less the first one loses on each row, [n]; None where decisions are counted instead."""
+    return None if first.losses is None or second.losses is None else second.losses - first.losses
+
+
+def _test_slices(
+    parts: Sequence[Part], better: tuple[NDArray[np.bool_], NDArray[np.bool_]], gains: Floats | None
+) -> dict[str, SliceTest]:
+    """Whether the first model is worse in a part: by the exact McNemar test of the decisions, or by the losses."""
+    won, lost = better
     counts = {part.name: (int((won & part.rows).sum()), int((lost & part.rows).sum())) for part in parts}
-    adjusted = holm({name: mcnemar_worse(*count) for name, count in counts.items()})
+    adjusted = holm(
+        {
+            part.name: mcnemar_worse(*counts[part.name]) if gains is None else losses_worse(gains[part.rows])
+            for part in parts
+        }
+    )
     return {part.name: SliceTest(int(part.rows.sum()), *counts[part.name], adjusted[part.name]) for part in parts}
 
 
@@ -99,11 +116,11 @@ def champion_rows(bundle: Bundle, champion: Bundle, rows: HeldOut) -> NDArray[np
         raise NotComparableError("the champion's rows were split by another group, it may have seen these")
     _check_inputs(champion, rows.table)
     chosen = _unseen(bundle.manifest.get("lineage", {}), champion.manifest.get("lineage", {}), rows.position)
-    count, positives = int(chosen.sum()), int(rows.y[chosen].sum())
+    count = int(chosen.sum())
     if count < FEWEST_ROWS:
         raise NotComparableError(f"{count} rows are new to both models, at least {FEWEST_ROWS} are needed")
-    if positives in (0, count):
-        raise NotComparableError(f"the {count} rows new to both models have one class only")
+    if lacks := bundle.task.lacks(rows.y[chosen]):
+        raise NotComparableError(f"of the {count} rows new to both models {lacks}")
     return chosen
 
 
@@ -143,6 +160,6 @@ def score_champion(champion: Bundle, table: pa.Table) -> NDArray[np.float32]:
         NotComparableError: its model fails on these rows.
     """
     try:
-        return Scorer(champion.model, champion.schema).probabilities(table)
+        return Scorer(champion.model, champion.schema).answers(table)
     except (BundleError, DataError) as error:
         raise NotComparableError(f"the champion cannot be scored: {error}") from error

@@ -29,18 +29,19 @@ def evaluate(
     from pathlib import Path
 
     from lifeboat.evaluate import publish
+    from lifeboat.evaluate.reports.report import report_of
     from lifeboat.model.bundle import open_bundle
     from lifeboat.registry.registry import Registry
     from lifeboat.system.progress import say
     from lifeboat.usecase.usecase import load_usecase
 
     outputs = publish.Outputs(*(Path(item.path) for item in (card, card_markdown, evaluation, verdict)))
+    case = load_usecase(usecase)
     found = publish.evaluate_and_register(
-        load_usecase(usecase), open_bundle(bundle.path), Path(test_rows.path), Registry(settings), outputs,
+        case, open_bundle(bundle.path), Path(test_rows.path), Registry(settings), outputs,
         extra_gates=extra_gates, reason=reason, profile=Path(profile.path), say=say,
     )  # fmt: skip
     for name, figure in found.metrics.items():
         metrics.log_metric(name, figure.value)
-    curves.log_roc_curve(found.roc.fpr, found.roc.tpr, found.roc.thresholds)
-    curves.log_confusion_matrix(list(found.confusion.classes), found.confusion.matrix)
+    report_of(case.task).log_kubeflow(curves, found.details)
     return found.verdict.passed

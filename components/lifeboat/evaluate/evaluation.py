@@ -5,38 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from lifeboat.model.decision import Decision
 from lifeboat.usecase.gates import Evidence, Interval, Verdict
-
-
-@dataclass(frozen=True)
-class Roc:
-    """The receiver operating characteristic, at most 200 points from (0, 0) to (1, 1).
-
-    A row counts as positive from the threshold on; all thresholds are finite, the first is just above 1.
-    """
-
-    fpr: list[float]
-    tpr: list[float]
-    thresholds: list[float]
-
-
-@dataclass(frozen=True)
-class PrecisionRecall:
-    """Precision by recall, at most 200 points; a row counts as positive from the threshold on, which descends."""
-
-    recall: list[float]
-    precision: list[float]
-    thresholds: list[float]
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """Rows by true class (outer list) and by the class that the decision gives them (inner list)."""
-
-    classes: tuple[str, str]
-    matrix: list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -46,34 +17,18 @@ class SliceReport:
     Args:
         name: such as 'Sex = female' or 'Age 16 to 40'.
         column: that it was cut by.
-        rows, positives: how many, and how many of them of class 1.
-        metrics: name to value; no roc_auc where only one class occurs, none at all without rows.
+        rows: how many.
+        composition: what they hold of the label, in a few words.
+        metrics: name to value; without those that the rows cannot tell.
         intervals: of the metrics, where there are rows enough.
     """
 
     name: str
     column: str
     rows: int
-    positives: int
+    composition: str
     metrics: Mapping[str, float]
     intervals: Mapping[str, Interval] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CalibrationBin:
-    """Rows of similar probability: its mean, and the share of class 1 with its Wilson interval."""
-
-    rows: int
-    predicted: float
-    observed: Interval
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Rows of each class by probability; `counts` is [2][bins], `edges` [bins + 1]."""
-
-    edges: list[float]
-    counts: list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -104,28 +59,30 @@ class Evaluation:
     """All figures of one bundle on the held-out rows.
 
     Args:
-        decision: the threshold of class 1, by which a row has a class, and why it is this one.
+        titles: of the metrics, for people.
+        decision: what an answer is taken to say, and why.
         metrics: of the bundle, and its latency in microseconds for one row (latency_p50_us, latency_p99_us).
         baseline: of the trivial model on the same rows.
         champion: of the champion on the rows of the comparison, None without one.
         evidence, verdict: what the gates saw and said.
-        rows, positives: how many, and how many of them of class 1.
+        details: curves and counts of the task's own, see its `Report`.
+        rows: how many.
+        label: what they hold of it, see `Task.facts`.
+        composition: the same in a few words.
     """
 
-    decision: Decision
+    titles: dict[str, str]
+    decision: dict[str, Any]
     metrics: dict[str, Interval]
     baseline: dict[str, Interval]
     champion: dict[str, Interval] | None
     evidence: Evidence
     verdict: Verdict
-    roc: Roc
-    precision_recall: PrecisionRecall
-    confusion: Confusion
+    details: Any
     slices: tuple[SliceReport, ...]
-    calibration: tuple[CalibrationBin, ...]
-    histogram: Histogram
     rows: int
-    positives: int
+    label: dict[str, Any]
+    composition: str
     data: Data
 
     def to_json(self) -> str:

@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import BundleError, DataError
+from lifeboat.data.cells import check_label
 from lifeboat.data.labelled.hidden_columns import SOURCE
 from lifeboat.evaluate.evaluation import Data
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.scoring import accepts
 from lifeboat.preprocess.step import HOLDOUT, METADATA
 from lifeboat.system.files import file_digest
-from lifeboat.tasks.task import Floats
+from lifeboat.tasks.task import Floats, Task
 from lifeboat.usecase.column import is_null
 from lifeboat.usecase.schema import Column, Schema
 
@@ -32,14 +33,14 @@ class HeldOut:
 
     Args:
         table: all columns.
-        y: labels 0 and 1, [n].
+        y: labels, [n].
         position: of each row's group in the split, in [0, 1), [n].
         source: who said what was true of a row that came back from serving, "" for a row of the table, [n].
         data: facts for the report.
     """
 
     table: pa.Table
-    y: NDArray[np.int8]
+    y: NDArray[Any]
     position: Floats
     source: NDArray[np.object_]
     data: Data
@@ -49,7 +50,7 @@ def read_heldout(path: Path, bundle: Bundle) -> HeldOut:
     """Reads the table that `preprocess` held out when the bundle's rows were split.
 
     Raises:
-        DataError: unreadable, without rows, without a column, with one class only, or of another split.
+        DataError: unreadable, without rows, without a column, with a label that says nothing, or of another split.
     """
     table = _read(path)
     _refuse_other_split(table, bundle, path)
@@ -57,7 +58,7 @@ def read_heldout(path: Path, bundle: Bundle) -> HeldOut:
     missing = [name for name in (*schema.names, schema.label.name, HOLDOUT) if name not in table.column_names]
     if missing:
         raise DataError(f"columns missing: {', '.join(missing)}", file=str(path))
-    y = _labels(table.column(schema.label.name), schema.label.name, path)
+    y = _labels(table.column(schema.label.name), bundle.task, path)
     position = table.column(HOLDOUT).to_numpy().astype(np.float64)
     source = _sources(table)
     return HeldOut(table, y, position, source, _facts(table, schema, path, source))
@@ -94,18 +95,20 @@ def _refuse_other_split(table: pa.Table, bundle: Bundle, path: Path) -> None:
         raise DataError(problem, file=str(path))
 
 
-def _labels(column: pa.ChunkedArray, name: str, path: Path) -> NDArray[np.int8]:
-    if not accepts(Column(name, "integer"), column.type):
-        raise DataError(f"holds {column.type}, not 0 and 1", file=str(path), column=name)
-    values = np.asarray(pc.fill_null(pc.cast(column, pa.float64()), np.nan).to_numpy())
-    wrong = np.flatnonzero((values != 0) & (values != 1))
-    if len(wrong):
-        row, value = int(wrong[0]), column[int(wrong[0])].as_py()
-        raise DataError(f"{value!r} is not 0 or 1", file=str(path), row=row + 1, column=name)
-    if values.min() == values.max():
-        problem = f"all {len(values):,} rows have the label {values[0]:.0f}; both classes are needed to evaluate"
-        raise DataError(problem, file=str(path), column=name)
-    return values.astype(np.int8)
+def _labels(column: pa.ChunkedArray, task: Task[Any, Any], path: Path) -> NDArray[Any]:
+    """As numbers, as `preprocess` writes them."""
+    label = task.label
+    name = label.name
+    if not accepts(Column(name, "float"), column.type):
+        raise DataError(f"holds {column.type}, not numbers", file=str(path), column=name)
+    cells = check_label(column, label.stored, str(path))
+    if cells.broken:
+        row, problem = cells.broken[0]
+        raise DataError(problem, file=str(path), row=row + 1, column=name)
+    y = np.asarray(cells.values).astype(label.dtype)
+    if lacks := task.lacks(y):
+        raise DataError(f"of all {len(y):,} rows {lacks}", file=str(path), column=name)
+    return y
 
 
 def _facts(table: pa.Table, schema: Schema, path: Path, source: NDArray[np.object_]) -> Data:
@@ -131,23 +134,22 @@ def is_missing(values: pa.ChunkedArray) -> NDArray[np.bool_]:
 
 
 def baseline_answers(table: pa.Table, manifest: dict[str, Any]) -> Floats:
-    """The trivial model: the share of each class among training rows of the same group, [n, 2].
+    """The trivial model: one answer for all rows of a group, as the training rows of it say, [n, width].
 
-    The shares come from the bundle; a group that did not occur in training gets that of all training rows.
+    The answers come from the bundle; a group that did not occur in training gets that of all training rows.
 
     Raises:
         BundleError: the manifest holds no baseline for columns of the table.
     """
     try:
         known = manifest["training"]["baseline"]
-        rates = {tuple(map(_plain, group["values"])): float(group["rate"]) for group in known["groups"]}
+        answers = {tuple(map(_plain, group["values"])): group["answer"] for group in known["groups"]}
         columns = [table.column(name).to_pylist() for name in known["columns"]]
-        overall = float(known["overall"])
-    except (KeyError, TypeError) as error:
+        overall = known["overall"]
+        keys = zip(*columns, strict=True) if columns else [()] * table.num_rows
+        return np.array([answers.get(tuple(map(_plain, key)), overall) for key in keys], dtype=np.float64)
+    except (KeyError, TypeError, ValueError) as error:
         raise BundleError(f"the bundle's manifest holds no usable baseline: {error}") from error
-    keys = zip(*columns, strict=True) if columns else [()] * table.num_rows
-    positive = np.array([rates.get(tuple(map(_plain, key)), overall) for key in keys])
-    return np.column_stack([1 - positive, positive])
 
 
 def _plain(value: object) -> object:

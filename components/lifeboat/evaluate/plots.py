@@ -1,15 +1,17 @@
-"""The model card's plots as PNG: matplotlib's object-oriented interface, no global state and no window."""
+"""Plots of the model card: matplotlib's object-oriented interface, no global state and no window."""
 
 from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from lifeboat.evaluate.evaluation import Evaluation
+from lifeboat.tasks.task import Metric
 
 DPI = 160
 INK, MUTED, GRID = "#1c2733", "#5b6b7a", "#dde4ea"
@@ -18,55 +20,15 @@ CLASS_COLORS = ("#1f5a8a", "#d9822b")
 _FEW_ROWS_COLOR = "#a9b6c2"
 
 
-def draw_all(evaluation: Evaluation) -> dict[str, bytes]:
-    """Name to PNG, in the order of the card."""
-    figures = {
-        "roc": draw_roc(evaluation),
-        "precision_recall": draw_precision_recall(evaluation),
-        "calibration": draw_calibration(evaluation),
-        "scores": draw_scores(evaluation),
-        "confusion": draw_confusion(evaluation),
-    }
-    if any(part.rows for part in evaluation.slices):
-        figures["slices"] = draw_slices(evaluation)
-    return {name: _png(figure) for name, figure in figures.items()}
+def draw_calibration(bins: Sequence[Any], error: float, observed_title: str) -> Figure:
+    """Observed share against predicted probability, with Wilson intervals.
 
-
-def draw_roc(evaluation: Evaluation) -> Figure:
-    """True against false positive rate."""
-    figure, axes = _axes("False positive rate", "True positive rate")
-    area = evaluation.metrics["roc_auc"]
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.plot(evaluation.roc.fpr, evaluation.roc.tpr, color=CLASS_COLORS[0], linewidth=1.8)
-    axes.fill_between(evaluation.roc.fpr, evaluation.roc.tpr, color=CLASS_COLORS[0], alpha=0.08, linewidth=0)
-    words = f"AUC {area.value:.3f}\n95 % limits {area.low:.3f} to {area.high:.3f}"
-    axes.text(0.97, 0.05, words, ha="right", va="bottom", color=INK, fontsize=9)
-    _unit_square(axes)
-    return figure
-
-
-def draw_precision_recall(evaluation: Evaluation) -> Figure:
-    """Precision by recall, the decision's own point, and the share of class 1, which is chance."""
-    figure, axes = _axes("Recall", "Precision")
-    curve = evaluation.precision_recall
-    precision, recall = (evaluation.metrics[name].value for name in ("precision", "recall"))
-    share = evaluation.positives / evaluation.rows
-    axes.axhline(share, color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.step([0.0, *curve.recall], [curve.precision[0], *curve.precision], color=CLASS_COLORS[0], linewidth=1.8)
-    axes.plot([recall], [precision], "o", color=CLASS_COLORS[1], markersize=6)
-    area = evaluation.metrics["average_precision"]
-    words = f"average precision {area.value:.3f}\n95 % limits {area.low:.3f} to {area.high:.3f}"
-    words += f"\nat the threshold {evaluation.decision.threshold:.3f}: {precision:.2f} at {recall:.2f}"
-    axes.text(0.03, 0.05, words, ha="left", va="bottom", color=INK, fontsize=9)
-    _unit_square(axes)
-    return figure
-
-
-def draw_calibration(evaluation: Evaluation) -> Figure:
-    """Observed share of class 1 against predicted probability, with Wilson intervals."""
-    positive = evaluation.confusion.classes[1]
-    figure, axes = _axes("Predicted probability", f"Share of “{_plain(positive)}”")
-    bins = evaluation.calibration
+    Args:
+        bins: see `lifeboat.evaluate.reports.calibration`.
+        error: of the calibration.
+        observed_title: of what the share is.
+    """
+    figure, axes = new_axes("Predicted probability", observed_title)
     predicted = [each.predicted for each in bins]
     observed = np.array([each.observed.value for each in bins])
     below = observed - [each.observed.low for each in bins]
@@ -76,69 +38,59 @@ def draw_calibration(evaluation: Evaluation) -> Figure:
     errors = np.clip([below, above], 0, 1)
     style = {"fmt": "o", "markersize": 4.5, "elinewidth": 1.1, "capsize": 0}
     axes.errorbar(predicted, observed, yerr=errors, color=CLASS_COLORS[0], **style)
-    error = evaluation.metrics["ece"].value
     axes.text(0.97, 0.05, f"calibration error {error:.3f}", ha="right", va="bottom", color=INK, fontsize=9)
-    _unit_square(axes)
+    unit_square(axes)
     return figure
 
 
-def draw_scores(evaluation: Evaluation) -> Figure:
-    """Rows of each class by predicted probability."""
-    figure, axes = _axes("Predicted probability", "Held-out rows")
-    edges = np.array(evaluation.histogram.edges)
-    counts = evaluation.histogram.counts
-    for name, rows, color, base in zip(
-        evaluation.confusion.classes, counts, CLASS_COLORS, (np.zeros(len(edges) - 1), counts[0]), strict=True
-    ):
-        width = np.diff(edges) * 0.9
-        axes.bar(edges[:-1] + width / 1.8, rows, width, bottom=base, color=color, label=_plain(name))
-    axes.axvline(evaluation.decision.threshold, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set_xlim(0, 1)
-    axes.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, labelcolor=INK)
-    return figure
-
-
-def draw_confusion(evaluation: Evaluation) -> Figure:
+def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:
     """Rows by true and predicted class; shade and percentage are shares of the true class."""
-    figure, axes = _axes("Predicted class", "True class")
-    matrix = np.array(evaluation.confusion.matrix)
-    shares = matrix / matrix.sum(axis=1, keepdims=True)
+    counts = np.array(matrix)
+    many = len(classes) > 2
+    size = max(4.2, 1.4 + 0.55 * len(classes)) if many else 4.2
+    figure, axes = new_axes("Predicted class", "True class", size=(size, size if many else 3.7))
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
-    for (row, column), count in np.ndenumerate(matrix):
+    for (row, column), count in np.ndenumerate(counts):
         color = "white" if shares[row, column] > 0.65 else INK
+        if many:
+            axes.text(column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
+            continue
         axes.text(column, row - 0.06, f"{count:,}", ha="center", va="center", color=color, fontsize=17)
         share = f"{shares[row, column]:.0%}"
         axes.text(column, row + 0.16, share, ha="center", va="center", color=color, fontsize=9)
-    names = [_plain(_short(name)) for name in evaluation.confusion.classes]
-    axes.set_xticks([0, 1], names)
-    axes.set_yticks([0, 1], names, rotation=90, va="center")
+    names = [plain(short(name)) for name in classes]
+    axes.set_xticks(range(len(names)), names, **({"rotation": 40, "ha": "right"} if many else {}))
+    axes.set_yticks(range(len(names)), names, **({} if many else {"rotation": 90, "va": "center"}))
     axes.grid(visible=False)
     axes.tick_params(length=0)
     return figure
 
 
-def draw_slices(evaluation: Evaluation) -> Figure:
-    """Log loss of each slice with its interval, against that of all rows; hollow where rows are few."""
-    parts = [part for part in evaluation.slices if part.rows]
-    figure, axes = _axes("Log loss (lower is better)", "", size=(8.6, 0.9 + 0.32 * len(parts)))
-    whole = evaluation.metrics["log_loss"]
+def draw_slices(evaluation: Evaluation, metric: Metric) -> Figure:
+    """A metric of each slice with its interval, against that of all rows; hollow where rows are few."""
+    parts = [part for part in evaluation.slices if metric.name in part.metrics]
+    better = "higher" if metric.higher_is_better else "lower"
+    figure, axes = new_axes(f"{metric.title} ({better} is better)", "", size=(8.6, 0.9 + 0.32 * len(parts)))
+    whole = evaluation.metrics[metric.name]
     axes.axvspan(whole.low, whole.high, color=CLASS_COLORS[0], alpha=0.08, linewidth=0)
     axes.axvline(whole.value, color=CLASS_COLORS[0], linewidth=1)
     for place, part in enumerate(parts):
-        known = part.intervals.get("log_loss")
+        known = part.intervals.get(metric.name)
         color = CLASS_COLORS[0] if known else _FEW_ROWS_COLOR
         if known:
             axes.plot([known.low, known.high], [place, place], color=color, linewidth=1.6)
         fill = color if known else "white"
-        axes.plot(part.metrics["log_loss"], place, "o", color=color, markerfacecolor=fill, markersize=5.5)
-    labels = [f"{_plain(_short(part.name))}  (n = {part.rows:,})" for part in parts]
+        axes.plot(part.metrics[metric.name], place, "o", color=color, markerfacecolor=fill, markersize=5.5)
+    labels = [f"{plain(short(part.name))}  (n = {part.rows:,})" for part in parts]
     axes.set_yticks(range(len(parts)), labels)
     axes.set_ylim(len(parts) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     return figure
 
 
-def _axes(x: str, y: str, size: tuple[float, float] = (4.2, 3.7)) -> tuple[Figure, Any]:
+def new_axes(x: str, y: str, size: tuple[float, float] = (4.2, 3.7)) -> tuple[Figure, Any]:
+    """A figure of a size in inches with one panel, and that panel."""
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     axes.set_axisbelow(True)
@@ -151,21 +103,24 @@ def _axes(x: str, y: str, size: tuple[float, float] = (4.2, 3.7)) -> tuple[Figur
     return figure, axes
 
 
-def _unit_square(axes: Any) -> None:
+def unit_square(axes: Any) -> None:
+    """Both axes from 0 to 1, with a little room."""
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.02, 1.02)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text of the data as it stands: a dollar sign would start a formula, which may not even parse."""
     return text.replace("$", r"\$")
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """Its beginning, where it is long."""
     return text if len(text) <= 28 else f"{text[:27]}…"
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as a file."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # A name in a script that the font lacks is drawn as boxes; the card's text has it right.

@@ -18,7 +18,6 @@ from lifeboat.preprocess.step import METADATA, read_summary
 from lifeboat.registry.mlflow_run import TESTING, TRAINING, LoggedData
 from lifeboat.registry.registry import CHAMPION, Registry
 from lifeboat.system.files import write_text
-from lifeboat.usecase.column import Column
 from lifeboat.usecase.usecase import UseCase
 
 
@@ -89,8 +88,11 @@ def logged_metrics(found: Evaluation) -> dict[str, float]:
 
 def logged_data(bundle: Bundle, test: Path, found: Evaluation) -> list[LoggedData]:
     """The tables behind an evaluation; of rows that `preprocess` did not write, where they came from is not known."""
-    name, columns = bundle.usecase, (*bundle.schema.columns, Column(bundle.schema.label.name, "integer"))
-    facts = {"num_rows": found.rows, "positives": found.positives, "from_feedback": found.data.feedback}
+    name, columns = (
+        bundle.usecase,
+        (*bundle.schema.columns, bundle.schema.label.stored_column),
+    )
+    facts = {"num_rows": found.rows, **found.label, "from_feedback": found.data.feedback}
     if METADATA not in (pq.read_schema(test).metadata or {}):
         return [LoggedData(f"{name} held out", found.data.sha256, str(test), TESTING, columns, facts)]
     made = read_summary(test)

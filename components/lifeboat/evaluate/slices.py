@@ -17,7 +17,7 @@ from lifeboat.data.labelled.hidden_columns import SOURCE
 from lifeboat.evaluate.evaluation import SliceReport
 from lifeboat.evaluate.heldout import is_missing
 from lifeboat.evaluate.statistics import bootstrap, intervals
-from lifeboat.model.decision import Decision
+from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Task
 from lifeboat.usecase.usecase import Slice
 
@@ -99,7 +99,7 @@ def _written(level: object) -> str:
 
 def report(
     part: Part,
-    task: Task[Any],
+    task: Task[Any, Any],
     y: NDArray[np.int8],
     answers: NDArray[np.float32],
     decision: Decision,
@@ -118,15 +118,15 @@ def report(
         say: told of its progress.
     """
     labels = y[part.rows]
-    positives = int(labels.sum())
+    about = part.name, part.column, len(labels), task.composition(labels)
     if not len(labels):
-        return SliceReport(part.name, part.column, 0, 0, {})
+        return SliceReport(*about, {})
     model = task.score(labels, answers[part.rows], decision)
     values = model.figures()
     known = zip(task.metrics, values, strict=True)
     found = {metric.name: float(value) for metric, value in known if not np.isnan(value)}
     if not task.suffices(labels):
-        return SliceReport(part.name, part.column, len(labels), positives, found)
-    draws = bootstrap(task.strata(labels), [model], replicates=REPLICATES, seed=seed, say=say)
+        return SliceReport(*about, found)
+    draws = bootstrap(task.drawn_among(labels), [model], replicates=REPLICATES, seed=seed, say=say)
     limits = intervals(task.metrics, values, draws[:, 0])
-    return SliceReport(part.name, part.column, len(labels), positives, found, limits)
+    return SliceReport(*about, found, limits)

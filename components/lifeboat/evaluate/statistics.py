@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, wilcoxon
 
 from lifeboat.tasks.task import Floats, Metric, Scored
 from lifeboat.usecase.gates import Interval
@@ -35,7 +35,7 @@ def bootstrap(
         replicates, seed: how many, and of which random numbers.
         say: told of its progress.
     """
-    draws = np.empty((replicates, len(models), len(models[0].metrics)))
+    draws = np.empty((replicates, len(models), len(models[0].figures())))
     reported = time.monotonic()
     for number, weights in enumerate(_resamples(strata, replicates, seed)):
         for column, model in enumerate(models):
@@ -62,15 +62,20 @@ def _resamples(strata: NDArray[np.int64], replicates: int, seed: int) -> Iterato
 def interval(value: float, draws: Floats) -> Interval:
     """The percentile interval of 95 %, widened where needed to hold the value itself.
 
-    It is needed for the calibration error only: being a sum of absolute values, it grows under resampling.
+    It is needed for the calibration error only: being a sum of absolute values, it grows under resampling. Replicates
+    that cannot tell, such as of a class that was not drawn, do not count.
     """
-    low, high = np.quantile(draws, (0.025, 0.975))
+    known = draws[~np.isnan(draws)]
+    if np.isnan(value) or not len(known):
+        return Interval(float(value), float(value), float(value))
+    low, high = np.quantile(known, (0.025, 0.975))
     return Interval(float(value), float(min(low, value)), float(max(high, value)))
 
 
 def intervals(metrics: Sequence[Metric], values: Floats, draws: Floats) -> dict[str, Interval]:
-    """Metric to interval, of values [m] and draws [replicates, m]."""
-    return {metric.name: interval(values[i], draws[:, i]) for i, metric in enumerate(metrics)}
+    """Metric to interval, of values [m] and draws [replicates, m]; without those that the rows cannot tell."""
+    known = (place for place in range(len(metrics)) if not np.isnan(values[place]))
+    return {metrics[place].name: interval(values[place], draws[:, place]) for place in known}
 
 
 def improvements(metrics: Sequence[Metric], values: Floats, draws: Floats) -> dict[str, Interval]:
@@ -93,6 +98,16 @@ def mcnemar(won: int, lost: int) -> float:
 def mcnemar_worse(won: int, lost: int) -> float:
     """One-sided p of the exact McNemar test against 'the new model loses more rows than it wins'."""
     return float(binomtest(lost, won + lost, alternative="greater").pvalue) if won + lost else 1.0
+
+
+def losses_worse(gains: Floats) -> float:
+    """One-sided p of Wilcoxon's signed-rank test against 'the new model loses more on a row' (Wilcoxon, 1945).
+
+    Args:
+        gains: how much less it loses on each row, [n].
+    """
+    told = gains[gains != 0]
+    return float(wilcoxon(told, alternative="less").pvalue) if len(told) else 1.0
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lifeboat.evaluate import curves
 from lifeboat.evaluate.comparison import NotComparableError, Pair, champion_rows, compare, score_champion
 from lifeboat.evaluate.evaluation import Evaluation
 from lifeboat.evaluate.heldout import HeldOut, baseline_answers, read_heldout
+from lifeboat.evaluate.latency import latency
+from lifeboat.evaluate.reports.report import report_of
 from lifeboat.evaluate.slices import Part, by_origin, cut, report
 from lifeboat.model.bundle import Bundle
-from lifeboat.model.decision import Decision
 from lifeboat.model.scoring import Scorer
 from lifeboat.tasks.task import Task
 from lifeboat.usecase.gates import Evidence, Interval, Paired, judge
@@ -48,42 +48,40 @@ def evaluate(
         say: told of each stage.
 
     Raises:
-        DataError: the rows cannot be used: none, one class only, a column missing, another split.
+        DataError: the rows cannot be used: none, of two classes only one, a column missing, another split.
         BundleError: the model cannot be scored or carries no baseline.
         GateError: a gate names an unknown metric, or an extra bound cannot be read.
     """
     rows = read_heldout(test, bundle)
     say(f"scoring {len(rows.y):,} held-out rows{_from_feedback(rows)}")
     scorer = Scorer(bundle.model, bundle.schema)
-    task, answers = usecase.task, scorer.probabilities(rows.table)
+    task, answers = usecase.task, scorer.answers(rows.table)
     model = task.score(rows.y, answers, bundle.decision)
     judged = _Judged(bundle, rows, task, answers, model, cut(rows.table, usecase.slices))
     say("comparing with the baseline")
-    trivial = task.score(rows.y, baseline_answers(rows.table, bundle.manifest), Decision())
-    baseline = compare(model, trivial, task.strata(rows.y), seed=seed, say=say)
+    trivial = task.score(rows.y, baseline_answers(rows.table, bundle.manifest), task.read_decision({}))
+    baseline = compare(task, rows.y, model, trivial, seed=seed, say=say)
     contest = _against_champion(judged, champion, seed=seed, say=say)
     say("measuring the latency")
-    metrics = baseline.first | curves.latency(scorer, rows.table)
+    metrics = baseline.first | latency(scorer, rows.table)
     evidence = Evidence(metrics, baseline.paired, contest.paired, identical=contest.identical, note=contest.note)
     opponent = champion.digest if champion else None
     verdict = judge(usecase.gates, evidence, bundle=bundle.digest, champion=opponent, extra=extra_gates)
     reported = [*judged.parts, *by_origin(rows.source)]
     say(f"evaluating {len(reported)} slices")
     return Evaluation(
-        decision=bundle.decision,
+        titles={metric.name: metric.title for metric in task.metrics},
+        decision=bundle.decision.to_manifest(),
         metrics=metrics,
         baseline=baseline.second,
         champion=contest.metrics,
         evidence=evidence,
         verdict=verdict,
-        roc=curves.roc(rows.y, model.p),
-        precision_recall=curves.precision_recall(rows.y, model.p),
-        confusion=curves.confusion(model, bundle.schema.label.classes),
+        details=report_of(task).details(model, bundle.decision),
         slices=tuple(report(part, task, rows.y, answers, bundle.decision, seed=seed, say=say) for part in reported),
-        calibration=curves.calibration(model),
-        histogram=curves.histogram(rows.y, model.p),
         rows=len(rows.y),
-        positives=int(rows.y.sum()),
+        label=task.facts(rows.y),
+        composition=task.composition(rows.y),
         data=rows.data,
     )
 
@@ -98,7 +96,7 @@ class _Judged:
 
     bundle: Bundle
     rows: HeldOut
-    task: Task[Any]
+    task: Task[Any, Any]
     answers: NDArray[np.float32]
     model: Any
     parts: list[Part]
@@ -133,4 +131,4 @@ def _compare_champion(judged: _Judged, champion: Bundle, *, seed: int, say: Say)
     parts = [Part(part.name, part.column, part.rows[chosen]) for part in judged.parts]
     task, y = judged.task, rows.y[chosen]
     ours = task.score(y, judged.answers[chosen], judged.bundle.decision)
-    return compare(ours, task.score(y, theirs, champion.decision), task.strata(y), parts, seed=seed, say=say)
+    return compare(task, y, ours, task.score(y, theirs, champion.decision), parts, seed=seed, say=say)

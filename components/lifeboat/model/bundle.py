@@ -13,14 +13,19 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from lifeboat.config.errors import BundleError
-from lifeboat.model.decision import Decision
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.kinds import task_of
+from lifeboat.tasks.task import Task
+from lifeboat.usecase.label import BinaryLabel
 from lifeboat.usecase.schema import Schema
 
-# Format 2 says the decision. A reader takes format 1 as well, for one release: its decision is the likelier class.
+# Format 2 says the decision and, but for its first bundles, the task. A reader takes format 1 as well, for one release:
+# its task is that of two classes, its decision the likelier one.
 FORMAT, READ = 2, (1, 2)
 MANIFEST = "bundle.json"
 MODEL = "model.onnx"
@@ -28,8 +33,6 @@ SCHEMA = "schema.json"
 REFERENCE = "reference.parquet"
 GOLDEN = "golden.json"
 FILES = (MODEL, SCHEMA, REFERENCE, GOLDEN)
-# The ONNX graph's one output: float32 [rows, 2], the probability of each class of the label.
-OUTPUT = "probabilities"
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,8 @@ class Bundle:
         manifest: the content of bundle.json.
         schema: of a raw row.
         model: bytes of the ONNX graph.
-        golden: rows with the probabilities the model gave when it was made:
-            `[{"row": {column: value}, "probabilities": [float, float]}, ...]`.
+        golden: rows with the answers the model gave when it was made:
+            `[{"row": {column: value}, OUTPUT: [float, ...]}, ...]`, OUTPUT as the task names it.
     """
 
     directory: Path
@@ -53,8 +56,18 @@ class Bundle:
 
     @property
     def decision(self) -> Decision:
-        """Which class a probability stands for."""
-        return Decision.of_manifest(self.manifest)
+        """What an answer is taken to say."""
+        return self.task.read_decision(self.manifest)
+
+    @cached_property
+    def task(self) -> Task[Any, Any]:
+        """The kind of answer."""
+        return task_of(self.schema.label)
+
+    @property
+    def golden_answers(self) -> list[list[float]]:
+        """Of `golden`."""
+        return [entry[self.task.output] for entry in self.golden]
 
     @property
     def digest(self) -> str:
@@ -81,8 +94,8 @@ def write_bundle(directory: Path, files: dict[str, bytes], manifest: dict[str, A
     Args:
         directory: must not exist or be empty.
         files: content of exactly `FILES`.
-        manifest: use case, decision (the likelier class unless given), versions, lineage and training facts; must be
-            JSON and deterministic.
+        manifest: use case, task, decision (the task's usual one unless given), versions, lineage and training facts;
+            must be JSON and deterministic.
 
     Raises:
         BundleError: a file is missing or too many, the directory already holds something or cannot be written.
@@ -90,7 +103,7 @@ def write_bundle(directory: Path, files: dict[str, bytes], manifest: dict[str, A
     if set(files) != set(FILES):
         raise BundleError(f"a bundle has the files {', '.join(FILES)}, not {', '.join(sorted(files))}")
     body = {
-        "decision": Decision().to_manifest(),
+        "decision": {},
         **manifest,
         "files": {name: _sha256(files[name]) for name in FILES},
         "format": FORMAT,
@@ -132,9 +145,13 @@ def open_bundle(directory: str | os.PathLike[str]) -> Bundle:
     try:
         schema = Schema.from_json(content[SCHEMA])
         golden = json.loads(content[GOLDEN])
+        bundle = Bundle(root, manifest, schema, content[MODEL], golden)
+        _ = bundle.decision, bundle.golden_answers
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{root}: {SCHEMA} or {GOLDEN} is not what a bundle holds: {error}") from error
-    return Bundle(root, manifest, schema, content[MODEL], golden)
+    if manifest.get("task", BinaryLabel.kind) != schema.label.kind:
+        raise BundleError(f"{root / MANIFEST} says the task {manifest['task']!r}, {SCHEMA} {schema.label.kind!r}")
+    return bundle
 
 
 def _read_manifest(root: Path) -> dict[str, Any]:
@@ -156,7 +173,6 @@ def _read_manifest(root: Path) -> dict[str, Any]:
         raise BundleError(f"{root / MANIFEST} names no files or no use case")
     if manifest["format"] >= FORMAT and "decision" not in manifest:
         raise BundleError(f"{root / MANIFEST} says no decision")
-    Decision.of_manifest(manifest)
     return manifest
 
 

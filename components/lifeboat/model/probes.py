@@ -145,16 +145,16 @@ def _beside_jumps(schema: Schema, table: pa.Table, scorer: Scorer, bases: NDArra
     ]
     if not intervals:
         return []
-    low, high = (_positive(schema, table, scorer, [i.change(place(i)) for i in intervals]) for place in _ENDS)
-    kept: Any = _largest(intervals, np.abs(high - low))
+    low, high = (_answers(schema, table, scorer, [i.change(place(i)) for i in intervals]) for place in _ENDS)
+    kept: Any = _largest(intervals, _apart(low, high))
     intervals, low, high = [intervals[place] for place in kept], low[kept], high[kept]
     while any(interval.low + 1 < interval.high for interval in intervals):
-        middle = _positive(schema, table, scorer, [interval.change(interval.middle) for interval in intervals])
-        left = np.abs(middle - low) >= np.abs(high - middle)
+        middle = _answers(schema, table, scorer, [interval.change(interval.middle) for interval in intervals])
+        left = _apart(low, middle) >= _apart(middle, high)
         intervals = [interval.half(first=bool(first)) for interval, first in zip(intervals, left, strict=True)]
-        low, high = np.where(left, low, middle), np.where(left, middle, high)
+        low, high = np.where(left[:, None], low, middle), np.where(left[:, None], middle, high)
         # What changes little by little has no jump.
-        kept = np.flatnonzero(np.abs(high - low) > _JUMP)
+        kept = np.flatnonzero(_apart(low, high) > _JUMP)
         intervals, low, high = [intervals[place] for place in kept], low[kept], high[kept]
     return [change for interval in intervals for change in interval.beside()]
 
@@ -215,10 +215,15 @@ def _largest(intervals: list[_Interval], change: NDArray[np.float32]) -> list[in
     return chosen
 
 
-def _positive(schema: Schema, table: pa.Table, scorer: Scorer, changes: list[_Change]) -> NDArray[np.float32]:
-    """The graph's probability of class 1 for each."""
-    positive: NDArray[np.float32] = scorer.probabilities(_rows(schema, table, changes))[:, 1]
-    return positive
+def _answers(schema: Schema, table: pa.Table, scorer: Scorer, changes: list[_Change]) -> NDArray[np.float32]:
+    """What the graph answers to each, [n, width]."""
+    return scorer.answers(_rows(schema, table, changes))
+
+
+def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By how much answers differ, [n]."""
+    apart: NDArray[np.float32] = np.abs(second - first).max(axis=1)
+    return apart
 
 
 def _place(column: Column, value: float) -> int:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from lifeboat.config.errors import BundleError, DataError, first_line
-from lifeboat.model.bundle import OUTPUT
 from lifeboat.model.session import open_graph
 from lifeboat.model.tensors import tensor_type
+from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.schema import Column, Schema
 
 # Rows that one call of the session takes: enough to hide the call's overhead, few enough to bound memory.
@@ -84,10 +84,10 @@ class Scorer:
 
     def __init__(self, model: bytes, schema: Schema, threads: int = 1) -> None:
         self.session = open_graph(model, schema, threads)
-        self.schema = schema
+        self.schema, self.task = schema, task_of(schema.label)
 
     def run(self, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """One call of the session: tensors [n, 1] by column name in, probabilities float32 [n, 2] out.
+        """One call of the session: tensors [n, 1] by column name in, answers float32 [n, width] out.
 
         Raises:
             BundleError: the graph fails on these rows, or answers with another shape or a number that is not
@@ -95,22 +95,23 @@ class Scorer:
         """
         rows = len(next(iter(inputs.values())))
         try:
-            answer: NDArray[np.float32] = self.session.run([OUTPUT], inputs)[0]
+            answer: NDArray[np.float32] = self.session.run([self.task.output], inputs)[0]
         except _UNRUNNABLE as error:
             raise BundleError(f"the model fails on {rows} rows: {first_line(error)}") from error
-        if answer.shape != (rows, 2):
-            raise BundleError(f"the model answers {rows} rows with the shape {answer.shape}, not ({rows}, 2)")
+        if answer.shape != (rows, self.task.width):
+            shape = f"({rows}, {self.task.width})"
+            raise BundleError(f"the model answers {rows} rows with the shape {answer.shape}, not {shape}")
         if not np.isfinite(answer).all():
-            raise BundleError("the model gives a probability that is not finite")
+            raise BundleError("the model gives an answer that is not finite")
         return answer
 
-    def probabilities(self, table: pa.Table) -> NDArray[np.float32]:
-        """Probability of each class of the label, float32 [n, 2]; `CHUNK` rows at a time.
+    def answers(self, table: pa.Table) -> NDArray[np.float32]:
+        """The answer to each row, float32 [n, width]; `CHUNK` rows at a time.
 
         Raises:
             DataError, BundleError: see `feeds` and `run`.
         """
-        answer = np.empty((table.num_rows, 2), dtype=np.float32)
+        answer = np.empty((table.num_rows, self.task.width), dtype=np.float32)
         for start in range(0, table.num_rows, CHUNK):
             chunk = table.slice(start, CHUNK)
             inputs = feeds(self.schema, chunk)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import onnxruntime as ort
 
 from lifeboat.config.errors import BundleError, first_line
-from lifeboat.model.bundle import OUTPUT
 from lifeboat.model.tensors import ONNX_TYPES, tensor_type
+from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.schema import Schema
 
 
 def open_graph(model: bytes, schema: Schema, threads: int = 1) -> ort.InferenceSession:
-    """A session of a bundle's graph, held against the schema: it takes every column and gives both probabilities.
+    """A session of a bundle's graph, held against the schema: it takes every column and gives an answer.
 
     Args:
         model: bytes of the graph.
@@ -29,8 +29,9 @@ def open_graph(model: bytes, schema: Schema, threads: int = 1) -> ort.InferenceS
             takes, gives = taken.get(name, "no such input"), given.get(name, "no such column")
             raise BundleError(f"the model has {name} as {takes}, the schema as {gives}")
     outputs = {entry.name: (entry.type, entry.shape[-1:]) for entry in session.get_outputs()}
-    if outputs.get(OUTPUT) != ("tensor(float)", [2]):
-        raise BundleError(f"the model gives {outputs}, not {OUTPUT} as tensor(float) [n, 2]")
+    task = task_of(schema.label)
+    if outputs.get(task.output) != ("tensor(float)", [task.width]):
+        raise BundleError(f"the model gives {outputs}, not {task.output} as tensor(float) [n, {task.width}]")
     return session
 
 

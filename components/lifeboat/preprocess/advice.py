@@ -13,7 +13,7 @@ import pyarrow as pa
 from lifeboat.config.errors import DataError
 from lifeboat.data.cells import Cells, check_cells, check_label
 from lifeboat.usecase.column import USUAL_TEXT_NULLS, Problem, is_null, shown_value
-from lifeboat.usecase.schema import BinaryLabel, Column, Schema
+from lifeboat.usecase.schema import Column, Label, Schema
 
 # So many values stand in a sentence; a column of more different texts has no categories.
 _SHOWN, _CATEGORIES = 5, 20
@@ -116,33 +116,38 @@ def _no_number(values: Sequence[Any], nulls: tuple[str, ...]) -> str:
     return f'there are {len(texts):,} such texts ({shown}, ...): declare kind "string"'
 
 
-def _label_advice(raw: pa.ChunkedArray, label: BinaryLabel, name: str) -> Iterator[str]:
+def _label_advice(raw: pa.ChunkedArray, label: Label, name: str) -> Iterator[str]:
     cells = check_label(raw, label, name)
     if not cells.broken:
         return
     row, sentence = cells.broken[0]
     counts = Counter(value for value in raw.to_pylist() if not is_null(value))
     many = f"{_rows(len(cells.broken), len(raw))}, the first in row {row + 1}: {sentence}"
-    yield f"label {label.name}: {many}; {_classes(label, counts)}"
+    yield f"label {label.name}: {many}; {_instead(label, counts)}"
 
 
-def _classes(label: BinaryLabel, counts: Counter[Any]) -> str:
+def _instead(label: Label, counts: Counter[Any]) -> str:
+    """What the column holds, and what to declare for that."""
     shown = ", ".join(f"{value!r} ({count:,})" for value, count in counts.most_common(_SHOWN))
+    shown += f" and {len(counts) - _SHOWN:,} more" if len(counts) > _SHOWN else ""
     known = [value for value in counts if not _is_usual_null(value)]
     if all(_is_class(label, value) for value in known):
-        return f"the column holds {shown}: rows without a class go to the quarantine"
+        return f"the column holds {shown}: rows without a label go to the quarantine"
+    names = tuple(str(value) for value in sorted(known, key=str))
     if len(known) == 2:
-        names = tuple(str(value) for value in sorted(known, key=str))
         return (
             f"the column holds {shown}: declare BinaryLabel({label.name!r}, {names!r}), the second is the one asked for"
         )
+    if len(known) > 2 and all(_is_number(value) for value in known):
+        return f"the column holds {shown}: declare NumberLabel({label.name!r}), or a ClassLabel if these are names"
+    if 2 < len(known) <= _CATEGORIES:
+        return f"the column holds {shown}: declare ClassLabel({label.name!r}, {names!r})"
     if len(known) > 2:
-        more = f" and {len(known) - _SHOWN:,} more" if len(known) > _SHOWN else ""
-        return f"the column holds {shown}{more}: two classes can be learned; leave the other rows out of the table"
-    return f"the column holds {shown}: it has no two classes"
+        return f"the column holds {shown}: declare a ClassLabel with all {len(known):,} of them, or leave rows out"
+    return f"the column holds {shown}: nothing can be learned from one value"
 
 
-def _is_class(label: BinaryLabel, value: object) -> bool:
+def _is_class(label: Label, value: object) -> bool:
     try:
         label.parse(value)
     except ValueError:

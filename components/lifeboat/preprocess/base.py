@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError
 from lifeboat.data.split import Holdout
+from lifeboat.tasks.task import Task
 from lifeboat.usecase.column import is_null
-from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import UseCase
 
 
@@ -42,17 +42,18 @@ def deduplicate(rows: pa.Table, usecase: UseCase, name: str) -> tuple[pa.Table, 
     return kept, rows.num_rows - kept.num_rows
 
 
-def refuse_useless(rows: pa.Table, schema: Schema, absent: set[str], name: str) -> None:
-    """Raises where nothing can be learned: no row, a column without a value, one class.
+def refuse_useless(rows: pa.Table, usecase: UseCase, absent: set[str], name: str) -> None:
+    """Raises where nothing can be learned: no row, a column without a value, of two classes only one.
 
     Args:
         rows: checked, each once.
-        schema: of them.
+        usecase: schema and task.
         absent: nullable columns that the table does not have, which are null and known to be.
         name: of the file, for errors.
     """
     if not rows.num_rows:
         raise DataError("no row is left", file=name)
+    schema = usecase.schema
     for column in schema.columns:
         if column.name in absent:
             continue
@@ -60,36 +61,37 @@ def refuse_useless(rows: pa.Table, schema: Schema, absent: set[str], name: str) 
         known = pc.invert(pc.is_nan(values)) if column.is_number else pc.not_equal(values, "")
         if not pc.any(known).as_py():
             raise DataError("all values are missing", file=name, column=column.name)
-    classes = pc.unique(rows.column(schema.label.name)).to_pylist()
-    if len(classes) < 2:
-        problem = f"only {schema.label.classes[classes[0]]!r} occurs, both classes are needed"
-        raise DataError(problem, file=name, column=schema.label.name)
+    if lacks := usecase.task.lacks(rows.column(schema.label.name).to_numpy(), learn=True):
+        raise DataError(lacks, file=name, column=schema.label.name)
 
 
-def refuse_one_sided(label: Any, holdout: Holdout, name: str) -> None:
-    """Raises where the training rows or the held-out rows have one class only.
+def refuse_one_sided(task: Task[Any, Any], label: NDArray[Any], holdout: Holdout, name: str) -> None:
+    """Raises where the training rows cannot be learned from, or nothing be judged on the held-out rows.
 
     Args:
-        label: 0 or 1, [n].
+        task: of the label.
+        label: [n].
         holdout: of the same rows.
         name: of the file, for errors.
     """
-    for part, chosen in (("training", ~holdout.test), ("held-out", holdout.test)):
-        if len(np.unique(label[chosen])) < 2:
-            problem = f"too few rows, or groups too large: the {part} rows ({chosen.sum()}) have only one class"
+    for part, chosen, learn in (("training", ~holdout.test, True), ("held-out", holdout.test, False)):
+        if lacks := task.lacks(label[chosen], learn=learn):
+            problem = f"too few rows, or groups too large: of the {part} rows ({chosen.sum():,}) {lacks}"
             raise DataError(f"{problem}; a larger table, or another group or test share, would help", file=name)
 
 
-def refuse_one_sided_folds(y: NDArray[np.int8], fold: NDArray[np.int64], folds: int) -> None:
-    """Raises where a fold, or all the others together, have one class only.
+def refuse_one_sided_folds(task: Task[Any, Any], y: NDArray[Any], fold: NDArray[np.int64], folds: int) -> None:
+    """Raises where nothing can be judged on a fold, or learned from all the others together.
 
     Args:
+        task: of the label.
         y: labels of the training rows, [n].
         fold: of each row, [n].
         folds: how many there are.
     """
     for number in range(folds):
         held = fold == number
-        if len(np.unique(y[held])) < 2 or len(np.unique(y[~held])) < 2:
-            problem = f"too few groups of both classes for {folds} folds: fold {number + 1} ({held.sum()} rows)"
-            raise DataError(f"{problem} or the rest has only one class; fewer folds, or another group, would help")
+        for part, rows in (("", held), ("the rest of ", ~held)):
+            if lacks := task.lacks(y[rows]):
+                problem = f"too few groups for {folds} folds: of {part}fold {number + 1} ({rows.sum():,} rows) {lacks}"
+                raise DataError(f"{problem}; fewer folds, or another group, would help")

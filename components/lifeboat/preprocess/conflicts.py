@@ -27,9 +27,9 @@ class Conflict:
 
     Args:
         row: what a settlement calls it: the entity's id, or PUID:ROW of a prediction.
-        source, said: who says what: the name of the class.
+        source, said: who says what, as people spell it.
         at: when, in seconds since 1970.
-        stands_by, stands: whose word holds until it is settled, `TABLE` for the table's, and which class that is.
+        stands_by, stands: whose word holds until it is settled, `TABLE` for the table's, and what that is.
     """
 
     row: str
@@ -72,10 +72,10 @@ def find_conflicts(
 
 def list_conflicts(feedback: Feedback, merged: Merged, schema: Schema) -> list[Conflict]:
     """Those about one prediction, and those about one id, in the order in which they came."""
-    found, label, classes = feedback.found, schema.label.name, schema.label.classes
+    found, label, spell = feedback.found, schema.label.name, schema.label.spell
 
-    def conflict(row: str, said: dict[str, Any], stands_by: str, stands: int) -> Conflict:
-        return Conflict(row, said[SOURCE], classes[said[label]], said[LABELLED_AT], stands_by, classes[stands])
+    def conflict(row: str, said: dict[str, Any], stands_by: str, stands: float) -> Conflict:
+        return Conflict(row, said[SOURCE], spell(said[label]), said[LABELLED_AT], stands_by, spell(stands))
 
     rows = found.table.select([PUID, ROW, SOURCE, label]).to_pylist() if found.conflicts.num_rows else []
     standing = {(row[PUID], row[ROW]): row for row in rows}

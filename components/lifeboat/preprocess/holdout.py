@@ -59,9 +59,9 @@ def split_holdout(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts
         usecase: schema and split.
     """
     schema, share, salt = usecase.schema, usecase.split.test, usecase.split.salt
-    labels = base.column(schema.label.name).to_numpy()
+    strata = usecase.task.strata(base.column(schema.label.name).to_numpy())
     groups = group_names(base, schema)
-    known = hold_out(groups, labels, share=share, salt=salt)
+    known = hold_out(groups, strata, share=share, salt=salt)
     large = _large(groups, known)
     fed, position = feedback.good, known.position
     merged = merge(base, fed, schema, feedback.found.trust.kept)

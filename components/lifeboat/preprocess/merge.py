@@ -78,7 +78,7 @@ def merge(base: pa.Table, fed: pa.Table, schema: Schema, settled: Mapping[str, s
     table = rows.append_column(TIME, pa.array(said.predicted)).append_column(SOURCE, pa.array(said.source))
     against = fed.take(pa.array(np.flatnonzero(conflict) - base.num_rows))
     against = against.append_column(STANDS_BY, pa.array(said.source[winner[conflict]].tolist(), pa.string()))
-    against = against.append_column(STANDS, pa.array(said.label[winner[conflict]], pa.int64()))
+    against = against.append_column(STANDS, pa.array(said.label[winner[conflict]]))
     return Merged(
         table.take(pa.array(_in_turn(winner))),
         int((dropped & same).sum()),
@@ -98,7 +98,7 @@ class _Claim:
     Args:
         entity: the same number for rows of one id.
         source: of the truth; "" for the table.
-        label: 0 or 1.
+        label: as numbers.
         predicted, labelled: when, seconds since 1970; NaN for the table.
         settled: whether somebody decided about the rows of this id.
         chosen: whether it is the word of the source that was settled on.
@@ -106,7 +106,7 @@ class _Claim:
 
     entity: NDArray[np.int64]
     source: NDArray[np.object_]
-    label: NDArray[np.int64]
+    label: NDArray[Any]
     predicted: NDArray[np.float64]
     labelled: NDArray[np.float64]
     settled: NDArray[np.bool_]
@@ -124,7 +124,7 @@ class _Claim:
         predicted, labelled = (
             np.concatenate([unknown, fed.column(name).to_numpy()]) for name in (PREDICTED_AT, LABELLED_AT)
         )
-        label = np.asarray(rows.column(schema.label.name).to_numpy(), dtype=np.int64)
+        label = rows.column(schema.label.name).to_numpy()
         entity, decided = _entities(rows, schema), np.array([keep is not None for keep in kept], dtype=bool)
         return cls(entity, source, label, predicted, labelled, decided, np.equal(kept, source).astype(bool))
 

@@ -20,12 +20,12 @@ LEVELS = 8
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a column's chart: rows in it (also as a share of the highest) and the share of class 1 among them."""
+    """One bar of a column's chart: rows in it (also as a share of the highest) and the share of marked ones."""
 
     name: str
     rows: int
     height: float
-    positives: float
+    marked: float
 
 
 @dataclass(frozen=True)
@@ -48,23 +48,23 @@ def render_profile(rows: pa.Table, usecase: UseCase, summary: dict[str, Any]) ->
         usecase: names and schema.
         summary: counts of the preprocess step.
     """
-    label = rows.column(usecase.schema.label.name).to_numpy()
-    profiles = [_profile(rows.column(column.name), column, label) for column in usecase.schema.columns]
+    marked, mark = usecase.task.marked(rows.column(usecase.schema.label.name).to_numpy())
+    profiles = [_profile(rows.column(column.name), column, marked) for column in usecase.schema.columns]
     environment = jinja2.Environment(loader=jinja2.PackageLoader("lifeboat.preprocess"), autoescape=True)
     template = environment.get_template("profile.html.j2")
-    return template.render(usecase=usecase, profiles=profiles, summary=summary, rows=rows.num_rows)
+    return template.render(usecase=usecase, profiles=profiles, summary=summary, rows=rows.num_rows, mark=mark)
 
 
-def _profile(values: Any, column: Column, label: Any) -> ColumnProfile:
+def _profile(values: Any, column: Column, marked: Any) -> ColumnProfile:
     missing = pc.is_nan(values) if column.is_number else pc.equal(values, "")
     known = ~missing.to_numpy()
     count = int((~known).sum())
     numbers = values.to_numpy()[known] if column.is_number else None
     distinct = pc.count_distinct(values.filter(pa.array(known))).as_py()
     if numbers is not None and not column.categories and distinct > LEVELS:
-        bars, figures = _histogram(numbers, label[known]), _quantiles(numbers)
+        bars, figures = _histogram(numbers, marked[known]), _quantiles(numbers)
     else:
-        bars, figures = _levels(values.filter(pa.array(known)), label[known]), {}
+        bars, figures = _levels(values.filter(pa.array(known)), marked[known]), {}
     return ColumnProfile(column, count, count / max(len(known), 1), distinct, figures, bars)
 
 
@@ -74,33 +74,33 @@ def _quantiles(numbers: Any) -> dict[str, str]:
     return {name: f"{point:g}" for name, point in zip(names, points, strict=True)} | {"mean": f"{numbers.mean():.4g}"}
 
 
-def _histogram(numbers: Any, label: Any) -> list[Bar]:
+def _histogram(numbers: Any, marked: Any) -> list[Bar]:
     counts, edges = np.histogram(numbers, bins=BINS)
-    positives, _ = np.histogram(numbers, bins=edges, weights=label)
+    found, _ = np.histogram(numbers, bins=edges, weights=marked.astype(np.float64))
     names = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
-    return _bars(names, counts, positives)
+    return _bars(names, counts, found)
 
 
-def _levels(values: Any, label: Any) -> list[Bar]:
+def _levels(values: Any, marked: Any) -> list[Bar]:
     encoded = pc.dictionary_encode(values.combine_chunks())
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     names = encoded.dictionary.to_pylist()
     codes = encoded.indices.to_numpy()
     counts = np.bincount(codes, minlength=len(names))
-    positives = np.bincount(codes, weights=label, minlength=len(names))
+    found = np.bincount(codes, weights=marked, minlength=len(names))
     if pa.types.is_string(values.type) and len(names) > max(LEVELS, len(codes) // 2):
         return []  # nearly every value is another: bars of one row each say nothing
     top = np.argsort(-counts, kind="stable")[:LEVELS]
     if not pa.types.is_string(values.type):
         top = np.asarray(sorted(top, key=lambda i: names[i]), dtype=np.int64)  # numbers stand in their own order
     shown = [f"{names[i]:g}" if isinstance(names[i], float) else str(names[i]) for i in top]
-    return _bars(shown, counts[top], positives[top])
+    return _bars(shown, counts[top], found[top])
 
 
-def _bars(names: list[str], counts: Any, positives: Any) -> list[Bar]:
+def _bars(names: list[str], counts: Any, found: Any) -> list[Bar]:
     highest = max(int(counts.max()), 1) if len(counts) else 1
     return [
-        Bar(name, int(rows), float(rows) / highest, float(positive / rows) if rows else 0.0)
-        for name, rows, positive in zip(names, counts, positives, strict=True)
+        Bar(name, int(rows), float(rows) / highest, float(marked / rows) if rows else 0.0)
+        for name, rows, marked in zip(names, counts, found, strict=True)
     ]

@@ -52,7 +52,8 @@ class Summary:
         conflicts: that contradict the table's row, or another source's earlier truth, of the same id.
         withheld: from feedback, that may be the same as a row on the other side of the split.
         train, test: that are left.
-        positives: share of class 1 among the rows left.
+        label: what the rows left hold of it, see `Task.facts`.
+        composition: the same in a few words.
         split: see `divide.Parts`.
         refused: key to reason of the parts of feedback that cannot be used.
         labelled_digest: of the rows from feedback alone; empty without any.
@@ -72,7 +73,8 @@ class Summary:
     duplicates: int
     train: int
     test: int
-    positives: float
+    label: dict[str, Any]
+    composition: str
     split: dict[str, Any]
     labelled: int
     replaced: int
@@ -134,12 +136,12 @@ def preprocess(
     quarantine.write(outputs.quarantine, table.raw, table.checked, feedback)
     quarantine.refuse_many(table.checked, table.raw.num_rows, usecase.max_quarantine, table.name)
     base, duplicates = deduplicate(table.checked.good, usecase, table.name)
-    refuse_useless(base, usecase.schema, set(usecase.schema.names) - set(table.raw.column_names), table.name)
+    refuse_useless(base, usecase, set(usecase.schema.names) - set(table.raw.column_names), table.name)
     parts = split_holdout(base, feedback, usecase)
     for warning in parts.warnings(usecase):
         say(f"warning: {warning}")
     label = parts.rows.column(usecase.schema.label.name).to_numpy()
-    refuse_one_sided(label, parts.holdout, table.name)
+    refuse_one_sided(usecase.task, label, parts.holdout, table.name)
     summary = Summary(
         source=source,
         digest=_joint_digest(table.digest, feedback),
@@ -148,7 +150,8 @@ def preprocess(
         duplicates=duplicates + parts.duplicates,
         train=int((~parts.holdout.test).sum()),
         test=int(parts.holdout.test.sum()),
-        positives=float(label.mean()),
+        label=usecase.task.facts(label),
+        composition=usecase.task.composition(label),
         split=parts.split,
         labelled=feedback.raw.num_rows,
         replaced=parts.replaced,

@@ -34,7 +34,7 @@ def write_model(folder: Path, bundle: Bundle, **identity: str) -> None:
     """
     shutil.copytree(bundle.directory, folder / ARTIFACTS["bundle"])
     shutil.copyfile(_SOURCE, folder / CODE)
-    inputs = {"columns": [_rules(column) for column in bundle.schema.columns], "classes": bundle.schema.label.classes}
+    inputs = {"columns": [_rules(column) for column in bundle.schema.columns], "answers": bundle.task.names}
     example = bundle.schema.example()
     split = {"columns": list(example), "data": [list(example.values())]}
     texts = {
@@ -76,7 +76,7 @@ def _describe(bundle: Bundle, identity: dict[str, str]) -> Any:
     from mlflow.pyfunc import add_to_model
     from mlflow.types.schema import ColSpec, Schema
 
-    outputs = [ColSpec("float", name) for name in bundle.schema.label.classes]
+    outputs = [ColSpec("float", name) for name in bundle.task.names]
     example = {
         "artifact_path": EXAMPLE, "type": "dataframe", "pandas_orient": "split", "serving_input_path": SERVING_EXAMPLE,
     }  # fmt: skip

@@ -32,6 +32,7 @@ TAG = 4000
 _DATA_DIGEST = 36
 # Requests to a tracking server at once: one after the other, nine trials take more than a second.
 _TRIALS_AT_ONCE = 5
+_ODD = re.compile(r"[^\w./ :-]")
 _TYPES = {"string": "string", "float": "double", "integer": "long", "boolean": "boolean"}
 
 
@@ -195,7 +196,9 @@ def _metrics(figures: Mapping[str, float], model_id: str | None = None) -> list[
     from mlflow.entities import Metric
 
     now = _milliseconds()
-    return [Metric(name, value, now, 0, model_id=model_id) for name, value in figures.items()]
+    # MLflow takes no other characters, and a class may have any.
+    named = ((_ODD.sub("_", name), value) for name, value in figures.items())
+    return [Metric(name, value, now, 0, model_id=model_id) for name, value in named]
 
 
 def _milliseconds() -> int:

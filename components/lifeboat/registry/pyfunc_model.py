@@ -1,4 +1,4 @@
-"""A bundle as a model of MLflow's: a DataFrame of raw columns in, the probability of each class out.
+"""A bundle as a model of MLflow's: a DataFrame of raw columns in, the answers out.
 
 MLflow copies this file into every model version and runs the copy in the process that loads it (models from code:
 nothing is pickled). That process may have another Lifeboat or none, so nothing of ours is imported here; what the
@@ -33,25 +33,25 @@ class BundleModel(mlflow.pyfunc.PythonModel):
     def load_context(self, context: Any) -> None:
         """Reads the graph and what the schema allows."""
         inputs = json.loads(Path(context.artifacts["inputs"]).read_text(encoding="utf-8"))
-        self._columns, self._classes = inputs["columns"], inputs["classes"]
+        self._columns, self._answers = inputs["columns"], inputs["answers"]
         model = str(Path(context.artifacts["bundle"]) / "model.onnx")
         self._session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
         # A column that no node uses may be no input of the graph.
         self._types = {entry.name: entry.type for entry in self._session.get_inputs()}
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:  # noqa: ARG002
-        """Probabilities, float32 [n, classes], a column a class, with the input's index.
+        """Answers, float32 [n, width], such as a column a class, with the input's index.
 
         Raises:
             MlflowException: a column is missing, or a value breaks the schema; names row, column and limit.
         """
         tensors = {column["name"]: _tensor(column, model_input) for column in self._columns}
         fed = {name: tensors[name].astype(TENSORS.get(kind, object)) for name, kind in self._types.items()}
-        parts = [np.empty((0, len(self._classes)), np.float32)]
+        parts = [np.empty((0, len(self._answers)), np.float32)]
         for start in range(0, len(model_input), CHUNK):
             chunk = {name: tensor[start : start + CHUNK] for name, tensor in fed.items()}
             parts.append(self._session.run(["probabilities"], chunk)[0])
-        return pd.DataFrame(np.concatenate(parts), index=model_input.index, columns=self._classes)
+        return pd.DataFrame(np.concatenate(parts), index=model_input.index, columns=self._answers)
 
 
 def _tensor(column: dict[str, Any], frame: pd.DataFrame) -> Any:

@@ -24,8 +24,6 @@ from lifeboat.registry.versions import BECAUSE, BY, PROMOTED, WITHDRAWN, Overvie
 from lifeboat.usecase.gates import Verdict
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-# The metric of an experiment that MLflow's pages show first.
-PRIMARY = {"mlflow.experiment.primaryMetric.name": "roc_auc", "mlflow.experiment.primaryMetric.greaterIsBetter": "True"}
 _JUDGED = "this model was judged against {}: run the pipeline again"
 _BEGUN = "it was {} when this began: see lifeboat status, and try again"
 
@@ -116,7 +114,7 @@ class Registry:
         # Of two runs that register the same bundle at once, the second finds the version of the first.
         with self._mlflow.turn("register"), self._mlflow.errors():
             found = self.find(bundle.usecase, bundle.digest)
-            experiment = self._experiment(bundle.usecase)
+            experiment = self._experiment(bundle)
             if found is None or (verdict.passed and not found.passed):
                 run_id, model_id = mlflow_run.log_with_model(self._mlflow.client, experiment, evaluated)
                 found = self._create_version(evaluated, run_id, model_id)
@@ -211,12 +209,16 @@ class Registry:
         """Where people find the version."""
         return f"{self._mlflow.shown} · models:/{version.name}/{version.version}"
 
-    def _experiment(self, name: str) -> str:
+    def _experiment(self, bundle: Bundle) -> str:
+        name, shown = bundle.usecase, bundle.task.metric(bundle.task.headline[0])
         found = self._mlflow.client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         place = str(self._home / "mlflow") if self._mlflow.is_local else None
-        return str(self._mlflow.client.create_experiment(name, artifact_location=place, tags=PRIMARY))
+        # What MLflow's pages show first.
+        primary = {"name": shown.name, "greaterIsBetter": str(shown.higher_is_better)}
+        tags = {f"mlflow.experiment.primaryMetric.{name}": value for name, value in primary.items()}
+        return str(self._mlflow.client.create_experiment(name, artifact_location=place, tags=tags))
 
     def _create_version(self, evaluated: mlflow_run.Evaluated, run_id: str, model_id: str) -> Version:
         from mlflow.exceptions import MlflowException

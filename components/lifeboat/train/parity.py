@@ -11,17 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import BundleError, first_line
-from lifeboat.model.calibration import CLIP, Calibrated
 from lifeboat.model.onnx.precision import is_exact
 from lifeboat.model.probes import Probes, describe_row, make_probes
 from lifeboat.model.scoring import Scorer
 from lifeboat.model.tensors import tensor_type
+from lifeboat.tasks.learning import Fitted
 from lifeboat.usecase.schema import Schema
-
-# Float32 sums differ from float64 sums by about 1e-6; a row on the wrong side of a threshold by far more.
-PARITY = 1e-5
-# What a float32 probability near 1 is off by after two roundings.
-ROUNDING = 2.0**-22
 
 
 def data_frame(table: pa.Table, schema: Schema) -> Any:
@@ -30,21 +25,21 @@ def data_frame(table: pa.Table, schema: Schema) -> Any:
     return frame.astype({column.name: tensor_type(column) for column in schema.columns})
 
 
-def check_parity(model: Any, graph: bytes, schema: Schema, table: pa.Table) -> tuple[Scorer, float]:
+def check_parity(model: Fitted, graph: bytes, schema: Schema, table: pa.Table) -> tuple[Scorer, float]:
     """Scores all rows and the probes in both worlds.
 
     Args:
-        model: the fitted pipeline.
+        model: that was fitted.
         graph: what was exported of it.
         schema: of a raw row.
         table: the training rows.
 
     Returns:
-        The graph, loaded, and the largest difference of a probability.
+        The graph, loaded, and the largest difference of an answer.
 
     Raises:
-        BundleError: the graph does not load, or an answer differs by more than PARITY; it names the row, both answers
-            and what is special about the row.
+        BundleError: the graph does not load, or an answer differs by more than rounding explains; it names the row,
+            both answers and what is special about the row.
     """
     scorer = Scorer(graph, schema)
     rows = table.select(list(schema.names))
@@ -54,63 +49,48 @@ def check_parity(model: Any, graph: bytes, schema: Schema, table: pa.Table) -> t
     return scorer, max(worst, _compare(model, scorer, make_probes(schema, rows, scorer, thresholds=exact)))
 
 
-def _compare(model: Any, scorer: Scorer, probes: Probes) -> float:
+def _compare(model: Fitted, scorer: Scorer, probes: Probes) -> float:
     if not probes.reasons:
         return 0.0
     expected = _expected(model, scorer.schema, probes)
     try:
-        found = scorer.probabilities(probes.rows)
+        found = scorer.answers(probes.rows)
     except BundleError as error:
         place = _first_failing(scorer, probes)
         raise BundleError(f"the ONNX graph cannot answer a row ({probes.reasons[place]}): {error}") from error
     differences = np.abs(found - expected).max(axis=1)
-    allowed = _allowed(model, expected)
+    allowed = model.calibration.allowed(expected)
     row = int(np.argmax(differences / allowed))
     if not differences[row] <= allowed[row]:
+        # Of two classes the second is the one that is spoken of.
+        place = found.shape[1] - 1 - int(np.argmax(np.abs(found[row] - expected[row])[::-1]))
         raise BundleError(
             f"the ONNX graph differs from the scikit-learn pipeline by {differences[row]:.2g}, "
             f"at most {allowed[row]:.2g} may: "
-            f"where {probes.reasons[row]} it answers {found[row, 1]:.6g} instead of {expected[row, 1]:.6g} "
+            f"where {probes.reasons[row]} it answers {found[row, place]:.6g} instead of {expected[row, place]:.6g} "
             f"({describe_row(probes.rows.slice(row, 1).to_pylist()[0])})"
         )
     return float(differences.max())
 
 
-def _allowed(model: Any, expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest difference that rounding explains, of each row, [n].
-
-    A calibrated answer is a sigmoid of the log odds of a probability q that the graph has as float32: what q is off by
-    comes out times slope * p (1 - p) / (q (1 - q)), which is much where q is near 0 or 1.
-    """
-    calibrated = model[-1]
-    if not isinstance(calibrated, Calibrated) or not calibrated.slope:
-        return np.full(len(expected), PARITY)
-    p = np.clip(expected[:, 1], 1e-12, 1 - 1e-12)
-    q = 1 / (1 + np.exp(-(np.log(p / (1 - p)) - calibrated.intercept) / calibrated.slope))
-    gain = abs(calibrated.slope) * p * (1 - p) / np.maximum(q * (1 - q), CLIP)
-    return np.asarray(np.maximum(PARITY, ROUNDING * gain))
-
-
-def _expected(model: Any, schema: Schema, probes: Probes) -> NDArray[np.float64]:
+def _expected(model: Fitted, schema: Schema, probes: Probes) -> NDArray[np.float64]:
     frame = data_frame(probes.rows, schema)
     try:
         with np.errstate(all="ignore"), warnings.catch_warnings():
             # A probe is far from the training rows on purpose.
             warnings.simplefilter("ignore")
-            answers = model.predict_proba(frame)
+            return model.answers(frame)
     except (ValueError, TypeError) as error:
         place, cause = _first_refused(model, frame, error)
         raise BundleError(
             f"scikit-learn itself refuses a row that the schema allows ({probes.reasons[place]}): {first_line(cause)}"
         ) from error
-    # Calibrated answers are float32, in which the odds of a probability next to 1 cannot be had.
-    return np.asarray(answers, dtype=np.float64)
 
 
-def _first_refused(model: Any, frame: Any, error: Exception) -> tuple[int, Exception]:
+def _first_refused(model: Fitted, frame: Any, error: Exception) -> tuple[int, Exception]:
     for place in range(len(frame)):
         try:
-            model.predict_proba(frame.iloc[place : place + 1])
+            model.answers(frame.iloc[place : place + 1])
         except (ValueError, TypeError) as own:
             return place, own
     return 0, error
@@ -119,7 +99,7 @@ def _first_refused(model: Any, frame: Any, error: Exception) -> tuple[int, Excep
 def _first_failing(scorer: Scorer, probes: Probes) -> int:
     for place in range(len(probes.reasons)):
         try:
-            scorer.probabilities(probes.rows.slice(place, 1))
+            scorer.answers(probes.rows.slice(place, 1))
         except BundleError:
             return place
     return 0

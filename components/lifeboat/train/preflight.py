@@ -24,14 +24,15 @@ from lifeboat.config.errors import BundleError, UseCaseError, first_line
 from lifeboat.model.onnx.nodes import parts
 from lifeboat.model.onnx.onnx_export import export_onnx
 from lifeboat.model.scoring import Scorer
+from lifeboat.tasks.learning import Fitted, Learning, learning_of
 from lifeboat.train.features import make_features
 from lifeboat.train.parity import check_parity
 from lifeboat.train.remedies import remedy, remedy_of_difference, remedy_of_refusal
 from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import Candidate, UseCase
 
-# Rows of each class, and rows with a null in each nullable column.
-_ROWS, _NULLS = 120, 6
+# Rows of all strata of the label together, of each at least, and rows with a null in each nullable column.
+_ROWS, _ROWS_OF_A_STRATUM, _NULLS = 240, 4, 6
 # An ensemble of a few members shows as well whether it can be exported.
 _MEMBERS = 10
 # What scikit-learn and skl2onnx raise where something cannot be done: no other library's code runs there.
@@ -57,13 +58,14 @@ def examine(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> list
     Args:
         usecase: features, candidates and schema.
         X: raw training rows, a data frame, [n, columns].
-        y: labels 0 and 1, [n].
+        y: labels, [n].
         seed: of the estimators.
 
     Returns:
         One finding for each candidate that cannot be used, in the candidates' order.
     """
-    rows = _some_rows(usecase.schema, X, y)
+    learning = learning_of(usecase.task)
+    rows = _some_rows(usecase.schema, X, usecase.task.strata(y))
     X, y = X.iloc[rows], y[rows]
     with threadpool_limits(1, "openmp"):
         try:
@@ -72,37 +74,50 @@ def examine(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> list
                 made = features.fit_transform(X, y)
         except UseCaseError as error:
             return [Finding(candidate.name, str(error)) for candidate in usecase.candidates]
-        found = [_examine(candidate, usecase.schema, (features, made), X, y, seed) for candidate in usecase.candidates]
+        known = _Known(learning, usecase.schema, features, made, X, y, seed)
+        found = [_examine(candidate, known) for candidate in usecase.candidates]
     return [finding for finding in found if finding]
 
 
-def _examine(
-    candidate: Candidate, schema: Schema, features: tuple[Any, Any], X: Any, y: NDArray[Any], seed: int
-) -> Finding | None:
+@dataclass(frozen=True)
+class _Known:
+    """What all candidates are examined on."""
+
+    learning: Learning[Any]
+    schema: Schema
+    features: Any
+    made: Any
+    X: Any
+    y: NDArray[Any]
+    seed: int
+
+
+def _examine(candidate: Candidate, known: _Known) -> Finding | None:
     """What is wrong with one candidate, if anything."""
     try:
         parameters = first_parameters(candidate)
         with _refusing(f"it cannot be trained with {parameters or 'its own parameters'}"):
-            estimator = _small(seeded(clone(candidate.estimator).set_params(**parameters), seed))
-            estimator.fit(features[1], y)
-        _refuse_without_probability(estimator)
-        check_export(Pipeline([("features", features[0]), ("classifier", estimator)]), schema, X)
+            estimator = _small(seeded(clone(candidate.estimator).set_params(**parameters), known.seed))
+            estimator.fit(known.made, known.y)
+        _refuse_wrong_kind(estimator, known.learning)
+        pipeline = Pipeline([("features", known.features), ("estimator", estimator)])
+        check_export(Fitted(pipeline, known.learning, known.learning.uncalibrated), known.schema, known.X)
     except (UseCaseError, BundleError) as error:
         return Finding(candidate.name, str(error))
     return None
 
 
-def _refuse_without_probability(estimator: Any) -> None:
-    if not hasattr(estimator, "predict_proba"):
+def _refuse_wrong_kind(estimator: Any, learning: Learning[Any]) -> None:
+    if problem := learning.problem(estimator):
         name = type(estimator[-1] if isinstance(estimator, Pipeline) else estimator).__name__
-        raise UseCaseError(f"{name} gives no probability; use {remedy(name)}")
+        raise UseCaseError(f"{name} {problem}; use {remedy(name)}")
 
 
-def check_export(model: Pipeline, schema: Schema, X: Any) -> tuple[bytes, Scorer, float]:
-    """Exports a fitted pipeline and holds the graph against it, on the rows of X and on probes.
+def check_export(model: Fitted, schema: Schema, X: Any) -> tuple[bytes, Scorer, float]:
+    """Exports a fitted model and holds the graph against it, on the rows of X and on probes.
 
     Returns:
-        The graph, as bytes and loaded, and the largest difference of a probability.
+        The graph, as bytes and loaded, and the largest difference of an answer.
 
     Raises:
         UseCaseError: with the step, the cause and the remedy.
@@ -111,9 +126,9 @@ def check_export(model: Pipeline, schema: Schema, X: Any) -> tuple[bytes, Scorer
         graph = export_onnx(model, schema, X)
         return graph, *check_parity(model, graph, schema, _table(X))
     except BundleError as error:
-        raise UseCaseError(f"{error}; {remedy_of_refusal(str(error)) or _instead(model)}") from error
+        raise UseCaseError(f"{error}; {remedy_of_refusal(str(error)) or _instead(model.pipeline)}") from error
     except REFUSALS as error:
-        name, part = _culprit(model, error)
+        name, part = _culprit(model.pipeline, error)
         instead = f"; use {remedy(type(part).__name__)}"
         raise UseCaseError(f"{name} cannot become an ONNX graph: {_cause(error)}{instead}") from error
 
@@ -155,9 +170,11 @@ def _refusing(what: str) -> Iterator[None]:
         raise UseCaseError(f"{what}: {first_line(error)}" + (f"; {instead}" if instead else "")) from error
 
 
-def _some_rows(schema: Schema, X: Any, y: NDArray[Any]) -> NDArray[np.int64]:
-    """Rows of both classes spread over the table, and some with a null in each column that may be null."""
-    chosen = [_spread(np.flatnonzero(y == label), _ROWS) for label in np.unique(y)]
+def _some_rows(schema: Schema, X: Any, strata: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows of every stratum spread over the table, and some with a null in each column that may be null."""
+    known = np.unique(strata)
+    count = max(_ROWS // len(known), _ROWS_OF_A_STRATUM)
+    chosen = [_spread(np.flatnonzero(strata == stratum), count) for stratum in known]
     for column in schema.columns:
         if column.nullable:
             values = X[column.name].to_numpy()

@@ -13,7 +13,6 @@ from lifeboat.preprocess.merge import TIME
 from lifeboat.train.search import Search
 from lifeboat.usecase.usecase import UseCase
 
-SCORE = "__score"
 # A number for each group, whose rows are alike; its name is nobody's business.
 GROUP = "__group"
 # So many windows of rows from feedback say what serving looks like now.
@@ -23,7 +22,7 @@ WINDOWS = 2
 def make_reference(
     table: pa.Table, groups: list[str], found: Search, usecase: UseCase, say: Callable[[str], None]
 ) -> pa.Table:
-    """Raw inputs, `SCORE`, the probability of class 1 by a model that did not see the row, calibrated, and `GROUP`.
+    """Raw inputs, what is watched of the answer of a model that did not see the row, and `GROUP`.
 
     On the rows it was trained on a model is surer than on new ones, which would look like drift. So only rows of the
     search come into question, which have such a score.
@@ -43,7 +42,10 @@ def make_reference(
     reference = table.select(list(usecase.schema.names)).take(pa.array(found.rows[chosen]))
     names = [groups[row] for row in found.rows[chosen]]
     numbers = np.unique(names, return_inverse=True)[1].astype(np.int32)
-    reference = reference.append_column(SCORE, pa.array(found.scores[chosen])).append_column(GROUP, pa.array(numbers))
+    task = usecase.task
+    for name, values in task.watched(task.kept(found.answers[chosen])).items():
+        reference = reference.append_column(name, pa.array(values))
+    reference = reference.append_column(GROUP, pa.array(numbers))
     return reference.replace_schema_metadata(None)
 
 

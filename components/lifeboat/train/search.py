@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import ParameterGrid
 
 from lifeboat.config.errors import UseCaseError, first_line
 from lifeboat.data.split import assign_folds, positions
-from lifeboat.model.calibration import apply_sigmoid, fit_sigmoid
 from lifeboat.preprocess.base import refuse_one_sided_folds
 from lifeboat.system.progress import LEFT_OUT
+from lifeboat.tasks.calibration import Calibration
+from lifeboat.tasks.learning import Learning, learning_of
+from lifeboat.tasks.task import Metric, Task
 from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import empty_selections, make_features
 from lifeboat.train.preflight import REFUSALS, seeded
@@ -26,8 +27,6 @@ from lifeboat.usecase.usecase import UseCase
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
 MOST_ROWS = 20_000
-# Calibration must pay: it adds a dozen nodes to the graph.
-WORTHWHILE = 0.005
 
 
 @dataclass(frozen=True)
@@ -37,15 +36,17 @@ class Trial:
     Args:
         candidate: its name.
         parameters: those set.
-        log_loss, log_loss_std, roc_auc: over the folds.
-        out_of_fold: probability of class 1 by a model that did not see the row, of each row of the search, [n].
+        figures: of each metric of the task, the mean over the folds.
+        spread: the standard deviation over the folds of the one that was chosen by.
+        loss: by which the trials are ranked; lower is better.
+        out_of_fold: what an estimator that did not see the row gave, of each row of the search, [n, raw width].
     """
 
     candidate: str
     parameters: dict[str, Any]
-    log_loss: float
-    log_loss_std: float
-    roc_auc: float
+    figures: dict[str, float]
+    spread: float
+    loss: float
     out_of_fold: NDArray[np.float64]
 
 
@@ -54,16 +55,19 @@ class Search:
     """All trials, best first, and the calibration that suits the best.
 
     Args:
+        learning: of the task.
+        calibrated: each metric of the best one's calibrated answers to all rows of the search.
         rows: which of the training rows it was made on, ascending, [n].
         labels, fold: of these rows, [n].
         left_out: candidates that cannot be used, with the reason.
     """
 
+    learning: Learning[Any]
     trials: list[Trial]
-    calibration: tuple[float, float] | None
-    calibrated_log_loss: float
+    calibration: Calibration
+    calibrated: dict[str, float]
     rows: NDArray[np.int64]
-    labels: NDArray[np.int8]
+    labels: NDArray[Any]
     fold: NDArray[np.int64]
     left_out: dict[str, str]
 
@@ -72,10 +76,9 @@ class Search:
         return self.trials[0]
 
     @property
-    def scores(self) -> NDArray[np.float32]:
-        """What the final model would say of each row had it not seen it: out of fold and calibrated, [n]."""
-        plain = self.best.out_of_fold
-        return apply_sigmoid(plain, *self.calibration) if self.calibration else plain.astype(np.float32)
+    def answers(self) -> NDArray[np.float32]:
+        """What the final model would say of each row had it not seen it: out of fold and calibrated, [n, width]."""
+        return self.calibration.apply(self.best.out_of_fold)
 
     def without_best(self, problem: str) -> Search:
         """The search as it were had the best candidate been left out.
@@ -87,7 +90,7 @@ class Search:
         others = [trial for trial in self.trials if trial.candidate not in left_out]
         if not others:
             raise _none_left(left_out)
-        return _found(others, self.labels, self.fold, self.rows, left_out)
+        return _found(self.learning, others, self.labels, self.fold, self.rows, left_out)
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class CrossValidationFold:
     """Features and labels of one fold, made once for all trials."""
 
     seen: NDArray[np.float32]
-    seen_labels: NDArray[np.int8]
+    seen_labels: NDArray[Any]
     unseen: NDArray[np.float32]
     rows: NDArray[np.int64]
 
@@ -103,14 +106,14 @@ class CrossValidationFold:
 def search(
     usecase: UseCase,
     X: Any,
-    y: NDArray[np.int8],
+    y: NDArray[Any],
     groups: list[str],
     *,
     seed: int,
     say: Callable[[str], None],
     examine: Examine = examine_anew,
 ) -> Search:
-    """Tries every candidate that can be used, with each parameter set; the lowest mean log loss over the folds wins.
+    """Tries every candidate that can be used, with each parameter set; the best mean over the folds wins.
 
     Args:
         usecase: candidates, features and split.
@@ -128,22 +131,32 @@ def search(
     left_out = _leave_out(usecase, X, examine(usecase, X, y, seed=seed), say)
     sample = _sample(groups, usecase.split.salt)
     X, y, groups = X.iloc[sample], y[sample], [groups[row] for row in sample]
-    fold = assign_folds(groups, y, folds=usecase.split.folds, salt=usecase.split.salt)
-    refuse_one_sided_folds(y, fold, usecase.split.folds)
+    task, learning = usecase.task, learning_of(usecase.task)
+    fold = assign_folds(groups, task.strata(y), folds=usecase.split.folds, salt=usecase.split.salt)
+    refuse_one_sided_folds(task, y, fold, usecase.split.folds)
     folds = [_make_fold(usecase, X, y, fold == number) for number in range(usecase.split.folds)]
     plans = [plan for plan in _plans(usecase) if plan[0] not in left_out]
+    chosen_by = task.metric(usecase.chosen_by)
     trials: list[Trial] = []
     for number, (name, estimator, parameters) in enumerate(plans, start=1):
         start = time.perf_counter()
         with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
-            trial = _try(name, seeded(clone(estimator).set_params(**parameters), seed), parameters, folds, y)
+            made = seeded(clone(estimator).set_params(**parameters), seed)
+            trial = _try(learning, chosen_by, (name, made, parameters), folds, y)
         trials.append(trial)
         shown = ", ".join(f"{key.rpartition('__')[2]}={value}" for key, value in parameters.items())
         say(
-            f"trial {number}/{len(plans)}: {name} ({shown}): log loss {trial.log_loss:.4f} ± {trial.log_loss_std:.4f}, "
-            f"ROC AUC {trial.roc_auc:.4f}, {time.perf_counter() - start:.1f} s"
+            f"trial {number}/{len(plans)}: {name} ({shown}): {_figures(task, chosen_by, trial)}, "
+            f"{time.perf_counter() - start:.1f} s"
         )
-    return _found(trials, y, fold, sample, left_out)
+    return _found(learning, trials, y, fold, sample, left_out)
+
+
+def _figures(task: Task[Any, Any], chosen_by: Metric, trial: Trial) -> str:
+    """The one that the search chooses by, and the first of the headline."""
+    first = f"{chosen_by.title.lower()} {trial.figures[chosen_by.name]:.4f} ± {trial.spread:.4f}"
+    other = next((name for name in task.headline if name != chosen_by.name), None)
+    return first if other is None else f"{first}, {task.metric(other).title} {trial.figures[other]:.4f}"
 
 
 def _leave_out(usecase: UseCase, X: Any, left_out: dict[str, str], say: Callable[[str], None]) -> dict[str, str]:
@@ -162,10 +175,17 @@ def _none_left(left_out: dict[str, str]) -> UseCaseError:
 
 
 def _found(
-    trials: list[Trial], y: NDArray[np.int8], fold: NDArray[np.int64], rows: NDArray[np.int64], left_out: dict[str, str]
+    learning: Learning[Any],
+    trials: list[Trial],
+    y: NDArray[Any],
+    fold: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    left_out: dict[str, str],
 ) -> Search:
-    ranked = sorted(trials, key=lambda trial: trial.log_loss)
-    return Search(ranked, *_calibrate(ranked[0], y, fold), rows, y, fold, left_out)
+    ranked = sorted(trials, key=lambda trial: trial.loss)
+    raw = ranked[0].out_of_fold
+    calibration = learning.calibrate(y, raw, fold)
+    return Search(learning, ranked, calibration, learning.figures(y, calibration.apply(raw)), rows, y, fold, left_out)
 
 
 def _plans(usecase: UseCase) -> Iterator[tuple[str, Any, dict[str, Any]]]:
@@ -192,7 +212,7 @@ def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:
     return np.flatnonzero(positions(groups, f"{salt}/search") < MOST_ROWS / len(groups))
 
 
-def _make_fold(usecase: UseCase, X: Any, y: NDArray[np.int8], held: NDArray[np.bool_]) -> CrossValidationFold:
+def _make_fold(usecase: UseCase, X: Any, y: NDArray[Any], held: NDArray[np.bool_]) -> CrossValidationFold:
     with _blaming("the features cannot be made"):
         features = make_features(usecase, X)
         seen = features.fit_transform(X[~held], y[~held])
@@ -200,25 +220,28 @@ def _make_fold(usecase: UseCase, X: Any, y: NDArray[np.int8], held: NDArray[np.b
 
 
 def _try(
-    name: str, estimator: Any, parameters: dict[str, Any], folds: list[CrossValidationFold], y: NDArray[np.int8]
+    learning: Learning[Any],
+    chosen_by: Metric,
+    plan: tuple[str, Any, dict[str, Any]],
+    folds: list[CrossValidationFold],
+    y: NDArray[Any],
 ) -> Trial:
-    probability = np.empty(len(y))
-    losses, areas = [], []
+    name, estimator, parameters = plan
+    given: list[NDArray[np.float64]] = []
+    figures: list[dict[str, float]] = []
     for fold in folds:
         model = clone(estimator).fit(fold.seen, fold.seen_labels)
-        probability[fold.rows] = model.predict_proba(fold.unseen)[:, 1]
-        losses.append(log_loss(y[fold.rows], probability[fold.rows], labels=[0, 1]))
-        areas.append(roc_auc_score(y[fold.rows], probability[fold.rows]))
-    means = float(np.mean(losses)), float(np.std(losses)), float(np.mean(areas))
-    return Trial(name, parameters, *means, probability)
-
-
-def _calibrate(trial: Trial, y: NDArray[np.int8], fold: NDArray[np.int64]) -> tuple[tuple[float, float] | None, float]:
-    """Slope and intercept if Platt scaling pays on rows it was not fitted on, and the log loss with it."""
-    scaled = np.empty(len(y))
-    for number in np.unique(fold):
-        held = fold == number
-        scaled[held] = apply_sigmoid(trial.out_of_fold[held], *fit_sigmoid(trial.out_of_fold[~held], y[~held]))
-    plain, calibrated = (float(log_loss(y, probability)) for probability in (trial.out_of_fold, scaled))
-    pays = calibrated < plain * (1 - WORTHWHILE)
-    return (fit_sigmoid(trial.out_of_fold, y) if pays else None), calibrated
+        given.append(learning.ask(model, fold.unseen))
+        figures.append(learning.figures(y[fold.rows], learning.uncalibrated.apply(given[-1])))
+    raw = np.empty((len(y), given[0].shape[1]))
+    for fold, answers in zip(folds, given, strict=True):
+        raw[fold.rows] = answers
+    values = {metric: np.array([one[metric] for one in figures]) for metric in figures[0]}
+    # A figure that no fold can tell of, such as of a class that is in none, is NaN.
+    means = {metric: float(np.mean(known)) if len(known := each[~np.isnan(each)]) else np.nan
+             for metric, each in values.items()}  # fmt: skip
+    chosen = means[chosen_by.name]
+    return Trial(
+        name, parameters, means, float(np.nanstd(values[chosen_by.name])),
+        -chosen if chosen_by.higher_is_better else chosen, raw,
+    )  # fmt: skip

@@ -23,11 +23,11 @@ from lifeboat.config.errors import BundleError, UseCaseError
 from lifeboat.config.seeds import check_seed
 from lifeboat.data.split import group_names
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
-from lifeboat.model.calibration import Calibrated
-from lifeboat.model.decision import Decision
 from lifeboat.model.scoring import Scorer
 from lifeboat.preprocess.step import Summary, read_summary
 from lifeboat.system.progress import LEFT_OUT
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.learning import Fitted
 from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import make_features
 from lifeboat.train.parity import data_frame
@@ -44,15 +44,16 @@ GOLDEN_ROWS = 20
 ROWS_FOR_THREADS = 10_000
 # Of the rows' summary, what the manifest says of the data.
 LINEAGE = ("digest", "rows", "labelled", "labelled_digest", "labelled_until", "train", "test")
+_ROW = "__row"
 VERSIONS = ("numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn", "skl2onnx")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training gave: the bundle's digest, the fitted pipeline, the search."""
+    """What training gave: the bundle's digest, the fitted model, the search."""
 
     digest: str
-    model: Pipeline
+    model: Fitted
     search: Search
 
 
@@ -92,8 +93,8 @@ def train(
     with threadpool_limits(1 if len(y) < ROWS_FOR_THREADS else None, "openmp"):
         found = search(usecase, X, y, groups, seed=seed, say=say, examine=examine)
         found, model, graph, scorer = _fit_best(usecase, found, X, y, seed, say)
-    decision = usecase.threshold.choose(y[found.rows], found.scores)
-    say(f"class {usecase.schema.label.classes[1]} above {decision.threshold:.3f}: {decision.rule}")
+    decision = found.learning.decide(usecase.threshold, y[found.rows], found.answers)
+    say(usecase.task.explain(decision))
     reference = make_reference(table, groups, found, usecase, say)
     files = {
         MODEL: graph,
@@ -106,7 +107,7 @@ def train(
     return Trained(digest, model, found)
 
 
-def _matrix(table: pa.Table, schema: Schema) -> tuple[Any, NDArray[np.int8], list[str]]:
+def _matrix(table: pa.Table, schema: Schema) -> tuple[Any, NDArray[Any], list[str]]:
     return data_frame(table, schema), table.column(schema.label.name).to_numpy(), group_names(table, schema)
 
 
@@ -114,17 +115,18 @@ def _fit_best(
     usecase: UseCase,
     found: Search,
     X: Any,
-    y: NDArray[np.int8],
+    y: NDArray[Any],
     seed: int,
     say: Callable[[str], None],
-) -> tuple[Search, Pipeline, bytes, Scorer]:
+) -> tuple[Search, Fitted, bytes, Scorer]:
     """Fits and exports the best candidate; where its graph answers otherwise, the next best.
 
     Raises:
         UseCaseError: none is left.
     """
     while True:
-        say(f"best: {found.best.candidate}; calibration {'helps' if found.calibration else 'does not help'}")
+        known = found.calibration.to_manifest()
+        say(f"best: {found.best.candidate}; calibration {'does not help' if known is None else f'helps: {known}'}")
         model = _fit(usecase, found, X, y, seed)
         try:
             graph, scorer, worst = check_export(model, usecase.schema, X)
@@ -138,13 +140,12 @@ def _fit_best(
         return found, model, graph, scorer
 
 
-def _fit(usecase: UseCase, found: Search, X: Any, y: NDArray[np.int8], seed: int) -> Pipeline:
+def _fit(usecase: UseCase, found: Search, X: Any, y: NDArray[Any], seed: int) -> Fitted:
     candidate = next(item for item in usecase.candidates if item.name == found.best.candidate)
     estimator = seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
     features = make_features(usecase, X)
     estimator.fit(features.fit_transform(X, y), y)
-    classifier = Calibrated(estimator, *found.calibration) if found.calibration else estimator
-    return Pipeline([("features", features), ("classifier", classifier)])
+    return Fitted(Pipeline([("features", features), ("estimator", estimator)]), found.learning, found.calibration)
 
 
 def _parquet(table: pa.Table) -> bytes:
@@ -159,12 +160,12 @@ def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
     rows = reference.take(pa.array(chosen)).to_pylist()
     rows.append({**rows[0], **{column.name: column.null for column in schema.columns if column.nullable}})
     try:
-        answers = scorer.probabilities(pa.Table.from_pylist(rows, schema=reference.schema)).tolist()
+        answers = scorer.answers(pa.Table.from_pylist(rows, schema=reference.schema)).tolist()
     except BundleError as error:
         nullable = ", ".join(column.name for column in schema.columns if column.nullable)
         raise BundleError(f"the model must answer a row without the nullable columns {nullable}: {error}") from error
     golden = [
-        {"row": {name: json_value(value) for name, value in row.items()}, "probabilities": answer}
+        {"row": {name: json_value(value) for name, value in row.items()}, scorer.task.output: answer}
         for row, answer in zip(rows, answers, strict=True)
     ]
     return (json.dumps(golden, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -182,6 +183,7 @@ def _manifest(
     return {
         "usecase": usecase.name,
         "title": usecase.title,
+        "task": usecase.schema.label.kind,
         "decision": decision.to_manifest(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
         "lineage": {"data": {name: getattr(summary, name) for name in LINEAGE}, "split": summary.split, **lineage},
@@ -192,39 +194,43 @@ def _manifest(
 
 def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
     """How the model was found."""
+    task = usecase.task
+    shown = dict.fromkeys((usecase.chosen_by, task.steering, task.headline[0]))
+
+    def rounded(figures: Mapping[str, float]) -> dict[str, float | None]:
+        return {name: None if np.isnan(figures[name]) else round(figures[name], 6) for name in shown}
+
     return {
         "candidate": found.best.candidate,
         "parameters": found.best.parameters,
         "left_out": found.left_out,
-        "calibration": found.calibration,
+        "calibration": found.calibration.to_manifest(),
+        "chosen_by": usecase.chosen_by,
         "cross_validation": {
             "rows": len(found.rows),
             "folds": usecase.split.folds,
-            "log_loss": round(found.best.log_loss, 6),
-            "log_loss_calibrated": round(found.calibrated_log_loss, 6),
-            "roc_auc": round(found.best.roc_auc, 6),
+            **rounded(found.best.figures),
+            **{f"{name}_calibrated": value for name, value in rounded(found.calibrated).items()},
         },
         "trials": [
-            {
-                "candidate": trial.candidate,
-                "parameters": trial.parameters,
-                "log_loss": round(trial.log_loss, 6),
-                "roc_auc": round(trial.roc_auc, 6),
-            }
+            {"candidate": trial.candidate, "parameters": trial.parameters, **rounded(trial.figures)}
             for trial in found.trials
         ],
     }
 
 
 def _baseline(usecase: UseCase, table: pa.Table) -> dict[str, Any]:
-    """Share of class 1 per group of the baseline columns, among the training rows."""
-    label = usecase.schema.label.name
-    columns = list(usecase.baseline)
-    means = table.group_by(columns, use_threads=False).aggregate([(label, "mean")]).to_pylist()
-    groups = [{"values": [json_value(row[name]) for name in columns], "rate": row[f"{label}_mean"]} for row in means]
-    overall = float(np.mean(table.column(label).to_numpy()))
+    """The trivial model: one answer for each group of the baseline columns, of the training rows in it."""
+    task, columns = usecase.task, list(usecase.baseline)
+    y = table.column(usecase.schema.label.name).to_numpy()
+    cells = table.select(columns).append_column(_ROW, pa.array(np.arange(table.num_rows)))
+    grouped = cells.group_by(columns, use_threads=False).aggregate([(_ROW, "list")]).to_pylist() if columns else []
+    groups = [
+        {"values": [json_value(row[name]) for name in columns], "answer": task.trivial(y[row[f"{_ROW}_list"]])}
+        for row in grouped
+    ]
     return {
         "columns": columns,
-        "overall": overall,
+        "overall": task.trivial(y),
         "groups": sorted(groups, key=lambda group: str(group["values"])),
     }

@@ -20,6 +20,7 @@ class DriftPolicy:
         alarms, of: an alert needs this many drifted windows among the last `of`, the latest one included.
         online: rows expected between two false alarms of the online detector on the score; 0 turns it off.
         accuracy: the lowest live accuracy, from truths that came back; None sets no bound.
+        error: of a number, the highest live mean absolute error; None sets no bound.
     """
 
     window: int = 200
@@ -29,6 +30,7 @@ class DriftPolicy:
     of: int = 3
     online: int = 0
     accuracy: float | None = None
+    error: float | None = None
 
     @property
     def problem(self) -> str:
@@ -45,4 +47,5 @@ class DriftPolicy:
             ("alarms", 1 <= self.alarms <= self.of, f"1 to the last {self.of} windows"),
             ("online", self.online == 0 or 100 <= self.online <= 10_000, "0, or 100 to 10,000"),
             ("accuracy", self.accuracy is None or 0 <= self.accuracy <= 1, "between 0 and 1, or None"),
+            ("error", self.error is None or 0 <= self.error < math.inf, "0 or more and finite, or None"),
         )

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 from lifeboat.config.errors import GateError
-from lifeboat.tasks.kinds import METRICS
+from lifeboat.tasks.task import Task
 from lifeboat.usecase.sample_size import interval_rows, mcnemar_rows, say_needed
 
 # With fewer rows on which two models disagree no paired test can reach p < 0.05 (0.5**5 is 0.03, two-sided 0.06).
@@ -153,7 +153,7 @@ class AtLeast:
     bound: float
 
     def __post_init__(self) -> None:
-        _refuse(self.metric, (*METRICS, *LATENCIES), bound=self.bound)
+        _refuse(self.metric, bound=self.bound)
 
     def check(self, evidence: Evidence) -> Criterion:
         return _bounded(evidence, self.metric, self.bound, "at least")
@@ -167,7 +167,7 @@ class AtMost:
     bound: float
 
     def __post_init__(self) -> None:
-        _refuse(self.metric, (*METRICS, *LATENCIES), bound=self.bound)
+        _refuse(self.metric, bound=self.bound)
 
     def check(self, evidence: Evidence) -> Criterion:
         return _bounded(evidence, self.metric, self.bound, "at most")
@@ -186,7 +186,7 @@ class BeatsBaseline:
     margin: float = 0.0
 
     def __post_init__(self) -> None:
-        _refuse(self.metric, tuple(METRICS), margin=self.margin)
+        _refuse(self.metric, margin=self.margin)
 
     def check(self, evidence: Evidence) -> Criterion:
         gain = _known(evidence.baseline.improvement, self.metric)
@@ -211,7 +211,7 @@ class BeatsChampion:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        _refuse(self.metric, tuple(METRICS), margin=self.margin)
+        _refuse(self.metric, margin=self.margin)
 
     def check(self, evidence: Evidence) -> Criterion:
         name, paired = f"{self.metric} beats the champion", evidence.champion
@@ -270,13 +270,14 @@ def parse_bounds(text: str) -> tuple[Gate, ...]:
     """Reads 'metric>=number' and 'metric<=number', separated by commas.
 
     Raises:
-        GateError: anything else.
+        GateError: anything else; whether there is such a metric, `refuse_unknown_metrics` says.
     """
     return tuple(_parse_bound(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _parse_bound(text: str) -> Gate:
-    match = re.fullmatch(r"([a-z0-9_]+)\s*(>=|<=)\s*([0-9.eE+-]+)", text)
+    # A class stands in the name of its own metric, such as f1/Gentoo.
+    match = re.fullmatch(r"([a-z0-9_]+(?:/[^<>=]*[^<>=\s])?)\s*(>=|<=)\s*([0-9.eE+-]+)", text)
     try:
         metric, sign, number = match.groups()  # type: ignore[union-attr]  # None is caught below
         bound = float(number)
@@ -309,10 +310,21 @@ def _cleared(name: str, gain: Interval, margin: float, rows: int) -> Criterion:
     return Criterion(name, gain.value, margin, passed, why)
 
 
-def _refuse(metric: str, known: tuple[str, ...], **numbers: float) -> None:
-    """Raises where a gate is declared, not when a model was trained for it."""
-    if metric not in known:
-        raise GateError(f"no metric {metric!r}; there are: {', '.join(known)}")
+def refuse_unknown_metrics(gates: Iterable[object], task: Task[Any, Any]) -> None:
+    """Raises where gates are declared for a label, not when a model was trained for them.
+
+    Raises:
+        GateError: a gate is on a metric that the task has not.
+    """
+    paired = [metric.name for metric in task.metrics]
+    for gate in gates:
+        known = [*paired, *LATENCIES] if isinstance(gate, AtLeast | AtMost) else paired
+        metric = getattr(gate, "metric", None)
+        if metric is not None and metric not in known:
+            raise GateError(f"no metric {metric!r}; there are: {', '.join(known)}")
+
+
+def _refuse(metric: str, **numbers: float) -> None:
     for name, number in numbers.items():
         if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
             raise GateError(f"the {name} of a gate on {metric} is {number!r}, not a finite number")

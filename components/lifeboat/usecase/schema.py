@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lifeboat.usecase.column import LARGEST_FLOAT, LARGEST_INPUT, LARGEST_INTEGER, LARGEST_KEY, Column, Kind, Value
-from lifeboat.usecase.label import BinaryLabel
+from lifeboat.usecase.label import BinaryLabel, ClassLabel, Label, NumberLabel
 
 __all__ = [
     "LARGEST_FLOAT",
@@ -23,8 +23,11 @@ __all__ = [
     "LARGEST_INTEGER",
     "LARGEST_KEY",
     "BinaryLabel",
+    "ClassLabel",
     "Column",
     "Kind",
+    "Label",
+    "NumberLabel",
     "Schema",
     "Value",
 ]
@@ -45,7 +48,7 @@ class Schema:
     """
 
     columns: tuple[Column, ...]
-    label: BinaryLabel
+    label: Label
     keys: tuple[Column, ...] = ()
     id: str | None = None
     group: str | None = None
@@ -110,7 +113,7 @@ class Schema:
             "group": self.group,
             "id": self.id,
             "keys": [_compact(column) for column in self.keys],
-            "label": {"classes": list(self.label.classes), "name": self.label.name},
+            "label": self.label.to_document(),
         }
         if self.ignore:
             document["ignore"] = list(self.ignore)
@@ -126,7 +129,7 @@ class Schema:
             raise TypeError("a schema is an object with a label")
         return cls(
             columns=tuple(_column(entry) for entry in document["columns"]),
-            label=BinaryLabel(document["label"]["name"], tuple(document["label"]["classes"])),
+            label=Label.read(document["label"]),
             keys=tuple(_column(entry) for entry in document["keys"]),
             id=document["id"],
             group=document["group"],

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import UseCaseError
-from lifeboat.model.decision import HALF, LIKELIER, Decision
+from lifeboat.tasks.binary.decision import HALF, LIKELIER, ThresholdDecision
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 class ThresholdRule(Protocol):
     """Anything that can choose a threshold."""
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
+    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
         """The decision.
 
         Args:
@@ -46,8 +46,8 @@ class Threshold:
     def __post_init__(self) -> None:
         _refuse("Threshold", value=(self.value, 0 <= self.value <= 1, "within 0 to 1"))
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:  # noqa: ARG002  # the protocol's signature
-        return Decision(float(self.value), LIKELIER if self.value == HALF else "set by the use case")
+    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:  # noqa: ARG002  # the protocol's signature
+        return ThresholdDecision(float(self.value), LIKELIER if self.value == HALF else "set by the use case")
 
 
 LIKELIER_CLASS = Threshold()
@@ -57,7 +57,7 @@ LIKELIER_CLASS = Threshold()
 class BestF1:
     """The threshold of the highest F1."""
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
+    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
         counts = _ThresholdCounts.of(y, p)
         return counts.best(counts.f1, lambda value: f"the highest F1 on the cross-validation, {value:.3f}")
 
@@ -78,7 +78,7 @@ class LowestCost:
         costs = {"false_positive": self.false_positive, "false_negative": self.false_negative}
         _refuse("LowestCost", **{name: (cost, 0 < cost < np.inf, "above 0 and finite") for name, cost in costs.items()})
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
+    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
         counts = _ThresholdCounts.of(y, p)
         cost = (self.false_positive * counts.false_positive + self.false_negative * counts.false_negative) / len(y)
         words = f"{self.false_positive:g} for a false positive, {self.false_negative:g} for a false negative"
@@ -98,7 +98,7 @@ class RecallAtLeast:
     def __post_init__(self) -> None:
         _refuse("RecallAtLeast", bound=(self.bound, 0 < self.bound <= 1, "above 0 and at most 1"))
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
+    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
         counts = _ThresholdCounts.of(y, p)
         return counts.bounded(counts.recall, self.bound, counts.precision, ("recall", "precision"))
 
@@ -116,7 +116,7 @@ class PrecisionAtLeast:
     def __post_init__(self) -> None:
         _refuse("PrecisionAtLeast", bound=(self.bound, 0 < self.bound <= 1, "above 0 and at most 1"))
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> Decision:
+    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
         counts = _ThresholdCounts.of(y, p)
         return counts.bounded(counts.precision, self.bound, counts.recall, ("precision", "recall"))
 
@@ -160,13 +160,13 @@ class _ThresholdCounts:
         errors = self.false_positive + self.false_negative
         return np.asarray(2 * self.true_positive / np.maximum(2 * self.true_positive + errors, 1))
 
-    def best(self, gain: Floats, rule: Callable[[float], str]) -> Decision:
+    def best(self, gain: Floats, rule: Callable[[float], str]) -> ThresholdDecision:
         """The threshold of the largest gain; of several the one nearest to one half."""
         tied = np.flatnonzero(gain >= gain.max() - 1e-12)
         chosen = tied[np.argmin(np.abs(self.thresholds[tied] - HALF))]
-        return Decision(float(self.thresholds[chosen]), rule(float(gain[chosen])))
+        return ThresholdDecision(float(self.thresholds[chosen]), rule(float(gain[chosen])))
 
-    def bounded(self, kept: Floats, bound: float, gain: Floats, names: tuple[str, str]) -> Decision:
+    def bounded(self, kept: Floats, bound: float, gain: Floats, names: tuple[str, str]) -> ThresholdDecision:
         """The largest gain where `kept` reaches the bound; where it never does, the nearest to it."""
         enough = kept >= bound
         if not enough.any():

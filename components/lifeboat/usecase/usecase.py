@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lifeboat.config.errors import UseCaseError
 from lifeboat.data.csv.dialect import PLAIN, Csv
-from lifeboat.model.bundle import OUTPUT
 from lifeboat.tasks.kinds import task_of
-from lifeboat.tasks.task import Task
+from lifeboat.tasks.task import PREDICTION, Task
 from lifeboat.usecase.drift_policy import DriftPolicy, Limit
-from lifeboat.usecase.gates import Gate
+from lifeboat.usecase.gates import Gate, refuse_unknown_metrics
 from lifeboat.usecase.importing import import_reference
-from lifeboat.usecase.schema import LARGEST_INPUT, Schema
+from lifeboat.usecase.schema import LARGEST_INPUT, BinaryLabel, Schema
 from lifeboat.usecase.threshold import LIKELIER_CLASS, ThresholdRule
 
 if TYPE_CHECKING:
@@ -27,12 +26,10 @@ if TYPE_CHECKING:
 
 Correction = Literal["calibrated", "bonferroni", "fdr"]
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
-# What the drift detector calls the probability of class 1, beside the columns.
+# What the drift detector calls the answer, beside the columns.
 SCORE = "score"
 # Columns that start so are the platform's own: in the labelled rows, the prepared tables and the drift reference.
 HIDDEN_PREFIX = "__"
-# What batch scoring calls the class of a row, beside the keys.
-PREDICTION = "prediction"
 
 
 @dataclass(frozen=True)
@@ -123,8 +120,10 @@ class UseCase:
         slices: parts of the rows reported, and judged against the champion, by themselves.
         split, drift: see there.
         max_quarantine: share of rows that may break the schema before `preprocess` fails.
-        threshold: how the threshold of the decision is found: `Threshold` sets it; `BestF1`, `LowestCost`,
-            `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
+        threshold: of two classes, how the threshold of the decision is found: `Threshold` sets it; `BestF1`,
+            `LowestCost`, `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
+        chosen_by: name of the metric by which the search chooses among the candidates, on the cross-validation; the
+            task's own unless given (log loss of classes, mean absolute error of a number).
         deduplicate: drop rows that are alike in every column, of a table whose rows have no id. They are data, and
             dropping them moves the base rate; rows of one id are one row in any case.
         csv: how the CSV files of the use case are written, to train on and to score, as far as it is not recognised.
@@ -145,9 +144,10 @@ class UseCase:
     threshold: ThresholdRule = LIKELIER_CLASS
     deduplicate: bool = False
     csv: Csv = PLAIN
+    chosen_by: str = ""
 
     @property
-    def task(self) -> Task[Any]:
+    def task(self) -> Task[Any, Any]:
         """What its label asks for."""
         return task_of(self.schema.label)
 
@@ -160,10 +160,12 @@ class UseCase:
             raise UseCaseError(f"use case {self.name}: baseline or slices name no input: {', '.join(unknown)}")
         if not self.candidates or not self.gates:
             raise UseCaseError(f"use case {self.name}: at least one candidate and one gate are needed")
-        if OUTPUT in self.schema.names:
-            raise UseCaseError(f"use case {self.name}: {OUTPUT} is the model's output, no column may be called so")
+        output = self.task.output
+        if output in self.schema.names:
+            raise UseCaseError(f"use case {self.name}: {output} is the model's output, no column may be called so")
         if SCORE in self.schema.names:
-            raise UseCaseError(f"use case {self.name}: {SCORE} is the detector's name for the probability of class 1")
+            raise UseCaseError(f"use case {self.name}: {SCORE} is the detector's name for what the model answers")
+        self._refuse_metrics()
         hidden = [name for name in (*self.schema.known, self.schema.label.name) if name.startswith(HIDDEN_PREFIX)]
         if hidden:
             raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
@@ -171,6 +173,21 @@ class UseCase:
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) < len(names):
             raise UseCaseError(f"use case {self.name}: two candidates share a name: {', '.join(sorted(names))}")
+
+    def _refuse_metrics(self) -> None:
+        """What is asked of the kind of answer that there is not."""
+        if not self.chosen_by:
+            object.__setattr__(self, "chosen_by", self.task.steering)
+        known = [metric.name for metric in self.task.metrics]
+        if self.chosen_by not in known:
+            raise UseCaseError(f"use case {self.name}: chosen_by is {self.chosen_by!r}, none of {', '.join(known)}")
+        refuse_unknown_metrics(self.gates, self.task)
+        first = self.task.metric(self.task.live[0])
+        other = "error" if first.higher_is_better else "accuracy"
+        if getattr(self.drift, other) is not None:
+            raise UseCaseError(f"use case {self.name}: drift: {other} is no figure of such a label, {first.name} is")
+        if self.threshold != LIKELIER_CLASS and not isinstance(self.schema.label, BinaryLabel):
+            raise UseCaseError(f"use case {self.name}: a threshold is of two classes, and its label is another")
 
     def _refuse_columns(self) -> None:
         """What can be declared by itself, but not be trained on or answered."""
@@ -180,7 +197,7 @@ class UseCase:
                 raise UseCaseError(
                     f"use case {self.name}: column {column.name}: its limits are {column.limits}: {limit}"
                 )
-        answers = {PREDICTION, *(f"probability_{name}" for name in self.schema.label.classes)}
+        answers = {PREDICTION, *self.task.columns}
         for key in self.schema.keys:
             if key.name in answers:
                 raise UseCaseError(f"use case {self.name}: key {key.name}: batch scoring calls its answers so")

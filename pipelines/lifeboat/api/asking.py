@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ from lifeboat.config.settings import Settings, read_settings
 from lifeboat.data.cells import is_text
 from lifeboat.data.reading import without_views
 from lifeboat.data.table import check_table
-from lifeboat.deploy.probe import ask, describe
+from lifeboat.deploy.probe import ask, describe, read_answers
 from lifeboat.model.bundle import Bundle, open_bundle
-from lifeboat.model.decision import Decision
 from lifeboat.model.scoring import Scorer
 from lifeboat.pipeline.batch_scoring import answer_columns
 from lifeboat.registry.registry import CHAMPION, Registry
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.task import Task
 
 # Rows that the client sends at a time.
 ROWS = 1000
@@ -68,7 +68,7 @@ class Model:
         return f"Model({self.bundle.usecase}, bundle {self.bundle.digest[:12]})"
 
     def predict(self, frame: Any) -> Any:
-        """The probability of each class, float32, and the predicted class, for each row.
+        """The answer to each row: float32 numbers, such as the probability of each class, and the prediction.
 
         Args:
             frame: raw columns as in the schema: a pandas or polars DataFrame, an Arrow table, or whatever else offers
@@ -76,8 +76,8 @@ class Model:
                 left out.
 
         Returns:
-            `probability_<class>` for each class and `prediction`: of pandas' kind with the frame's index, of polars',
-            or an Arrow table.
+            `probability_<class>` for each class, or `value`, `lower` and `upper` of a number, and `prediction`: of
+            pandas' kind with the frame's index, of polars', or an Arrow table.
 
         Raises:
             DataError: a value breaks the schema; names row, column and limit.
@@ -90,8 +90,7 @@ class Model:
         checked = check_table(table, self.bundle.schema, labelled=False, name=_FRAME)
         if checked.problems:
             raise checked.first_error(_FRAME)
-        probabilities = self._scorer.probabilities(checked.table)
-        return _answer(frame, probabilities, self.bundle.schema.label.classes, self.bundle.decision)
+        return _answer(frame, self._scorer.answers(checked.table), self.bundle.task, self.bundle.decision)
 
 
 class Client:
@@ -117,13 +116,13 @@ class Client:
         """
         # Asked each time: behind one address a new version may take over, with other inputs and another threshold.
         served = describe(self.url)
-        [inputs], [outputs] = served["inputs"], served["outputs"]
-        classes, threshold = outputs["schema"]["names"], float(served["custom"]["threshold"])
+        [inputs] = served["inputs"]
+        task, decision = read_answers(served)
         table = _as_table(frame)
         given = [name for name in inputs["schema"]["names"] if name in table.column_names]
         if not given:
             raise DataError(f"has none of the columns {', '.join(inputs['schema']['names'])}", file=_FRAME)
-        parts = [np.empty((0, len(classes)), np.float32)]
+        parts = [np.empty((0, task.width), np.float32)]
         sent = pa.table({name: _as_json(table[name], name) for name in given})
         for start in range(0, sent.num_rows, ROWS):
             rows = sent.slice(start, ROWS).to_pylist()
@@ -134,7 +133,7 @@ class Client:
                     raise
                 raise DeployError(f"rows {start + 1:,} to {start + len(rows):,} of the frame: {error}") from error
             parts.append(np.asarray(answers, np.float32))
-        return _answer(frame, np.concatenate(parts), classes, Decision(threshold))
+        return _answer(frame, np.concatenate(parts), task, decision)
 
 
 def _as_table(frame: Any) -> pa.Table:
@@ -168,9 +167,9 @@ def _as_json(column: Any, name: str) -> Any:
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
-def _answer(frame: Any, probabilities: NDArray[np.float32], classes: Sequence[str], decision: Decision) -> Any:
+def _answer(frame: Any, answers: NDArray[np.float32], task: Task[Any, Any], decision: Decision) -> Any:
     """The answer in the frame's own kind."""
-    table = pa.table(answer_columns(probabilities, classes, decision))
+    table = pa.table(answer_columns(answers, task, decision))
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas":
         return table.to_pandas().set_axis(frame.index)

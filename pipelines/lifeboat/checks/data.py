@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from lifeboat.config.errors import DataError, LifeboatError, StorageError
@@ -21,6 +22,9 @@ from lifeboat.preprocess.holdout import split_holdout
 from lifeboat.registry.storage import S3, local_copy
 from lifeboat.system.progress import quiet
 from lifeboat.usecase.usecase import UseCase
+
+# So many facts of a label stand in a sentence.
+_SHOWN = 20
 
 
 @dataclass
@@ -93,10 +97,19 @@ def _judge_rows(usecase: UseCase, checked: Checked, advice: list[str], report: R
     else:
         report.warnings += advice
     label = usecase.schema.label
-    counts = np.bincount(checked.good.column(label.name).to_numpy(), minlength=2)
-    shown = ", ".join(f"{name} {count:,}" for name, count in zip(label.classes, counts, strict=True))
+    shown = _facts(usecase.task.facts(checked.good.column(label.name).to_numpy()))
     report.facts.append(f"label {label.name}: {shown}; {broken:,} rows break the schema")
     report.rows = checked.good if broken < rows else None
+
+
+def _facts(facts: Mapping[str, Any]) -> str:
+    """'died 549, survived 342', or 'mean 6.9, median -5, …'."""
+    flat: dict[str, Any] = {}
+    for name, value in facts.items():
+        flat |= value if isinstance(value, dict) else {name: value}
+    shown = [f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:g}" for name, value in flat.items()]
+    more = f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more
 
 
 def _split(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> None:
@@ -107,18 +120,19 @@ def _split(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> N
     rows, report.rows = report.rows, None
     if rows is None:
         return
-    refuse_useless(rows, usecase.schema, absent, "the table")
+    refuse_useless(rows, usecase, absent, "the table")
     report.rows = rows
     base, _ = deduplicate(rows, usecase, "the table")
     parts = split_holdout(base, read_feedback(None, usecase, quiet, trusted=ONLY_ANONYMOUS), usecase)
     y = parts.rows.column(usecase.schema.label.name).to_numpy()
     if whole:
-        refuse_one_sided(y, parts.holdout, "the table")
+        refuse_one_sided(usecase.task, y, parts.holdout, "the table")
         _refuse_folds(usecase, parts.rows.filter(pa.array(~parts.holdout.test)))
     report.warnings += parts.warnings(usecase)
 
 
 def _refuse_folds(usecase: UseCase, rows: pa.Table) -> None:
     y, folds = rows.column(usecase.schema.label.name).to_numpy(), usecase.split.folds
-    fold = assign_folds(group_names(rows, usecase.schema), y, folds=folds, salt=usecase.split.salt)
-    refuse_one_sided_folds(y, fold, folds)
+    groups, strata = group_names(rows, usecase.schema), usecase.task.strata(y)
+    fold = assign_folds(groups, strata, folds=folds, salt=usecase.split.salt)
+    refuse_one_sided_folds(usecase.task, y, fold, folds)

@@ -16,7 +16,7 @@ from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings
 from lifeboat.services.ports import port_problems
 from lifeboat.system.markup import terminal_text
-from lifeboat.usecase.gates import parse_bounds
+from lifeboat.usecase.gates import Gate, parse_bounds, refuse_unknown_metrics
 from lifeboat.usecase.usecase import UseCase, load_usecase
 
 
@@ -60,8 +60,9 @@ def find(options: argparse.Namespace, settings: Settings) -> Findings:
         settings: home, ports, stores.
     """
     found = Findings(problems=check_places(settings))
+    bounds: tuple[Gate, ...] = ()
     try:
-        parse_bounds(options.require)
+        bounds = parse_bounds(options.require)
     except LifeboatError as error:
         found.problems.append(f"--require: {error}")
     try:
@@ -69,6 +70,10 @@ def find(options: argparse.Namespace, settings: Settings) -> Findings:
     except LifeboatError as error:
         found.problems.append(str(error))
         return found
+    try:
+        refuse_unknown_metrics(bounds, usecase.task)
+    except LifeboatError as error:
+        found.problems.append(f"--require: {error}")
     found.problems += port_problems(settings, usecase.name)
     table = check_data(usecase, options.data or str(usecase.data), settings.s3)
     found.facts += table.facts

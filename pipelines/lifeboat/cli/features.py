@@ -91,7 +91,8 @@ def _figures(contents: Contents) -> Iterator[str]:
     for day, rows in list(contents.days.items())[-MOST_DAYS:]:
         yield _line("", f"{day} {rows:>9,}")
     yield _line("sources", _listed(contents.sources))
-    yield _line("classes", _listed(contents.classes))
+    for name, value in contents.label.items():
+        yield _line(name, _listed(value) if isinstance(value, dict) else f"{value:g}")
     older = len(contents.versions) - MOST_VERSIONS
     versions = {f"version {name}": rows for name, rows in list(contents.versions.items())[-MOST_VERSIONS:]}
     yield _line("answered by", _listed(versions) + (f", and {older:,} older ones" if older > 0 else ""))

@@ -30,8 +30,8 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
         raise DeployError(
             f"no model server of {usecase.name} runs; start it with: lifeboat {verb} --usecase {options.usecase}"
         )
-    [shares], tags = ask(url, [row])
-    answer = dict(zip(usecase.schema.label.classes, shares, strict=True))
+    [numbers], tags = ask(url, [row])
+    answer = dict(zip(usecase.task.names, numbers, strict=True))
     print(json.dumps({**answer, **tags}, ensure_ascii=False))
     return 0
 

@@ -11,11 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lifeboat.deploy.probe import ask
-from lifeboat.tasks.kinds import METRICS
 from lifeboat.usecase.usecase import UseCase
 
 _TITLES = {
-    **{name: metric.title for name, metric in METRICS.items()},
     "latency_p50_us": "Latency, median (µs)",
     "latency_p99_us": "Latency, 99th percentile (µs)",
 }
@@ -26,11 +24,11 @@ def metrics_table(evaluation: dict[str, Any]) -> Table:
     table = Table(title=f"On {evaluation['rows']:,} held-out rows", title_justify="left")
     for name in ("metric", "this model", "95 % interval", "baseline", "champion"):
         table.add_column(name, justify="left" if name == "metric" else "right")
-    champion = evaluation["champion"] or {}
+    champion, titles = evaluation["champion"] or {}, {**evaluation["titles"], **_TITLES}
     for name, figure in evaluation["metrics"].items():
         interval = f"{_figure(figure['low'])} to {_figure(figure['high'])}" if figure["low"] != figure["high"] else ""
         others = [_figure(part[name]["value"]) if name in part else "" for part in (evaluation["baseline"], champion)]
-        table.add_row(_TITLES[name], _figure(figure["value"]), interval, *others)
+        table.add_row(titles[name], _figure(figure["value"]), interval, *others)
     return table
 
 
@@ -58,7 +56,7 @@ def say_live(console: Console, url: str, usecase: UseCase) -> None:
         f"  try           curl -s {url}/api/v1.0/predictions -H 'Content-Type: application/json' \\", soft_wrap=True
     )
     console.print(f"                  -d {shlex.quote(body)}", soft_wrap=True, markup=False)
-    shown = ", ".join(f"{name} {share:.3f}" for name, share in zip(usecase.schema.label.classes, answer, strict=True))
+    shown = ", ".join(f"{name} {number:.3f}" for name, number in zip(usecase.task.names, answer, strict=True))
     console.print(f"  answers       {shown}  {json.dumps(tags)}", soft_wrap=True, markup=False)
 
 

@@ -54,13 +54,14 @@ class DemoPlan:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What is left of a circle: every answer, every window, every moment, and what kept watch."""
+    """What is left of a circle: every answer, every window, every moment, what kept watch, and the word for right."""
 
     answers: list[AnsweredRequest]
     windows: list[Document]
     timeline: DemoTimeline
     monitoring: str
     truths: dict[str, int]
+    rightness: str
 
     @property
     def failed(self) -> list[AnsweredRequest]:
@@ -111,7 +112,8 @@ class Driver:
             self._calm_down(monitoring, second)
             self._traffic.end()
             truths = self._watch.feedback()
-        return DemoResult(self._traffic.answers, self._watch.windows, self._timeline, monitoring.name, truths)
+        answers, windows, word = self._traffic.answers, self._watch.windows, self._usecase.task.rightness
+        return DemoResult(answers, windows, self._timeline, monitoring.name, truths, word)
 
     def _start_model(self, stack: ExitStack) -> Path:
         """The first model, on one half of the table, and the detector."""

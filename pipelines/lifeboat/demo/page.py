@@ -47,15 +47,15 @@ def figures(result: DemoResult) -> list[Fact]:
         (f"{timeline.since('world', 'alarm'):.0f} s", "from the change to the alarm"),
         (f"{timeline.since('world', 'retrain'):.0f} s", "to the start of the retraining"),
         (f"{timeline.since('world', 'model'):.0f} s", "to the new model's first answer"),
-        (_accuracy(before), "accuracy before the change"),
-        (_accuracy([answer for answer in since if answer.version == first]), "after it, the old model"),
-        (_accuracy([answer for answer in since if answer.version == last]), "after it, the new model"),
+        (_share(before), f"{result.rightness} before the change"),
+        (_share([answer for answer in since if answer.version == first]), "after it, the old model"),
+        (_share([answer for answer in since if answer.version == last]), "after it, the new model"),
         (f"{1000 * _p99(before):.1f} ms", "99 % of answers within, before the change"),
         (f"{1000 * _p99(since):.1f} ms", "after it, retraining included"),
     ]
 
 
-def _accuracy(answers: list[AnsweredRequest]) -> str:
+def _share(answers: list[AnsweredRequest]) -> str:
     return f"{np.mean([answer.right for answer in answers]):.0%}" if answers else "none"
 
 

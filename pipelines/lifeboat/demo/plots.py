@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from lifeboat.demo.driver import DemoResult
 from lifeboat.evaluate.plots import CLASS_COLORS, GRID, INK, MUTED
 
-# Answers behind each point of the accuracy's line.
+# Answers behind each point of the line of right ones.
 ROLLING = 100
 # Smaller p-values are drawn here.
 SMALLEST = 1e-12
@@ -31,7 +31,7 @@ def draw_loop(result: DemoResult) -> bytes:
     start = result.answers[0].time
     for panel in panels:
         _style(panel)
-    _draw_accuracy(panels[0], result, start)
+    _draw_right(panels[0], result, start)
     _draw_p_values(panels[1], result, start)
     _draw_latency(panels[2], result, start)
     _mark_moments(panels, result, start)
@@ -40,7 +40,7 @@ def draw_loop(result: DemoResult) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_accuracy(panel: Any, result: DemoResult, start: float) -> None:
+def _draw_right(panel: Any, result: DemoResult, start: float) -> None:
     """A line for each version: the share of its last answers that were right."""
     versions = sorted({answer.version for answer in result.answers if answer.version})
     for version, color in zip(versions, CLASS_COLORS * len(versions), strict=False):
@@ -51,7 +51,7 @@ def _draw_accuracy(panel: Any, result: DemoResult, start: float) -> None:
         seconds = [answer.time - start for answer in answers]
         panel.plot(seconds[9:], share[9:], color=color, linewidth=1.8, label=f"version {version}")
     panel.set_ylim(0, 1.02)
-    panel.set_ylabel(f"accuracy of the last {ROLLING}", color=MUTED, fontsize=9)
+    panel.set_ylabel(f"{result.rightness} of the last {ROLLING}", color=MUTED, fontsize=9)
     panel.legend(frameon=False, fontsize=9, loc="lower left", labelcolor=INK)
 
 

@@ -22,6 +22,7 @@ from lifeboat.data.split import group_names, positions
 from lifeboat.data.table import check_table
 from lifeboat.registry.storage import S3, local_copy
 from lifeboat.system.files import replacing
+from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.column import Column, is_null, json_value
 from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import UseCase
@@ -37,13 +38,13 @@ class Case:
     Args:
         names, values: of one row, keys included; None for null.
         truth: the label, 0 or 1.
-        label: the name of its class, which is what a client says: a class may be called "1" and be the second.
+        label: what a client says of that, such as the name of the class: one may be called "1" and be the second.
     """
 
     names: list[str]
     values: list[Any]
-    truth: int
-    label: str
+    truth: float
+    label: str | float
 
     @property
     def request(self) -> bytes:
@@ -63,7 +64,7 @@ class Simulation:
 
     def __init__(self, rows: pa.Table, schema: Schema, salt: str = "world", seed: int = 0) -> None:
         first = positions(group_names(rows, schema), salt) < 0.5
-        self._schema = schema
+        self._schema, self._task = schema, task_of(schema.label)
         self._training = rows.filter(pa.array(first))
         self._rows: list[dict[str, Any]] = rows.filter(pa.array(~first)).to_pylist()
         self._random = np.random.default_rng(seed)
@@ -111,8 +112,9 @@ class Simulation:
     def _case(self, row: dict[str, Any]) -> Case:
         names = [*self._schema.names, *(key.name for key in self._schema.keys)]
         values = [json_value(row[name]) for name in names]
-        truth = int(row[self._schema.label.name])
-        return Case(names, values, truth, self._schema.label.classes[truth])
+        truth = row[self._schema.label.name]
+        [label] = self._task.spell(np.asarray([truth]))
+        return Case(names, values, truth, label)
 
 
 def shift(column: Column, value: Any, random: np.random.Generator) -> Any:

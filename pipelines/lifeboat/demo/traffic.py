@@ -15,8 +15,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from lifeboat.config.errors import DeployError
 from lifeboat.demo.simulation import Case
-from lifeboat.model.decision import Decision
+from lifeboat.deploy.probe import read_answers
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.task import Task
 
 HEADERS = {"Content-Type": "application/json"}
 SECONDS = 10.0
@@ -30,17 +33,13 @@ class AnsweredRequest:
         time: when it was sent, in seconds since 1970.
         seconds: until it was answered.
         version: of the model that answered; empty when it failed.
-        score: probability of class 1; NaN when it failed.
-        truth: the label.
-        right: whether the class by this version's decision is the true one.
+        right: whether the truth is what the answer says, by this version's decision.
         error: why it failed, or empty.
     """
 
     time: float
     seconds: float
     version: str
-    score: float
-    truth: int
     right: bool = False
     error: str = ""
 
@@ -61,8 +60,8 @@ class Traffic:
     truth_after: float = 1.0
     answers: list[AnsweredRequest] = field(default_factory=list)
     truths_failed: int = 0
-    _pending: deque[tuple[float, str, str]] = field(default_factory=deque, init=False)
-    _decisions: dict[str, Decision] = field(default_factory=dict, init=False)
+    _pending: deque[tuple[float, str, str | float]] = field(default_factory=deque, init=False)
+    _readings: dict[str, tuple[Task[Any, Any], Decision]] = field(default_factory=dict, init=False)
     _failure: queue.SimpleQueue[BaseException] = field(default_factory=queue.SimpleQueue, init=False)
     _ended: threading.Event = field(default_factory=threading.Event, init=False)
 
@@ -107,25 +106,27 @@ class Traffic:
         status, document = _post(connection, "/api/v1.0/predictions", case.request)
         seconds = time.perf_counter() - start
         if status != 200:
-            self.answers.append(
-                AnsweredRequest(now, seconds, "", float("nan"), case.truth, error=f"{status}: {document}")
-            )
+            self.answers.append(AnsweredRequest(now, seconds, "", error=f"{status}: {document}"))
             return
-        meta, [[_, score]] = document["meta"], document["data"]["ndarray"]
+        meta, answer = document["meta"], np.asarray(document["data"]["ndarray"], np.float32)
         version = meta["tags"]["model_version"]
-        right = self._decision(connection, version).is_positive(float(np.float32(score))) == bool(case.truth)
-        self.answers.append(AnsweredRequest(now, seconds, version, score, case.truth, right))
+        task, decision = self._reading(connection, version)
+        right = task.score(np.asarray([case.truth]), answer, decision).right[0]
+        self.answers.append(AnsweredRequest(now, seconds, version, bool(right)))
         if self._with_truth:
             self._pending.append((time.monotonic() + self.truth_after, meta["puid"], case.label))
 
-    def _decision(self, connection: http.client.HTTPConnection, version: str) -> Decision:
-        """How this version decides, as its server says."""
-        if version not in self._decisions:
+    def _reading(self, connection: http.client.HTTPConnection, version: str) -> tuple[Task[Any, Any], Decision]:
+        """What this version's answers are and how it decides, as its server says."""
+        if version not in self._readings:
             status, document = _ask(connection, "GET", "/api/v1.0/metadata")
-            if status != 200 or document["versions"] != [version]:
-                return Decision()  # another version answers by now, and this one no more
-            self._decisions[version] = Decision(float(document["custom"]["threshold"]), document["custom"]["decision"])
-        return self._decisions[version]
+            if status != 200:
+                raise DeployError(f"{self.url} does not say what it serves: {status}: {document}")
+            reading = read_answers(document)
+            if document["versions"] != [version]:
+                return reading  # another version answers by now, and this one no more
+            self._readings[version] = reading
+        return self._readings[version]
 
     def _tell_truths(self, connection: http.client.HTTPConnection) -> None:
         while self._pending and self._pending[0][0] <= time.monotonic():

@@ -59,7 +59,9 @@ class Watch:
         drifted = [name for name, p_value in window["p_values"].items() if p_value <= window["threshold"]]
         found = f"drift of {', '.join(sorted(drifted, key=window['p_values'].get))}" if window["drift"] else "no drift"
         live = model["live"]
-        truth = f"; accuracy {live['accuracy']:.2f} of {live['rows']} rows" if live["accuracy"] is not None else ""
+        first = live["figures"][0]
+        known = live[first["name"]]
+        truth = f"; {first['title'].lower()} {known:.2f} of {live['rows']} rows" if known is not None else ""
         self.timeline.note("window", f"version {model['version']}, window {window['number']}: {found}{truth}")
         self._note_alarm(model["version"], window["alarm"])
 

@@ -29,43 +29,44 @@ SMALLEST = 1e-12
 
 @styled
 def draw_columns(rows: Any, usecase: UseCase) -> Figure:
-    """Rows of each class by the values of every column that has few of them or is a number.
+    """Rows, and how many of them are marked, by the values of every column that has few of them or is a number.
 
     Args:
         rows: a data frame of the inputs and the label.
-        usecase: names them.
+        usecase: names them; its task says which rows are marked, such as those of class 1.
     """
-    label = rows[usecase.schema.label.name].to_numpy()
+    marked, mark = usecase.task.marked(rows[usecase.schema.label.name].to_numpy())
     columns = [column for column in usecase.schema.columns if column.is_number or column.categories]
     figure, panels = _panels(len(columns), across=4, size=(2.7, 2.3))
     for panel, column in zip(panels, columns, strict=True):
         values = rows[column.name]
-        missing = values.isna() if column.is_number else values == ""
+        missing = (values.isna() if column.is_number else values == "").to_numpy()
         panel.set_title(f"{column.name}, {missing.sum():,} missing" if missing.any() else column.name)
-        _draw_classes(panel, values[~missing].to_numpy(), label[~missing], usecase.schema.label.classes)
+        _draw_parts(panel, values.to_numpy()[~missing], marked[~missing], ("others", mark))
     panels[0].set_ylabel("rows")
     panels[0].legend(loc="upper left")
     return figure
 
 
-def _draw_classes(panel: Any, values: Any, label: Any, classes: Sequence[str]) -> None:
+def _draw_parts(panel: Any, values: Any, marked: Any, names: Sequence[str]) -> None:
     """Stacked bars, one for each level, or for each of 20 bins where there are more than a few levels."""
     levels, codes = np.unique(values, return_inverse=True)
     if len(levels) > LEVELS:
-        parts = [values[label == 0], values[label == 1]]
-        panel.hist(parts, bins=BINS, stacked=True, color=CLASS_COLORS, label=classes)
+        parts = [values[~marked], values[marked]]
+        panel.hist(parts, bins=BINS, stacked=True, color=CLASS_COLORS, label=names)
         return
-    counts = [np.bincount(codes[label == each], minlength=len(levels)) for each in (0, 1)]
-    for name, count, color, bottom in zip(classes, counts, CLASS_COLORS, (0, counts[0]), strict=True):
+    counts = [np.bincount(codes[marked == each], minlength=len(levels)) for each in (False, True)]
+    for name, count, color, bottom in zip(names, counts, CLASS_COLORS, (0, counts[0]), strict=True):
         panel.bar(range(len(levels)), count, 0.75, bottom=bottom, color=color, label=name)
     panel.set_xticks(range(len(levels)), [_word(level) for level in levels])
 
 
 @styled
 def draw_shares(rows: Any, usecase: UseCase, column: str, by: str) -> Figure:
-    """The share of class 1 by a column's values, a group of bars for each value of another, with the number of rows."""
-    label = usecase.schema.label
-    table = rows.groupby([by, column])[label.name].agg(["mean", "size"]).unstack()
+    """The share of marked rows, such as those of class 1, by a column's values, a group of bars for each value of
+    another, with the number of rows."""
+    marked, mark = usecase.task.marked(rows[usecase.schema.label.name].to_numpy())
+    table = rows.assign(marked=marked).groupby([by, column])["marked"].agg(["mean", "size"]).unstack()
     figure, [panel] = _panels(1, across=1, size=(6.4, 3.2))
     width = 0.8 / len(table.index)
     for number, (group, cells) in enumerate(table.iterrows()):
@@ -74,10 +75,10 @@ def draw_shares(rows: Any, usecase: UseCase, column: str, by: str) -> Figure:
         bars = panel.bar(places, cells["mean"], width * 0.94, color=color, label=f"{by} {_word(group)}")
         words = [f"{share:.0%}\nof {size:.0f}" for share, size in zip(cells["mean"], cells["size"], strict=True)]
         panel.bar_label(bars, words, fontsize=8, color=INK, padding=2)
-    panel.set(xlabel=column, ylabel=f"share that {label.classes[1]}", ylim=(0, 1.2))
+    panel.set(xlabel=column, ylabel=f"share that {mark}", ylim=(0, 1.2))
     panel.set_xticks(range(len(table["mean"].columns)), [_word(value) for value in table["mean"].columns])
     panel.set_yticks(np.linspace(0, 1, 6))
-    panel.set_title(f"Who {label.classes[1]}, by {column} and {by}")
+    panel.set_title(f"Who {mark}, by {column} and {by}")
     panel.legend(loc="upper right", ncols=len(table.index))
     return figure
 

@@ -28,11 +28,11 @@ from lifeboat.data.csv.writing import writable
 from lifeboat.data.reading import ignore, is_packed, is_parquet, read_batches
 from lifeboat.data.table import check_table, say_nulls
 from lifeboat.model.bundle import Bundle
-from lifeboat.model.decision import Decision
 from lifeboat.model.scoring import Scorer
 from lifeboat.system.files import replacing
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.task import PREDICTION, Task
 from lifeboat.usecase.schema import Schema
-from lifeboat.usecase.usecase import PREDICTION
 
 # Rows that a thread takes at a time: many enough to hide the hand-over, few enough to share out evenly.
 PIECE = 16_384
@@ -111,19 +111,20 @@ def score(
     return ScoreSummary(done - skipped, skipped, time.perf_counter() - start)
 
 
-def answer_columns(
-    probabilities: NDArray[np.float32], classes: Sequence[str], decision: Decision
-) -> dict[str, pa.Array]:
-    """What a table of answers says of each row: `probability_<class>` for each class, and `prediction`.
+def answer_columns(answers: NDArray[np.float32], task: Task[Any, Any], decision: Decision) -> dict[str, pa.Array]:
+    """What a table of answers says of each row: each number, such as `probability_<class>`, and `prediction`.
 
     Args:
-        probabilities: of each class, [n, 2].
-        classes: their names.
-        decision: which class a probability stands for.
+        answers: [n, width].
+        task: what they are.
+        decision: what is made of them.
     """
-    answers = {f"probability_{name}": np.ascontiguousarray(probabilities[:, at]) for at, name in enumerate(classes)}
-    positive = pa.array(decision.positive(probabilities[:, 1]))
-    return {**answers, PREDICTION: pc.if_else(positive, classes[1], classes[0])}
+    columns = {name: pa.array(np.ascontiguousarray(answers[:, at])) for at, name in enumerate(task.columns)}
+    called = decision.call(answers)
+    if called.dtype.kind == "f":
+        return {**columns, PREDICTION: pa.array(np.ascontiguousarray(called))}
+    known, place = np.unique(called, return_inverse=True)
+    return {**columns, PREDICTION: pa.array(task.spell(known), pa.string()).take(pa.array(place))}
 
 
 def rejected_path(target: Path) -> Path:
@@ -206,13 +207,13 @@ class _Work:
         return _Result(self._answers(rows, inputs), rejected, checked.assumed, checked.nulls)
 
     def _answers(self, rows: pa.Table, inputs: pa.Table) -> pa.Table:
-        probabilities = self.scorer.probabilities(inputs)
+        answers = self.scorer.answers(inputs)
         keys = {
             key.name: inputs.column(key.name) if key.kind == "integer" else _plain(rows.column(key.name))
             for key in self.schema.keys
             if key.name in rows.column_names
         }
-        return pa.table({**keys, **answer_columns(probabilities, self.schema.label.classes, self.decision)})
+        return pa.table({**keys, **answer_columns(answers, self.scorer.task, self.decision)})
 
 
 def _rejected(rows: pa.Table, problems: dict[int, list[str]], before: int) -> pa.Table:

@@ -21,7 +21,7 @@ from lifeboat.detector.disk import DiskError, broken_files, has_room, is_broken,
 from lifeboat.system import log
 from lifeboat.system.files import take_lock
 
-FORMAT = 2
+FORMAT = 3
 LOCK_SECONDS, LOOK_SECONDS = 5.0, 1.0
 # Bytes of a file that is read through at the start, for a second or so; a larger one is found broken where it is read.
 CHECKED = 256 << 20
@@ -31,6 +31,9 @@ LABELS = """CREATE TABLE labels (
     labelled REAL, source TEXT, counted INTEGER, exported INTEGER DEFAULT 0, UNIQUE (prediction, row, source));
 CREATE INDEX labels_version ON labels (version, id);
 CREATE INDEX labels_pending ON labels (id) WHERE exported = 0;"""
+# Figures by name, as JSON: which there are, the kind of label says.
+LIVE = """CREATE TABLE live (version INTEGER PRIMARY KEY, rows INTEGER, figures TEXT);
+CREATE TABLE history (id INTEGER PRIMARY KEY, version INTEGER, time REAL, rows INTEGER, figures TEXT);"""
 TABLES = f"""
 CREATE TABLE inbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, received REAL, mode TEXT, events INTEGER, head BLOB, body BLOB);
@@ -65,9 +68,7 @@ CREATE INDEX truths_name ON truths (name);
 CREATE INDEX truths_source ON truths (source, id);
 CREATE TABLE gone (id INTEGER PRIMARY KEY, hashes BLOB);
 CREATE TABLE online (version INTEGER PRIMARY KEY, rows INTEGER, alarmed INTEGER);
-CREATE TABLE live (
-    version INTEGER PRIMARY KEY, rows INTEGER, accuracy REAL, log_loss REAL, calibration_error REAL);
-CREATE TABLE history (id INTEGER PRIMARY KEY, version INTEGER, time REAL, accuracy REAL, log_loss REAL, rows INTEGER);
+{LIVE}
 """
 # Of format 1, where a row had one truth, and nobody asked whose.
 TO_2 = f"""
@@ -84,6 +85,20 @@ INSERT INTO labels
 SELECT id, prediction, row, version, score, truth, labelled, 'anonymous', 1, exported FROM labels_1;
 DROP TABLE labels_1;
 """  # noqa: S608  # our own table
+# Of format 2, where every label had two classes.
+TO_3 = f"""
+ALTER TABLE live RENAME TO live_2;
+ALTER TABLE history RENAME TO history_2;
+{LIVE}
+INSERT INTO live SELECT version, rows,
+    json_object('accuracy', accuracy, 'log_loss', log_loss, 'calibration_error', calibration_error) FROM live_2;
+INSERT INTO history SELECT id, version, time, rows, json_object('accuracy', accuracy, 'log_loss', log_loss)
+    FROM history_2;
+DROP TABLE live_2;
+DROP TABLE history_2;
+"""  # noqa: S608  # our own tables
+# What brings a file of each format to the next.
+STEPS = {1: TO_2, 2: TO_3}
 
 
 class Database:
@@ -183,8 +198,9 @@ class Database:
             found = connection.execute("PRAGMA user_version").fetchone()[0]
             if not found:
                 connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
-            elif found == 1:
-                connection.executescript(f"BEGIN; {TO_2} PRAGMA user_version = {FORMAT}; COMMIT;")
+            elif found in STEPS:
+                steps = "".join(STEPS[one] for one in range(found, FORMAT))
+                connection.executescript(f"BEGIN; {steps} PRAGMA user_version = {FORMAT}; COMMIT;")
             elif found != FORMAT:
                 raise SettingsError(f"database {self.path} has format {found}, this detector has format {FORMAT}")
             if self.path.stat().st_size <= CHECKED:

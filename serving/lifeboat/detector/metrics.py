@@ -23,13 +23,7 @@ VERSIONS: Gauges = {
     "lifeboat_drift_window_rows": ("Rows in the open window", lambda one: one["window"]["rows"]),
     "lifeboat_drift_alarm": ("Drift in as many windows as the use case asks for", lambda one: one["alarm"]),
     "lifeboat_drift_online_alarm": ("Drift of the score", lambda one: one["online"] and one["online"]["alarm"]),
-    "lifeboat_live_accuracy": ("Accuracy on rows with truth", lambda one: one["live"]["accuracy"]),
-    "lifeboat_live_log_loss": ("Log loss on rows with truth", lambda one: one["live"]["log_loss"]),
-    "lifeboat_live_calibration_error": (
-        "Calibration error on rows with truth", lambda one: one["live"]["calibration_error"],
-    ),
     "lifeboat_live_rows": ("Rows with truth behind the live figures", lambda one: one["live"]["rows"]),
-    "lifeboat_live_accuracy_bound": ("Lowest live accuracy", lambda one: one["live"]["bound"]),
 }  # fmt: skip
 # Of a feature in the newest judged window.
 FEATURES: Gauges = {
@@ -76,6 +70,7 @@ class DetectorMetrics(Collector):
         yield from _totals(report, counters)
         models = [one for one in report["models"] if one["active"]]
         yield from _gauges(VERSIONS, OF_VERSION, [((one["model"], one["version"]), one) for one in models])
+        yield from _live(models)
         features = [
             ((one["model"], one["version"], feature["name"]), feature)
             for one in models
@@ -131,6 +126,30 @@ def _gauges(gauges: Gauges, labels: tuple[str, ...], found: Sequence[tuple[tuple
             if value is not None:
                 family.add_metric(key, float(value))
         yield family
+
+
+def _live(models: list[dict[str, Any]]) -> Iterator[Metric]:
+    """The live figures of each version, by their names: which there are, its kind of label says."""
+    families: dict[str, GaugeMetricFamily] = {}
+
+    def add(name: str, text: str, one: dict[str, Any], value: float | None) -> None:
+        if value is not None:
+            family = families.setdefault(name, GaugeMetricFamily(name, text, labels=OF_VERSION))
+            family.add_metric([one["model"], one["version"]], float(value))
+
+    for one in models:
+        for place, figure in enumerate(one["live"]["figures"]):
+            add(
+                f"lifeboat_live_{figure['name']}",
+                f"{figure['title']} on rows with truth",
+                one,
+                one["live"][figure["name"]],
+            )
+            if place == 0:
+                limit = "Lowest" if figure["higher_is_better"] else "Highest"
+                text = f"{limit} live {figure['title'].lower()}"
+                add(f"lifeboat_live_{figure['name']}_bound", text, one, one["live"]["bound"])
+    yield from families.values()
 
 
 def _windows(models: list[dict[str, Any]]) -> Metric:

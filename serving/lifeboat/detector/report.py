@@ -12,6 +12,7 @@ import orjson
 
 from lifeboat.detector.counters import read_counters, read_sources
 from lifeboat.detector.performance.labels import MEANINGS
+from lifeboat.detector.performance.performance import NAMES
 from lifeboat.detector.windows.window_policy import WindowPolicy
 
 SHOWN = 100
@@ -103,7 +104,7 @@ class Report:
         self, id_: int, model: str, version: str, digest: str, text: bytes, total: int, first: int,
         opened: float | None, last: float, active: bool,
     ) -> dict[str, Any]:  # fmt: skip
-        window_policy = WindowPolicy(**orjson.loads(text))
+        window_policy = WindowPolicy.of_document(orjson.loads(text))
         windows = [_window(*row) for row in self._connection.execute(WINDOWS, (id_, SHOWN))][::-1]
         judged = [window for window in windows if window["state"] == "judged"]
         closes = None if opened is None else opened + window_policy.seconds
@@ -132,19 +133,24 @@ class Report:
         return {"alarm": alarmed is not None and rows - alarmed < window_policy.window, "rows": rows}
 
     def _performance(self, id_: int, window_policy: WindowPolicy) -> dict[str, Any]:
-        names = "rows", "accuracy", "log_loss", "calibration_error"
-        row = self._connection.execute(
-            "SELECT rows, accuracy, log_loss, calibration_error FROM live WHERE version = ?", (id_,)
-        ).fetchone()
-        return {**dict(zip(names, row or (0, None, None, None), strict=True)), "bound": window_policy.accuracy}
+        """The figures with their titles, and the bound of the first of them."""
+        task = window_policy.task
+        metrics = [task.metric(name) for name in task.live]
+        row = self._connection.execute("SELECT rows, figures FROM live WHERE version = ?", (id_,)).fetchone()
+        rows, figures = (row[0], orjson.loads(row[1])) if row else (0, {})
+        names = {NAMES.get(metric.name, metric.name): metric for metric in metrics}
+        described = [
+            {"name": name, "title": metric.title, "higher_is_better": metric.higher_is_better}
+            for name, metric in names.items()
+        ]
+        values = {name: figures.get(name) for name in names}
+        return {"rows": rows, **values, "figures": described, "bound": window_policy.bound}
 
     def _history(self, id_: int) -> list[dict[str, Any]]:
-        names = "time", "accuracy", "log_loss", "rows"
         rows = self._connection.execute(
-            "SELECT time, accuracy, log_loss, rows FROM history WHERE version = ? ORDER BY id DESC LIMIT ?",
-            (id_, SHOWN),
+            "SELECT time, rows, figures FROM history WHERE version = ? ORDER BY id DESC LIMIT ?", (id_, SHOWN)
         )
-        return [dict(zip(names, row, strict=True)) for row in rows][::-1]
+        return [{"time": at, "rows": count, **orjson.loads(figures)} for at, count, figures in rows][::-1]
 
 
 def _window(

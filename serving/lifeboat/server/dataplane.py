@@ -19,7 +19,7 @@ from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.large_requests import SMALL, LargeRequests
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.batcher import Batcher, Job
-from lifeboat.server.model.onnx_model import Model, Probabilities
+from lifeboat.server.model.onnx_model import Answers, Model
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.request_id import RequestId, RequestIds
 from lifeboat.server.settings import ServerSettings
@@ -60,7 +60,7 @@ class DataPlane:
         self.reader = Reader(model.schema, settings.max_rows)
         self._model, self._settings, self._metrics = model, settings, metrics
         self._metadata = ModelMetadata.of(model.bundle, settings)
-        self.identity, self._is_positive = self._metadata.identity, self._metadata.decision.is_positive
+        self.identity = self._metadata.identity
         self.events = self._open_events(settings) if settings.events_url else None
         self._large = LargeRequests(loop)
         self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._large)
@@ -116,7 +116,7 @@ class DataPlane:
         columns: Columns,
         rows: int,
         id_: RequestId,
-        write: Callable[[Probabilities], T],
+        write: Callable[[Answers], T],
         error: Callable[[RequestError], T],
         send: Callable[[T], Exchange | None],
     ) -> None:
@@ -126,29 +126,29 @@ class DataPlane:
             columns: as `reader` gives them.
             rows: their number.
             id_: of the request.
-            write: makes the answer of the probabilities [n, 2].
+            write: makes the answer of the model's, [n, width].
             error: makes it of what went wrong; must not raise.
             send: takes that answer; gives what the events are to carry, None for nothing.
         """
         self._batcher.submit(Job(columns, rows, partial(self._finish, id_, write, error, send)))
 
-    def score(self, columns: Columns) -> Probabilities:
+    def score(self, columns: Columns) -> Answers:
         """Predicts rows at once and alone, counted and watched by nobody: the warm-up."""
         return self._model.predict(columns)
 
     def feedback(
-        self, truth: Sequence[int], reward: float, id_: RequestId, source: str, content: Content | None
+        self, truth: Sequence[float], reward: float, id_: RequestId, source: str, content: Content | None
     ) -> None:
         """Takes what was true of an earlier prediction.
 
         Args:
-            truth: the class of each row.
+            truth: the label of each row.
             reward: as the client judges it.
             id_: of the request.
             source: who says so.
             content: what its event is to carry; None for no event.
         """
-        self._metrics.judged(truth, reward)
+        self._metrics.judged(self._metadata.task.count_truths(truth), reward)
         if self.events is not None and content is not None:
             self.events.judged(content, id_, source)
 
@@ -169,18 +169,17 @@ class DataPlane:
     def _finish(
         self,
         id_: RequestId,
-        write: Callable[[Probabilities], T],
+        write: Callable[[Answers], T],
         error: Callable[[RequestError], T],
         send: Callable[[T], Exchange | None],
-        probabilities: Probabilities | None,
+        answers: Answers | None,
     ) -> None:
-        if probabilities is None:
+        if answers is None:
             send(error(RequestError(500, "the model failed on this request")))
             return
-        scores = probabilities[:, 1].tolist()
-        self._metrics.predicted(scores, map(self._is_positive, scores))
+        self._metrics.predicted(*self._metadata.task.counted(answers, self._metadata.decision))
         try:
-            answer = write(probabilities)
+            answer = write(answers)
         except Exception as problem:  # the others of this run must still be answered
             log.error("an answer cannot be written", problem)
             answer = error(RequestError(500, "internal error"))

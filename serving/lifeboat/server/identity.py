@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from lifeboat.model.bundle import Bundle
-from lifeboat.model.decision import Decision
 from lifeboat.server.settings import ServerSettings
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.task import Task
 from lifeboat.usecase.schema import Schema
 
 
@@ -42,16 +44,18 @@ class ModelMetadata:
     Args:
         identity: which one it is.
         usecase: what it was trained for.
-        schema: of its rows and its classes.
-        decision: which class a row is called.
+        schema: of its rows.
+        task: what it answers.
+        decision: what is made of an answer.
     """
 
     identity: Identity
     usecase: str
     schema: Schema
+    task: Task[Any, Any]
     decision: Decision
 
     @classmethod
     def of(cls, bundle: Bundle, settings: ServerSettings) -> ModelMetadata:
         """That of a bundle as the settings name it."""
-        return cls(Identity.of(bundle, settings), bundle.usecase, bundle.schema, bundle.decision)
+        return cls(Identity.of(bundle, settings), bundle.usecase, bundle.schema, bundle.task, bundle.decision)

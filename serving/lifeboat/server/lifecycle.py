@@ -34,7 +34,7 @@ class Server:
         model = load_model(settings.bundle)
         identity = Identity.of(model.bundle, settings)
         info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
-        service = Service(model, settings, ServerMetrics(info, model.schema.label.classes), loop)
+        service = Service(model, settings, ServerMetrics(info, model.bundle.task), loop)
         service.warm()
         self.plane = service.plane
         self._listener = Listener(loop, settings.listener_limits, service.slicer, service.app.refusal)

@@ -7,9 +7,11 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from lifeboat.tasks.task import Task
 
 LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-SCORES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 PROTOCOLS = ("seldon", "v2", "other")
 # These series are there before their first request: from nothing to one is no increase that a rate sees.
 FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldon", "v2") for status in (200, 500)}
@@ -19,8 +21,7 @@ REASONS = ("bad", "large", "slow", "overload")
 HELP = {
     "lifeboat_model_info": "Which model this is; always 1",
     "lifeboat_request_seconds": "Time from a whole request to its answer",
-    "lifeboat_score": "Probability of the second class of each predicted row",
-    "lifeboat_predictions_total": "Rows predicted, by the class that they are called",
+    "lifeboat_predictions_total": "Rows predicted, by what they are called",
     "lifeboat_feedback_total": "Rows with truth, by the truth",
     "lifeboat_feedback_reward_total": "Sum of the rewards of feedback",
     "lifeboat_rejected_total": "Requests refused, by the reason",
@@ -50,11 +51,11 @@ class ServerMetrics:
 
     Args:
         info: labels of the model.
-        classes: names of what is predicted.
+        task: what is predicted.
     """
 
-    def __init__(self, info: dict[str, str], classes: tuple[str, str]) -> None:
-        self._info = info
+    def __init__(self, info: dict[str, str], task: Task[Any, Any]) -> None:
+        self._info, self._help = info, {**HELP, "lifeboat_score": task.score_help}
         # Of every series its numbers, one after the other.
         self._cells: list[float] = []
         self._counters: dict[str, dict[str, int]] = {}
@@ -66,9 +67,11 @@ class ServerMetrics:
             for protocol in PROTOCOLS
             for status in STATUSES
         }
-        self._score = self._histogram("lifeboat_score", "", SCORES)
-        self._classes = [self._counter("lifeboat_predictions_total", f'class="{_escape(name)}"') for name in classes]
-        self._truths = [self._counter("lifeboat_feedback_total", f'truth="{_escape(name)}"') for name in classes]
+        self._score = self._histogram("lifeboat_score", "", task.score_bounds)
+        self._classes = [
+            self._counter("lifeboat_predictions_total", f'class="{_escape(name)}"') for name in task.counters
+        ]
+        self._truths = [self._counter("lifeboat_feedback_total", f'truth="{_escape(name)}"') for name in task.counters]
         self._reward = self._counter("lifeboat_feedback_reward_total", "")
         self._rejected = {reason: self._counter("lifeboat_rejected_total", f'reason="{reason}"') for reason in REASONS}
         self._events = [self._counter("lifeboat_events_total", f'result="{word}"') for word in ("sent", "dropped")]
@@ -83,20 +86,20 @@ class ServerMetrics:
         self._cells[self._in_flight] -= 1.0
         self._observe(self._latency.get((protocol, status)) or self._latency[protocol, 500], seconds)
 
-    def predicted(self, scores: Iterable[float], positive: Iterable[bool]) -> None:
-        """Rows were scored: the probability of the second class of each, and whether it is called so."""
-        for score, second in zip(scores, positive, strict=True):
+    def predicted(self, scores: Iterable[float], counters: Iterable[int]) -> None:
+        """Rows were scored: see `Task.counted`."""
+        for score, place in zip(scores, counters, strict=True):
             self._observe(self._score, score)
-            self._cells[self._classes[second]] += 1.0
+            self._cells[self._classes[place]] += 1.0
 
     def rejected(self, reason: str) -> None:
         """A request was refused."""
         self._cells[self._rejected[reason]] += 1.0
 
-    def judged(self, truth: Iterable[int], reward: float) -> None:
-        """Feedback came in."""
-        for value in truth:
-            self._cells[self._truths[value]] += 1.0
+    def judged(self, counters: Iterable[int], reward: float) -> None:
+        """Feedback came in: see `Task.count_truths`."""
+        for place in counters:
+            self._cells[self._truths[place]] += 1.0
         self._cells[self._reward] += reward
 
     def events_sent(self, number: int) -> None:
@@ -110,17 +113,22 @@ class ServerMetrics:
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""
         labels = ",".join(f'{name}="{_escape(value)}"' for name, value in self._info.items())
-        lines = [*_head("lifeboat_model_info", "gauge"), f"lifeboat_model_info{{{labels}}} 1"]
+        lines = [*self._head("lifeboat_model_info", "gauge"), f"lifeboat_model_info{{{labels}}} 1"]
         for name, series in self._counters.items():
-            lines += _head(name)
+            lines += self._head(name)
             lines += [f"{name}{_braces(label)} {_number(self._cells[slot])}" for label, slot in series.items()]
         for name, histograms in self._histograms.items():
-            lines += _head(name, "histogram")
+            lines += self._head(name, "histogram")
             for label, histogram in histograms.items():
                 lines += self._render_histogram(name, label, histogram)
         for name, value in _process().items():
-            lines += [*_head(name), f"{name} {value!r}"]
+            lines += [*self._head(name), f"{name} {value!r}"]
         return ("\n".join(lines) + "\n").encode()
+
+    def _head(self, name: str, kind: str = "") -> list[str]:
+        """The lines of help and type; a kind that is not given follows from the name."""
+        kind = kind or ("counter" if name.endswith("_total") else "gauge")
+        return [f"# HELP {name} {self._help[name]}", f"# TYPE {name} {kind}"]
 
     def _counter(self, name: str, label: str) -> int:
         slot = self._take(1)
@@ -152,12 +160,6 @@ class ServerMetrics:
             return []
         value = self._cells[histogram.start + len(histogram.bounds) + 1]
         return [*lines, f"{name}_sum{_braces(label)} {value!r}", f"{name}_count{_braces(label)} {total:.0f}"]
-
-
-def _head(name: str, kind: str = "") -> list[str]:
-    """The lines of help and type; a kind that is not given follows from the name."""
-    kind = kind or ("counter" if name.endswith("_total") else "gauge")
-    return [f"# HELP {name} {HELP[name]}", f"# TYPE {name} {kind}"]
 
 
 def _braces(label: str) -> str:

@@ -21,7 +21,7 @@ from seldon_core.flask_utils import (  # type: ignore[import-not-found]  # only 
 
 from lifeboat.http.errors import RequestError
 from lifeboat.server.identity import ModelMetadata
-from lifeboat.server.model.onnx_model import Probabilities, load_model
+from lifeboat.server.model.onnx_model import Answers, load_model
 from lifeboat.server.protocols.feedback import read_feedback
 from lifeboat.server.protocols.row_parser import Reader
 from lifeboat.server.protocols.seldon import init_metadata
@@ -53,7 +53,7 @@ class LifeboatModel:
         features: Any,
         names: Sequence[str],
         meta: dict[str, Any] | None = None,  # noqa: ARG002  # the interface is Seldon's
-    ) -> Probabilities:
+    ) -> Answers:
         """Scores rows.
 
         Args:
@@ -62,7 +62,7 @@ class LifeboatModel:
             meta: of the request.
 
         Returns:
-            float64 [n, 2], the probability of each class.
+            float32 [n, width], such as the probability of each class.
 
         Raises:
             SeldonMicroserviceException: 400; it names row, column, value and limit.
@@ -77,8 +77,8 @@ class LifeboatModel:
         return init_metadata(self._metadata)
 
     def class_names(self) -> list[str]:
-        """Names of the two probabilities."""
-        return list(self._model.schema.label.classes)
+        """Names of the numbers of an answer."""
+        return list(self._model.bundle.task.names)
 
     def health_status(self) -> list[str]:
         """Answers the golden requests once more; raises BundleError if they are wrong by now."""

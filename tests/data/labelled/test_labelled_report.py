@@ -42,7 +42,7 @@ def test_the_contents_in_figures(found):
         sources={"anonymous": 5},
         apart={},
         days={"2026-03-04": 2, "2026-03-05": 2, "2026-03-08": 1},
-        classes={"ill": 1, "well": 4},
+        label={"classes": {"ill": 1, "well": 4}},
         versions={"9": 2, "10": 2, "unknown": 1},
         nulls={"dose": 0.2, "visits": 0, "smoker": 0, "sex": 0.2, "id": 0.2, "family": 0.2},
         parts=3,
@@ -63,7 +63,7 @@ def test_rows_that_break_the_schema_of_today_are_counted(found):
 
 def test_no_rows_have_no_figures():
     assert describe(no_rows(SCHEMA), SCHEMA) == Contents(
-        0, 0, 0, {}, {}, {}, {"ill": 0, "well": 0}, {}, {}, 0, {}, "", ""
+        0, 0, 0, {}, {}, {}, {"classes": {"ill": 0, "well": 0}}, {}, {}, 0, {}, "", ""
     )
 
 

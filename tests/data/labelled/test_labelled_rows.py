@@ -103,7 +103,6 @@ def test_parts_in_any_order_give_the_same(tmp_path_factory, truths, random):
         ({"colour": "red"}, "row 2, column colour: unknown"),
         ({"__puid": ""}, "row 2, column __puid: is null, which __puid may not be"),
         ({"__row": -1}, "row 2, column __row: -1 is outside 0 to 16777216"),
-        ({"__score": 1.5}, "row 2, column __score: 1.5 is outside 0 to 1"),
         ({"__labelled_at": math.nan}, "row 2, column __labelled_at: NaN is not a float"),
         ({"__predicted_at": 1e300}, "row 2, column __predicted_at: 1e+300 is outside 0 to 253402300799"),
     ],

@@ -139,7 +139,6 @@ def test_the_moment_of_the_latest_truth_gives_the_same_rows(tmp_path):
         ("__labelled_at", float("nan"), "column __labelled_at: NaN is outside 0 to 253402300799"),
         ("__predicted_at", -1.0, "column __predicted_at: -1.0 is outside 0 to 253402300799"),
         ("__row", -1, "column __row: -1 is outside 0 to 16777216"),
-        ("__score", 2.0, "column __score: 2.0 is outside 0 to 1"),
     ],
 )
 def test_a_part_whose_hidden_columns_are_beyond_their_limits_is_left_out(tmp_path, name, value, reason):

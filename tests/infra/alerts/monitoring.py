@@ -12,6 +12,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from lifeboat.server.metrics import ServerMetrics
+from lifeboat.tasks.kinds import task_of
+from lifeboat.usecase.label import BinaryLabel
 from tests.infra.tools import ROOT, tool
 
 MONITORING = ROOT / "kustomize" / "base" / "monitoring"
@@ -52,6 +54,10 @@ DETECTOR: dict[str, set[str]] = {
     "lifeboat_live_calibration_error": MODEL,
     "lifeboat_live_rows": MODEL,
     "lifeboat_live_accuracy_bound": MODEL,
+    "lifeboat_live_mae": MODEL,
+    "lifeboat_live_rmse": MODEL,
+    "lifeboat_live_coverage": MODEL,
+    "lifeboat_live_mae_bound": MODEL,
 }
 TRIGGER: dict[str, set[str]] = {
     "lifeboat_retrain_requests_total": {"result"},
@@ -101,7 +107,7 @@ def exposed(text: str) -> dict[str, set[str]]:
 
 def server_metrics() -> dict[str, set[str]]:
     """What the model server really renders once it has answered a request."""
-    metrics = ServerMetrics({"name": "m", "version": "1", "digest": "d"}, ("no", "yes"))
+    metrics = ServerMetrics({"name": "m", "version": "1", "digest": "d"}, task_of(BinaryLabel("answer", ("no", "yes"))))
     metrics.begin()
     metrics.end("seldon", 200, 0.001)
     metrics.predicted([0.3], [False])

@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from lifeboat.detector import metrics as drift
+from lifeboat.detector.performance.performance import NAMES
 from lifeboat.server.metrics import LATENCY
+from lifeboat.tasks.kinds import task_of
+from lifeboat.tasks.task import Task
 from lifeboat.trigger.metrics import TriggerMetrics
 from lifeboat.trigger.state import TriggerState
+from lifeboat.usecase.label import BinaryLabel, NumberLabel
 from tests.infra.alerts.monitoring import (
     DETECTOR,
     RULES,
@@ -124,6 +128,16 @@ def test_the_trigger_has_the_metrics_of_the_table_from_its_start(tmp_path: Path)
     assert {name: labels for name, labels in page.items() if not name.endswith("_created")} == TRIGGER
 
 
+def _live(task: Task[Any, Any]) -> dict[str, Any]:
+    """As the detector's report has it."""
+    metrics = [task.metric(name) for name in task.live]
+    figures = [
+        {"name": NAMES.get(one.name, one.name), "title": one.title, "higher_is_better": one.higher_is_better}
+        for one in metrics
+    ]
+    return {"rows": 9, **{one["name"]: 0.8 for one in figures}, "figures": figures, "bound": 0.75}
+
+
 def test_the_detector_has_the_metrics_of_the_table() -> None:
     feature = {"name": "Age", "effect": {"value": 0.1}, "missing": {"window": 0.2}, "drift": True, "distance": 0.3,
                "p_value": 0.01, "threshold": 0.02}  # fmt: skip
@@ -131,10 +145,11 @@ def test_the_detector_has_the_metrics_of_the_table() -> None:
         "model": "titanic", "version": "1", "active": True, "alarm": True, "window": {"rows": 7},
         "online": {"alarm": False, "rows": 7}, "latest": {"features": [feature]},
         "judgements": {"judged": 3, "failed": 0},
-        "live": {"rows": 9, "accuracy": 0.8, "log_loss": 0.4, "calibration_error": 0.1, "bound": 0.75},
+        "live": _live(task_of(BinaryLabel("answer", ("no", "yes")))),
     }  # fmt: skip
+    number = {**model, "model": "flights", "live": _live(task_of(NumberLabel("delay")))}
     report = {
-        "models": [model, {**model, "version": "0", "active": False}],
+        "models": [model, number, {**model, "version": "0", "active": False}],
         "events": {"refused": {"schema": 1}, "duplicates": 2, "waiting": 0, "held": 0, "last": 1.0},
         "feedback": {"exported": 5},
         "judge": {"state": "ready"},

@@ -17,13 +17,14 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from lifeboat.data.reading import read_table
 from lifeboat.data.table import check_table
-from lifeboat.model.calibration import Calibrated
 from lifeboat.model.onnx.onnx_export import export_onnx
 from lifeboat.model.scoring import Scorer
+from lifeboat.tasks.binary.calibration import Sigmoid
 from lifeboat.train.parity import data_frame
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.transformers import Floats32, RowSum
 from lifeboat.usecase.usecase import load_usecase
+from tests.tasks.fitted import binary
 
 USECASE = load_usecase("titanic")
 SCHEMA = USECASE.schema
@@ -54,13 +55,12 @@ def fitted(name, calibrated):
     estimator = clone(CANDIDATES[name].estimator)
     estimator.set_params(**{key: 1 for key in estimator.get_params() if key.endswith("n_jobs")})
     model = Pipeline([("features", USECASE.features()), ("classifier", estimator)]).fit(X, y)
-    if calibrated:
-        model = Pipeline([("features", model[0]), ("classifier", Calibrated(model[1], 0.7, -0.2))])
-    return model, Scorer(export_onnx(model, SCHEMA, frame()), SCHEMA)
+    made = binary(model, Sigmoid(0.7, -0.2) if calibrated else None)
+    return made, Scorer(export_onnx(made, SCHEMA, frame()), SCHEMA)
 
 
 def difference(model, scorer, table):
-    return np.abs(scorer.probabilities(table) - model.predict_proba(data_frame(table, scorer.schema))).max()
+    return np.abs(scorer.answers(table) - model.answers(data_frame(table, scorer.schema))).max()
 
 
 @pytest.mark.parametrize("calibrated", [False, True])
@@ -119,7 +119,8 @@ def test_neighbouring_floats_stay_on_their_sides_of_a_threshold(classifier, star
     table = pa.table({"a": x})
     model = Pipeline([("f", Floats32()), ("c", clone(classifier))]).fit(data_frame(table, schema), y)
     before = model.predict_proba(data_frame(table, schema))
-    assert difference(model, Scorer(export_onnx(model, schema, data_frame(table, schema)), schema), table) < PARITY
+    made = binary(model)
+    assert difference(made, Scorer(export_onnx(made, schema, data_frame(table, schema)), schema), table) < PARITY
     assert np.array_equal(model.predict_proba(data_frame(table, schema)), before)
 
 
@@ -139,8 +140,7 @@ def test_a_column_may_have_any_name(calibrated):
         ]
     )
     model = Pipeline([("f", features), ("c", LogisticRegression())]).fit(frame, np.arange(60) % 2)
-    if calibrated:
-        model = Pipeline([("f", model[0]), ("c", Calibrated(model[1], 1.5, 0.5))])
+    model = binary(model, Sigmoid(1.5, 0.5) if calibrated else None)
     graph = export_onnx(model, schema, frame)
     assert tuple(entry.name for entry in onnx.load_from_string(graph).graph.input) == NAMES
     assert difference(model, Scorer(graph, schema), pa.table(dict(zip(NAMES, X.T, strict=True)))) < PARITY

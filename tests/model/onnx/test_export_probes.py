@@ -16,6 +16,7 @@ from lifeboat.model.scoring import Scorer
 from lifeboat.train.parity import check_parity, data_frame
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.transformers import Floats32
+from tests.tasks.fitted import binary
 
 SCHEMA = Schema(
     columns=(
@@ -51,7 +52,7 @@ def fitted(classifier, features=None):
     X, y = data_frame(table, SCHEMA), table["x.y z"].to_numpy() > 4
     features = features or ColumnTransformer([("numbers", Floats32(), NUMBERS)])
     model = Pipeline([("features", features), ("classifier", classifier)]).fit(X, y)
-    return model, export_onnx(model, SCHEMA, X), table
+    return binary(model), export_onnx(binary(model), SCHEMA, X), table
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_probes_stand_at_a_threshold_and_one_float_beside_it(stump):
     found = make_probes(SCHEMA, table, Scorer(graph, SCHEMA))
     jumps = [place for place, reason in enumerate(found.reasons) if reason.endswith("where the answer jumps")]
     tried = np.unique(found.rows["x.y z"].to_numpy()[jumps])
-    threshold = model[-1].tree_.threshold[0]
+    threshold = model.pipeline[-1].tree_.threshold[0]
     last = np.float32(threshold) if np.float32(threshold) <= threshold else np.nextafter(np.float32(threshold), -np.inf)
     beside = [np.nextafter(last, np.float32(-np.inf)), last, np.nextafter(last, np.float32(np.inf))]
     assert set(beside) <= set(tried)
@@ -98,7 +99,7 @@ def test_a_whole_number_jumps_between_whole_numbers():
     X, y = data_frame(table, SCHEMA), table["whole"].to_numpy() > 4
     features = ColumnTransformer([("whole", Floats32(), ["whole"])])
     model = Pipeline([("f", features), ("c", DecisionTreeClassifier(max_depth=1))]).fit(X, y)
-    found = make_probes(SCHEMA, table, Scorer(export_onnx(model, SCHEMA, X), SCHEMA))
+    found = make_probes(SCHEMA, table, Scorer(export_onnx(binary(model), SCHEMA, X), SCHEMA))
     jumps = [place for place, reason in enumerate(found.reasons) if "jumps" in reason]
     assert set(found.rows["whole"].to_numpy()[jumps]) == {3, 4, 5, 6}
 
@@ -107,7 +108,7 @@ def test_a_threshold_that_lies_one_float_beside_is_a_difference(stump):
     model, graph, table = stump
     assert check_parity(model, graph, SCHEMA, table)[1] < 1e-6
     other, _, _ = fitted(DecisionTreeClassifier(max_depth=1))
-    tree = other[-1].tree_
+    tree = other.pipeline[-1].tree_
     state = tree.__getstate__()
     state["nodes"]["threshold"][0] = np.nextafter(np.float32(state["nodes"]["threshold"][0]), np.float32(np.inf)) + 1e-9
     tree.__setstate__(state)
@@ -118,7 +119,7 @@ def test_a_threshold_that_lies_one_float_beside_is_a_difference(stump):
 def test_a_null_that_goes_the_other_way_is_a_difference_that_names_the_column(stump):
     _, graph, table = stump
     other, _, _ = fitted(DecisionTreeClassifier(max_depth=1))
-    tree = other[-1].tree_
+    tree = other.pipeline[-1].tree_
     state = tree.__getstate__()
     state["nodes"]["missing_go_to_left"] = 1 - state["nodes"]["missing_go_to_left"]
     tree.__setstate__(state)
@@ -141,7 +142,7 @@ def test_behind_a_step_that_is_not_exact_no_jump_is_probed():
     X = data_frame(table, SCHEMA)
     model = Pipeline([("f", features), ("c", DecisionTreeClassifier(max_depth=3))])
     model.fit(X, table["whole"].to_numpy() > 4)
-    _, worst = check_parity(model, export_onnx(model, SCHEMA, X), SCHEMA, table)
+    _, worst = check_parity(binary(model), export_onnx(binary(model), SCHEMA, X), SCHEMA, table)
     assert worst < 1e-6
 
 

@@ -31,6 +31,7 @@ from lifeboat.train.preflight import check_export
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 from lifeboat.usecase.transformers import Floats32, MissingFlag, RowSum, Shift
 from tests.model.test_bundle import FACTS
+from tests.tasks.fitted import binary
 
 # Seconds of 2023: a float32 knows them to 128 s.
 ORIGIN = 1_700_000_000
@@ -87,7 +88,7 @@ def one(*steps):
 )
 def test_a_wide_column_is_exact_where_a_step_makes_it_small(features, classifier):
     model, X = fitted(features, classifier)
-    graph, _, worst = check_export(model, SCHEMA, X)
+    graph, _, worst = check_export(binary(model), SCHEMA, X)
     assert worst < 1e-5
     kinds = {entry.name: entry.type.tensor_type.elem_type for entry in onnx.load_from_string(graph).graph.input}
     assert kinds == {"a.b at": onnx.TensorProto.DOUBLE, "v": onnx.TensorProto.FLOAT}
@@ -99,12 +100,12 @@ def test_neighbouring_integers_are_told_apart():
     X = data_frame(table, SCHEMA)
     features = ColumnTransformer([("at", Shift(ORIGIN), ["a.b at"])])
     model = Pipeline([("f", features), ("c", DecisionTreeClassifier())]).fit(X, at % 2 == 0)
-    scorer = Scorer(export_onnx(model, SCHEMA, X), SCHEMA)
-    answers = scorer.probabilities(table)[:, 1]
+    scorer = Scorer(export_onnx(binary(model), SCHEMA, X), SCHEMA)
+    answers = scorer.answers(table)[:, 1]
     assert answers.tolist() == [1, 0] * 100
     # A table of integers as well, not only of float64.
     whole = table.set_column(0, "a.b at", pa.array(at.astype(np.int64)))
-    assert np.array_equal(scorer.probabilities(whole)[:, 1], answers)
+    assert np.array_equal(scorer.answers(whole)[:, 1], answers)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_candidate_that_would_see_a_wide_column_rounded_is_refused(features, c
     model, X = fitted(features, classifier)
     sentence = f"column a.b at has integers beyond 2^24, which {consumer} would take rounded to 32 bits; make it exact"
     with pytest.raises(UseCaseError) as error:
-        check_export(model, SCHEMA, X)
+        check_export(binary(model), SCHEMA, X)
     assert sentence in str(error.value)
 
 
@@ -132,13 +133,13 @@ def test_a_narrow_schema_has_no_float64_in_its_graph():
     table = pa.table({name: pa.array(random.integers(0, 99, 200).astype(np.float32)) for name in BOTH})
     X = data_frame(table, narrow)
     model = Pipeline([("f", both(SimpleImputer(), StandardScaler())), ("c", forest())]).fit(X, np.arange(200) % 2)
-    graph = onnx.load_from_string(export_onnx(model, narrow, X)).graph
+    graph = onnx.load_from_string(export_onnx(binary(model), narrow, X)).graph
     assert "Cast" not in {node.op_type for node in graph.node}
 
 
 def test_the_server_takes_and_answers_wide_columns_exactly(tmp_path):
     model, X = fitted(one(SimpleImputer(), Shift(ORIGIN)), forest())
-    graph = export_onnx(model, SCHEMA, X)
+    graph = export_onnx(binary(model), SCHEMA, X)
     files = {MODEL: graph, SCHEMA_FILE: SCHEMA.to_json().encode(), REFERENCE: b"", GOLDEN: b"[]"}
     write_bundle(tmp_path / "b", files, FACTS)
     at = [float(ORIGIN + step) for step in range(6)]

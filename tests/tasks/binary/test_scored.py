@@ -12,7 +12,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from lifeboat.model.decision import Decision
+from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.tasks.binary.scored import METRICS, BinaryScored
 
 NAMES = [metric.name for metric in METRICS]
@@ -24,8 +24,13 @@ def sample(count, seed, decimals=9):
     return random, y, np.round(random.random(count), decimals)
 
 
+def scored(y, p, threshold=0.5):
+    p = np.asarray(p, dtype=np.float64)
+    return BinaryScored(np.asarray(y), np.column_stack([1 - p, p]), ThresholdDecision(threshold))
+
+
 def figures(y, p, weights=None, threshold=0.5):
-    return dict(zip(NAMES, BinaryScored(y, p, Decision(threshold)).figures(weights), strict=True))
+    return dict(zip(NAMES, scored(y, p, threshold).figures(weights), strict=True))
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 2, 9])
@@ -62,7 +67,7 @@ def test_figures_of_a_threshold_are_those_of_scikit_learn(count, threshold):
 
 def test_figures_leave_no_trace_in_the_next_ones():
     random, y, p = sample(200, 1, 2)
-    model = BinaryScored(y, p)
+    model = scored(y, p)
     before = model.figures()
     model.figures(random.integers(0, 3, 200).astype(float))
     assert np.array_equal(model.figures(), before)
@@ -96,10 +101,10 @@ def test_calibration_error_does_not_depend_on_the_order_of_rows():
 
 def test_distinct_scores_fill_ten_bins_evenly():
     _, y, p = sample(200, 3)
-    assert [part.stop - part.start for part in BinaryScored(y, p).bins()] == [20] * 10
+    assert [part.stop - part.start for part in scored(y, p).bins()] == [20] * 10
 
 
 def test_it_beats_another_where_it_alone_is_right():
     y = np.array([0, 0, 1, 1, 1], dtype=np.int8)
     first, second = np.array([0.1, 0.9, 0.9, 0.9, 0.1]), np.array([0.1, 0.1, 0.2, 0.3, 0.2])
-    assert BinaryScored(y, first).beats(BinaryScored(y, second)).tolist() == [False, False, True, True, False]
+    assert scored(y, first).beats(scored(y, second)).tolist() == [False, False, True, True, False]

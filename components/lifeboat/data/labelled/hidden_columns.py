@@ -13,7 +13,7 @@ HIDDEN = (
     Column(PUID, "string", max_length=1024, description="Identifier of the request"),
     Column(ROW, "integer", minimum=0, description="Position of the row in its request"),
     Column(VERSION, "string", nullable=True, description="Version of the model that answered"),
-    Column(SCORE, "float", minimum=0, maximum=1, description="Probability of class 1 that it gave"),
+    Column(SCORE, "float", description="What it answered: the probability that is watched, or the value"),
     Column(PREDICTED_AT, "float", minimum=0, maximum=_LAST_SECOND, description="Seconds since 1970"),
     Column(LABELLED_AT, "float", minimum=0, maximum=_LAST_SECOND, description="Seconds since 1970"),
     # A part from before truths had sources does not have it.

@@ -22,6 +22,7 @@ from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, VERSION
 from lifeboat.data.labelled.labelled_rows import LabelledRows, stored_schema
 from lifeboat.data.table import check_table
 from lifeboat.system.files import replacing
+from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.schema import Schema
 
 SUFFIXES = (".csv", ".parquet")
@@ -42,7 +43,7 @@ class Contents:
         sources: who said what was true, to rows.
         apart: rows that are in the store and do not teach, by why and source, see `LabelledRows`.
         days: UTC day on which truth came, in order, to rows.
-        classes: name of the class to rows.
+        label: what the rows that are not broken hold of it, see `Task.facts`.
         versions: version of the model that answered to rows.
         nulls: input or key to the share of rows without a value, 0 to 1; empty without rows.
         parts: files that these rows come from.
@@ -57,7 +58,7 @@ class Contents:
     sources: dict[str, int]
     apart: dict[str, dict[str, int]]
     days: dict[str, int]
-    classes: dict[str, int]
+    label: dict[str, Any]
     versions: dict[str, int]
     nulls: dict[str, float]
     parts: int
@@ -76,7 +77,6 @@ def describe(found: LabelledRows, schema: Schema) -> Contents:
     table, label = found.table, schema.label
     inputs = table.drop_columns([column.name for column in HIDDEN])
     checked = check_table(inputs, stored_schema(schema), labelled=True, name="feature store")
-    classes = _counts(table.column(label.name))
     days = pc.floor(pc.divide(table.column(LABELLED_AT), _DAY))
     return Contents(
         rows=table.num_rows,
@@ -85,7 +85,7 @@ def describe(found: LabelledRows, schema: Schema) -> Contents:
         sources=found.sources,
         apart=found.apart,
         days={_day(number): rows for number, rows in sorted(_counts(days).items())},
-        classes={name: classes.get(number, 0) for number, name in enumerate(label.classes)},
+        label=task_of(label).facts(checked.good.column(label.name).to_numpy()),
         versions=_versions(table.column(VERSION)),
         nulls={name: _null_share(table.column(name)) for name in _nullable(found, schema)},
         parts=found.parts,

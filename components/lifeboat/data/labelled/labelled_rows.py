@@ -40,7 +40,6 @@ from lifeboat.data.table import check_table
 from lifeboat.data.timestamps import show_seconds
 from lifeboat.registry.storage import Storage
 from lifeboat.system.files import file_digest
-from lifeboat.usecase.label import StoredLabel
 from lifeboat.usecase.schema import Column, Schema
 
 FOLDER = "labelled"
@@ -95,7 +94,7 @@ class LabelledRows:
 def stored_schema(schema: Schema) -> Schema:
     """The schema of stored rows: keys may be null, for a request need not say them; the label is a class's number."""
     keys = tuple(replace(key, nullable=True) for key in schema.keys)
-    return replace(schema, keys=keys, label=StoredLabel(schema.label.name, schema.label.classes))
+    return replace(schema, keys=keys, label=schema.label.stored)
 
 
 def write_labelled(storage: Storage, usecase: str, schema: Schema, rows: Sequence[dict[str, Any]]) -> str:
@@ -136,8 +135,7 @@ def _columns(schema: Schema) -> dict[Column, pa.DataType]:
 
     An input that is a whole number is a float64 as well: should the schema change, its rows are judged one by one.
     """
-    label = Column(schema.label.name, "integer", categories=(0, 1))
-    others = (*stored_schema(schema).keys, label, *HIDDEN)
+    others = (*stored_schema(schema).keys, schema.label.stored_column, *HIDDEN)
     kinds = {"string": pa.string(), "integer": pa.int64(), "float": pa.float64(), "boolean": pa.float64()}
     inputs = {column: pa.float64() if column.is_number else pa.string() for column in schema.columns}
     return inputs | {column: kinds[column.kind] for column in others}

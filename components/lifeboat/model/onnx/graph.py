@@ -7,7 +7,6 @@ from typing import Any
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from lifeboat.model.bundle import OUTPUT
 from lifeboat.usecase.schema import Schema
 
 # Starts the name of every tensor but inputs and output, so that a column may have any name.
@@ -18,7 +17,7 @@ def simplify(model: Any, schema: Schema) -> None:
     """Drops what the answer does not need, what is there twice and what does nothing: each node costs a row 0.7 µs.
 
     Args:
-        model: the `ModelProto`, whose only output is OUTPUT; changed in place.
+        model: the `ModelProto`, with one output; changed in place.
         schema: of its inputs, which have their names already.
     """
     graph = model.graph
@@ -112,20 +111,21 @@ def types_of(model: Any) -> dict[str, int]:
 def _drop_idle(model: Any) -> None:
     """Takes out casts of a tensor to its own type and what only gives a tensor another name."""
     graph, types = model.graph, types_of(model)
+    answer = graph.output[0].name
     same: dict[str, str] = {}
     for node in graph.node:
         node.input[:] = [same.get(name, name) for name in node.input]
         idle = node.op_type == "Identity" or casts_to(node) == types.get(node.input[0] if node.input else "", -1)
-        if idle and node.output[0] != OUTPUT:
+        if idle and node.output[0] != answer:
             same[node.output[0]] = node.input[0]
     last = graph.node[-1]
     made = {name for node in graph.node for name in node.output}
-    if last.op_type == "Identity" and last.output[0] == OUTPUT and last.input[0] in made:
+    if last.op_type == "Identity" and last.output[0] == answer and last.input[0] in made:
         source = last.input[0]
         del graph.node[-1]
-        same = {name: OUTPUT if held == source else held for name, held in same.items()} | {source: OUTPUT}
+        same = {name: answer if held == source else held for name, held in same.items()} | {source: answer}
         for node in graph.node:
-            node.output[:] = [OUTPUT if name == source else name for name in node.output]
+            node.output[:] = [answer if name == source else name for name in node.output]
     replace_inputs(graph, same)
 
 
@@ -137,14 +137,14 @@ def _share_equal(graph: Any) -> None:
         node.input[:] = [same.get(name, name) for name in node.input]
         attributes = tuple(sorted(item.SerializeToString(deterministic=True) for item in node.attribute))
         first = made.setdefault((node.op_type, node.domain, tuple(node.input), attributes), node)
-        if first is not node and OUTPUT not in node.output and len(first.output) == len(node.output):
+        if first is not node and graph.output[0].name not in node.output and len(first.output) == len(node.output):
             same |= dict(zip(node.output, first.output, strict=True))
     replace_inputs(graph, same)
 
 
 def _drop_unused(graph: Any) -> None:
     """Removes the nodes that the output does not need, such as those of the predicted label."""
-    needed, kept = {OUTPUT}, []
+    needed, kept = {graph.output[0].name}, []
     for node in reversed(graph.node):
         if needed & set(node.output):
             needed |= reads(node)

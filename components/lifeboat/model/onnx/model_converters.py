@@ -24,9 +24,12 @@ def selection(nodes: Nodes) -> None:
 
 
 def linear_discriminant(nodes: Nodes) -> None:
-    """The sigmoid of the linear score, for two classes."""
+    """The sigmoid of the linear score for two classes, the softmax of the scores for more."""
     model = nodes.model
     score = nodes.add("Add", _product(nodes, nodes.source, model.coef_.T), nodes.constant(np.float32(model.intercept_)))
+    if len(model.classes_) > 2:
+        classify(nodes, nodes.add("Softmax", score, axis=1))
+        return
     positive = nodes.add("Sigmoid", score)
     classify(nodes, nodes.join([nodes.add("Sub", nodes.constant(np.float32(1)), positive), positive]))
 
@@ -84,7 +87,7 @@ def _inner(nodes: Nodes, classifier: Any) -> str:
 
 
 def classify(nodes: Nodes, probabilities: str) -> None:
-    """Makes these, float32 [n, 2], the classifier's output."""
+    """Makes these, float32 [n, k], the classifier's output."""
     label, output = (item.full_name for item in nodes.operator.outputs[:2])
     nodes.add("Identity", probabilities, output=output)
     # The label is dropped later: the decision is not the graph's.

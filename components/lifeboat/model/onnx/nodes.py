@@ -138,7 +138,8 @@ def _observe(model: Any, X: Any) -> dict[int, Observed]:
     try:
         # One process: a worker would note into its own copy.
         with joblib.parallel_config(backend="sequential"):
-            model.predict_proba(X)
+            ask = model.predict_proba if hasattr(model, "predict_proba") else model.predict
+            ask(X)
     finally:
         for part in watched:
             del part.transform

@@ -9,7 +9,10 @@ from skl2onnx import update_registered_converter
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._registration import get_converter, register_converter
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
-from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
+from skl2onnx.common.shape_calculator import (
+    calculate_linear_classifier_output_shapes,
+    calculate_linear_regressor_output_shapes,
+)
 from sklearn import (
     cluster,
     decomposition,
@@ -25,6 +28,8 @@ from sklearn import (
     semi_supervised,
     tree,
 )
+from sklearn._loss.link import LogLink
+from sklearn.base import is_regressor
 from sklearn.model_selection import FixedThresholdClassifier
 
 from lifeboat.model.onnx import encoder_converters as encoders
@@ -35,7 +40,7 @@ from lifeboat.model.onnx import numeric_converters as numeric
 from lifeboat.model.onnx import own_converters as own
 from lifeboat.model.onnx import projection_converters as projections
 from lifeboat.model.onnx.nodes import Nodes, observed_width
-from lifeboat.model.onnx.tree_converters import float_thresholds, trees
+from lifeboat.model.onnx.tree_converters import float_thresholds, regression_trees, trees
 from lifeboat.usecase.transformers import (
     CategoryFlags,
     Floats32,
@@ -126,6 +131,12 @@ CLASSIFIERS: dict[type, Convert] = {
     semi_supervised.LabelSpreading: projections.propagation,
     semi_supervised.SelfTrainingClassifier: models.inner_classifier,
 }
+REGRESSORS: dict[type, Convert] = {
+    ensemble.ExtraTreesRegressor: regression_trees,
+    ensemble.RandomForestRegressor: regression_trees,
+    tree.DecisionTreeRegressor: regression_trees,
+    tree.ExtraTreeRegressor: regression_trees,
+}
 
 
 def register_converters() -> None:
@@ -143,7 +154,16 @@ def register_converters() -> None:
             overwrite=True,
             options=_CLASSIFIER_OPTIONS,
         )
-    _register_histogram_boosting()
+    for regressor, convert in REGRESSORS.items():
+        update_registered_converter(
+            regressor,
+            f"Lifeboat{regressor.__name__}",
+            calculate_linear_regressor_output_shapes,
+            _called(convert),
+            overwrite=True,
+        )
+    for boosting in (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor):
+        _register_histogram_boosting(boosting)
 
 
 def _register(transformer: type, shape: Callable[[Any], None], convert: Convert) -> None:
@@ -168,9 +188,9 @@ def _called(convert: Convert) -> Callable[[Any, Any, Any], None]:
     return call
 
 
-def _register_histogram_boosting() -> None:
-    """skl2onnx's own, on thresholds that a float32 holds."""
-    alias = sklearn_operator_name_map[ensemble.HistGradientBoostingClassifier]
+def _register_histogram_boosting(kind: type) -> None:
+    """skl2onnx's own, on thresholds that a float32 holds, and with the exponential of a loss that has a log link."""
+    alias = sklearn_operator_name_map[kind]
     found = get_converter(alias)
     if getattr(found, "is_lifeboats", False):
         return
@@ -178,6 +198,11 @@ def _register_histogram_boosting() -> None:
     def convert(scope: Any, operator: Any, container: Any) -> None:
         operator.raw_operator = float_thresholds(operator.raw_operator)
         found._fct(scope, operator, container)
+        if isinstance(operator.raw_operator._loss.link, LogLink) and is_regressor(operator.raw_operator):
+            raw, made = scope.get_unique_variable_name("raw"), operator.outputs[0].full_name
+            for node in container.nodes:
+                node.output[:] = [raw if name == made else name for name in node.output]
+            container.add_node("Exp", [raw], [made], op_version=13, name=scope.get_unique_operator_name("Exp"))
 
     register_converter(alias, convert, overwrite=True, options=found.get_allowed_options())
     get_converter(alias).is_lifeboats = True

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lifeboat.model.calibration_error import bin_starts, binned_error
-from lifeboat.model.decision import Decision
+from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.tasks.binary.ranking import Ranking
+from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Floats, Integers, Metric, Scored
 
 METRICS = (
@@ -33,18 +34,16 @@ class BinaryScored(Scored):
 
     Args:
         y: labels 0 and 1, [n].
-        p: probability of class 1, [n].
+        answers: probability of each class, [n, 2].
         decision: which of them are called class 1; by default the likelier class.
 
     `order` holds the row numbers by ascending probability, [n].
     """
 
-    metrics: ClassVar[tuple[Metric, ...]] = METRICS
-
-    def __init__(self, y: Integers, p: NDArray[Any], decision: Decision | None = None) -> None:
-        p = p.astype(np.float64)
+    def __init__(self, y: Integers, answers: NDArray[Any], decision: Decision | None = None) -> None:
+        p = answers[:, 1].astype(np.float64)
         self.rows, self.y, self.p = len(y), y, p
-        self.called = (decision or Decision()).positive(p)
+        self.called = (decision or ThresholdDecision()).call(answers) == 1
         self.right = self.called == (y == 1)
         self._sums = np.column_stack([self.called, log_losses(y, p), (p - y) ** 2])
         self.order = np.argsort(p, kind="stable")

@@ -15,14 +15,20 @@ from lifeboat.config.errors import BundleError
 from lifeboat.detector.drift_test.alibi import detectors
 from lifeboat.detector.drift_test.calibration import LEAST_P_VALUE, min_p_threshold
 from lifeboat.detector.drift_test.effects import effect
-from lifeboat.detector.drift_test.features import SCORE_FEATURE, Feature, column_features, score_feature
+from lifeboat.detector.drift_test.features import (
+    SCORE_FEATURE,
+    Feature,
+    answer_features,
+    answer_values,
+    column_features,
+)
 from lifeboat.detector.drift_test.histogram import histogram
 from lifeboat.detector.drift_test.statistics import Floats, Integers, merges
 from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.tasks.kinds import task_of
+from lifeboat.tasks.task import WATCHED
 from lifeboat.usecase.schema import Schema
 
-# The reference's column with the model's out-of-fold probability of class 1; bundles of before drift have none.
-SCORE = "__score"
 # And that with a number for each group of rows that share what would leak; those of before have none.
 GROUP = "__group"
 CALIBRATED = "calibrated"
@@ -53,11 +59,13 @@ class DriftTest:
             for c in schema.columns
             for feature in column_features(c, reference[c.name].to_pylist(), self._groups)
         ]
-        if SCORE in reference.column_names:
-            self.features.append(score_feature(reference[SCORE].to_pylist()))
+        self._task = task_of(schema.label)
+        # What is watched of the model's out-of-fold answers; bundles of before drift have none.
+        watched = {name: reference[name].to_numpy() for name in reference.column_names if name.startswith(WATCHED)}
+        self.features += answer_features(self._task, watched, self._groups)
         self._thresholds: dict[int, float] = {}
 
-    def run(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[float]) -> dict[str, Any]:
+    def run(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[Any]) -> dict[str, Any]:
         """The verdict on one window, as `run_drift_test` gives it."""
         started = time.perf_counter()
         encoded = self._encode(columns, scores)
@@ -73,7 +81,7 @@ class DriftTest:
             "features": features,
         }  # fmt: skip
 
-    def _encode(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[float]) -> list[Floats]:
+    def _encode(self, columns: Mapping[str, Sequence[Any]], scores: Sequence[Any]) -> list[Floats]:
         rows = len(scores)
         if rows < 2:
             raise ValueError(f"a window of {rows} rows cannot be judged; it needs at least 2")
@@ -81,9 +89,11 @@ class DriftTest:
         for name, values in given.items():
             if values is None or len(values) != rows:
                 raise ValueError(f"{name}: {len(values or ())} values for {rows} scores")
-        if not np.isfinite(np.array(scores, dtype=np.float64)).all():
+        kept = np.asarray(scores, dtype=np.float64)
+        if not np.isfinite(kept).all():
             raise ValueError("score: a value is not finite")
-        return [f.encode(scores if f.kind == "score" else given[f.name] or ()) for f in self.features]
+        answered = answer_values(self._task, self._task.watched(kept))
+        return [f.encode(answered[f.source] if f.kind == "score" else given[f.name] or ()) for f in self.features]
 
     def _test(self, encoded: list[Floats]) -> tuple[list[float], list[float], float]:
         """p-value and distance of each test, and the threshold, by Alibi Detect."""
@@ -122,7 +132,7 @@ def _check(schema: Schema, reference: pa.Table, p_value: float, correction: str)
     if missing or reference.num_rows < 2:
         raise ValueError(f"it has {reference.num_rows} rows and lacks {', '.join(missing) or 'no column'}")
     if SCORE_FEATURE in schema.names:
-        raise ValueError(f"a column is called {SCORE_FEATURE!r}, as the feature of the model's score is")
+        raise ValueError(f"a column is called {SCORE_FEATURE!r}, as the feature of the model's answer is")
 
 
 def _comparable(feature: Feature, window: Floats) -> tuple[Floats, Floats]:

@@ -7,8 +7,8 @@ share its name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,12 +25,14 @@ from lifeboat.detector.drift_test.encodings import (
     Numbers,
 )
 from lifeboat.detector.drift_test.statistics import Floats, Integers
+from lifeboat.tasks.task import WATCHED, Task
 from lifeboat.usecase.column import is_null
 from lifeboat.usecase.schema import Column
 
 FeatureKind = Literal["number", "category", "text", "score"]
-Aspect = Literal["values", "share of each value", "unseen values", "length", "alphabetical order", "characters"]
 SCORE_FEATURE = "score"
+# The source of a feature: which class rows are called.
+CALLED = "called"
 # An integer column that declares no categories is tested by them alone when the reference knows at most so many values.
 FEW = 20
 
@@ -46,14 +48,16 @@ class Feature:
         encoding: of raw values.
         reference: [n] encoded.
         boolean: whether its values read false and true.
+        source: of a feature of the answer, what of that it tests.
     """
 
     name: str
     kind: FeatureKind
-    aspect: Aspect
+    aspect: str
     encoding: Encoding
     reference: Floats
     boolean: bool = False
+    source: str = ""
 
     @property
     def is_counted(self) -> bool:
@@ -111,9 +115,39 @@ def column_features(column: Column, values: Sequence[Any], groups: Integers | No
     return [number, *_category_features(column, values, levels, groups, "number")]
 
 
-def score_feature(values: Sequence[Any]) -> Feature:
-    """The model's probability of class 1."""
-    return _feature(SCORE_FEATURE, "score", "values", Numbers(SCORE_FEATURE), values)
+def answer_features(
+    task: Task[Any, Any], watched: Mapping[str, NDArray[Any]], groups: Integers | None = None
+) -> list[Feature]:
+    """The tests of what the model answers, all of one feature.
+
+    Args:
+        task: what that is.
+        watched: of the reference, see `Task.watched`; empty of a bundle of before drift.
+        groups: see `column_features`.
+    """
+    if not watched:
+        return []
+    found = []
+    for source, values in answer_values(task, watched).items():
+        if source == CALLED:
+            levels = Levels.of(values, np.arange(len(values)) if groups is None else groups)
+            made = Feature(SCORE_FEATURE, "score", "share of each value", levels, levels.encode(values))
+        else:
+            made = _feature(SCORE_FEATURE, "score", _aspect(source), Numbers(SCORE_FEATURE), values)
+        found.append(replace(made, source=source))
+    return found
+
+
+def answer_values(task: Task[Any, Any], watched: Mapping[str, NDArray[Any]]) -> dict[str, list[Any]]:
+    """What is tested of answers, by the feature's source: what is watched, and the class that each row is called."""
+    values = {name: each.tolist() for name, each in watched.items() if name.startswith(WATCHED)}
+    called = task.called(watched)
+    return values if called is None else {**values, CALLED: [str(code) for code in called.tolist()]}
+
+
+def _aspect(source: str) -> str:
+    name = source.removeprefix(WATCHED).strip()
+    return f"probability of {name}" if name else "values"
 
 
 def _is_category(column: Column, levels: Levels, rows: int) -> bool:
@@ -165,5 +199,5 @@ def _text_features(column: Column, values: Sequence[Any], levels: Levels, groups
     ]
 
 
-def _feature(name: str, kind: FeatureKind, aspect: Aspect, encoding: Encoding, values: Sequence[Any]) -> Feature:
+def _feature(name: str, kind: FeatureKind, aspect: str, encoding: Encoding, values: Sequence[Any]) -> Feature:
     return Feature(name, kind, aspect, encoding, encoding.encode(values))

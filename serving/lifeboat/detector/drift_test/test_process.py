@@ -15,11 +15,12 @@ import threading
 from functools import cache
 from typing import IO, Any
 
+import numpy as np
 import orjson
 
-from lifeboat.model.bundle import REFERENCE
+from lifeboat.model.bundle import REFERENCE, open_bundle
+from lifeboat.tasks.task import WATCHED, Task
 
-SCORE = "__score"
 NICENESS = 5
 # Of versions; the one made first makes room.
 DETECTORS = 100
@@ -53,31 +54,45 @@ class DriftTestModule:
         getattr(self._module, "load", bool)()
         return True
 
-    def window(self, bundle: str, columns: dict[str, list[Any]], scores: list[float]) -> dict[str, Any]:
+    def window(self, bundle: str, columns: dict[str, list[Any]], scores: list[Any]) -> dict[str, Any]:
         """Judges a window."""
         verdict: dict[str, Any] = self._module.run_drift_test(bundle, columns, scores)
         return verdict
 
-    def online(self, bundle: str, version: int, expected: int, past: list[float], scores: list[float]) -> bool:
+    def online(self, bundle: str, version: int, expected: int, past: list[Any], scores: list[Any]) -> bool:
         """Feeds a version's scores; whether they raised an alarm. `past` is what an earlier process has seen."""
         detector = self._online.get(version)
         if detector is None:
             detector = importlib.import_module(f"{self._module.__name__}.online").OnlineScore(
                 _reference_scores(bundle), expected
             )
-            detector.update(past)
+            detector.update(_followed(bundle, past))
             if len(self._online) >= DETECTORS:
                 del self._online[next(iter(self._online))]  # made again from `past` when it is asked for
             self._online[version] = detector
-        return bool(scores) and bool(detector.update(scores))
+        return bool(scores) and bool(detector.update(_followed(bundle, scores)))
+
+
+@cache
+def _task(bundle: str) -> Task[Any, Any]:
+    return open_bundle(bundle).task
+
+
+def _followed(bundle: str, kept: list[Any]) -> list[float]:
+    """The one number of each row that is followed row by row."""
+    task = _task(bundle)
+    found: list[float] = task.followed(task.watched(np.asarray(kept, dtype=np.float64))).tolist() if kept else []
+    return found
 
 
 @cache
 def _reference_scores(bundle: str) -> list[float]:
     import pyarrow.parquet as pq
 
-    scores: list[float] = pq.read_table(f"{bundle}/{REFERENCE}", columns=[SCORE]).column(0).to_pylist()
-    return scores
+    table = pq.read_table(f"{bundle}/{REFERENCE}")
+    watched = {name: table[name].to_numpy() for name in table.column_names if name.startswith(WATCHED)}
+    found: list[float] = _task(bundle).followed(watched).tolist()
+    return found
 
 
 def _read(source: IO[bytes], orders: queue.SimpleQueue[bytes]) -> None:

@@ -186,4 +186,4 @@ class Bundles:
         storage = open_storage(self._settings.store, self._settings.s3)
         bundle = fetch(storage, usecase, digest, directory, say_altered)
         decoder = Decoder(bundle.schema, self._settings.max_rows, self._settings.max_depth)
-        return Known(directory, bundle.schema, WindowPolicy.of_manifest(bundle.manifest), decoder)
+        return Known(directory, bundle.schema, WindowPolicy.of_bundle(bundle), decoder)

@@ -1,9 +1,8 @@
-"""From a prediction's two events to rows and scores, read by the model server's own readers."""
+"""From a prediction's two events to rows and answers, read by the model server's own readers."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,11 +15,10 @@ from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, CloudEvent
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import HEADER_LENGTH, Request, Response
-from lifeboat.model.decision import Decision
-from lifeboat.server.protocols.outputs import PROBABILITIES
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.protocols.seldon import SeldonCodec
 from lifeboat.server.protocols.v2 import V2Codec
+from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.schema import Schema
 
 NOBODY = {"model_name": "", "model_version": "", "bundle_digest": ""}
@@ -76,12 +74,12 @@ class Decoder:
     """
 
     def __init__(self, schema: Schema, max_rows: int, max_depth: int) -> None:
-        reader, classes = _Reader(schema, max_rows), schema.label.classes
-        self._positive, self._max_depth = classes[1], max_depth
-        self._seldon = SeldonCodec(reader, classes, {})
-        self._v2 = V2Codec(reader, classes, Decision(), NOBODY, max_depth)
+        reader, self._task = _Reader(schema, max_rows), task_of(schema.label)
+        self._max_depth = max_depth
+        self._seldon = SeldonCodec(reader, self._task.names, {})
+        self._v2 = V2Codec(reader, self._task, self._task.read_decision({}), NOBODY, max_depth)
 
-    def read(self, request: CloudEvent, answer: dict[str, Any], blob: bytes) -> tuple[Columns, list[float]]:
+    def read(self, request: CloudEvent, answer: dict[str, Any], blob: bytes) -> tuple[Columns, list[Any]]:
         """Reads a prediction.
 
         Args:
@@ -89,7 +87,7 @@ class Decoder:
             answer, blob: JSON of the response and the binary data behind it.
 
         Returns:
-            The values of inputs and keys, column by column, and the probability of the second class of each row.
+            The values of inputs and keys, column by column, and what is kept of each row's answer.
 
         Raises:
             RefusedError: schema or payload.
@@ -100,10 +98,12 @@ class Decoder:
             raise RefusedError("schema") from None
         except RequestError:
             raise RefusedError("payload") from None
-        scores = _v2_scores(answer, blob) if "outputs" in answer else self._seldon_scores(answer)
-        if len(scores) != len(columns[0]) or not all(_is_probability(score) for score in scores):
+        numbers = self._v2_numbers(answer, blob) if "outputs" in answer else self._seldon_numbers(answer)
+        is_number = self._task.is_number
+        if any(len(column) != len(columns[0]) or not all(map(is_number, column)) for column in numbers):
             raise RefusedError("payload")
-        return columns, scores
+        kept: list[Any] = self._task.kept(np.column_stack(numbers)).tolist()
+        return columns, kept
 
     def _read_seldon(self, event: CloudEvent) -> Columns:
         document = read_json(event, self._max_depth)
@@ -118,19 +118,40 @@ class Decoder:
             request.headers[HEADER_LENGTH] = b"%d" % (len(content) - len(blob))
         return self._v2.read(request).columns
 
-    def _seldon_scores(self, answer: dict[str, Any]) -> list[Any]:
+    def _seldon_numbers(self, answer: dict[str, Any]) -> list[list[Any]]:
+        """The numbers of the answers, column by column."""
         data = answer.get("data")
         if type(data) is not dict:
             raise RefusedError("payload")
-        names = data.get("names")
-        place = names.index(self._positive) if type(names) is list and self._positive in names else 1
+        names, wanted = data.get("names"), self._task.names
+        known: list[Any] = names if type(names) is list else []
+        places = [known.index(name) for name in wanted] if all(name in known for name in wanted) else range(len(wanted))
         try:
             if "tensor" in data:
-                width = data["tensor"]["shape"][1]
-                return list(data["tensor"]["values"][place::width])
-            return [row[place] for row in data["ndarray"]]
+                width, values = data["tensor"]["shape"][1], data["tensor"]["values"]
+                return [list(values[place::width]) for place in places]
+            return [[row[place] for row in data["ndarray"]] for place in places]
         except (KeyError, TypeError, IndexError, ValueError):
             raise RefusedError("payload") from None
+
+    def _v2_numbers(self, answer: dict[str, Any], blob: bytes) -> list[list[Any]]:
+        """The same of outputs in JSON or in the binary data behind it."""
+        place, found = 0, dict[str, list[Any]]()
+        try:
+            for output in answer["outputs"]:
+                size: int | None = (output.get("parameters") or {}).get("binary_data_size")
+                if output["name"] in self._task.answer_outputs:
+                    found[output["name"]] = _numbers(output, blob, place, size)
+                place += size or 0
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise RefusedError("payload") from None
+        if found.keys() != set(self._task.answer_outputs):
+            raise RefusedError("no score")
+        numbers = []
+        for name in self._task.answer_outputs:
+            width = self._task.outputs[name].width or 1
+            numbers += [found[name][column::width] for column in range(width)]
+        return numbers
 
 
 def read_json(event: CloudEvent, max_depth: int) -> dict[str, Any]:
@@ -182,23 +203,9 @@ def split_binary(content: bytes, part: str) -> tuple[dict[str, Any], bytes]:
     return document, content[start:]
 
 
-def _v2_scores(answer: dict[str, Any], blob: bytes) -> list[Any]:
-    place = 0
-    try:
-        for output in answer["outputs"]:
-            size = (output.get("parameters") or {}).get("binary_data_size")
-            if output["name"] == PROBABILITIES:
-                if size is None:
-                    return list(output["data"][1::2])
-                return [float(score) for score in np.frombuffer(blob[place : place + size], "<f4")[1::2]]
-            place += size or 0
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise RefusedError("payload") from None
-    raise RefusedError("no score")
-
-
-def _is_probability(score: Any) -> bool:
-    return type(score) in (int, float) and math.isfinite(score) and 0 <= score <= 1
+def _numbers(output: dict[str, Any], blob: bytes, place: int, size: int | None) -> list[Any]:
+    """The numbers of an output, in its JSON or from a place in the binary data."""
+    return list(output["data"]) if size is None else np.frombuffer(blob[place : place + size], "<f4").tolist()
 
 
 def _request(event: CloudEvent, body: bytes) -> Request:

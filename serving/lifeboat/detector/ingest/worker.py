@@ -14,7 +14,7 @@ from lifeboat.detector.ingest.cloudevents import Mode, Post
 from lifeboat.detector.ingest.processor import Processor, describe
 from lifeboat.detector.performance.performance import PerformanceFigures
 from lifeboat.detector.settings import DetectorSettings
-from lifeboat.model.decision import Decision
+from lifeboat.detector.windows.window_policy import WindowPolicy
 from lifeboat.system import log
 
 # Events and bytes of a pass: enough for few transactions, and few enough that its objects, which the garbage collector
@@ -183,6 +183,6 @@ class Worker:
             known = self._processor.versions.by_id()
             for version in labels.changed:
                 # One that was given up has no labels either, and no figures to decide.
-                decision = Decision(known[version].window_policy.threshold) if version in known else Decision()
-                self._performance.update(connection, version, decision, labels.joined.pop(version, 0), now)
+                policy = known[version].window_policy if version in known else WindowPolicy()
+                self._performance.update(connection, version, policy, labels.joined.pop(version, 0), now)
         labels.changed = set()

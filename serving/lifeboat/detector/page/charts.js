@@ -181,7 +181,7 @@ function liveChart(history, measure, words, bound, now) {
   const pad = Math.max((high - low) * 0.12, 0.01);
   const y = (value) => 12 + (86 * (high + pad - value)) / (high - low + 2 * pad);
   const x = (index) => 44 + (index * 250) / Math.max(1, shown.length - 1);
-  const digits = measure === "accuracy" ? finely : (value) => fixed(value, 2);
+  const digits = (value) => figure(measure, value);
   const label = `${words} over ${shown.length} points, now ${digits(values.at(-1))}`;
   return picture(340, 122, label,
     [low, high].filter((value, index) => index === 0 || high - low > pad / 4).map((value) => [

@@ -69,26 +69,28 @@ function tile(name, value, note, tone = "") {
 
 function livePart({ live, history }, now) {
   const title = "Live performance";
+  const first = firstFigure(live);
   if (!live.rows) {
-    const words = "No truth has come back yet. Accuracy appears here once feedback names the answers it belongs to.";
+    const words = `No truth has come back yet. ${first.title} appears here once feedback names the answers it belongs to.`;
     return nothing(title, words);
   }
-  const side = belowBound(live) ? "below" : "above";
-  const bound = known(live.bound) ? `${side} its bound of ${finely(live.bound)}` : "no bound set";
+  const beyond = beyondBound(live);
+  const sides = boundSide(live) === "below" ? ["above", "below"] : ["below", "above"];
+  const bound = known(live.bound) ? `${sides[Number(beyond)]} its bound of ${figure(first.name, live.bound)}` : "no bound set";
+  const note = (one) => (one === first ? bound : one.higher_is_better ? "higher is better" : "lower is better");
+  const charted = live.figures.slice(0, 2);
   return section(title, `Measured on ${rows(live.rows)} whose truth is known.`,
     node("div", { class: "live" },
-      node("dl", { class: "tiles" },
-        tile("Accuracy", finely(live.accuracy), bound, belowBound(live) ? "bad" : ""),
-        tile("Log loss", fixed(live.log_loss, 3), "lower is better"),
-        tile("Calibration error", fixed(live.calibration_error, 3), "0 is perfect")),
-      historyChart(history, "accuracy", "Accuracy", live.bound, now),
-      historyChart(history, "log_loss", "Log loss", null, now)),
+      node("dl", { class: "tiles" }, live.figures.map((one) =>
+        tile(one.title, figure(one.name, live[one.name]), note(one), one === first && beyond ? "bad" : ""))),
+      charted.map((one) => historyChart(history, one.name, one.title, one === first ? live.bound : null, now))),
     history.length > 0 && folded("live", "Numbers over time", table("Live performance over time",
-      ["Time", "Rows", "Accuracy", "Log loss"], [...history].reverse().map((one) => liveRow(one, now)))));
+      ["Time", "Rows", ...charted.map((one) => one.title)],
+      [...history].reverse().map((point) => liveRow(point, charted, now)))));
 }
 
-const liveRow = (one, now) =>
-  [clock(one.time, now, true), count(one.rows), finely(one.accuracy), fixed(one.log_loss, 3)];
+const liveRow = (point, charted, now) =>
+  [clock(point.time, now, true), count(point.rows), ...charted.map((one) => figure(one.name, point[one.name]))];
 
 function historyChart(history, measure, words, bound, now) {
   if (!history.some((point) => known(point[measure]))) return null;

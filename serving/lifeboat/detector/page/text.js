@@ -81,7 +81,21 @@ function alarmSince(model) {
   return since;
 }
 
-const belowBound = (live) => known(live.accuracy) && known(live.bound) && live.accuracy < live.bound;
+// The first live figure is the one that may have a bound: the lowest it may be, or the highest where less is better.
+const firstFigure = (live) => live.figures[0];
+function beyondBound(live) {
+  const { name, higher_is_better: higher } = firstFigure(live);
+  return known(live[name]) && known(live.bound) && (higher ? live[name] < live.bound : live[name] > live.bound);
+}
+const boundSide = (live) => (firstFigure(live).higher_is_better ? "below" : "above");
+
+// Shares as percentages, all else by its significant digits.
+const SHARES = new Set(["accuracy", "coverage"]);
+const plain = (value) => (known(value) ? value.toLocaleString("en-GB", { maximumSignificantDigits: 4 }) : DASH);
+function figure(name, value) {
+  if (SHARES.has(name)) return finely(value);
+  return Math.abs(value) < 10 ? fixed(value, 3) : plain(value);
+}
 
 // What a reader wants to know first: {tone, words, more}.
 function verdict(model, state) {
@@ -89,8 +103,9 @@ function verdict(model, state) {
   if (model.alarm) return alarmVerdict(model, state);
   if (!model.latest) return collectingVerdict(model, state);
   if (model.latest.drift) return watchVerdict(model);
-  if (belowBound(model.live)) {
-    return { tone: "bad", mark: "!", words: "No drift, but live accuracy is below its bound", more: "" };
+  if (beyondBound(model.live)) {
+    const which = firstFigure(model.live).title.toLowerCase();
+    return { tone: "bad", mark: "!", words: `No drift, but live ${which} is ${boundSide(model.live)} its bound`, more: "" };
   }
   const more = `Window ${model.latest.number} looks like the reference the model was trained on.`;
   return { tone: "good", mark: "✓", words: "No drift", more };

@@ -22,7 +22,7 @@ class Truth:
         puids: request ids to look for, the likeliest first.
         entity: the row's id, "" if it is not said.
         row: its place in the request.
-        value: the class, 0 or 1.
+        value: the label, as a number.
         received: when it came.
         source: who says so.
     """
@@ -31,7 +31,7 @@ class Truth:
     puids: tuple[str, ...]
     entity: str
     row: int
-    value: int
+    value: float
     received: float
     source: str
 

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from typing import Any
 
+import numpy as np
 import orjson
 
 from lifeboat.config.errors import DataError, LifeboatError
@@ -25,6 +26,7 @@ from lifeboat.detector.ingest.rows import RefusedError
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
+from lifeboat.tasks.kinds import task_of
 
 PENDING = """SELECT l.id, l.labelled, l.row, l.truth, l.score, v.model, v.version, v.digest,
 p.id, p.puid, p.time, p.columns, l.source
@@ -122,7 +124,8 @@ class _Rows:
     def __init__(self, known: Known) -> None:
         schema = known.schema
         self._names = [*schema.names, *(key.name for key in schema.keys)]
-        self._label = schema.label.name
+        self._label, self._is_float = schema.label.name, schema.label.stored_column.kind == "float"
+        self._task = task_of(schema.label)
         self._columns: tuple[int, list[list[Any]]] = 0, []
 
     def of(self, line: Any) -> dict[str, Any]:
@@ -130,9 +133,16 @@ class _Rows:
         _, labelled, row, truth, score, _, version, _, prediction, puid, predicted, columns, source = line
         if self._columns[0] != prediction:
             self._columns = prediction, orjson.loads(columns)
+        # In JSON of Seldon's a whole number is an integer, also where the label is none.
+        truth = float(truth) if self._is_float else truth
         values = (column[row] for column in self._columns[1])
         return {
             **{name: None if value == "" else value for name, value in zip(self._names, values, strict=True)},
-            self._label: truth, PUID: puid, ROW: row, VERSION: version, SCORE: score,
+            self._label: truth, PUID: puid, ROW: row, VERSION: version, SCORE: self._followed(score),
             PREDICTED_AT: predicted, LABELLED_AT: labelled, SOURCE: source,
         }  # fmt: skip
+
+    def _followed(self, score: float | str) -> float:
+        """The one number that stands for what is kept of an answer."""
+        kept = np.asarray([orjson.loads(score) if isinstance(score, str) else score])
+        return float(self._task.followed(self._task.watched(kept))[0])

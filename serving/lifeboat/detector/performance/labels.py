@@ -51,12 +51,12 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row that was predicted."""
+    """A row that was predicted, with what is kept of its answer: a number, or JSON of several."""
 
     prediction: int
     version: int
     row: int
-    score: float
+    score: float | str
 
 
 class _AmbiguousError(Exception):
@@ -194,15 +194,15 @@ class Labels:
                 newest[line[1]] = line
         if not newest:
             return None
-        return [_Row(id_, v, at, orjson.loads(scores)[at]) for id_, v, rows, scores, at in newest.values() if at < rows]
+        return [_Row(id_, v, at, _kept(scores, at)) for id_, v, rows, scores, at in newest.values() if at < rows]
 
-    def _label(self, connection: sqlite3.Connection, rows: list[_Row], value: int, now: float, source: str) -> None:
+    def _label(self, connection: sqlite3.Connection, rows: list[_Row], value: float, now: float, source: str) -> None:
         if not rows:
             self._count("unknown")
         for row in rows:
             self._count(self._say(connection, row, value, now, source))
 
-    def _say(self, connection: sqlite3.Connection, row: _Row, value: int, now: float, source: str) -> str:
+    def _say(self, connection: sqlite3.Connection, row: _Row, value: float, now: float, source: str) -> str:
         """Keeps what a source says of a row, one word for each source, and gives what that means.
 
         In the figures is the first trusted source's word.
@@ -225,7 +225,7 @@ class Labels:
             self.changed.add(row.version)
         return meaning
 
-    def _meaning(self, said: list[tuple[Any, ...]], standing: int | None, value: int, source: str) -> str:
+    def _meaning(self, said: list[tuple[Any, ...]], standing: float | None, value: float, source: str) -> str:
         """What a source's first word on a row means."""
         if source not in self._trusted:
             return "conflict" if any(line[2] != value for line in said) else "untrusted"
@@ -236,6 +236,11 @@ class Labels:
     def _count(self, meaning: str, number: int = 1) -> None:
         if number:
             self._counters.add(f"truth:{meaning}", number)
+
+
+def _kept(scores: bytes, row: int) -> float | str:
+    kept = orjson.loads(scores)[row]
+    return orjson.dumps(kept).decode() if isinstance(kept, list) else kept
 
 
 def _take_one(counter: Counter[Key], key: Key) -> None:

@@ -4,49 +4,33 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import orjson
 
-from lifeboat.model.calibration_error import calibration_error
-from lifeboat.model.decision import Decision
+from lifeboat.detector.windows.window_policy import WindowPolicy
 
-# The nearest to 0 or 1 that a probability counts as: the end of a float32.
-EDGE = float(np.finfo(np.float32).eps)
 POINTS = 100
 LATEST = "SELECT score, truth FROM labels WHERE version = ? AND counted = 1 ORDER BY id DESC LIMIT ?"
+# As the page and Prometheus have it.
+NAMES = {"ece": "calibration_error"}
 
 
-@dataclass(frozen=True)
-class Performance:
-    """Figures over rows with truth.
+def live_figures(kept: Sequence[Any], truths: Sequence[float], policy: WindowPolicy) -> dict[str, float]:
+    """The live figures of a task, as the gate computes them; without those that these rows cannot tell.
 
     Args:
-        rows: how many.
-        accuracy: share whose class, by the bundle's decision, was true.
-        log_loss: mean of -log of the probability given to the truth.
-        calibration_error: of `lifeboat.model.calibration_error`, as the gate has it.
+        kept: what is kept of each row's answer, n at least 1.
+        truths: of the same rows, [n].
+        policy: says what the answers are.
     """
-
-    rows: int
-    accuracy: float
-    log_loss: float
-    calibration_error: float
-
-    @classmethod
-    def of(cls, scores: NDArray[np.float64], truths: NDArray[np.float64], decision: Decision) -> Performance:
-        """Computes the figures.
-
-        Args:
-            scores: probability of class 1, [n], n at least 1.
-            truths: 0 or 1, [n].
-            decision: which class a score is.
-        """
-        clipped = np.clip(scores, EDGE, 1 - EDGE)
-        loss = -np.mean(truths * np.log(clipped) + (1 - truths) * np.log1p(-clipped))
-        right = np.mean(decision.positive(scores) == (truths == 1))
-        return cls(len(scores), float(right), float(loss), calibration_error(scores, truths))
+    task = policy.task
+    answers = task.answers_of(np.asarray(kept, dtype=np.float64))
+    scored = task.score(np.asarray(truths).astype(task.label.dtype), answers, policy.answers_decision)
+    values = dict(zip((metric.name for metric in task.metrics), scored.figures().tolist(), strict=True))
+    return {NAMES.get(name, name): values[name] for name in task.live if not np.isnan(values[name])}
 
 
 class PerformanceFigures:
@@ -60,29 +44,26 @@ class PerformanceFigures:
         self._rows = rows
         self._since: Counter[int] = Counter()
 
-    def update(self, connection: sqlite3.Connection, version: int, decision: Decision, joined: int, now: float) -> None:
+    def update(
+        self, connection: sqlite3.Connection, version: int, policy: WindowPolicy, joined: int, now: float
+    ) -> None:
         """Computes a version's figures; every twentieth part of the rows makes a point of its history."""
         found = connection.execute(LATEST, (version, self._rows)).fetchall()
         if not found:
             connection.execute("DELETE FROM live WHERE version = ?", (version,))
             return
-        values = np.asarray(found, np.float64)
-        live = Performance.of(values[:, 0], values[:, 1], decision)
-        connection.execute(
-            "INSERT OR REPLACE INTO live VALUES (?, ?, ?, ?, ?)",
-            (version, live.rows, live.accuracy, live.log_loss, live.calibration_error),
-        )
+        kept = [orjson.loads(score) if isinstance(score, str) else score for score, _ in found]
+        figures = orjson.dumps(live_figures(kept, [truth for _, truth in found], policy)).decode()
+        connection.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?)", (version, len(found), figures))
         self._since[version] += joined
         if self._since[version] >= max(1, self._rows // 20):
             self._since[version] = 0
-            self._add_point(connection, version, live, now)
+            self._add_point(connection, version, len(found), figures, now)
 
     @staticmethod
-    def _add_point(connection: sqlite3.Connection, version: int, live: Performance, now: float) -> None:
-        point = (version, now, live.accuracy, live.log_loss, live.rows)
-        connection.execute(
-            "INSERT INTO history (version, time, accuracy, log_loss, rows) VALUES (?, ?, ?, ?, ?)", point
-        )
+    def _add_point(connection: sqlite3.Connection, version: int, rows: int, figures: str, now: float) -> None:
+        point = (version, now, rows, figures)
+        connection.execute("INSERT INTO history (version, time, rows, figures) VALUES (?, ?, ?, ?)", point)
         connection.execute(
             "DELETE FROM history WHERE version = ?1 AND id NOT IN "
             "(SELECT id FROM history WHERE version = ?1 ORDER BY id DESC LIMIT ?2)",

@@ -46,7 +46,7 @@ class Predictions:
 
     def add(
         self, version: WatchedVersion, known: Known, start: int, names: tuple[str, str], times: tuple[float, float],
-        columns: Columns, scores: list[float],
+        columns: Columns, scores: list[Any],
     ) -> None:  # fmt: skip
         """Takes a prediction.
 
@@ -56,7 +56,7 @@ class Predictions:
             names: the request's id and how its client calls it, "" if it does not.
             times: when it was made, and when its event came.
             columns: inputs and keys.
-            scores: of each row.
+            scores: what is kept of each row's answer.
         """
         # A null is NaN among the numbers, which orjson writes as null, and "" among the strings.
         puid, alias = self._name(version.id, *names)

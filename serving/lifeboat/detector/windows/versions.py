@@ -90,7 +90,9 @@ class WatchedVersions:
         for id_, model, version, digest, window_policy, *rest in connection.execute(
             "SELECT * FROM versions ORDER BY id"
         ):
-            made = WatchedVersion(id_, model, version, digest, WindowPolicy(**orjson.loads(window_policy)), *rest)
+            made = WatchedVersion(
+                id_, model, version, digest, WindowPolicy.of_document(orjson.loads(window_policy)), *rest
+            )
             self._known[model, version, digest] = made
             self._next = id_ + 1
         for one in sorted(self._known.values(), key=lambda one: one.last):

@@ -51,15 +51,13 @@ def next_window(connection: sqlite3.Connection) -> Window | None:
     if row is None:
         return None
     *names, rule = row
-    return Window(*[*names, WindowPolicy(**orjson.loads(rule))])
+    return Window(*[*names, WindowPolicy.of_document(orjson.loads(rule))])
 
 
-def read_rows(
-    connection: sqlite3.Connection, window: Window, schema: Schema
-) -> tuple[dict[str, list[Any]], list[float]]:
-    """The inputs by column, None for a null, and the scores."""
+def read_rows(connection: sqlite3.Connection, window: Window, schema: Schema) -> tuple[dict[str, list[Any]], list[Any]]:
+    """The inputs by column, None for a null, and what is kept of each row's answer."""
     columns: dict[str, list[Any]] = {name: [] for name in schema.names}
-    scores: list[float] = []
+    scores: list[Any] = []
     for start, end, blob, score_blob in _pieces(connection, window.id, window.first, window.first + window.rows):
         scores += orjson.loads(score_blob)[start:end]
         for name, values in zip(columns, orjson.loads(blob), strict=False):  # the keys come behind the inputs
@@ -67,8 +65,8 @@ def read_rows(
     return columns, scores
 
 
-def read_scores(connection: sqlite3.Connection, version: int, first: int, last: int) -> list[float]:
-    """Scores of the rows from first to last, of those that are still there."""
+def read_scores(connection: sqlite3.Connection, version: int, first: int, last: int) -> list[Any]:
+    """What is kept of the answers to the rows from first to last, of those that are still there."""
     pieces = _pieces(connection, version, first, last)
     return [score for start, end, _, blob in pieces for score in orjson.loads(blob)[start:end]]
 

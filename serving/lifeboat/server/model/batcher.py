@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 
 from lifeboat.server.large_requests import LargeRequests
-from lifeboat.server.model.onnx_model import Probabilities
+from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.row_parser import Columns
 
-Finish = Callable[[Probabilities | None], None]
+Finish = Callable[[Answers | None], None]
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ class Batcher:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        predict: Callable[[Sequence[list[Any]]], Probabilities],
+        predict: Callable[[Sequence[list[Any]]], Answers],
         failed: Callable[[Exception], None],
         aside: LargeRequests,
         max_rows: int = 256,
@@ -101,7 +101,7 @@ class Batcher:
             job.finish(probabilities[start : start + job.rows])
             start += job.rows
 
-    def _score(self, columns: Columns) -> Probabilities | None:
+    def _score(self, columns: Columns) -> Answers | None:
         try:
             return self._predict(columns)
         except Exception as error:  # onnxruntime's own errors share no base but this; each is counted and logged

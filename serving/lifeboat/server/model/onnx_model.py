@@ -1,4 +1,4 @@
-"""The model of one bundle: columns of plain values in, probabilities out."""
+"""The model of one bundle: columns of plain values in, answers out."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import BundleError
-from lifeboat.model.bundle import OUTPUT, Bundle, open_bundle
+from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.model.session import open_graph
 from lifeboat.model.tensors import tensor_type
 from lifeboat.usecase.schema import Schema
 
 GOLDEN_TOLERANCE = 1e-4
 WARM_ROWS = (1, 2, 64)
-Probabilities = NDArray[np.float32]
+Answers = NDArray[np.float32]
 
 
 class Model:
     """An ONNX session with the schema of its rows.
 
     Args:
-        bundle: verified; its graph must take the schema's columns and give `probabilities`.
+        bundle: verified; its graph must take the schema's columns and give the task's answer.
 
     Raises:
         BundleError: the graph does not load, or is not one for this schema.
@@ -34,25 +34,25 @@ class Model:
         self.schema: Schema = bundle.schema
         self.bundle = bundle
         self._session = open_graph(bundle.model, bundle.schema)
+        self._output = [bundle.task.output]
         self._kinds = tuple((column.name, tensor_type(column)) for column in bundle.schema.columns)
 
-    def predict(self, columns: Sequence[list[Any]]) -> Probabilities:
+    def predict(self, columns: Sequence[list[Any]]) -> Answers:
         """Scores rows.
 
         Args:
-            columns: for each column of the schema, in its order, one list of n values: floats (NaN for
-            null) or strings
+            columns: for each column of the schema, in its order, one list of n values: floats (NaN for null) or strings
                 ("" for null).
 
         Returns:
-            float32 [n, 2], the probability of each class.
+            float32 [n, width], as the task has it.
         """
         feed = {
             name: np.array(values, dtype).reshape(-1, 1)
             for (name, dtype), values in zip(self._kinds, columns, strict=True)
         }
-        probabilities: Probabilities = self._session.run([OUTPUT], feed)[0]
-        return probabilities
+        answers: Answers = self._session.run(self._output, feed)[0]
+        return answers
 
     def verify(self) -> None:
         """Answers the golden requests, which also warms the path.
@@ -65,12 +65,11 @@ class Model:
             raise BundleError(f"{self.bundle.directory}: golden.json holds no request")
         columns = [[row[name] for row in rows] for name in self.schema.names]
         answers = self.predict(columns)
-        for number, (entry, answer) in enumerate(zip(self.bundle.golden, answers, strict=True), start=1):
-            difference = float(np.abs(answer - np.asarray(entry["probabilities"], np.float64)).max())
-            if not difference <= GOLDEN_TOLERANCE:
+        for number, (expected, answer) in enumerate(zip(self.bundle.golden_answers, answers, strict=True), start=1):
+            if not np.allclose(answer, np.asarray(expected, np.float64), GOLDEN_TOLERANCE, GOLDEN_TOLERANCE):
                 raise BundleError(
                     f"{self.bundle.directory}: golden request {number} is answered {answer.tolist()}, "
-                    f"expected {entry['probabilities']}; at most {GOLDEN_TOLERANCE:g} off is allowed"
+                    f"expected {expected}; at most {GOLDEN_TOLERANCE:g} off is allowed"
                 )
         for count in WARM_ROWS:
             self.predict([(column * count)[:count] for column in columns])

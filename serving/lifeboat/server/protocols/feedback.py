@@ -17,7 +17,7 @@ from lifeboat.server.protocols.seldon import ARRAYS, FORMS, refuse_both
 from lifeboat.server.request_id import HEADER
 from lifeboat.server.settings import ServerSettings
 from lifeboat.system.addresses import is_loopback
-from lifeboat.usecase.schema import BinaryLabel
+from lifeboat.usecase.schema import Label
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads feedback with this and has no ONNX Runtime.
@@ -31,15 +31,15 @@ class Feedback:
     """What a client sends.
 
     Args:
-        truth: the class of each row, 0 or 1.
+        truth: the label of each row, as a number.
         reward: as the client judges it.
     """
 
-    truth: list[int]
+    truth: list[float]
     reward: float
 
 
-def read_feedback(document: dict[str, Any], label: BinaryLabel, max_rows: int) -> Feedback:
+def read_feedback(document: dict[str, Any], label: Label, max_rows: int) -> Feedback:
     """Reads Seldon's Feedback message; a truth is what the label's column may hold, or an object with it by its name.
 
     Raises:
@@ -57,7 +57,7 @@ def read_feedback(document: dict[str, Any], label: BinaryLabel, max_rows: int) -
     values = _flatten(_values(document.get("truth", {})), label.name)
     if len(values) > max_rows:
         raise bad(f"truth holds {len(values)} rows, the limit is {max_rows}")
-    return Feedback([_class_of(value, row, label) for row, value in enumerate(values, start=1)], float(reward))
+    return Feedback([_label_of(value, row, label) for row, value in enumerate(values, start=1)], float(reward))
 
 
 class FeedbackRest:
@@ -134,7 +134,7 @@ def _flatten(values: Any, label: str) -> list[Any]:
     if type(values) is dict:
         values = [values]
     if type(values) is not list:
-        raise bad("truth is not a list with one class for each row")
+        raise bad("truth is not a list with one label for each row")
     return [_unwrap(value, label) for value in values]
 
 
@@ -144,7 +144,7 @@ def _unwrap(value: Any, label: str) -> Any:
     return value[0] if type(value) is list and len(value) == 1 else value
 
 
-def _class_of(value: Any, row: int, label: BinaryLabel) -> int:
+def _label_of(value: Any, row: int, label: Label) -> float:
     try:
         return label.parse(value)
     except ValueError as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from lifeboat.server.protocols.outputs import OUTPUTS
 from lifeboat.server.protocols.tensor import DATATYPES
 from lifeboat.server.settings import ServerSettings
+from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.schema import Schema
 
 _PUID = {
@@ -92,18 +92,19 @@ def _message(schema: Schema, max_rows: int) -> dict[str, Any]:
 
 
 def _prediction(schema: Schema) -> dict[str, Any]:
-    probability = {"type": "number", "minimum": 0, "maximum": 1}
-    pair = {"type": "array", "items": probability, "minItems": 2, "maxItems": 2}
+    task = task_of(schema.label)
+    number = task.number_schema
+    row = {"type": "array", "items": number, "minItems": task.width, "maxItems": task.width}
     shape = {"type": "array", "items": {"type": "integer"}}
-    tensor = _object({"shape": shape, "values": {"type": "array", "items": probability}})
-    names = {"type": "array", "const": list(schema.label.classes)}
+    tensor = _object({"shape": shape, "values": {"type": "array", "items": number}})
+    names = {"type": "array", "const": list(task.names)}
     meta = _object({"puid": {"type": "string"}, "tags": {"type": "object"}})
-    data = _object({"names": names, "ndarray": {"type": "array", "items": pair}, "tensor": tensor}, ["names"])
+    data = _object({"names": names, "ndarray": {"type": "array", "items": row}, "tensor": tensor}, ["names"])
     return _object({"data": data, "meta": meta})
 
 
 def _feedback(schema: Schema) -> dict[str, Any]:
-    truth = {"enum": [*([0, 1] if "0" in schema.label.spellings else []), *schema.label.classes]}
+    truth, example = schema.label.json_schema(), schema.label.example
     data = _closed({"ndarray": {"type": "array", "items": truth}}, ["ndarray"])
     message = {"type": "object"}
     return {
@@ -116,7 +117,7 @@ def _feedback(schema: Schema) -> dict[str, Any]:
             },
             [],
         ),
-        "example": {"truth": {"data": {"ndarray": [schema.label.classes[1]]}}, "reward": 1.0},
+        "example": {"truth": {"data": {"ndarray": [example]}}, "reward": 1.0},
     }
 
 
@@ -137,7 +138,7 @@ def _inference(schema: Schema) -> dict[str, Any]:
         },
         ["name", "datatype", "shape", "data"],
     )
-    asked = _closed({"name": {"enum": list(OUTPUTS)}}, ["name"])
+    asked = _closed({"name": {"enum": list(task_of(schema.label).outputs)}}, ["name"])
     properties = {
         "id": {"type": "string"},
         "inputs": {"type": "array", "items": tensor, "minItems": 1},

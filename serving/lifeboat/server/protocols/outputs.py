@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lifeboat.http.errors import bad, refuse_unknown
-from lifeboat.model.decision import Decision
 from lifeboat.server.protocols.tensor import pack_strings, read_parameters
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.task import Output, Task
 from lifeboat.usecase.column import shown_value
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this and has no ONNX Runtime.
-    from lifeboat.server.model.onnx_model import Probabilities
+    from lifeboat.server.model.onnx_model import Answers
 
-PROBABILITIES, LABEL = "probabilities", "label"
-OUTPUTS = {PROBABILITIES: "FP32", LABEL: "BYTES"}
 # When to answer and whom, which changes no answer of a model without a state.
 _IGNORED = {"headers", "priority", "timeout", "sequence_id", "sequence_start", "sequence_end"}
 _PARAMETERS = frozenset({"binary_data_output", "content_type"} | _IGNORED)
 
 
-def read_outputs(document: dict[str, Any]) -> dict[str, bool]:
+def read_outputs(document: dict[str, Any], known: Mapping[str, Output]) -> dict[str, bool]:
     """The names of the outputs that a request asks for, all unless it says, and whether each is wanted as binary data.
 
     Raises:
@@ -35,14 +34,14 @@ def read_outputs(document: dict[str, Any]) -> dict[str, bool]:
     all_binary = _flag("the request", parameters, "binary_data_output", False)
     asked = document.get("outputs")
     if asked is None or asked == []:
-        return dict.fromkeys(OUTPUTS, all_binary)
+        return dict.fromkeys(known, all_binary)
     if type(asked) is not list:
         raise bad("outputs is not a list")
     outputs: dict[str, bool] = {}
     for entry in asked:
         name = entry.get("name") if type(entry) is dict else None
-        if type(name) is not str or name not in OUTPUTS:
-            raise bad(f"an output has no known name; the names are {', '.join(OUTPUTS)}")
+        if type(name) is not str or name not in known:
+            raise bad(f"an output has no known name; the names are {', '.join(known)}")
         where = f"output {name}"
         if name in outputs:
             raise bad(f"{where}: asked for twice")
@@ -56,38 +55,39 @@ class OutputWriter:
     """Writes the outputs of a prediction.
 
     Args:
-        classes: names of the two probabilities.
-        decision: which of them a row is.
+        task: what answers are.
+        decision: what is made of them.
     """
 
-    def __init__(self, classes: tuple[str, str], decision: Decision) -> None:
-        self._classes, self._decision = classes, decision
+    def __init__(self, task: Task[Any, Any], decision: Decision) -> None:
+        self._task, self._decision = task, decision
+        self.known = task.outputs
 
-    def write(self, name: str, as_binary: bool, probabilities: Probabilities, blobs: list[bytes]) -> dict[str, Any]:
+    def write(self, name: str, as_binary: bool, answers: Answers, blobs: list[bytes]) -> dict[str, Any]:
         """One output for orjson; its binary data, if that is asked for, is added to the blobs."""
-        rows = len(probabilities)
-        positive = self._decision.positive(probabilities[:, 1]).tolist() if name == LABEL else []
-        labels = [self._classes[one] for one in positive]
-        shape = [rows] if name == LABEL else [rows, 2]
-        output: dict[str, Any] = {"name": name, "datatype": OUTPUTS[name], "shape": shape}
+        described = self.known[name]
+        data = self._task.tensor(name, answers, self._decision)
+        output: dict[str, Any] = {
+            "name": name, "datatype": described.datatype, "shape": described.shape(len(answers))
+        }  # fmt: skip
         if as_binary:
-            blobs.append(pack_strings(labels) if name == LABEL else probabilities.tobytes())
+            blobs.append(pack_strings(data) if isinstance(data, list) else data.tobytes())
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
-            output["data"] = labels if name == LABEL else probabilities.reshape(-1)
+            output["data"] = data if isinstance(data, list) else data.reshape(-1)
         return output
 
 
-def describe(columns: Mapping[str, str]) -> dict[str, Any]:
+def describe(columns: Mapping[str, str], known: Mapping[str, Output]) -> dict[str, Any]:
     """Inputs and outputs for the model's metadata.
 
     Args:
         columns: kind of each column by name.
+        known: outputs by name.
     """
     kinds = {"string": "BYTES", "float": "FP32", "integer": "INT64", "boolean": "BOOL"}
     inputs = [{"name": name, "datatype": kinds[kind], "shape": [-1, 1]} for name, kind in columns.items()]
-    shapes: dict[str, list[int]] = {PROBABILITIES: [-1, 2], LABEL: [-1]}
-    outputs = [{"name": name, "datatype": OUTPUTS[name], "shape": shape} for name, shape in shapes.items()]
+    outputs = [{"name": name, "datatype": one.datatype, "shape": one.shape(-1)} for name, one in known.items()]
     return {"inputs": inputs, "outputs": outputs}
 
 

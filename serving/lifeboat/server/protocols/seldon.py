@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
     from lifeboat.server.dataplane import DataPlane
     from lifeboat.server.events import Exchange
-    from lifeboat.server.model.onnx_model import Probabilities
+    from lifeboat.server.model.onnx_model import Answers
 
 # orjson then writes float32 as the shortest text that reads back as the same float32.
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
@@ -57,15 +58,17 @@ class SeldonCodec:
 
     Args:
         reader: of rows.
-        classes: names of the two probabilities.
+        answered: names of the numbers of an answer.
         tags: of every answer; they name the model, its version and its bundle.
     """
 
-    def __init__(self, reader: Reader, classes: tuple[str, str], tags: dict[str, str]) -> None:
-        self._reader, self._classes, self._tags = reader, classes, tags
-        names = orjson.dumps(list(classes))
+    def __init__(self, reader: Reader, answered: tuple[str, ...], tags: dict[str, str]) -> None:
+        self._reader, self._tags = reader, tags
+        names = orjson.dumps(list(answered))
         self._ndarray = b'{"data":{"names":' + names + b',"ndarray":'
-        self._tensor = b'{"data":{"names":' + names + b',"tensor":{"shape":[%d,2],"values":'
+        self._tensor = (
+            b'{"data":{"names":' + names + b',"tensor":{"shape":[%d,' + b"%d" % len(answered) + b'],"values":'
+        )
         self._tail = b',"tags":' + orjson.dumps(tags) + b"}}"
 
     def read(self, document: dict[str, Any]) -> Message:
@@ -94,13 +97,13 @@ class SeldonCodec:
             else "neither data (ndarray or tensor) nor jsonData"
         )
 
-    def write(self, message: Message, id_: RequestId, probabilities: Probabilities) -> Response:
-        """The answer to a message: the probability of each class, by row."""
+    def write(self, message: Message, id_: RequestId, answers: Answers) -> Response:
+        """The answer to a message, row by row."""
         if message.tensor:
             head = self._tensor % message.rows
-            values = orjson.dumps(probabilities.reshape(-1), option=_NUMPY) + b"}"
+            values = orjson.dumps(answers.reshape(-1), option=_NUMPY) + b"}"
         else:
-            head, values = self._ndarray, orjson.dumps(probabilities, option=_NUMPY)
+            head, values = self._ndarray, orjson.dumps(answers, option=_NUMPY)
         meta = b'},"meta":{"puid":' + orjson.dumps(id_.named)
         return Response(200, b"".join((head, values, meta, message.tail)), JSON, puid_line(id_))
 
@@ -158,8 +161,7 @@ class SeldonRest:
     def __init__(self, app: App, plane: DataPlane, max_depth: int) -> None:
         self._app, self._plane = app, plane
         self._limits = max_depth, plane.reader.max_values
-        classes = plane.metadata().schema.label.classes
-        self._codec = SeldonCodec(plane.reader, classes, plane.identity.tags)
+        self._codec = SeldonCodec(plane.reader, plane.metadata().task.names, plane.identity.tags)
         app.add("GET POST", "/predict /api/v1.0/predictions /api/v0.1/predictions", self._predict, "seldon")
         app.add("GET", "/health/status /api/v1.0/health/status", self._health)
         app.add("GET", "/metadata /api/v1.0/metadata", self._describe)
@@ -203,19 +205,21 @@ class SeldonRest:
 def init_metadata(metadata: ModelMetadata) -> dict[str, object]:
     """Seldon's model metadata: inputs and outputs by name, and which bundle it is."""
     identity, decision = metadata.identity, metadata.decision
-    names, classes = list(metadata.schema.names), list(metadata.schema.label.classes)
+    names, answered = list(metadata.schema.names), list(metadata.task.names)
+    said = decision.to_manifest()
     return {
         "name": identity.name,
         "versions": [identity.version],
         "platform": "onnx",
         "inputs": [{"messagetype": "ndarray", "schema": {"names": names, "shape": [len(names)]}}],
-        "outputs": [{"messagetype": "ndarray", "schema": {"names": classes, "shape": [2]}}],
+        "outputs": [{"messagetype": "ndarray", "schema": {"names": answered, "shape": [len(answered)]}}],
         # Seldon's custom fields are texts.
         "custom": {
             "bundle_digest": identity.digest,
             "usecase": metadata.usecase,
-            "decision": decision.rule,
-            "threshold": repr(decision.threshold),
+            "label": json.dumps(metadata.schema.label.to_document(), ensure_ascii=False),
+            "decision": said.pop("rule"),
+            **{name: repr(value) for name, value in said.items()},
         },
     }
 

@@ -15,18 +15,19 @@ from lifeboat.http.app import App
 from lifeboat.http.body import check_content, parse_object
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
-from lifeboat.model.decision import Decision
-from lifeboat.server.protocols.outputs import PROBABILITIES, OutputWriter, describe, read_outputs
+from lifeboat.server.protocols.outputs import OutputWriter, describe, read_outputs
 from lifeboat.server.protocols.rest import exchange_of, puid_line, readiness
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.protocols.tensor import Tensor, read_tensor
 from lifeboat.server.request_id import HEADER, RequestId
+from lifeboat.tasks.decision import Decision
+from lifeboat.tasks.task import Task
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
     from lifeboat.server.dataplane import DataPlane
     from lifeboat.server.events import Exchange
-    from lifeboat.server.model.onnx_model import Probabilities
+    from lifeboat.server.model.onnx_model import Answers
 
 _TYPES = (b"application/json", b"application/octet-stream")
 _MEMBERS = frozenset({"id", "parameters", "inputs", "outputs"})
@@ -54,8 +55,8 @@ class V2Codec:
 
     Args:
         reader: of rows.
-        classes: names of the two probabilities.
-        decision: which of them a row is.
+        task: what answers are.
+        decision: what is made of them.
         identity: `model_name`, `model_version` and `bundle_digest` of every answer.
         max_depth, max_values: of JSON.
     """
@@ -63,13 +64,14 @@ class V2Codec:
     def __init__(
         self,
         reader: Reader,
-        classes: tuple[str, str],
+        task: Task[Any, Any],
         decision: Decision,
         identity: dict[str, str],
         max_depth: int,
         max_values: float = math.inf,
     ) -> None:
-        self._reader, self._outputs = reader, OutputWriter(classes, decision)
+        self._reader, self._outputs = reader, OutputWriter(task, decision)
+        self._whole = frozenset(task.answer_outputs)
         self._limits = max_depth, max_values
         digest = {"bundle_digest": identity["bundle_digest"]}
         self._common = {
@@ -95,16 +97,16 @@ class V2Codec:
         if id_ is not None and type(id_) is not str:
             raise bad("id is not a string")
         columns = self._read_inputs(document.get("inputs"), binary)
-        return Inference(columns, id_ or None, read_outputs(document))
+        return Inference(columns, id_ or None, read_outputs(document, self._outputs.known))
 
-    def write(self, inference: Inference, id_: RequestId, probabilities: Probabilities) -> Response:
+    def write(self, inference: Inference, id_: RequestId, answers: Answers) -> Response:
         """The answer: the outputs asked for, binary ones behind the JSON in their order."""
         document: dict[str, Any] = dict(self._common)
         if id_.body or not id_.header:  # with a header and no id, as Seldon's executor asks, the header is enough
             document["id"] = id_.body or id_.own
         blobs: list[bytes] = []
         document["outputs"] = [
-            self._outputs.write(name, as_binary, probabilities, blobs) for name, as_binary in inference.outputs.items()
+            self._outputs.write(name, as_binary, answers, blobs) for name, as_binary in inference.outputs.items()
         ]
         text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         if not blobs:
@@ -112,12 +114,12 @@ class V2Codec:
         header = b"%b%b: %d\r\n" % (puid_line(id_), HEADER_LENGTH, len(text))
         return Response(200, b"".join((text, *blobs)), b"application/octet-stream", header)
 
-    def to_watch(self, inference: Inference, probabilities: Probabilities, response: Response) -> Response:
-        """What the detector is told: the answer, or the probabilities where only other outputs were asked for."""
-        if PROBABILITIES in inference.outputs:
+    def to_watch(self, inference: Inference, answers: Answers, response: Response) -> Response:
+        """What the detector is told: the answer, or all its numbers where only other outputs were asked for."""
+        if self._whole <= inference.outputs.keys():
             return response
-        output = self._outputs.write(PROBABILITIES, False, probabilities, [])
-        return Response(200, orjson.dumps({**self._common, "outputs": [output]}, option=orjson.OPT_SERIALIZE_NUMPY))
+        outputs = [self._outputs.write(name, False, answers, []) for name in sorted(self._whole)]
+        return Response(200, orjson.dumps({**self._common, "outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY))
 
     @staticmethod
     def error(error: RequestError) -> Response:
@@ -167,7 +169,7 @@ class V2Rest:
         identity, metadata = plane.identity, plane.metadata()
         self._codec = V2Codec(
             plane.reader,
-            metadata.schema.label.classes,
+            metadata.task,
             metadata.decision,
             identity.tags,
             max_depth,
@@ -193,9 +195,9 @@ class V2Rest:
         id_ = plane.ids.make(request.headers.get(HEADER, b""), inference.id, "id")
         request.id = id_.puid
 
-        def write(probabilities: Probabilities) -> tuple[Response, Response]:
-            answer = codec.write(inference, id_, probabilities)
-            return answer, codec.to_watch(inference, probabilities, answer)
+        def write(answers: Answers) -> tuple[Response, Response]:
+            answer = codec.write(inference, id_, answers)
+            return answer, codec.to_watch(inference, answers, answer)
 
         def send(answers: tuple[Response, Response]) -> Exchange | None:
             self._app.answer(request, answers[0])
@@ -206,7 +208,12 @@ class V2Rest:
     def _describe(self, _request: Request) -> Response:
         metadata, identity = self._plane.metadata(), self._plane.identity
         names = {"name": identity.name, "versions": [identity.version], "platform": "onnx_onnxv1"}
-        return Response.of({**names, **describe({column.name: column.kind for column in metadata.schema.columns})})
+        return Response.of(
+            {
+                **names,
+                **describe({column.name: column.kind for column in metadata.schema.columns}, metadata.task.outputs),
+            }
+        )
 
     def _describe_server(self, _request: Request) -> Response:
         version, extensions = self._plane.identity.version, ["binary_tensor_data"]

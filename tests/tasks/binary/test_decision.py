@@ -13,9 +13,10 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from lifeboat.config.errors import BundleError, UseCaseError
 from lifeboat.model.calibration_error import calibration_error
-from lifeboat.model.decision import Decision
+from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.tasks.binary.scored import METRICS, BinaryScored
 from lifeboat.usecase.threshold import BestF1, LowestCost, PrecisionAtLeast, RecallAtLeast, Threshold
+from tests.tasks.fitted import TASK
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = (BestF1(), LowestCost(1, 5), RecallAtLeast(0.9), PrecisionAtLeast(0.8))
@@ -30,19 +31,23 @@ def scored(rows: int = 300, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_exactly_the_threshold_is_the_first_class() -> None:
-    assert Decision().positive([0.5, np.nextafter(np.float32(0.5), np.float32(1)), 0.4999]).tolist() == [0, 1, 0]
+    assert ThresholdDecision().positive([0.5, np.nextafter(np.float32(0.5), np.float32(1)), 0.4999]).tolist() == [
+        0,
+        1,
+        0,
+    ]
 
 
 def test_a_probability_is_not_above_its_own_text() -> None:
     # As float64, 0.3 of a float32 is 0.30000001.
     for answer in (np.float32(0.3), 0.3, float(np.float32(0.3))):
-        assert Decision(0.3).positive([answer]).tolist() == [False]
-        assert not Decision(0.3).is_positive(float(np.float32(answer)))
+        assert ThresholdDecision(0.3).positive([answer]).tolist() == [False]
+        assert not ThresholdDecision(0.3).is_positive(float(np.float32(answer)))
 
 
 @given(st.lists(st.floats(0, 1, width=32), min_size=1), st.floats(0, 1))
 def test_one_by_one_or_all_together_rows_have_the_same_class(scores: list[float], threshold: float) -> None:
-    decision = Decision(threshold)
+    decision = ThresholdDecision(threshold)
     assert [decision.is_positive(score) for score in scores] == decision.positive(scores).tolist()
 
 
@@ -52,28 +57,30 @@ def test_the_likelier_class_is_the_arg_max_with_a_tie_for_the_first(scores: list
     both = np.column_stack([np.float32(1) - p, p])
     # Where 1 - p rounds to one half and p is above it, p decides.
     clear = both[:, 0] + both[:, 1] == 1
-    assert Decision().positive(p)[clear].tolist() == (both.argmax(axis=1) == 1)[clear].tolist()
+    assert ThresholdDecision().positive(p)[clear].tolist() == (both.argmax(axis=1) == 1)[clear].tolist()
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
 def test_what_is_no_threshold_is_refused(threshold: float) -> None:
     with pytest.raises(ValueError, match="outside 0 to 1"):
-        Decision(threshold)
+        ThresholdDecision(threshold)
     with pytest.raises(UseCaseError, match="it must be within 0 to 1"):
         Threshold(threshold)
 
 
 def test_a_manifest_without_decision_has_the_likelier_class_and_one_that_is_none_is_refused() -> None:
-    assert Decision.of_manifest({}) == Decision()
-    assert Decision.of_manifest({"decision": Decision(0.3, "cheap").to_manifest()}) == Decision(0.3, "cheap")
+    assert TASK.read_decision({}) == ThresholdDecision()
+    assert TASK.read_decision({"decision": ThresholdDecision(0.3, "cheap").to_manifest()}) == ThresholdDecision(
+        0.3, "cheap"
+    )
     for wrong in ({"threshold": 2}, {"threshold": "0.5"}, {"limit": 1}, 1):
         with pytest.raises(BundleError, match="is not a threshold and a rule"):
-            Decision.of_manifest({"decision": wrong})
+            TASK.read_decision({"decision": wrong})
 
 
-def brute(y: np.ndarray, p: np.ndarray) -> list[Decision]:
+def brute(y: np.ndarray, p: np.ndarray) -> list[ThresholdDecision]:
     """Every decision that differs on these rows."""
-    return [Decision(float(cut)) for cut in (*np.unique(p), float(p.min()) / 2)]
+    return [ThresholdDecision(float(cut)) for cut in (*np.unique(p), float(p.min()) / 2)]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -87,7 +94,7 @@ def test_the_best_f1_is_that_of_every_threshold_tried(seed: int) -> None:
 def test_the_lowest_cost_is_that_of_every_threshold_tried(seed: int) -> None:
     y, p = scored(seed=seed)
 
-    def cost(decision: Decision) -> float:
+    def cost(decision: ThresholdDecision) -> float:
         called = decision.positive(p)
         return float((called & (y == 0)).sum() + 5 * (~called & (y == 1)).sum())
 
@@ -140,7 +147,7 @@ def test_a_rule_that_means_nothing_is_refused_where_it_is_declared(wrong: object
 def test_the_gate_and_the_live_figures_have_one_calibration_error() -> None:
     y, p = scored(500)
     p = p.astype(np.float64)
-    gate = BinaryScored(y, p).figures()[[metric.name for metric in METRICS].index("ece")]
+    gate = BinaryScored(y, np.column_stack([1 - p, p])).figures()[[metric.name for metric in METRICS].index("ece")]
     assert calibration_error(p, y) == pytest.approx(gate, abs=1e-12)
 
 

@@ -1,13 +1,8 @@
-"""The decision: which class a probability stands for.
-
-Batch scoring, evaluation, the model server's protocols and metrics, the detector's live figures and the demo all decide
-by this module, so that one row has one class everywhere. It needs numpy alone, so that the model server can use it.
-"""
+"""The decision between two classes: a threshold."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lifeboat.config.errors import BundleError
+from lifeboat.tasks.decision import Decision
 
 HALF = 0.5
 LIKELIER = "the likelier class"
 
 
 @dataclass(frozen=True)
-class Decision:
+class ThresholdDecision(Decision):
     """Class 1 where its probability is above the threshold; at exactly the threshold class 0.
 
     At one half that is the arg max, a tie going to the first class, as scikit-learn's `predict` has it. Probability and
@@ -48,6 +43,10 @@ class Decision:
         """The threshold as the float32 that it is compared as."""
         return float(np.float32(self.threshold))
 
+    def call(self, answers: NDArray[Any]) -> NDArray[np.int8]:
+        """The class, 0 or 1, of the probabilities of both."""
+        return self.positive(answers[:, 1]).astype(np.int8)
+
     def positive(self, probability: ArrayLike) -> NDArray[np.bool_]:
         """Whether each row is of class 1, [n].
 
@@ -61,18 +60,4 @@ class Decision:
         return probability > self.limit
 
     def to_manifest(self) -> dict[str, Any]:
-        """What a bundle's manifest holds under `decision`."""
         return {"threshold": self.threshold, "rule": self.rule}
-
-    @classmethod
-    def of_manifest(cls, manifest: Mapping[str, Any]) -> Decision:
-        """The decision of a bundle; one of format 1 says none and has the likelier class.
-
-        Raises:
-            BundleError: it is not a threshold and a rule.
-        """
-        given = manifest.get("decision", {})
-        try:
-            return cls(**given)
-        except (TypeError, ValueError) as error:
-            raise BundleError(f"bundle.json: decision {given!r} is not a threshold and a rule: {error}") from error

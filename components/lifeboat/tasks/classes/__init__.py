@@ -1,0 +1,1 @@
+"""The task of three classes and more."""
