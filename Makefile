@@ -182,7 +182,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 
 .venvs/run.stamp: $(UV) uv.lock pyproject.toml
 	@echo "setting up: the pipeline's environment and the model server's"
-	@$(call SYNC,.venv,--extra pipeline)
+	@$(call SYNC,.venv,--extra pipeline --extra flights)
 	@# The model server's holds what its image will hold: no pandas, no scikit-learn, no MLflow.
 	@$(call SYNC,.venvs/serving,--extra serving)
 	@# The drift detector's: Alibi Detect asks for numpy 1.
@@ -191,7 +191,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 
 .venvs/dev.stamp: .venvs/run.stamp
 	@echo "setting up: the tests' environment"
-	@$(call SYNC,.venv,--extra pipeline --extra serving --group dev)
+	@$(call SYNC,.venv,--extra pipeline --extra flights --extra serving --group dev)
 	@$(call SYNC,.venvs/drift,--group drift --group drift-test)
 	@touch $@
 
@@ -201,7 +201,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@touch $@
 
 .venvs/notebook.stamp: .venvs/run.stamp
-	@$(call SYNC,.venv,--extra pipeline --extra notebook)
+	@$(call SYNC,.venv,--extra pipeline --extra flights --extra notebook)
 	@touch $@
 
 .venvs/actionlint.stamp: Makefile

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from lifeboat.registry.storage import S3, local_copy
 from lifeboat.usecase.importing import list_usecases
 from lifeboat.usecase.usecase import load_usecase
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = ("sex", "pclass", "survived", "ticket", "cabin", "passengerid", "mean radius")
 # The command line may name the first use case as its default and its example.
-NAMES = ("titanic", "passenger", "breast")
+NAMES = ("titanic", "passenger", "breast", "penguin", "flights")
 
 
 def lines(*folders: str) -> int:
@@ -22,8 +23,10 @@ def test_the_first_use_case_is_short():
     assert 0 < lines("components/lifeboat/usecases/titanic") < 200
 
 
-def test_the_second_use_case_is_shorter():
+def test_the_others_are_shorter():
     assert 0 < len((ROOT / "tests/usecases/breast_cancer.py").read_text().splitlines()) < 60
+    assert 0 < lines("components/lifeboat/usecases/penguins") < 80
+    assert 0 < lines("components/lifeboat/usecases/flights") < 120
 
 
 def texts(path: Path) -> list[str]:
@@ -53,8 +56,10 @@ def test_the_platform_names_no_use_case(folder):
     assert not found, "\n".join(found)
 
 
-def test_every_shipped_use_case_loads_with_data_in_its_own_folder():
+def test_every_shipped_use_case_loads_with_data_in_its_own_folder_or_in_a_package(tmp_path):
     for name in list_usecases():
         usecase = load_usecase(name)
-        assert Path(usecase.data).is_file()
-        assert Path(usecase.data).is_relative_to(ROOT / "components" / "lifeboat" / "usecases")
+        with local_copy(str(usecase.data), S3(), tmp_path) as path:
+            assert path.is_file()
+        folder = ROOT / "components" / "lifeboat" / "usecases" / name
+        assert str(usecase.data).startswith("package://") or Path(usecase.data).is_relative_to(folder)

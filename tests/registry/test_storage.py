@@ -2,6 +2,7 @@ import os
 import socket
 import threading
 import time
+import zipfile
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,7 +10,7 @@ import pytest
 from moto import settings
 from moto.core.responses import ActionAuthenticatorMixin
 
-from lifeboat.config.errors import StorageError
+from lifeboat.config.errors import DataError, StorageError
 from lifeboat.registry.storage import S3, local_copy, open_storage
 
 KEYS = {"access_key": "somebody", "secret_key": "not-so-secret", "region": "us-east-1"}
@@ -242,6 +243,61 @@ def test_a_remote_file_is_copied_and_the_copy_removed(s3, tmp_path):
             assert found.suffix == ".parquet"
     assert [path.name for path in folder.iterdir()] == ["train.parquet"]
     assert (folder / "train.parquet").read_bytes() == b"an output of the same name"
+
+
+def test_the_file_of_an_installed_package_is_found_without_importing_it(tmp_path, monkeypatch):
+    (tmp_path / "brings_a_table" / "data").mkdir(parents=True)
+    (tmp_path / "brings_a_table" / "__init__.py").write_text("raise RuntimeError('imported')")
+    (tmp_path / "brings_a_table" / "data" / "rows.csv").write_text("a\n1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with local_copy("package://brings_a_table/data/rows.csv", S3(), tmp_path / "copies") as found:
+        assert found == tmp_path / "brings_a_table" / "data" / "rows.csv"
+
+
+@pytest.mark.parametrize("name", ["nobody_has_this", "not-a-name", ""])
+def test_a_package_that_is_not_there_says_what_to_install(tmp_path, name):
+    with (
+        pytest.raises(DataError, match=f"pip install {name}"),
+        local_copy(f"package://{name}/rows.csv", S3(), tmp_path),
+    ):
+        pass
+
+
+def test_a_zip_of_one_file_is_unpacked_and_the_copy_removed(tmp_path):
+    path, folder = tmp_path / "rows.csv.zip", tmp_path / "copies"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("folder")
+        archive.writestr("folder/rows.csv", "a\n1\n")
+    with local_copy(str(path), S3(), folder) as found:
+        assert (found.name, found.read_text()) == ("rows.csv", "a\n1\n")
+        assert found.is_relative_to(folder)
+    assert not list(folder.iterdir())
+
+
+def test_a_zip_of_several_files_is_left_as_it_is(tmp_path):
+    # A workbook or a file of NumPy arrays is one as well.
+    path = tmp_path / "book.xlsx"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.xml", "")
+        archive.writestr("b.xml", "")
+    with local_copy(str(path), S3(), tmp_path / "copies") as found:
+        assert found == path
+
+
+def test_a_damaged_zip_is_one_sentence(tmp_path):
+    path = tmp_path / "rows.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("rows.csv", "a\n" + "1\n" * 1000)
+    content = bytearray(path.read_bytes())
+    content[500] ^= 1
+    path.write_bytes(content)
+    folder = tmp_path / "copies"
+    with (
+        pytest.raises(DataError, match=r"rows\.zip.*rows\.csv cannot be unpacked: Bad CRC"),
+        local_copy(str(path), S3(), folder),
+    ):
+        pass
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/", "s3://bucket/folder/"])

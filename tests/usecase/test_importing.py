@@ -39,6 +39,16 @@ def test_a_folder_anywhere_is_a_use_case(tmp_path: Path) -> None:
     assert source_folder(import_reference(str(folder))) == folder
 
 
+def test_somebodys_module_is_found_under_the_name_of_a_shipped_use_case(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "penguins")
+    assert load_usecase("penguins").name == "penguins"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert load_usecase("penguins").name == "ferry"
+    assert load_usecase("lifeboat.usecases.penguins").name == "penguins"
+
+
 def test_a_folder_inside_a_package_may_import_from_it(tmp_path: Path) -> None:
     folder = written(tmp_path / "company" / "models" / "ferries", helper="..shared")
     (tmp_path / "company" / "models" / "shared.py").write_text("NAME = 'shared'\n")

@@ -6,8 +6,11 @@ Keys are relative, with `/` between their parts.
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from lifeboat.config.errors import StorageError
+from lifeboat.config.errors import DataError, StorageError
 from lifeboat.config.options import option
 from lifeboat.system.files import replacing
 
@@ -159,17 +162,76 @@ def open_storage(url: str, s3: S3) -> Storage:
 
 @contextmanager
 def local_copy(url: str, s3: S3, folder: Path) -> Iterator[Path]:
-    """A file's path on this machine: its own, or that of a download into `folder`, removed at the end."""
+    """A file's path on this machine: its own, or that of what is made of it in `folder`, removed at the end.
+
+    Args:
+        url: a path; s3://bucket/key; package://NAME/path, a file that an installed Python package brings.
+        s3: endpoint and keys.
+        folder: takes a download, and what a zip archive holds, if that is one file.
+
+    Raises:
+        DataError: the package is not installed, or a zip archive cannot be read.
+        StorageError: it cannot be downloaded or written.
+    """
+    with _found(url, s3, folder) as path, _unpacked(path, folder) as plain:
+        yield plain
+
+
+@contextmanager
+def _unpacked(path: Path, folder: Path) -> Iterator[Path]:
+    """The one file of a zip archive; any other file, also an archive of several such as a workbook, as it is."""
+    if not zipfile.is_zipfile(path):
+        yield path
+        return
+    with zipfile.ZipFile(path) as archive:
+        files = [info for info in archive.infolist() if not info.is_dir()]
+        if len(files) != 1:
+            yield path
+            return
+        with _temporary(folder) as directory:
+            target = Path(directory) / Path(files[0].filename).name
+            try:
+                with (
+                    _as_storage_error(str(target), verb="written"),
+                    archive.open(files[0]) as packed,
+                    target.open("wb") as plain,
+                ):
+                    shutil.copyfileobj(packed, plain)
+            except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+                # A password, a way of packing that is not Python's, or a damaged file.
+                raise DataError(f"{files[0].filename} cannot be unpacked: {error}", file=str(path)) from error
+            yield target
+
+
+def _temporary(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    with _as_storage_error(str(folder), verb="written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=folder, prefix=".download-")
+
+
+def _in_package(url: str) -> Path:
+    """The file of an installed package, which is not imported."""
+    name, _, inside = url.removeprefix("package://").partition("/")
+    spec = importlib.util.find_spec(name) if name.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError(
+            f"the package {name}, which holds the table, is not installed; install it: pip install {name}", file=url
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / inside
+
+
+@contextmanager
+def _found(url: str, s3: S3, folder: Path) -> Iterator[Path]:
+    if url.startswith("package://"):
+        yield _in_package(url)
+        return
     if not url.startswith("s3:"):
         yield Path(unquote(urlsplit(url).path)) if url.startswith("file://") else Path(url)
         return
     place, _, name = url.rpartition("/")
     if not name or place in ("s3:", "s3:/"):
         raise StorageError(f"{url} names no object; write s3://bucket/key")
-    with _as_storage_error(str(folder), verb="written"):
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(dir=folder, prefix=".download-")
-    with temporary as directory:
+    with _temporary(folder) as directory:
         target = Path(directory) / name
         open_storage(place, s3).download(name, target)
         yield target

@@ -25,7 +25,7 @@ def import_reference(reference: str) -> ModuleType:
     """The module of a use case.
 
     Args:
-        reference: the name of a shipped use case, a module of somebody's own (its name as Python imports it), or the
+        reference: a module of somebody's own (its name as Python imports it), the name of a shipped use case, or the
             path of a folder with an `__init__.py` or of a .py file, which has a slash in it or ends in .py.
 
     Raises:
@@ -35,13 +35,20 @@ def import_reference(reference: str) -> ModuleType:
     if path is not None:
         return _import_path(path)
     module = reference.replace("-", "_")
-    name = f"{PACKAGE}.{module}" if module.replace("_", "-") in list_usecases() else module
+    shipped = module.replace("_", "-") in list_usecases() and not _is_own(module)
+    name = f"{PACKAGE}.{module}" if shipped else module
     return _import(name, f"no use case {reference!r}; there are: {', '.join(list_usecases())}, or give a path")
 
 
 def as_path(reference: str) -> Path | None:
     """The path that a reference is, absolute; None where it is a name."""
     return Path(reference).expanduser().resolve() if "/" in reference or reference.endswith(".py") else None
+
+
+def _is_own(module: str) -> bool:
+    """Whether somebody's module has a name, so that a use case which Lifeboat ships later takes it from nobody."""
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.origin is not None
 
 
 def list_usecases() -> list[str]:
@@ -78,7 +85,9 @@ def reference_of(usecase: Any, preferred: str) -> str:
     place = f"{getattr(usecase.features, '__module__', '')}."
     module = min(holders, key=lambda one: (not one.startswith(PACKAGE), not place.startswith(f"{one}."), len(one)))
     shipped = module.removeprefix(f"{PACKAGE}.")
-    return shipped if shipped != module else str(_place(holders[module]))
+    if shipped == module:
+        return str(_place(holders[module]))
+    return module if _is_own(shipped) else shipped
 
 
 def _found_elsewhere(name: str) -> str:
