@@ -1,7 +1,7 @@
 """For the tests of a use case: what can be known of it before a run, a function each.
 
     from lifeboat import testing
-    from penguins import USECASE
+    from species import USECASE
 
     def test_the_table_fits_the_schema():
         testing.check_table(USECASE)
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,6 @@ from lifeboat.evaluate.comparison import compare
 from lifeboat.evaluate.evaluation import Evaluation
 from lifeboat.evaluate.step import evaluate
 from lifeboat.model.bundle import open_bundle
-from lifeboat.model.decision import Decision
 from lifeboat.preprocess import step as preprocess_step
 from lifeboat.server.model.onnx_model import load_model
 from lifeboat.system.progress import quiet
@@ -33,9 +33,6 @@ from lifeboat.train.candidate_cache import examine_anew
 from lifeboat.train.parity import data_frame
 from lifeboat.usecase.gates import LATENCIES, Evidence, Interval, Verdict, judge
 from lifeboat.usecase.usecase import UseCase
-
-# What a model says that is right, and sure of it, but not beyond all measure.
-SURE = 0.99
 
 
 def check_table(usecase: UseCase, data: str = "") -> None:
@@ -70,12 +67,13 @@ def check_gates(usecase: UseCase) -> None:
     Raises:
         AssertionError: the first one is refused, so that no model can ever pass; or the second one is not.
     """
+    task = usecase.task
     every = np.sort(_good_rows(usecase).column(usecase.schema.label.name).to_numpy())
     # As many rows as will be held out, with the same share of each class.
     y = every[:: max(1, round(1 / usecase.split.test))]
-    right = _verdict(usecase, y, np.where(y == 1, SURE, 1 - SURE))
+    right = _verdict(usecase, y, task.perfect(y))
     assert right.passed, "a model that is always right is refused: " + "; ".join(right.reasons)  # noqa: S101
-    blind = _verdict(usecase, y, np.full(len(y), float(every.mean())))
+    blind = _verdict(usecase, y, np.tile(task.trivial(every), (len(y), 1)))
     assert not blind.passed, "a model that knows nothing of a row passes: add a gate such as BeatsBaseline"  # noqa: S101
 
 
@@ -118,9 +116,9 @@ def _good_rows(usecase: UseCase) -> pa.Table:
     return report.rows
 
 
-def _verdict(usecase: UseCase, y: NDArray[np.int8], p: NDArray[np.float64]) -> Verdict:
-    task, share = usecase.task, np.full(len(y), float(y.mean()))
-    model, trivial = (task.score(y, np.column_stack([1 - each, each]), Decision()) for each in (p, share))
-    pair = compare(model, trivial, task.strata(y), seed=0, say=quiet)
+def _verdict(usecase: UseCase, y: NDArray[Any], answers: NDArray[np.float64]) -> Verdict:
+    task, decision = usecase.task, usecase.task.read_decision({})
+    trivial = np.tile(task.trivial(y), (len(y), 1))
+    pair = compare(task, y, task.score(y, answers, decision), task.score(y, trivial, decision), seed=0, say=quiet)
     latencies = dict.fromkeys(LATENCIES, Interval(1.0, 1.0, 1.0))
     return judge(usecase.gates, Evidence(pair.first | latencies, pair.paired), bundle="", champion=None)

@@ -38,15 +38,15 @@ def run_inside(project, *command):
 
 
 def test_a_project_is_written_from_a_table_and_its_tests_pass(tmp_path, penguins):
-    done = init(tmp_path, "penguins", "--data", str(penguins), "--yes")
+    done = init(tmp_path, "species", "--data", str(penguins), "--yes")
     assert done.returncode == 0, done.stderr
-    project = tmp_path / "penguins"
-    assert done.stdout.endswith("  cd penguins\n  make run\n\n")
+    project = tmp_path / "species"
+    assert done.stdout.endswith("  cd species\n  make run\n\n")
     written = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
     assert written == {
         ".dockerignore", ".github/workflows/ci.yaml", ".gitignore", "Dockerfile", "Makefile", "README.md",
-        "data/penguins.csv", "pyproject.toml", "src/penguins/__init__.py", "src/penguins/model.py",
-        "src/penguins/schema.py", "tests/test_usecase.py",
+        "data/penguins.csv", "pyproject.toml", "src/species/__init__.py", "src/species/model.py",
+        "src/species/schema.py", "tests/test_usecase.py",
     }  # fmt: skip
     assert (project / "data" / "penguins.csv").read_bytes() == penguins.read_bytes()
     tested = run_inside(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(project / "tests"))
@@ -55,18 +55,18 @@ def test_a_project_is_written_from_a_table_and_its_tests_pass(tmp_path, penguins
     # From a folder of the project, without a flag: its own use case.
     checked = run_inside(project, "-m", "lifeboat.cli.main", "check")
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert "use case penguins" in checked.stdout
+    assert "use case species" in checked.stdout
     listed = run_inside(project, "-m", "lifeboat.cli.main", "usecases")
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["penguins", "titanic"]
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == ["species", "flights", "penguins", "titanic"]
 
 
 def test_the_image_and_the_default_of_a_compiled_pipeline_are_the_projects(tmp_path, penguins):
-    init(tmp_path, "penguins", "--data", str(penguins), "--yes")
-    project = tmp_path / "penguins"
+    init(tmp_path, "species", "--data", str(penguins), "--yes")
+    project = tmp_path / "species"
     assert run_inside(project, "-m", "lifeboat.cli.main", "compile", "it.yaml").returncode == 0
     compiled = (project / "src" / "it.yaml").read_text()
-    assert "image: penguins/components:0.1.0" in compiled
-    assert "defaultValue: penguins" in compiled
+    assert "image: species/components:0.1.0" in compiled
+    assert "defaultValue: species" in compiled
 
 
 def test_without_a_table_there_is_an_example(tmp_path):
@@ -101,7 +101,7 @@ def test_texts_of_a_strange_table_stand_in_python_and_toml_as_they_are(tmp_path)
         (["numpy", "--yes"], "'numpy' is a module of Python or of an installed package"),
         (["titanic", "--yes"], "'titanic' is a use case that Lifeboat ships"),
         (["mine", "--yes", "--data", "nothing.csv"], "nothing.csv: no such file"),
-        (["mine", "--yes", "--label", "Fare"], "column Fare: holds 248 different values"),
+        (["mine", "--yes", "--label", "Fare", "--positive", "1"], "column Fare: holds 248 values: only of two"),
         (["mine"], "there is nobody to ask: --yes takes the guesses"),
     ],
 )

@@ -87,10 +87,10 @@ def test_a_raw_table_becomes_an_answering_endpoint_by_three_commands(tmp_path, w
         "LIFEBOAT_PORT": str(port), "LIFEBOAT_METRICS_PORT": str(metrics), "LIFEBOAT_DETECTOR_PORT": str(detector),
     }  # fmt: skip
     start = time.monotonic()
-    project = tmp_path / "penguins"
+    project = tmp_path / "species"
     try:
         shown = run(["bash", "-euc", commands(wheel)], tmp_path, **environment)
-        assert "Deployed penguins version 1, the new champion." in shown
+        assert "Deployed species version 1, the new champion." in shown
         row = {"island": "Dream", "bill_length_mm": 49.0, "bill_depth_mm": 19.5, "flipper_length_mm": 210,
                "body_mass_g": 3950, "sex": "male", "year": 2008}  # fmt: skip
         body = {"data": {"names": list(row), "ndarray": [list(row.values())]}}
@@ -105,12 +105,12 @@ def test_a_raw_table_becomes_an_answering_endpoint_by_three_commands(tmp_path, w
         # The servers run in environments of their own, made once, and the verbs work from any folder of the project.
         made = {path.name.partition("-")[0] for path in (tmp_path / "cache" / "lifeboat").iterdir() if path.is_dir()}
         assert made == {"drift", "serving"}
-        assert "penguins" in run([str(project / ".venv/bin/lifeboat"), "status"], project / "src", **environment)
+        assert "species" in run([str(project / ".venv/bin/lifeboat"), "status"], project / "src", **environment)
         frame = repr({name: [value] for name, value in row.items()})
         ask = (
             f"import pandas as pd; from lifeboat.api import Client, load; frame = pd.DataFrame({frame}); "
             f"client = Client('http://127.0.0.1:{port}'); "
-            "here, there = load('penguins@champion').predict(frame), client.predict(frame); "
+            "here, there = load('species@champion').predict(frame), client.predict(frame); "
             "print(here.equals(there), here['prediction'][0])"
         )
         assert run([str(project / ".venv/bin/python"), "-c", ask], project, **environment).strip() == "True Chinstrap"

@@ -1,6 +1,6 @@
 """A project: the folder of whoever uses Lifeboat, whose pyproject.toml has a table `[tool.lifeboat]`.
 
-The table holds settings by their names, such as `usecase = "penguins"`: what an environment variable or a flag does not
+The table holds settings by their names, such as `usecase = "species"`: what an environment variable or a flag does not
 say. Paths in it start from the project's folder, and `.lifeboat`, the home, stands there, from whichever folder of the
 project a verb is called.
 """

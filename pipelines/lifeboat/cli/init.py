@@ -14,9 +14,12 @@ from rich.table import Table
 from lifeboat.config.errors import DataError, SettingsError
 from lifeboat.config.settings import Settings
 from lifeboat.data.reading import read_first_rows
-from lifeboat.project.inference import Role, TableGuess, guess_table, two_valued
+from lifeboat.project.inference import Role, TableGuess, guess_table, likely_labels
 from lifeboat.project.writing import NewProject, check_name, write_project
+from lifeboat.usecase.label import BinaryLabel, Label
 
+# So many classes are named.
+_SHOWN = 10
 _COLOURS: dict[Role, str] = {"input": "green", "key": "cyan", "left out": "dim"}
 
 
@@ -61,7 +64,7 @@ def _guess(options: argparse.Namespace, table: pa.Table, name: str, asking: bool
     if not asking:
         return guess
     positive, id_ = options.positive, options.id
-    if positive is None:
+    if positive is None and isinstance(guess.label, BinaryLabel):
         positive = _ask(f"Which class of {label} is asked for", guess.label.classes[1], guess.label.classes)
     if id_ is None:
         columns = ["", *(column for column in table.column_names if column != label)]
@@ -70,11 +73,13 @@ def _guess(options: argparse.Namespace, table: pa.Table, name: str, asking: bool
 
 
 def _label(table: pa.Table, name: str, asking: bool) -> str:
-    likely = two_valued(table)
+    likely = likely_labels(table)
     if asking:
         return _ask("Which column is to be predicted", likely[0] if likely else "", table.column_names)
     if not likely:
-        raise DataError("no column holds two values: --label names the one to predict", file=name)
+        raise DataError(
+            "no column is called like a label or holds two values: --label names the one to predict", file=name
+        )
     return likely[0]
 
 
@@ -95,13 +100,20 @@ def _show(guess: TableGuess, console: Console) -> None:
             limits = limits or column.limits
         what = f"{column.kind}{', may be missing' if column.nullable else ''}{f': {limits}' if limits else ''}"
         shown.add_row(_plain(column.name), f"[{_COLOURS[one.role]}]{one.role}[/]", _plain(one.why or what))
-    classes = guess.label.classes
-    shown.add_row(
-        _plain(guess.label.name), "[bold]label[/]", _plain(f"{classes[1]} is asked for, {classes[0]} is the other")
-    )
+    shown.add_row(_plain(guess.label.name), "[bold]label[/]", _plain(_described(guess.label)))
     console.print(shown)
     for warning in guess.warnings:
         console.print(f"[yellow]warning[/yellow]  {_plain(warning)}", soft_wrap=True)
+
+
+def _described(label: Label) -> str:
+    if isinstance(label, BinaryLabel):
+        return f"{label.classes[1]} is asked for, {label.classes[0]} is the other"
+    spellings = label.spellings
+    if len(spellings) == 1:
+        return spellings[0]
+    more = f" and {len(spellings) - _SHOWN:,} more" if len(spellings) > _SHOWN else ""
+    return f"one of {', '.join(spellings[:_SHOWN])}{more}"
 
 
 def _plain(text: str) -> str:

@@ -18,13 +18,13 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError
 from lifeboat.usecase.column import LARGEST_INPUT, LARGEST_INTEGER, USUAL_NUMBER_NULLS, USUAL_TEXT_NULLS, Kind, is_null
-from lifeboat.usecase.label import BinaryLabel
+from lifeboat.usecase.label import MOST_CLASSES, BinaryLabel, ClassLabel, Label, NumberLabel
 from lifeboat.usecase.schema import Column, Schema
 
 Role = Literal["input", "key", "left out"]
 # More different texts are no categories, nor are texts that stand in fewer rows each.
 MOST_CATEGORIES, ROWS_OF_A_CATEGORY = 20, 5
-# Columns of one of these names are the label where they hold two values; the first that is there.
+# Columns of one of these names are likely the label.
 LABELS = ("label", "target", "y", "class", "outcome", "result", "response")
 # Of two classes the one that is asked for.
 POSITIVE = ("1", "true", "yes", "y", "positive", "churned", "fraud", "default", "bad", "sick")
@@ -60,7 +60,7 @@ class TableGuess:
     """
 
     guesses: tuple[Guess, ...]
-    label: BinaryLabel
+    label: Label
     id: str | None
     warnings: tuple[str, ...] = ()
 
@@ -74,16 +74,17 @@ class TableGuess:
         return Schema(tuple(by_role["input"]), self.label, tuple(by_role["key"]), id=self.id, ignore=ignored)
 
 
-def two_valued(table: pa.Table) -> list[str]:
-    """The columns that could be the label: those of two values; the likeliest first."""
-    found = [name for name in table.column_names if len(_distinct(table, name)) == 2]
+def likely_labels(table: pa.Table) -> list[str]:
+    """The columns that could be the label, the likeliest first: called like one, or of two values."""
     last = table.column_names[-1]
+    called = [name for name in table.column_names if name.lower() in LABELS]
+    two_valued = [name for name in table.column_names if len(_distinct(table, name)) == 2]
 
-    def unlikely(name: str) -> tuple[int, int]:
+    def unlikely(name: str) -> tuple[int, bool, bool]:
         known = LABELS.index(name.lower()) if name.lower() in LABELS else len(LABELS)
-        return known, 0 if name == last else 1
+        return known, name not in two_valued, name != last
 
-    return sorted(found, key=unlikely)
+    return sorted(dict.fromkeys([*called, *two_valued]), key=unlikely)
 
 
 def guess_table(
@@ -100,20 +101,20 @@ def guess_table(
     Args:
         table: as `read_table` gives it.
         label: the column to predict.
-        positive: the class that is asked for; guessed unless given.
+        positive: of two classes the one that is asked for; guessed unless given.
         id_: the column that names a row; guessed unless given, none where it is "".
         left_out: columns that nobody is to look at.
         name: of the table, for errors.
 
     Raises:
-        DataError: no such column, a label without two values, or no column from which anything could be learned.
+        DataError: no such column, a label of which nothing can be learned, or no column to learn from.
     """
     for column in (label, *([id_] if id_ else []), *left_out):
         if column not in table.column_names:
             raise DataError(
                 f"there is no such column; there are {', '.join(table.column_names)}", file=name, column=column
             )
-    classes = _classes(_distinct(table, label), positive, name, label)
+    known_label = _guess_label(_distinct(table, label), positive, name, label)
     others = [column for column in table.column_names if column != label]
     guesses = {column: _guess(column, table.column(column).to_pylist(), column in left_out) for column in others}
     chosen = id_ if id_ is not None else next((column for column in others if _names_rows(table, column)), None)
@@ -124,7 +125,7 @@ def guess_table(
     warnings = [
         _tells_the_label(table, guess.column.name, label) for guess in guesses.values() if guess.role == "input"
     ]
-    return TableGuess(tuple(guesses.values()), classes, chosen or None, tuple(filter(None, warnings)))
+    return TableGuess(tuple(guesses.values()), known_label, chosen or None, tuple(filter(None, warnings)))
 
 
 def _distinct(table: pa.Table, name: str) -> list[str]:
@@ -142,13 +143,29 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _classes(found: Sequence[str], positive: str | None, name: str, label: str) -> BinaryLabel:
-    if len(found) != 2:
-        shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
+def _guess_label(found: Sequence[str], positive: str | None, name: str, label: str) -> Label:
+    """Of two values two classes; of numbers that are more than a few a number; of anything else several classes."""
+    if len(found) == 2:
+        return _two_classes(found, positive, name, label)
+    if positive is not None:
+        raise DataError(f"holds {len(found):,} values: only of two one is asked for", file=name, column=label)
+    if len(found) < 2:
+        shown = f"holds {found[0]!r} alone" if found else "holds nothing"
+        raise DataError(f"{shown}: nothing can be learned of it; name another column", file=name, column=label)
+    numbers = all(map(_NUMBER.fullmatch, found))
+    if numbers and len(found) > MOST_CATEGORIES:
+        # What is never negative stays so; how large it may become nobody knows.
+        return NumberLabel(label, minimum=0 if min(map(float, found)) >= 0 else None)
+    if len(found) > MOST_CLASSES:
+        shown = ", ".join(found[:5])
         raise DataError(
-            f"holds {len(found):,} different values ({shown}), a label has two: name another column, or leave rows out",
-            file=name, column=label,
+            f"holds {len(found):,} different texts ({shown}, ...), {MOST_CLASSES:,} classes at most can be learned: "
+            "name another column, or leave rows out", file=name, column=label,
         )  # fmt: skip
+    return ClassLabel(label, tuple(sorted(found, key=float if numbers else str)))
+
+
+def _two_classes(found: Sequence[str], positive: str | None, name: str, label: str) -> BinaryLabel:
     if positive is not None and positive not in found:
         raise DataError(f"{positive!r} is none of its values {found[0]!r} and {found[1]!r}", file=name, column=label)
     # Unless one of them says yes, it is the rarer one.

@@ -22,7 +22,7 @@ from lifeboat.config.errors import StorageError, UseCaseError
 from lifeboat.config.settings import installed_version
 from lifeboat.project.inference import Guess, TableGuess
 from lifeboat.usecase.importing import list_usecases
-from lifeboat.usecase.schema import Column
+from lifeboat.usecase.schema import Column, Label
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -133,7 +133,8 @@ def _values(project: NewProject) -> dict[str, Any]:
     return {
         "name": project.name, "package": project.package, "title": project.title, "table": project.table.name,
         "inputs": by_role["input"], "keys": by_role["key"], "left_out": by_role["left out"],
-        "label": guess.label.name, "classes": guess.label.classes, "id": guess.id, "slices": few[:_MOST_SLICES],
+        "label": guess.label.name, "declared": _label(guess.label), "kind": guess.label.kind, "id": guess.id,
+        "slices": few[:_MOST_SLICES],
         "parts": parts, "transformers": sorted({part["transformer"].partition("(")[0] for part in parts}),
         "requirement": requirement, "source": source, "version": installed_version(),
     }  # fmt: skip
@@ -200,11 +201,20 @@ def _py(value: Any) -> str:
 
 def _column(column: Column) -> str:
     """The declaration as Python: what is not as it is by default."""
-    shown = [_py(column.name), _py(column.kind)]
-    for spec in fields(column):
-        value = getattr(column, spec.name)
-        # Which texts mean a null is derived where it is not declared.
-        if spec.name in ("name", "kind", "na") or spec.default is MISSING or value == spec.default:
-            continue
-        shown.append(f"{spec.name}={_py(value)}")
-    return f"Column({', '.join(shown)})"
+    # Which texts mean a null is derived where it is not declared.
+    return _declared(column, ("name", "kind"), left_out=("na",))
+
+
+def _label(label: Label) -> str:
+    """The declaration as Python."""
+    return _declared(label, ("name",))
+
+
+def _declared(value: Any, places: tuple[str, ...], left_out: tuple[str, ...] = ()) -> str:
+    """A dataclass as Python: some fields by their places, and by name what is not as it is by default."""
+    shown = [_py(getattr(value, name)) for name in places]
+    for spec in fields(value):
+        given = getattr(value, spec.name)
+        if spec.name not in (*places, *left_out) and (spec.default is MISSING or given != spec.default):
+            shown.append(f"{spec.name}={_py(given)}")
+    return f"{type(value).__name__}({', '.join(shown)})"

@@ -16,7 +16,7 @@ LIFEBOAT = (sys.executable, "-m", "lifeboat.cli.main")
 
 
 def test_a_projects_steps_run_in_the_image_that_its_makefile_builds(tmp_path: Path) -> None:
-    base, project = image("components"), tmp_path / "penguins"
+    base, project = image("components"), tmp_path / "species"
     path = f"{Path(client()).parent}{os.pathsep}{os.environ['PATH']}"
 
     def said(*words: str, folder: Path = project) -> str:
@@ -24,23 +24,23 @@ def test_a_projects_steps_run_in_the_image_that_its_makefile_builds(tmp_path: Pa
             words, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=600, check=True
         ).stdout
 
-    said(*LIFEBOAT, "init", "penguins", "--data", str(write_penguins(tmp_path)), "--yes", folder=tmp_path)
+    said(*LIFEBOAT, "init", "species", "--data", str(write_penguins(tmp_path)), "--yes", folder=tmp_path)
     said("make", "image", f"BASE={base}")
     said(*LIFEBOAT, "compile", "pipeline.yaml")
     (tmp_path / "steps").mkdir()
     steps = Steps(tmp_path / "steps", project / "pipeline.yaml")
     own = steps.image_of("train")
-    assert own == "penguins/components:0.1.0"
+    assert own == "species/components:0.1.0"
     try:
         # By its name alone, which is the default that the compiled pipeline has: the package is in the image.
-        steps.run("preprocess", own, usecase="penguins", data="", labelled=False)
-        steps.run("train", own, usecase="penguins", seed=0)
-        judged = steps.run("evaluate", own, usecase="penguins", extra_gates="", reason="a test")
+        steps.run("preprocess", own, usecase="species", data="", labelled=False)
+        steps.run("train", own, usecase="species", seed=0)
+        judged = steps.run("evaluate", own, usecase="species", extra_gates="", reason="a test")
         assert judged["parameterValues"]["Output"] is True
-        assert open_bundle(steps.folder / "bundle").usecase == "penguins"
+        assert open_bundle(steps.folder / "bundle").usecase == "species"
         steps.run("keep", own)
         # The command line of the image, as the retrain trigger starts it.
-        checked = docker("run", "--rm", "--network=none", *LOCKED, *WRITABLE, own, "check", "--usecase", "penguins")
-        assert "(use case penguins)" in checked.stdout
+        checked = docker("run", "--rm", "--network=none", *LOCKED, *WRITABLE, own, "check", "--usecase", "species")
+        assert "(use case species)" in checked.stdout
     finally:
         docker("image", "rm", "--force", own, check=False)
