@@ -93,7 +93,7 @@ def test_wrong_usage_exits_with_2_and_names_the_fault(lifeboat: Lifeboat, argume
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("run", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: titanic"),
+        (("run", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: flights, penguins, titanic"),
         (("run", "--require", "roc_auc>0.9"), "'roc_auc>0.9' is no bound; write for example roc_auc>=0.85 or"),
         (("submit", "--require", "roc_auc>0.9"), "'roc_auc>0.9' is no bound; write for example roc_auc>=0.85 or"),
         (("rollback", "--usecase", "hindenburg"), "no use case 'hindenburg'"),
@@ -115,10 +115,10 @@ def test_wrong_usage_exits_with_2_and_names_the_fault(lifeboat: Lifeboat, argume
             ("run", "--no-labelled", "--as-of", "2025-11-20"),
             "--as-of is of the labelled rows, which --no-labelled leaves",
         ),
-        (("features", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: titanic"),
+        (("features", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: flights, penguins, titanic"),
         (("features", "export", "rows.json"), "rows.json ends in neither .csv nor .parquet"),
         (("trigger", "--backend", "argo"), "LIFEBOAT_TRIGGER_BACKEND is 'argo', not local or kubeflow"),
-        (("trigger", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: titanic"),
+        (("trigger", "--usecase", "hindenburg"), "no use case 'hindenburg'; there are: flights, penguins, titanic"),
         (("retrain",), "no trigger runs in "),
         (("score", "in.csv", "out.csv", "--bundle", "/nonexistent"), "/nonexistent is not a bundle"),
     ],

@@ -10,9 +10,10 @@ import pytest
 from lifeboat.detector.drift_test.characters import WEIGHT, CharacterModel
 from lifeboat.detector.drift_test.effects import effect, scaled_distance, stability_index
 from lifeboat.detector.drift_test.encodings import NULL
-from lifeboat.detector.drift_test.features import column_features
+from lifeboat.detector.drift_test.features import answer_features, column_features
 from lifeboat.detector.drift_test.histogram import histogram, nice_edges
-from lifeboat.usecase.schema import Column
+from lifeboat.tasks.kinds import task_of
+from lifeboat.usecase.schema import ClassLabel, Column
 from tests.drift_test.world import needs_alibi, score_feature
 
 needs_alibi()
@@ -76,6 +77,24 @@ def test_a_text_has_lengths():
 def test_a_score_has_tenths():
     found = histogram(score_feature([0.05, 0.95]), score_feature([0.0, 1.0]).reference)
     assert found["bins"] == ["under 0.1", *[f"0.{i} to 0.{i + 1}" for i in range(1, 9)], "0.9 and over"]
+
+
+def test_a_score_that_is_no_probability_has_limits_of_its_own():
+    found = histogram(score_feature(np.linspace(0, 500, 1001)), np.array([120.0, 480.0]))
+    assert found["bins"][0] == "under 50"
+    assert max(found["reference"]) < 0.2
+
+
+def test_the_share_of_each_class_is_watched_by_its_name():
+    classes = ("Adelie", "Chinstrap", "Gentoo")
+    task = task_of(ClassLabel("species", classes))
+    kept = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6], [0.7, 0.2, 0.1]])
+    features = answer_features(task, task.watched(kept))
+    assert [f.aspect for f in features] == [*(f"probability of {name}" for name in classes), "share of each value"]
+    assert {f.name for f in features} == {"score"}
+    shares = histogram(features[-1], features[-1].encode(["Gentoo", "Adelie"]))
+    assert dict(zip(shares["bins"], shares["reference"], strict=True))["Adelie"] == 0.5
+    assert dict(zip(shares["bins"], shares["window"], strict=True))["Gentoo"] == 0.5
 
 
 def test_categories_are_named_by_frequency_and_what_is_new_is_unseen():

@@ -5,7 +5,8 @@ import pytest
 
 from lifeboat.config.errors import DataError
 from lifeboat.preprocess.advice import advise
-from lifeboat.project.inference import guess_table, two_valued
+from lifeboat.project.inference import guess_table, likely_labels
+from lifeboat.usecase.schema import ClassLabel, NumberLabel
 
 ROWS = 120
 
@@ -93,12 +94,21 @@ def test_the_class_that_says_yes_or_else_the_rarer_one_is_asked_for(values, clas
     assert guess_table(table(a=["1", "2"], y=values), label="y").label.classes == classes
 
 
+def test_a_few_values_are_classes_in_their_order_and_many_numbers_are_a_number():
+    assert guess_table(table(a=["1", "2"], y=["b", "c", "a"]), label="y").label == ClassLabel("y", ("a", "b", "c"))
+    assert guess_table(table(a=["1", "2"], y=["10", "9", "1"]), label="y").label.classes == ("1", "9", "10")
+    numbers = [f"{n / 4}" for n in range(ROWS)]
+    assert guess_table(table(a=["1", "2"], y=numbers), label="y").label == NumberLabel("y", minimum=0)
+    below = [*numbers[1:], "-3"]
+    assert guess_table(table(a=["1", "2"], y=below), label="y").label == NumberLabel("y")
+
+
 def test_the_class_that_is_asked_for_can_be_named():
     assert guess_table(table(a=["1", "2"], y=Y), label="y", positive="no").label.classes == ("yes", "no")
 
 
 def test_the_likeliest_label_comes_first():
-    assert two_valued(table(sex=["m", "f"], Target=["0", "1"], a=["1", "2", "3"], z=["x", "y"])) == [
+    assert likely_labels(table(sex=["m", "f"], Target=["0", "1"], a=["1", "2", "3"], z=["x", "y"])) == [
         "Target",
         "z",
         "sex",
@@ -114,14 +124,19 @@ def test_a_column_that_gives_the_answer_away_is_warned_of():
     ("arguments", "sentence"),
     [
         ({"label": "x"}, "column x: there is no such column; there are a, y"),
-        ({"label": "a"}, r"column a: holds 3 different values \(1, 2, 3\), a label has two"),
+        ({"label": "a", "positive": "1"}, "column a: holds 3 values: only of two one is asked for"),
+        ({"label": "one"}, "column one: holds 'x' alone: nothing can be learned of it"),
+        ({"label": "texts"}, r"column texts: holds 1,500 different texts \(.*\), 1,000 classes at most can be learned"),
         ({"label": "y", "positive": "maybe"}, "'maybe' is none of its values 'no' and 'yes'"),
         ({"label": "y", "left_out": ["a"]}, "no column is left"),
     ],
 )
 def test_what_cannot_be_is_said_with_the_column(arguments, sentence):
+    raw = pa.table({"texts": [f"t{n}" for n in range(1_500)], "one": ["x"] * 1_500})
+    if arguments["label"] not in raw.column_names:
+        raw = table(a=["1", "2", "3"], y=Y)
     with pytest.raises(DataError, match=sentence):
-        guess_table(table(a=["1", "2", "3"], y=Y), **arguments)
+        guess_table(raw, **arguments)
 
 
 def test_the_schema_has_nothing_against_its_own_table():

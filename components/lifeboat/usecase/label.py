@@ -10,11 +10,14 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import entry_points
 from typing import Any, ClassVar, Self
 
 from lifeboat.usecase.column import LARGEST_INPUT, Column, shown_value
 
 LONGEST_NAME = 256
+# By which a package names the module of a kind of label that is its own, with the label's task.
+ENTRY_POINTS = "lifeboat.labels"
 # Beyond so many classes a model, its answers and its pages are no longer of a size that anything here was made for.
 MOST_CLASSES = 1_000
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -25,7 +28,11 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class Label(ABC):
-    """What is predicted. Of a kind of your own, name the `kind` and register its task (`lifeboat.tasks.kinds`).
+    """What is predicted.
+
+    A kind of your own names the `kind` and registers its task (`lifeboat.tasks.kinds.task_for`). The package that
+    brings it is installed where a bundle is served and watched, and names its module as an entry point of the group
+    `lifeboat.labels` (`KIND = "module"`).
 
     Args:
         name: of the column.
@@ -102,8 +109,15 @@ class Label(ABC):
 
     @staticmethod
     def read(document: dict[str, Any]) -> Label:
-        """The label of a document, of whichever kind; raises as `of_document`."""
+        """The label of a document, of whichever kind; raises as `of_document`.
+
+        A kind that is not Lifeboat's is looked for in what installed packages say of themselves: a document names a
+        kind and never a module, so that a bundle has nothing imported but what who runs this has installed for it.
+        """
         kind = document.get("kind", BinaryLabel.kind)
+        if kind not in Label._kinds:
+            for entry in entry_points(group=ENTRY_POINTS, name=kind):
+                entry.load()
         if kind not in Label._kinds:
             raise ValueError(f"a label is of kind {kind!r}; there are {', '.join(sorted(Label._kinds))}")
         return Label._kinds[kind].of_document(document)

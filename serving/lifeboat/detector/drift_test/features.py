@@ -142,7 +142,7 @@ def answer_values(task: Task[Any, Any], watched: Mapping[str, NDArray[Any]]) -> 
     """What is tested of answers, by the feature's source: what is watched, and the class that each row is called."""
     values = {name: each.tolist() for name, each in watched.items() if name.startswith(WATCHED)}
     called = task.called(watched)
-    return values if called is None else {**values, CALLED: [str(code) for code in called.tolist()]}
+    return values if called is None else {**values, CALLED: [str(name) for name in task.spell(called)]}
 
 
 def _aspect(source: str) -> str:

@@ -45,7 +45,8 @@ def _bins(feature: Feature, window: Floats) -> tuple[list[str], Places]:
     if isinstance(encoding, Alphabet):
         return _alphabet(feature, encoding)
     known = feature.reference[~feature.missing(feature.reference)]
-    edges = np.arange(1, 10) / 10 if feature.kind == "score" else nice_edges(known)
+    probable = feature.kind == "score" and known.min() >= 0 and known.max() <= 1
+    edges = np.arange(1, 10) / 10 if probable else nice_edges(known)
     return [*_interval_labels(edges), MISSING], _between(feature, edges)
 
 
