@@ -15,7 +15,7 @@ from lifeboat.data.table import check_table
 from lifeboat.demo.simulation import Simulation, shift
 from lifeboat.registry.storage import S3
 from lifeboat.usecase.schema import Column
-from lifeboat.usecase.usecase import UseCase
+from lifeboat.usecase.usecase import UseCase, load_usecase
 from lifeboat.usecases.titanic import USECASE
 from tests.usecases import breast_cancer
 
@@ -98,3 +98,29 @@ def test_numbers_double() -> None:
     moved = [shift(Column("Fare", "float"), 10.0, RANDOM) for _ in range(1000)]
     assert np.mean(moved) == pytest.approx(20.0, abs=0.2)
     assert np.std(moved) == pytest.approx(1.0, abs=0.1)
+
+
+def test_of_a_table_without_any_other_numbers_whole_ones_double_within_their_limits() -> None:
+    moved = [shift(Column("hour", "integer", minimum=0, maximum=24), 10.0, RANDOM, "integer") for _ in range(1000)]
+    assert np.mean(moved) == pytest.approx(20.0, abs=0.2)
+    assert {type(one) for one in moved} == {int}
+    assert shift(Column("hour", "integer", minimum=0, maximum=24), 23.0, RANDOM, "integer") == 24
+
+
+@pytest.mark.parametrize("name", ["penguins", "titanic"])
+def test_the_training_table_spells_the_label_as_the_table_of_the_use_case_may(name: str, tmp_path: Path) -> None:
+    usecase = load_usecase(name)
+    world = Simulation.of(usecase, S3(), tmp_path)
+    world.write_training(tmp_path / "training.parquet")
+    training = pq.read_table(tmp_path / "training.parquet")
+    assert check_table(training, usecase.schema, labelled=True, name="training").problems == {}
+    assert set(training.column(usecase.schema.label.name).to_pylist()) == set(usecase.task.names)
+
+
+def test_of_a_large_table_the_world_is_a_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lifeboat.demo.simulation.MOST_ROWS", 200)
+    world = titanic()
+    rows = world.write_training(tmp_path / "training.parquet")
+    others = {tuple(case.values) for case in islice(world.normal(), 1_000)}
+    assert 60 < rows < 140
+    assert 60 < len(others) < 140

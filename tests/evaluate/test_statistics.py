@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.stats
 
 from lifeboat.evaluate.statistics import (
     bootstrap,
@@ -7,6 +8,7 @@ from lifeboat.evaluate.statistics import (
     improvements,
     interval,
     intervals,
+    losses_worse,
     mcnemar,
     mcnemar_worse,
     wilson,
@@ -117,3 +119,32 @@ def test_wilson_by_hand():
     found = wilson(0, 10)
     assert (found.value, found.low) == (0, 0)
     assert found.high == pytest.approx(3.8415 / 13.8415, abs=1e-4)
+
+
+def test_the_randomization_test_is_scipys():
+    random = np.random.default_rng(3)
+    for shift in (-0.3, 0.0, 0.2):
+        gains = random.normal(shift, 1, 40)
+        found = scipy.stats.permutation_test(
+            (gains,), np.mean, permutation_type="samples", alternative="less", n_resamples=20_000, random_state=1
+        )
+        assert losses_worse(gains) == pytest.approx(found.pvalue, abs=0.015)
+
+
+def test_few_rows_are_counted_out():
+    # Of three rows all lost one draw of signs in eight is as low.
+    assert losses_worse(np.array([-1.0, -2.0, -0.5, 0.0])) == pytest.approx(1 / 8, abs=0.01)
+    assert losses_worse(np.zeros(5)) == 1.0
+    assert losses_worse(np.array([1.0, 2.0])) == 1.0
+
+
+def test_many_rows_are_as_likely_as_few():
+    random = np.random.default_rng(0)
+    gains = random.normal(-0.03, 1, 2_001)
+    assert losses_worse(gains) == pytest.approx(losses_worse(gains[:2_000]), abs=0.02)
+
+
+def test_a_model_that_gains_much_on_some_rows_and_loses_next_to_nothing_on_most_is_not_worse():
+    gains = np.concatenate([np.full(60, -0.001), np.full(12, 5.0)])
+    assert losses_worse(gains) > 0.99
+    assert losses_worse(-gains) < 0.001

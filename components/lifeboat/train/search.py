@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ from lifeboat.usecase.usecase import UseCase
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
 MOST_ROWS = 20_000
+# Share of the rows that the best candidate of a search on a sample does not see once, to be calibrated.
+_HELD = 0.1
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class Search:
     Args:
         learning: of the task.
         calibrated: each metric of the best one's calibrated answers to all rows of the search.
-        rows: which of the training rows it was made on, ascending, [n].
+        rows: which of the training rows the best one's `out_of_fold` is of, ascending, [n].
         labels, fold: of these rows, [n].
+        searched: how many rows the trials were made on.
         left_out: candidates that cannot be used, with the reason.
     """
 
@@ -70,6 +73,7 @@ class Search:
     labels: NDArray[Any]
     fold: NDArray[np.int64]
     left_out: dict[str, str]
+    searched: int
 
     @property
     def best(self) -> Trial:
@@ -185,7 +189,55 @@ def _found(
     ranked = sorted(trials, key=lambda trial: trial.loss)
     raw = ranked[0].out_of_fold
     calibration = learning.calibrate(y, raw, fold)
-    return Search(learning, ranked, calibration, learning.figures(y, calibration.apply(raw)), rows, y, fold, left_out)
+    calibrated = learning.figures(y, calibration.apply(raw))
+    return Search(learning, ranked, calibration, calibrated, rows, y, fold, left_out, len(rows))
+
+
+def seen_nearly_all(
+    usecase: UseCase,
+    found: Search,
+    X: Any,
+    y: NDArray[Any],
+    groups: list[str],
+    *,
+    seed: int,
+    say: Callable[[str], None],
+) -> Search:
+    """The search with the best candidate's answers as they are once it has learned from nearly all rows.
+
+    A search on a sample knows models of the sample, which err more than the one that is fitted on all: its intervals
+    would be too wide, its probabilities too modest, and a drift detector would be given scores of another model. So
+    the best one is fitted once more without a tenth of the rows, and calibrated by what it says of these.
+
+    Args:
+        usecase, X, y, groups, seed: as of the search.
+        found: of it; given back as it is if it was made on all rows.
+        say: told of the fit.
+    """
+    if len(found.rows) == len(y):
+        return found
+    split = usecase.split
+    held = positions(groups, f"{split.salt}/calibration") < max(_HELD, min(MOST_ROWS / len(y), 1 / split.folds))
+    rows = np.flatnonzero(held)
+    names = [groups[row] for row in rows]
+    if usecase.task.lacks(y[held], learn=True) or len(set(names)) < split.folds:
+        return found
+    say(f"fitting {found.best.candidate} once without {len(rows):,} rows, to calibrate it by what it says of them")
+    part = _make_fold(usecase, X, y, held)
+    model = best_estimator(usecase, found, seed).fit(part.seen, part.seen_labels)
+    raw = found.learning.ask(model, part.unseen)
+    fold = assign_folds(names, usecase.task.strata(y[held]), folds=split.folds, salt=split.salt)
+    calibration = found.learning.calibrate(y[held], raw, fold)
+    return replace(
+        found, trials=[replace(found.best, out_of_fold=raw), *found.trials[1:]], calibration=calibration,
+        calibrated=found.learning.figures(y[held], calibration.apply(raw)), rows=rows, labels=y[held], fold=fold,
+    )  # fmt: skip
+
+
+def best_estimator(usecase: UseCase, found: Search, seed: int) -> Any:
+    """The best candidate's estimator, not yet fitted."""
+    candidate = next(item for item in usecase.candidates if item.name == found.best.candidate)
+    return seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
 
 
 def _plans(usecase: UseCase) -> Iterator[tuple[str, Any, dict[str, Any]]]:

@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
@@ -31,9 +30,9 @@ from lifeboat.tasks.learning import Fitted
 from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import make_features
 from lifeboat.train.parity import data_frame
-from lifeboat.train.preflight import check_export, seeded
+from lifeboat.train.preflight import check_export
 from lifeboat.train.reference import make_reference
-from lifeboat.train.search import Search, search
+from lifeboat.train.search import Search, best_estimator, search, seen_nearly_all
 from lifeboat.usecase.column import json_value
 from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import UseCase
@@ -92,7 +91,7 @@ def train(
     X, y, groups = _matrix(table, usecase.schema)
     with threadpool_limits(1 if len(y) < ROWS_FOR_THREADS else None, "openmp"):
         found = search(usecase, X, y, groups, seed=seed, say=say, examine=examine)
-        found, model, graph, scorer = _fit_best(usecase, found, X, y, seed, say)
+        found, model, graph, scorer = _fit_best(usecase, found, (X, y, groups), seed, say)
     decision = found.learning.decide(usecase.threshold, y[found.rows], found.answers)
     say(usecase.task.explain(decision))
     reference = make_reference(table, groups, found, usecase, say)
@@ -114,20 +113,25 @@ def _matrix(table: pa.Table, schema: Schema) -> tuple[Any, NDArray[Any], list[st
 def _fit_best(
     usecase: UseCase,
     found: Search,
-    X: Any,
-    y: NDArray[Any],
+    rows: tuple[Any, NDArray[Any], list[str]],
     seed: int,
     say: Callable[[str], None],
 ) -> tuple[Search, Fitted, bytes, Scorer]:
     """Fits and exports the best candidate; where its graph answers otherwise, the next best.
 
+    Args:
+        usecase, found, seed, say: see `train`.
+        rows: raw data frame, labels and groups.
+
     Raises:
         UseCaseError: none is left.
     """
+    X, y, groups = rows
     while True:
-        known = found.calibration.to_manifest()
+        whole = seen_nearly_all(usecase, found, X, y, groups, seed=seed, say=say)
+        known = whole.calibration.to_manifest()
         say(f"best: {found.best.candidate}; calibration {'does not help' if known is None else f'helps: {known}'}")
-        model = _fit(usecase, found, X, y, seed)
+        model = _fit(usecase, whole, X, y, seed)
         try:
             graph, scorer, worst = check_export(model, usecase.schema, X)
         except UseCaseError as error:
@@ -137,14 +141,12 @@ def _fit_best(
         say(f"ONNX graph of {len(graph):,} bytes differs from scikit-learn by at most {worst:.1e} over {len(y):,} rows")
         for name, problem in found.left_out.items():
             say(f"not among the candidates: {name}: {problem}")
-        return found, model, graph, scorer
+        return whole, model, graph, scorer
 
 
 def _fit(usecase: UseCase, found: Search, X: Any, y: NDArray[Any], seed: int) -> Fitted:
-    candidate = next(item for item in usecase.candidates if item.name == found.best.candidate)
-    estimator = seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
     features = make_features(usecase, X)
-    estimator.fit(features.fit_transform(X, y), y)
+    estimator = best_estimator(usecase, found, seed).fit(features.fit_transform(X, y), y)
     return Fitted(Pipeline([("features", features), ("estimator", estimator)]), found.learning, found.calibration)
 
 
@@ -207,7 +209,7 @@ def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
         "calibration": found.calibration.to_manifest(),
         "chosen_by": usecase.chosen_by,
         "cross_validation": {
-            "rows": len(found.rows),
+            "rows": found.searched,
             "folds": usecase.split.folds,
             **rounded(found.best.figures),
             **{f"{name}_calibrated": value for name, value in rounded(found.calibrated).items()},

@@ -29,6 +29,7 @@ from lifeboat.usecase.usecase import UseCase
 
 # Of the values of a shifted number: how many times the old ones, and how far they scatter.
 FACTOR, SCATTER = 2.0, 0.05
+MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Case:
 
     Args:
         names, values: of one row, keys included; None for null.
-        truth: the label, 0 or 1.
+        truth: the label as rows have it, such as the number of a class.
         label: what a client says of that, such as the name of the class: one may be called "1" and be the second.
     """
 
@@ -63,7 +64,11 @@ class Simulation:
     """
 
     def __init__(self, rows: pa.Table, schema: Schema, salt: str = "world", seed: int = 0) -> None:
-        first = positions(group_names(rows, schema), salt) < 0.5
+        place = positions(group_names(rows, schema), salt)
+        # Of a large table so many, whole groups as well: what traffic of a minute teaches is to be seen among them.
+        taken = min(1.0, MOST_ROWS / max(rows.num_rows, 1))
+        rows, place = rows.filter(pa.array(place < taken)), place[place < taken]
+        first = place < taken / 2
         self._schema, self._task = schema, task_of(schema.label)
         self._training = rows.filter(pa.array(first))
         self._rows: list[dict[str, Any]] = rows.filter(pa.array(~first)).to_pylist()
@@ -83,8 +88,12 @@ class Simulation:
 
     def write_training(self, path: Path) -> int:
         """Writes the half that the first model is trained on, as Parquet; gives its number of rows."""
+        # The label as a table spells it, not as rows are kept: a class may be called by another's number.
+        label = self._schema.label.name
+        spelled = pa.array(self._task.spell(self._training.column(label).to_numpy()))
+        place = self._training.column_names.index(label)
         with replacing(path) as temporary:
-            pq.write_table(self._training, temporary)
+            pq.write_table(self._training.set_column(place, label, spelled), temporary)
         return int(self._training.num_rows)
 
     def normal(self) -> Iterator[Case]:
@@ -96,14 +105,16 @@ class Simulation:
     def shifted(self) -> Iterator[Case]:
         """Without end: other people.
 
-        Each is one of the world's rows with its numbers doubled, its categories in reverse order (women for men, first
-        class for third) and an id and a group of its own; how it ends stays as it was.
+        Each is one of the world's rows with its numbers doubled (of a table without any but whole ones these), its
+        categories in reverse order (women for men, first class for third) and an id and a group of its own; how it ends
+        stays as it was.
         """
         number = 1_000_000
+        doubled = "float" if any(column.kind == "float" for column in self._schema.columns) else "integer"
         while True:
             row = dict(self._rows[self._random.integers(len(self._rows))])
             for column in self._schema.columns:
-                row[column.name] = shift(column, row[column.name], self._random)
+                row[column.name] = shift(column, row[column.name], self._random, doubled)
             for key in self._schema.keys:
                 row[key.name] = number if key.is_number else f"new {number}"
             number += 1
@@ -117,14 +128,15 @@ class Simulation:
         return Case(names, values, truth, label)
 
 
-def shift(column: Column, value: Any, random: np.random.Generator) -> Any:
-    """The value in the other world; null stays null, and every limit of the column holds."""
+def shift(column: Column, value: Any, random: np.random.Generator, doubled: str = "float") -> Any:
+    """The value in the other world; null stays null, numbers of the kind `doubled` double, and each limit holds."""
     if is_null(value):
         return None
     if column.categories:
         kind = type(column.categories[0])
         return column.categories[::-1][column.categories.index(kind(value))]
-    if column.kind != "float":
+    if column.kind != doubled:
         return value
     moved = float(value) * FACTOR * (1 + SCATTER * random.standard_normal())
-    return round(min(max(moved, column.lower), column.upper), 4)
+    within = min(max(moved, column.lower), column.upper)
+    return round(within) if column.kind == "integer" else round(within, 4)

@@ -79,7 +79,7 @@ class Report(report.Report[ClassesTask, ClassesScored, ClassesDetails]):
     }
     tested: ClassVar[str] = (
         "Won and lost: rows that only this model, or only the champion, labels rightly. "
-        "p of worse: one-sided signed-rank test (Wilcoxon) of what each row loses, adjusted over the slices by Holm."
+        "p of worse: one-sided randomization test (Fisher) of the mean loss, adjusted over the slices by Holm."
     )
 
     def details(self, model: ClassesScored, decision: Decision) -> ClassesDetails:  # noqa: ARG002  # in `called` already

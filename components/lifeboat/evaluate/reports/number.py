@@ -72,7 +72,7 @@ class Report(report.Report[NumberTask, NumberScored, NumberDetails]):
     }
     tested: ClassVar[str] = (
         "Won and lost: rows on which this model, or the champion, is nearer to the truth. "
-        "p of worse: one-sided signed-rank test (Wilcoxon) of what each row loses, adjusted over the slices by Holm."
+        "p of worse: one-sided randomization test (Fisher) of the mean loss, adjusted over the slices by Holm."
     )
 
     def details(self, model: NumberScored, decision: Decision) -> NumberDetails:  # noqa: ARG002  # none is made

@@ -70,7 +70,7 @@ USECASE = UseCase(
     gates=(
         AtMost("mae", 24),
         AtLeast("coverage", 0.88),
-        AtMost("coverage", 0.92),
+        AtMost("coverage", 0.95),
         BeatsBaseline("mae"),
         BeatsChampion("mae"),
     ),
