@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import platform
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -22,6 +23,8 @@ from lifeboat.config.errors import BundleError, UseCaseError
 from lifeboat.config.seeds import check_seed
 from lifeboat.data.split import group_names
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from lifeboat.model.onnx.nodes import parts
+from lifeboat.model.onnx.onnx_converters import BOOSTERS
 from lifeboat.model.scoring import Scorer
 from lifeboat.preprocess.step import Summary, read_summary
 from lifeboat.system.progress import LEFT_OUT
@@ -102,7 +105,7 @@ def train(
         GOLDEN: _golden(reference.select(list(usecase.schema.names)), scorer, usecase.schema),
     }
     lineage = {"code": code, "version": version, "usecase": dict(source or {}), "seed": seed}
-    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, decision, table, lineage))
+    digest = write_bundle(bundle, files, _manifest(usecase, summary, found, model, decision, table, lineage))
     return Trained(digest, model, found)
 
 
@@ -177,17 +180,20 @@ def _manifest(
     usecase: UseCase,
     summary: Summary,
     found: Search,
+    model: Fitted,
     decision: Decision,
     table: pa.Table,
     lineage: dict[str, Any],
 ) -> dict[str, Any]:
     """No path, host or time of the run stands here: the same data, code and seed give the same digest."""
+    libraries = {type(part).__module__.partition(".")[0] for part in parts(model.pipeline)} & set(BOOSTERS)
+    boosters = {name: sys.modules[name].__version__ for name in sorted(libraries)}
     return {
         "usecase": usecase.name,
         "title": usecase.title,
         "task": usecase.schema.label.kind,
         "decision": decision.to_manifest(),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}, **boosters},
         "lineage": {"data": {name: getattr(summary, name) for name in LINEAGE}, "split": summary.split, **lineage},
         "training": {**_training(usecase, found), "baseline": _baseline(usecase, table)},
         "drift": asdict(usecase.drift),

@@ -8,7 +8,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,6 +18,8 @@ from lifeboat.config.errors import UseCaseError
 PACKAGE = "lifeboat.usecases"
 # What decides, beside the source, whether a candidate can be exported.
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
+# That need not be installed.
+_BOOSTERS = ("lightgbm", "xgboost", "xgboost-cpu")
 _MOST_FILES = 5_000
 
 
@@ -144,8 +146,15 @@ def source_digest(module: ModuleType) -> str:
     # `lifeboat` is no package but the place of several.
     outermost = ".".join(parts[:2]) if parts[0] == "lifeboat" else parts[0]
     package = _place(sys.modules[outermost])
-    versions = repr([(name, version(name)) for name in _LIBRARIES])
+    versions = repr([(name, _version(name)) for name in (*_LIBRARIES, *_BOOSTERS)])
     return hashlib.sha256(f"{_digest([package, Path(__file__).parents[1]])} {versions}".encode()).hexdigest()
+
+
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
 
 
 def source_folder(module: ModuleType) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,7 @@ from sklearn._loss.link import LogLink
 from sklearn.base import is_regressor
 from sklearn.model_selection import FixedThresholdClassifier
 
+from lifeboat.model.onnx import booster_converters as boosters
 from lifeboat.model.onnx import encoder_converters as encoders
 from lifeboat.model.onnx import function_converters as functions
 from lifeboat.model.onnx import imputer_converters as imputers
@@ -139,13 +141,26 @@ REGRESSORS: dict[type, Convert] = {
 }
 
 
+# Of libraries that need not be installed, by the module that has the class.
+BOOSTERS: dict[str, tuple[dict[str, Convert], dict[str, Convert]]] = {
+    "lightgbm": ({"LGBMClassifier": boosters.lightgbm}, {"LGBMRegressor": boosters.lightgbm}),
+    "xgboost": ({"XGBClassifier": boosters.xgboost}, {"XGBRegressor": boosters.xgboost}),
+}
+
+
 def register_converters() -> None:
     """Tells skl2onnx about all of them; calling it again changes nothing."""
+    classifiers, regressors = dict(CLASSIFIERS), dict(REGRESSORS)
+    for module, (theirs, others) in BOOSTERS.items():
+        # A model of it implies that it was imported.
+        if library := sys.modules.get(module):
+            classifiers |= {getattr(library, name): convert for name, convert in theirs.items()}
+            regressors |= {getattr(library, name): convert for name, convert in others.items()}
     for transformer, (shape, convert) in OWN.items():
         _register(transformer, shape, convert)
     for transformer, convert in TRANSFORMERS.items():
         _register(transformer, _any_shape, convert)
-    for classifier, convert in CLASSIFIERS.items():
+    for classifier, convert in classifiers.items():
         update_registered_converter(
             classifier,
             f"Lifeboat{classifier.__name__}",
@@ -154,7 +169,7 @@ def register_converters() -> None:
             overwrite=True,
             options=_CLASSIFIER_OPTIONS,
         )
-    for regressor, convert in REGRESSORS.items():
+    for regressor, convert in regressors.items():
         update_registered_converter(
             regressor,
             f"Lifeboat{regressor.__name__}",
