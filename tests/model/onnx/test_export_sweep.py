@@ -11,7 +11,8 @@ EVERY = os.environ.get("SWEEP") == "1"
 SOME = (
     "CalibratedClassifierCV", "CountVectorizer", "FunctionTransformer", "HistGradientBoostingClassifier",
     "KBinsDiscretizer", "KNNImputer", "KNeighborsClassifier", "LinearDiscriminantAnalysis", "NMF", "NearestCentroid",
-    "OneHotEncoder", "PowerTransformer", "QuantileTransformer", "RFE", "RandomForestClassifier", "RidgeClassifier",
+    "OneHotEncoder", "PowerTransformer", "QuantileTransformer", "RFE", "RandomForestClassifier", "RandomTreesEmbedding",
+    "RidgeClassifier",
     "SimpleImputer", "SplineTransformer", "TargetEncoder", "TfidfVectorizer", "VotingClassifier",
 )  # fmt: skip
 CASES = list(cases())

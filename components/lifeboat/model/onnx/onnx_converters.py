@@ -8,7 +8,7 @@ from typing import Any
 
 from skl2onnx import update_registered_converter
 from skl2onnx._supported_operators import sklearn_operator_name_map
-from skl2onnx.common._registration import get_converter, register_converter
+from skl2onnx.common._registration import get_converter, get_shape_calculator, register_converter
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 from skl2onnx.common.shape_calculator import (
     calculate_linear_classifier_output_shapes,
@@ -173,9 +173,10 @@ def register_converters() -> None:
         update_registered_converter(
             regressor,
             f"Lifeboat{regressor.__name__}",
-            calculate_linear_regressor_output_shapes,
-            _called(convert),
+            _regressor_shape,
+            _value_of(convert, f"Sklearn{regressor.__name__}"),
             overwrite=True,
+            options={"decision_leaf": [True, False], "decision_path": [True, False]},
         )
     for boosting in (ensemble.HistGradientBoostingClassifier, ensemble.HistGradientBoostingRegressor):
         _register_histogram_boosting(boosting)
@@ -199,6 +200,26 @@ def _parse_transformer(scope: Any, model: Any, inputs: list[Any], custom_parsers
 def _called(convert: Convert) -> Callable[[Any, Any, Any], None]:
     def call(scope: Any, operator: Any, container: Any) -> None:
         convert(Nodes(scope, operator, container))
+
+    return call
+
+
+def _regressor_shape(operator: Any) -> None:
+    """Of the value; of the leaves that an embedding asks for skl2onnx's own."""
+    shape = calculate_linear_regressor_output_shapes
+    if len(operator.outputs) > 1:
+        shape = get_shape_calculator(f"Sklearn{type(operator.raw_operator).__name__}")
+    shape(operator)
+
+
+def _value_of(convert: Convert, theirs: str) -> Callable[[Any, Any, Any], None]:
+    """Our form where the value is asked for, and skl2onnx's where the leaf is, by an embedding in trees."""
+
+    def call(scope: Any, operator: Any, container: Any) -> None:
+        if len(operator.outputs) > 1:
+            get_converter(theirs)(scope, operator, container)
+        else:
+            convert(Nodes(scope, operator, container))
 
     return call
 
