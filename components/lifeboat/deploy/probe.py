@@ -15,7 +15,7 @@ from lifeboat.system.http_request import NoAnswerError
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.kinds import task_of
 from lifeboat.tasks.task import Task
-from lifeboat.usecase.label import Label
+from lifeboat.usecase.label import BinaryLabel, Label
 
 # Between the machine that trained and the one that serves, float32 sums may differ in the last digits.
 TOLERANCE = 1e-4
@@ -58,11 +58,23 @@ def read_answers(described: dict[str, Any]) -> tuple[Task[Any, Any], Decision]:
 
     Args:
         described: as `describe` gives it.
+
+    Raises:
+        DeployError: it is no server of Lifeboat's, or of a kind of label that is not installed here.
     """
-    said = described["custom"]
-    task = task_of(Label.read(json.loads(said["label"])))
-    more = {name: float(said[name]) for name in said if name == "threshold"}
-    return task, task.read_decision({"decision": {"rule": said["decision"], **more}})
+    try:
+        said = described["custom"]
+        if "label" in said:
+            label = Label.read(json.loads(said["label"]))
+        else:
+            # A server of before labels were of several kinds: its answers are called as its two classes are.
+            [outputs] = described["outputs"]
+            label = BinaryLabel("label", tuple(outputs["schema"]["names"]))
+        more = {name: float(said[name]) for name in said if name == "threshold"}
+        task = task_of(label)
+        return task, task.read_decision({"decision": {"rule": said["decision"], **more}})
+    except (KeyError, TypeError, ValueError) as error:
+        raise DeployError(f"the server's metadata is not that of a model of Lifeboat: {error!r}") from error
 
 
 def ask_document(
