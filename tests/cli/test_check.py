@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lifeboat.checks.places import check_places
+from lifeboat.config.errors import UseCaseError
 from lifeboat.config.settings import Settings
 from tests.cli.conftest import Lifeboat
 from tests.modules import forgotten
@@ -160,6 +161,24 @@ def test_a_locked_registry_a_silent_server_and_a_missing_interpreter_are_told(tm
     silent = Settings(home=str(tmp_path), tracking_uri="http://user:secret@127.0.0.1:9", detector_python="none")
     [problem] = check_places(silent)
     assert problem.startswith("the model registry http://user:***@127.0.0.1:9 does not answer")
+
+
+def test_somebodys_use_case_may_be_called_as_one_that_ships_where_that_has_no_models(tmp_path: Path) -> None:
+    from lifeboat.cli.known import remember, resolve
+
+    settings, own = Settings(home=str(tmp_path / "home")), str(tmp_path / "penguins")
+    remember("penguins", own, settings)
+    assert resolve("penguins", settings) == own
+    with pytest.raises(UseCaseError, match=f"'penguins' is {own} in this home"):
+        remember("penguins", "lifeboat.usecases.penguins", settings)
+    # Once it serves, it is still itself.
+    settings.serving_state("penguins").mkdir(parents=True)
+    remember("penguins", own, settings)
+    other = Settings(home=str(tmp_path / "other"))
+    other.serving_state("penguins").mkdir(parents=True)
+    with pytest.raises(UseCaseError, match="is called 'penguins', as a use case that Lifeboat ships, and this home"):
+        remember("penguins", own, other)
+    assert resolve("penguins", other) == "penguins"
 
 
 @pytest.mark.parametrize("name", ["a folder/with spaces", "Grüße/日本"])

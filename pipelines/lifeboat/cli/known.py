@@ -18,21 +18,27 @@ def resolve(reference: str, settings: Settings) -> str:
     path = as_path(reference)
     if path is not None:
         return str(path)
-    return reference if reference in list_usecases() else _read(settings).get(reference, reference)
+    return _read(settings).get(reference, reference)
 
 
 def remember(name: str, reference: str, settings: Settings) -> None:
     """Keeps what a use case's name stands for in this home.
 
     Raises:
-        UseCaseError: another use case of this name is shipped with Lifeboat, whose models would be its.
+        UseCaseError: another use case of this name, shipped with Lifeboat or not, has models in this home.
     """
-    shipped = reference in (name, name.replace("-", "_")) or reference.startswith(f"{PACKAGE}.")
-    if shipped:
+    if reference in (name, name.replace("-", "_")):
         return
-    if name in list_usecases():
-        raise UseCaseError(f"{reference} is called {name!r}, as a use case that Lifeboat ships: give it another name")
     known = _read(settings)
+    if reference.startswith(f"{PACKAGE}."):
+        if name in known:
+            raise UseCaseError(f"{name!r} is {known[name]} in this home: keep {reference} in another, by --home")
+        return
+    if name not in known and name in list_usecases() and settings.serving_state(name).is_dir():
+        raise UseCaseError(
+            f"{reference} is called {name!r}, as a use case that Lifeboat ships, and this home serves that: give yours "
+            "another name, or another home by --home"
+        )
     if known.get(name) != reference:
         write_text(settings.home_path / FILE, json.dumps({**known, name: reference}, indent=1, sort_keys=True) + "\n")
 
