@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 from lifeboat.config.errors import UseCaseError
 from lifeboat.config.settings import Settings
@@ -53,9 +54,10 @@ def name_of(reference: str, settings: Settings) -> str:
 
 def _read(settings: Settings) -> dict[str, str]:
     path = settings.home_path / FILE
+    # What is no home, or nobody may look into, is said where it is opened.
+    if not os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises where it may not look
+        return {}
     try:
         return {str(name): str(stood_for) for name, stood_for in json.loads(path.read_bytes()).items()}
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError, AttributeError) as error:
         raise UseCaseError(f"{path} cannot be read: {error}; remove it") from error
