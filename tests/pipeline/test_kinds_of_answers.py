@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_diabetes
 
@@ -200,6 +202,15 @@ def test_scoring_gives_the_columns_of_the_kind(kind: Kind, deployed: Laptop, tmp
     there = np.array(asked(kind, deployed, kind.rows[:20]).json["data"]["ndarray"])
     here = [[float(row[name]) for name in kind.scored[: len(kind.names)]] for row in scored]
     assert there == pytest.approx(np.array(here), rel=1e-5, abs=1e-5)
+
+
+def test_mlflow_loads_it_and_answers_alike(kind: Kind, deployed: Laptop) -> None:
+    mlflow.set_tracking_uri(f"sqlite:///{deployed.home}/mlflow.db")
+    frame = pd.DataFrame([{name: row[name] for name in kind.inputs} for row in kind.rows[:20]])
+    answer = mlflow.pyfunc.load_model(f"models:/{kind.name}@champion").predict(frame)
+    assert list(answer.columns) == list(kind.names)
+    there = np.array(asked(kind, deployed, kind.rows[:20]).json["data"]["ndarray"])
+    assert answer.to_numpy() == pytest.approx(there, rel=1e-5, abs=1e-5)
 
 
 def test_the_card_speaks_of_it(kind: Kind, deployed: Laptop) -> None:

@@ -50,7 +50,8 @@ class BundleModel(mlflow.pyfunc.PythonModel):
         parts = [np.empty((0, len(self._answers)), np.float32)]
         for start in range(0, len(model_input), CHUNK):
             chunk = {name: tensor[start : start + CHUNK] for name, tensor in fed.items()}
-            parts.append(self._session.run(["probabilities"], chunk)[0])
+            # The graph has one output, whatever the kind of answer calls it.
+            parts.append(self._session.run(None, chunk)[0])
         return pd.DataFrame(np.concatenate(parts), index=model_input.index, columns=self._answers)
 
 
