@@ -117,7 +117,7 @@ def _good_rows(usecase: UseCase) -> pa.Table:
 
 
 def _verdict(usecase: UseCase, y: NDArray[Any], answers: NDArray[np.float64]) -> Verdict:
-    task, decision = usecase.task, usecase.task.read_decision({})
+    task, decision = usecase.task, usecase.task.decision()
     trivial = np.tile(task.trivial(y), (len(y), 1))
     pair = compare(task, y, task.score(y, answers, decision), task.score(y, trivial, decision), seed=0, say=quiet)
     latencies = dict.fromkeys(LATENCIES, Interval(1.0, 1.0, 1.0))

@@ -82,8 +82,8 @@ def test_the_same_events_again_change_nothing(shop: Shop, running: Detector) -> 
     events = events_of(recorded("v2")[:2])
     for _ in range(2):
         replay(running, shop.digest, events)
-    found = running.until(lambda report: report["events"]["duplicates"] == len(events))
-    assert [one["rows"] for one in found["models"]] == [3]
+    running.until(lambda report: report["events"]["duplicates"] == len(events))
+    assert [one["rows"] for one in running.settled()["models"]] == [3]
 
 
 def test_the_time_of_an_event_is_read_to_the_nanosecond(shop: Shop, running: Detector) -> None:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError
 from lifeboat.data.cells import Cells, check_cells, check_label
+from lifeboat.usecase.column import listed
 from lifeboat.usecase.schema import Column, Schema
 
 # So many names of a table stand in a message.
@@ -88,7 +89,7 @@ def column_problems(names: Sequence[str], schema: Schema, *, labelled: bool) -> 
         f"the table has {there!r} where the schema says {name!r}: give both one name" for name, there in near.items()
     ]
     if missing:
-        problems.append(f"columns missing: {', '.join(missing)}; the table has: {_listed(names)}")
+        problems.append(f"columns missing: {', '.join(missing)}; the table has: {listed(names, _NAMES)}")
     if schema.strict and (unknown := [name for name in extra if name not in near.values()]):
         known = ", ".join([*schema.known, schema.label.name])
         remedy = "name them in the schema's ignore, or take away its strict"
@@ -105,15 +106,11 @@ def _extra(names: Sequence[str], schema: Schema) -> list[str]:
     return [name for name in names if name not in {*schema.known, schema.label.name, *schema.ignore}]
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMES]) + (f" and {len(names) - _NAMES} more" if len(names) > _NAMES else "")
-
-
 def _assumed(extra: Sequence[str], absent: Sequence[str]) -> Iterator[str]:
     if extra:
-        yield f"columns that the schema does not name are left out: {_listed(extra)}"
+        yield f"columns that the schema does not name are left out: {listed(extra, _NAMES)}"
     if absent:
-        yield f"columns that the table does not have are null: {_listed(absent)}"
+        yield f"columns that the table does not have are null: {listed(absent, _NAMES)}"
 
 
 def _nearly_right(absent: Iterable[str], extra: Sequence[str]) -> dict[str, str]:

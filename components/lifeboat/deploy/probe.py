@@ -72,7 +72,7 @@ def read_answers(described: dict[str, Any]) -> tuple[Task[Any, Any], Decision]:
             label = BinaryLabel("label", tuple(outputs["schema"]["names"]))
         more = {name: float(said[name]) for name in said if name == "threshold"}
         task = task_of(label)
-        return task, task.read_decision({"decision": {"rule": said["decision"], **more}})
+        return task, task.decision.of_manifest({"decision": {"rule": said["decision"], **more}})
     except (KeyError, TypeError, ValueError) as error:
         raise DeployError(f"the server's metadata is not that of a model of Lifeboat: {error!r}") from error
 
@@ -106,12 +106,12 @@ def check_golden(url: str, bundle: Bundle) -> None:
         DeployError: an answer differs by more than 1e-4, naming the row.
     """
     answers, _ = ask(url, [entry["row"] for entry in bundle.golden], logged=False)
-    expected = np.asarray(bundle.golden_answers)
-    # Of a large number the share counts.
-    error = (np.abs(np.asarray(answers) - expected) / np.maximum(1, np.abs(expected))).max(axis=1)
+    error = bundle.golden_errors(answers)
     if not error.max() <= TOLERANCE:
         row = int(error.argmax())
-        raise DeployError(f"golden request {row} is answered {answers[row]}, the bundle says {expected[row].tolist()}")
+        raise DeployError(
+            f"golden request {row} is answered {answers[row]}, the bundle says {bundle.golden_answers[row]}"
+        )
 
 
 def replay(new: str, old: str, bundle: Bundle) -> float:

@@ -18,29 +18,8 @@ INK, MUTED, GRID = "#1c2733", "#5b6b7a", "#dde4ea"
 # Blue and orange stay apart for colour-blind eyes and in grey.
 CLASS_COLORS = ("#1f5a8a", "#d9822b")
 _FEW_ROWS_COLOR = "#a9b6c2"
-
-
-def draw_calibration(bins: Sequence[Any], error: float, observed_title: str) -> Figure:
-    """Observed share against predicted probability, with Wilson intervals.
-
-    Args:
-        bins: see `lifeboat.evaluate.reports.calibration`.
-        error: of the calibration.
-        observed_title: of what the share is.
-    """
-    figure, axes = new_axes("Predicted probability", observed_title)
-    predicted = [each.predicted for each in bins]
-    observed = np.array([each.observed.value for each in bins])
-    below = observed - [each.observed.low for each in bins]
-    above = [each.observed.high for each in bins] - observed
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-    # Rounding may put a share of 0 or 1 a hair outside its own interval.
-    errors = np.clip([below, above], 0, 1)
-    style = {"fmt": "o", "markersize": 4.5, "elinewidth": 1.1, "capsize": 0}
-    axes.errorbar(predicted, observed, yerr=errors, color=CLASS_COLORS[0], **style)
-    axes.text(0.97, 0.05, f"calibration error {error:.3f}", ha="right", va="bottom", color=INK, fontsize=9)
-    unit_square(axes)
-    return figure
+# Of lines that are no data.
+DASHED = (0, (4, 3))
 
 
 def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> Figure:

@@ -88,10 +88,7 @@ def logged_metrics(found: Evaluation) -> dict[str, float]:
 
 def logged_data(bundle: Bundle, test: Path, found: Evaluation) -> list[LoggedData]:
     """The tables behind an evaluation; of rows that `preprocess` did not write, where they came from is not known."""
-    name, columns = (
-        bundle.usecase,
-        (*bundle.schema.columns, bundle.schema.label.stored_column),
-    )
+    name, columns = bundle.usecase, (*bundle.schema.columns, bundle.schema.label.stored_column)
     facts = {"num_rows": found.rows, **found.label, "from_feedback": found.data.feedback}
     if METADATA not in (pq.read_schema(test).metadata or {}):
         return [LoggedData(f"{name} held out", found.data.sha256, str(test), TESTING, columns, facts)]

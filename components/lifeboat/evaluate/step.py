@@ -59,7 +59,7 @@ def evaluate(
     model = task.score(rows.y, answers, bundle.decision)
     judged = _Judged(bundle, rows, task, answers, model, cut(rows.table, usecase.slices))
     say("comparing with the baseline")
-    trivial = task.score(rows.y, baseline_answers(rows.table, bundle.manifest), task.read_decision({}))
+    trivial = task.score(rows.y, baseline_answers(rows.table, bundle.manifest), task.decision())
     baseline = compare(task, rows.y, model, trivial, seed=seed, say=say)
     contest = _against_champion(judged, champion, seed=seed, say=say)
     say("measuring the latency")

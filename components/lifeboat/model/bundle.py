@@ -17,6 +17,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lifeboat.config.errors import BundleError
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.kinds import task_of
@@ -57,7 +60,7 @@ class Bundle:
     @property
     def decision(self) -> Decision:
         """What an answer is taken to say."""
-        return self.task.read_decision(self.manifest)
+        return self.task.decision.of_manifest(self.manifest)
 
     @cached_property
     def task(self) -> Task[Any, Any]:
@@ -68,6 +71,17 @@ class Bundle:
     def golden_answers(self) -> list[list[float]]:
         """Of `golden`."""
         return [entry[self.task.output] for entry in self.golden]
+
+    def golden_errors(self, answers: Any) -> NDArray[np.float64]:
+        """By how much answers to the golden requests are off, the largest of each row, [n]; NaN for what is no number.
+
+        Args:
+            answers: [n, width]; of a large number the share counts.
+        """
+        expected = np.asarray(self.golden_answers, dtype=np.float64)
+        off = np.abs(np.asarray(answers, dtype=np.float64) - expected) / np.maximum(1, np.abs(expected))
+        found: NDArray[np.float64] = off.max(axis=1)
+        return found
 
     @property
     def digest(self) -> str:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError
 from lifeboat.data.cells import Cells, check_cells, check_label
-from lifeboat.usecase.column import USUAL_TEXT_NULLS, Problem, is_null, shown_value
+from lifeboat.usecase.column import USUAL_TEXT_NULLS, Problem, is_null, listed, shown_value
 from lifeboat.usecase.schema import Column, Label, Schema
 
 # So many values stand in a sentence; a column of more different texts has no categories.
@@ -128,8 +128,7 @@ def _label_advice(raw: pa.ChunkedArray, label: Label, name: str) -> Iterator[str
 
 def _instead(label: Label, counts: Counter[Any]) -> str:
     """What the column holds, and what to declare for that."""
-    shown = ", ".join(f"{value!r} ({count:,})" for value, count in counts.most_common(_SHOWN))
-    shown += f" and {len(counts) - _SHOWN:,} more" if len(counts) > _SHOWN else ""
+    shown = listed([f"{value!r} ({count:,})" for value, count in counts.most_common()], _SHOWN)
     known = [value for value in counts if not _is_usual_null(value)]
     if all(_is_class(label, value) for value in known):
         return f"the column holds {shown}: rows without a label go to the quarantine"

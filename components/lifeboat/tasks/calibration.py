@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 # Float32 sums differ from float64 sums by about 1e-6; a row on the wrong side of a threshold by far more.
 PARITY = 1e-5
-
+# Near 0 and 1 logarithms magnify the last bit of a float32 probability: at 1e-6 by more than the parity check allows.
+CLIP = np.float32(1e-4)
+# What a float32 probability near 1 is off by after two roundings.
+ROUNDING = 2.0**-22
 
 # Operator, inputs, output and attributes of each.
 Nodes = tuple[tuple[str, tuple[str, ...], str, Mapping[str, Any]], ...]

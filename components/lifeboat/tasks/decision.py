@@ -8,13 +8,18 @@ can use it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from lifeboat.config.errors import BundleError
+from lifeboat.usecase.label import Label
+
 
 class Decision(ABC):
-    """What answers are taken to say.
+    """What answers are taken to say; each kind is a dataclass, whose fields a bundle's manifest holds.
 
     Attributes:
         rule: why so, in words.
@@ -30,6 +35,25 @@ class Decision(ABC):
             answers: float32, or numbers that were written from float32, [n, width].
         """
 
-    @abstractmethod
+    def explain(self, label: Label) -> str:  # noqa: ARG002  # others name a class
+        """What is made of an answer, and why."""
+        return self.rule
+
     def to_manifest(self) -> dict[str, Any]:
         """What a bundle's manifest holds under `decision`."""
+        found: dict[str, Any] = asdict(self)  # type: ignore[call-overload]  # each kind is a dataclass
+        return found
+
+    @classmethod
+    def of_manifest(cls, manifest: Mapping[str, Any]) -> Self:
+        """The decision of a bundle's manifest; the usual one where it says none, as one of format 1 does.
+
+        Raises:
+            BundleError: it is none of this kind.
+        """
+        given = manifest.get("decision", {})
+        try:
+            return cls(**given)
+        except (TypeError, ValueError) as error:
+            kind = " and ".join(f"a {field.name}" for field in fields(cls))  # type: ignore[arg-type]  # as above
+            raise BundleError(f"bundle.json: decision {given!r} is not {kind}: {error}") from error

@@ -16,8 +16,6 @@ from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Floats, Integers, Task
 
 T = TypeVar("T", bound=Task[Any, Any])
-# Calibration must pay: it adds a dozen nodes to the graph.
-WORTHWHILE = 0.005
 
 
 class Learning(ABC, Generic[T]):
@@ -69,14 +67,13 @@ class Learning(ABC, Generic[T]):
 
     def figures(self, y: Integers, answers: NDArray[Any]) -> dict[str, float]:
         """Every metric of the task by the usual decision, of answers to rows that no model saw."""
-        scored = self.task.score(y, answers, self.task.read_decision({}))
+        scored = self.task.score(y, answers, self.task.decision())
         return dict(zip((metric.name for metric in self.task.metrics), scored.figures().tolist(), strict=True))
 
     def loss(self, y: Integers, answers: NDArray[Any]) -> float:
         """The figure by which the search chooses unless the use case says another; lower is better."""
         metric = self.task.metric(self.task.steering)
-        value = self.figures(y, answers)[metric.name]
-        return -value if metric.higher_is_better else value
+        return metric.loss(self.figures(y, answers)[metric.name])
 
 
 @dataclass(frozen=True)
@@ -103,13 +100,3 @@ def learning_of(task: Task[Any, Any]) -> Learning[Any]:
     """That of a task."""
     found: Learning[Any] = import_module(task.learning).Learning(task)
     return found
-
-
-def probabilities(estimator: Any, X: Any, classes: int) -> Floats:
-    """The probability of each class, [n, classes]; 0 of one that the estimator did not see."""
-    given = np.asarray(estimator.predict_proba(X), dtype=np.float64)
-    if given.shape[1] == classes:
-        return given
-    whole = np.zeros((len(given), classes))
-    whole[:, np.asarray(estimator.classes_, dtype=np.int64)] = given
-    return whole

@@ -22,10 +22,17 @@ from lifeboat.usecase.label import Label
 
 Floats = NDArray[np.float64]
 Integers = NDArray[Any]
+# With fewer rows a percentile interval says too little to be shown.
+FEWEST_ROWS = 30
 # What a row is called, beside its answer's columns.
 PREDICTION = "prediction"
 # Starts the names of what is watched of answers; of one number it is the whole name.
 WATCHED = "__score"
+
+
+def watched_columns(names: Iterable[str]) -> list[str]:
+    """Those columns of a drift reference that hold what `Task.watched` gives; none in a bundle of before drift."""
+    return [name for name in names if name.startswith(WATCHED)]
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,10 @@ class Metric:
     name: str
     title: str
     higher_is_better: bool
+
+    def loss(self, value: float) -> float:
+        """The figure with the sign by which lower is better."""
+        return -value if self.higher_is_better else value
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,7 @@ class Task(ABC, Generic[L, S]):
         live: names of the metrics that are kept up to date from truths that come back.
         counters: what rows and truths are counted by: the classes, or one for all.
         score_bounds, score_help: of the histogram of what `counted` calls the score of a row.
+        decision: what is made of answers; without arguments the usual one.
         better: what it is to beat another model on a row, as in 'only this model ... 12 of them'.
         learning, report: modules with a class `Learning`, a class `Report`; imported where they are asked for.
     """
@@ -122,6 +134,7 @@ class Task(ABC, Generic[L, S]):
     score_help: ClassVar[str]
     counters: tuple[str, ...]
     score_bounds: tuple[float, ...]
+    decision: ClassVar[type[Decision]]
     better: ClassVar[str]
     learning: ClassVar[str]
     report: ClassVar[str]
@@ -145,18 +158,6 @@ class Task(ABC, Generic[L, S]):
     def width(self) -> int:
         """How many numbers an answer has."""
         return len(self.names)
-
-    @abstractmethod
-    def read_decision(self, manifest: Mapping[str, Any]) -> Decision:
-        """The decision of a bundle's manifest; the usual one where it says none.
-
-        Raises:
-            BundleError: it is none of this task's.
-        """
-
-    def explain(self, decision: Decision) -> str:
-        """What is made of an answer, and why."""
-        return decision.rule
 
     @abstractmethod
     def spell(self, called: NDArray[Any]) -> list[Any]:

@@ -295,5 +295,5 @@ def _try(
     chosen = means[chosen_by.name]
     return Trial(
         name, parameters, means, float(np.nanstd(values[chosen_by.name])),
-        -chosen if chosen_by.higher_is_better else chosen, raw,
+        chosen_by.loss(chosen), raw,
     )  # fmt: skip

@@ -96,7 +96,7 @@ def train(
         found = search(usecase, X, y, groups, seed=seed, say=say, examine=examine)
         found, model, graph, scorer = _fit_best(usecase, found, (X, y, groups), seed, say)
     decision = found.learning.decide(usecase.threshold, y[found.rows], found.answers)
-    say(usecase.task.explain(decision))
+    say(decision.explain(usecase.schema.label))
     reference = make_reference(table, groups, found, usecase, say)
     files = {
         MODEL: graph,

@@ -37,7 +37,8 @@ def import_reference(reference: str) -> ModuleType:
     if path is not None:
         return _import_path(path)
     module = reference.replace("-", "_")
-    shipped = module.replace("_", "-") in list_usecases() and not _is_own(module)
+    # Somebody's own stands first: a use case that Lifeboat ships later takes its name from nobody.
+    shipped = module.replace("_", "-") in list_usecases() and not has_module(module)
     name = f"{PACKAGE}.{module}" if shipped else module
     return _import(name, f"no use case {reference!r}; there are: {', '.join(list_usecases())}, or give a path")
 
@@ -47,8 +48,8 @@ def as_path(reference: str) -> Path | None:
     return Path(reference).expanduser().resolve() if "/" in reference or reference.endswith(".py") else None
 
 
-def _is_own(module: str) -> bool:
-    """Whether somebody's module has a name, so that a use case which Lifeboat ships later takes it from nobody."""
+def has_module(module: str) -> bool:
+    """Whether a name is that of an installed module, not counting a mere folder, which is nobody's."""
     spec = importlib.util.find_spec(module)
     return spec is not None and spec.origin is not None
 
@@ -89,7 +90,7 @@ def reference_of(usecase: Any, preferred: str) -> str:
     shipped = module.removeprefix(f"{PACKAGE}.")
     if shipped == module:
         return str(_place(holders[module]))
-    return module if _is_own(shipped) else shipped
+    return module if has_module(shipped) else shipped
 
 
 def _found_elsewhere(name: str) -> str:

@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, Self
 
-from lifeboat.usecase.column import LARGEST_INPUT, Column, shown_value
+from lifeboat.usecase.column import LARGEST_INPUT, Column, listed, shown_value
 
 LONGEST_NAME = 256
 # By which a package names the module of a kind of label that is its own, with the label's task.
@@ -144,7 +144,7 @@ class Classes(Label):
         super().__post_init__()
         limits = f"{self.fewest} names" if self.fewest == self.most else f"{self.fewest} to {self.most:,} names"
         if not isinstance(self.classes, tuple | list) or not self.fewest <= len(self.classes) <= self.most:
-            given = repr(self.classes) if not isinstance(self.classes, tuple | list) else _listed(self.classes)
+            given = repr(self.classes) if not isinstance(self.classes, tuple | list) else listed(self.classes, _SHOWN)
             raise ValueError(f"label {self.name}: its classes are {given}, not {limits}")
         object.__setattr__(self, "classes", tuple(self.classes))
         seen: dict[str | float, str] = {}
@@ -176,7 +176,7 @@ class Classes(Label):
         elif isinstance(value, int | float) and abs(value) <= LARGEST_INPUT:
             code = self._codes.get(float(value))
         if code is None:
-            raise ValueError(f"{shown_value(value)} is none of {_listed(self.spellings)}")
+            raise ValueError(f"{shown_value(value)} is none of {listed(self.spellings, _SHOWN)}")
         return code
 
     @property
@@ -372,8 +372,3 @@ def _meaning(name: str) -> str | float:
     if _NUMBER.fullmatch(text):
         return float(text) + 0.0
     return _BOOLEANS.get(text.lower(), text)
-
-
-def _listed(names: list[str] | tuple[str, ...]) -> str:
-    shown = ", ".join(map(str, names[:_SHOWN]))
-    return f"{shown} and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else shown

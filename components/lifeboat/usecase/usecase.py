@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lifeboat.config.errors import UseCaseError
 from lifeboat.data.csv.dialect import PLAIN, Csv
+from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.tasks.kinds import task_of
 from lifeboat.tasks.task import PREDICTION, Task
 from lifeboat.usecase.drift_policy import DriftPolicy, Limit
 from lifeboat.usecase.gates import Gate, refuse_unknown_metrics
 from lifeboat.usecase.importing import import_reference
-from lifeboat.usecase.schema import LARGEST_INPUT, BinaryLabel, Schema
+from lifeboat.usecase.schema import LARGEST_INPUT, Schema
 from lifeboat.usecase.threshold import LIKELIER_CLASS, ThresholdRule
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class UseCase:
         other = "error" if first.higher_is_better else "accuracy"
         if getattr(self.drift, other) is not None:
             raise UseCaseError(f"use case {self.name}: drift: {other} is no figure of such a label, {first.name} is")
-        if self.threshold != LIKELIER_CLASS and not isinstance(self.schema.label, BinaryLabel):
+        if self.threshold != LIKELIER_CLASS and not issubclass(self.task.decision, ThresholdDecision):
             raise UseCaseError(f"use case {self.name}: a threshold is of two classes, and its label is another")
 
     def _refuse_columns(self) -> None:

@@ -21,6 +21,7 @@ from lifeboat.preprocess.feedback import read_feedback
 from lifeboat.preprocess.holdout import split_holdout
 from lifeboat.registry.storage import S3, local_copy
 from lifeboat.system.progress import quiet
+from lifeboat.usecase.column import listed
 from lifeboat.usecase.usecase import UseCase
 
 # So many facts of a label stand in a sentence.
@@ -108,8 +109,7 @@ def _facts(facts: Mapping[str, Any]) -> str:
     for name, value in facts.items():
         flat |= value if isinstance(value, dict) else {name: value}
     shown = [f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:g}" for name, value in flat.items()]
-    more = f" and {len(shown) - _SHOWN:,} more" if len(shown) > _SHOWN else ""
-    return ", ".join(shown[:_SHOWN]) + more
+    return listed(shown, _SHOWN)
 
 
 def _split(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> None:

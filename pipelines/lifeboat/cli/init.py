@@ -16,6 +16,7 @@ from lifeboat.config.settings import Settings
 from lifeboat.data.reading import read_first_rows
 from lifeboat.project.inference import Role, TableGuess, guess_table, likely_labels
 from lifeboat.project.writing import NewProject, check_name, write_project
+from lifeboat.usecase.column import listed
 from lifeboat.usecase.label import BinaryLabel, Label
 
 # So many classes are named.
@@ -110,10 +111,7 @@ def _described(label: Label) -> str:
     if isinstance(label, BinaryLabel):
         return f"{label.classes[1]} is asked for, {label.classes[0]} is the other"
     spellings = label.spellings
-    if len(spellings) == 1:
-        return spellings[0]
-    more = f" and {len(spellings) - _SHOWN:,} more" if len(spellings) > _SHOWN else ""
-    return f"one of {', '.join(spellings[:_SHOWN])}{more}"
+    return spellings[0] if len(spellings) == 1 else f"one of {listed(spellings, _SHOWN)}"
 
 
 def _plain(text: str) -> str:

@@ -123,8 +123,9 @@ def answer_columns(answers: NDArray[np.float32], task: Task[Any, Any], decision:
     called = decision.call(answers)
     if called.dtype.kind == "f":
         return {**columns, PREDICTION: pa.array(np.ascontiguousarray(called))}
-    known, place = np.unique(called, return_inverse=True)
-    return {**columns, PREDICTION: pa.array(task.spell(known), pa.string()).take(pa.array(place))}
+    encoded = pa.array(called).dictionary_encode()
+    names = pa.array(task.spell(encoded.dictionary.to_numpy()), pa.string())
+    return {**columns, PREDICTION: names.take(encoded.indices)}
 
 
 def rejected_path(target: Path) -> Path:

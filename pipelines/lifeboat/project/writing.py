@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -21,7 +20,7 @@ import jinja2
 from lifeboat.config.errors import StorageError, UseCaseError
 from lifeboat.config.settings import installed_version
 from lifeboat.project.inference import Guess, TableGuess
-from lifeboat.usecase.importing import list_usecases
+from lifeboat.usecase.importing import has_module, list_usecases
 from lifeboat.usecase.schema import Column, Label
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
@@ -66,9 +65,7 @@ def check_name(name: str) -> None:
         raise UseCaseError(f"the name {name!r} is not lower case letters, digits and hyphens, 40 at most")
     if name in list_usecases():
         raise UseCaseError(f"{name!r} is a use case that Lifeboat ships: give yours another name")
-    # A folder of that name is no module of anybody's.
-    installed = (spec := find_spec(package)) is not None and spec.origin is not None
-    if keyword.iskeyword(package) or package in sys.stdlib_module_names or installed:
+    if keyword.iskeyword(package) or package in sys.stdlib_module_names or has_module(package):
         raise UseCaseError(f"{package!r} is a module of Python or of an installed package: choose another name")
 
 

@@ -69,13 +69,13 @@ def test_what_is_no_threshold_is_refused(threshold: float) -> None:
 
 
 def test_a_manifest_without_decision_has_the_likelier_class_and_one_that_is_none_is_refused() -> None:
-    assert TASK.read_decision({}) == ThresholdDecision()
-    assert TASK.read_decision({"decision": ThresholdDecision(0.3, "cheap").to_manifest()}) == ThresholdDecision(
+    assert TASK.decision.of_manifest({}) == ThresholdDecision()
+    assert TASK.decision.of_manifest({"decision": ThresholdDecision(0.3, "cheap").to_manifest()}) == ThresholdDecision(
         0.3, "cheap"
     )
     for wrong in ({"threshold": 2}, {"threshold": "0.5"}, {"limit": 1}, 1):
         with pytest.raises(BundleError, match="is not a threshold and a rule"):
-            TASK.read_decision({"decision": wrong})
+            TASK.decision.of_manifest({"decision": wrong})
 
 
 def brute(y: np.ndarray, p: np.ndarray) -> list[ThresholdDecision]:

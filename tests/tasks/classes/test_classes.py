@@ -131,9 +131,9 @@ def test_what_rows_hold_is_said():
 
 
 def test_a_decision_of_another_kind_is_refused():
-    assert TASK.read_decision({"decision": LikeliestClass().to_manifest()}) == LikeliestClass()
+    assert TASK.decision.of_manifest({"decision": LikeliestClass().to_manifest()}) == LikeliestClass()
     with pytest.raises(BundleError, match="is not a rule"):
-        TASK.read_decision({"decision": {"threshold": 0.3}})
+        TASK.decision.of_manifest({"decision": {"threshold": 0.3}})
 
 
 @pytest.mark.parametrize(

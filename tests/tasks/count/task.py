@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, ClassVar, Self
@@ -71,9 +71,6 @@ class Rate(Decision):
     def call(self, answers: NDArray[Any]) -> NDArray[Any]:
         return answers[:, 0]
 
-    def to_manifest(self) -> dict[str, Any]:
-        return {"rule": self.rule}
-
 
 class CountScored(Scored):
     """Rates, and what came."""
@@ -109,15 +106,13 @@ class CountTask(Task[CountLabel, CountScored]):
     counters = ("count",)
     score_bounds = BOUNDS
     better: ClassVar[str] = "loses less on {} of them"
+    decision: ClassVar[type[Decision]] = Rate
     learning: ClassVar[str] = "tests.tasks.count.learning"
     report: ClassVar[str] = "tests.tasks.count.report"
 
     @property
     def names(self) -> tuple[str, ...]:
         return (f"{self.label.name}_rate",)
-
-    def read_decision(self, manifest: Mapping[str, Any]) -> Rate:
-        return Rate(**manifest.get("decision", {}))
 
     @property
     def outputs(self) -> dict[str, Output]:

@@ -13,16 +13,16 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve, roc_curve
 
 from lifeboat.evaluate.plots import (
     CLASS_COLORS,
+    DASHED,
     INK,
     MUTED,
-    draw_calibration,
     draw_confusion,
     new_axes,
     plain,
     unit_square,
 )
 from lifeboat.evaluate.reports import report
-from lifeboat.evaluate.reports.calibration import CalibrationBin, calibration
+from lifeboat.evaluate.reports.calibration import CalibrationBin, calibration, calibration_limits, draw_calibration
 from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.tasks.binary.scored import BinaryScored
 from lifeboat.tasks.binary.task import BinaryTask
@@ -32,9 +32,6 @@ from lifeboat.usecase.gates import Interval
 
 CURVE_POINTS = 200
 HISTOGRAM_BINS = 20
-# Below so many rows the bias of the calibration error matters.
-FEW_ROWS = 1_000
-_DASHED = (0, (4, 3))
 
 
 @dataclass(frozen=True)
@@ -133,10 +130,9 @@ class Report(report.Report[BinaryTask, BinaryScored, BinaryDetails]):
     def limits(self, decision: Decision, rows: int) -> list[str]:
         positive, threshold = self.task.label.classes[1], getattr(decision, "threshold", 0.5)
         called = f"A row is called “{positive}” above a probability of {threshold:.3f}"
-        few = "On so few rows the calibration error is overstated: chance alone moves bins off the diagonal."
         return [
             f"{called} ({decision.rule}); accuracy, precision, recall and F1 are of that decision.",
-            *([few] if rows < FEW_ROWS else []),
+            *calibration_limits(rows),
         ]
 
     def log_kubeflow(self, curves: Any, details: BinaryDetails) -> None:
@@ -192,7 +188,7 @@ def draw_roc(details: BinaryDetails, metrics: Mapping[str, Interval]) -> Figure:
     """True against false positive rate."""
     figure, axes = new_axes("False positive rate", "True positive rate")
     area = metrics["roc_auc"]
-    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=_DASHED)
+    axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=DASHED)
     axes.plot(details.roc.fpr, details.roc.tpr, color=CLASS_COLORS[0], linewidth=1.8)
     axes.fill_between(details.roc.fpr, details.roc.tpr, color=CLASS_COLORS[0], alpha=0.08, linewidth=0)
     words = f"AUC {area.value:.3f}\n95 % limits {area.low:.3f} to {area.high:.3f}"
@@ -206,7 +202,7 @@ def draw_precision_recall(details: BinaryDetails, metrics: Mapping[str, Interval
     figure, axes = new_axes("Recall", "Precision")
     curve = details.precision_recall
     precision, recall = (metrics[name].value for name in ("precision", "recall"))
-    axes.axhline(details.share, color=MUTED, linewidth=0.8, linestyle=_DASHED)
+    axes.axhline(details.share, color=MUTED, linewidth=0.8, linestyle=DASHED)
     axes.step([0.0, *curve.recall], [curve.precision[0], *curve.precision], color=CLASS_COLORS[0], linewidth=1.8)
     axes.plot([recall], [precision], "o", color=CLASS_COLORS[1], markersize=6)
     area = metrics["average_precision"]
@@ -226,7 +222,7 @@ def draw_scores(details: BinaryDetails, classes: tuple[str, ...]) -> Figure:
     for name, rows, color, base in zip(classes, counts, CLASS_COLORS, bases, strict=True):
         width = np.diff(edges) * 0.9
         axes.bar(edges[:-1] + width / 1.8, rows, width, bottom=base, color=color, label=plain(name))
-    axes.axvline(details.threshold, color=INK, linewidth=0.8, linestyle=_DASHED)
+    axes.axvline(details.threshold, color=INK, linewidth=0.8, linestyle=DASHED)
     axes.set_xlim(0, 1)
     axes.legend(frameon=False, fontsize=9, loc="lower right", bbox_to_anchor=(1, 1), ncols=2, labelcolor=INK)
     return figure

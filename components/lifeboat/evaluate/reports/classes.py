@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from lifeboat.evaluate.plots import CLASS_COLORS, INK, draw_calibration, draw_confusion, new_axes, plain, short
+from lifeboat.evaluate.plots import CLASS_COLORS, INK, draw_confusion, new_axes, plain, short
 from lifeboat.evaluate.reports import report
-from lifeboat.evaluate.reports.binary import FEW_ROWS
-from lifeboat.evaluate.reports.calibration import CalibrationBin, calibration
+from lifeboat.evaluate.reports.calibration import CalibrationBin, calibration, calibration_limits, draw_calibration
 from lifeboat.tasks.classes.scored import FEW_CLASSES, ClassesScored
 from lifeboat.tasks.classes.task import ClassesTask
 from lifeboat.tasks.decision import Decision
+from lifeboat.usecase.column import listed
 from lifeboat.usecase.gates import Interval
 
 # So many classes and pairs of classes stand in a plot of the worst.
@@ -109,18 +109,16 @@ class Report(report.Report[ClassesTask, ClassesScored, ClassesDetails]):
 
     def purpose(self) -> str:
         names = self.task.label.classes
-        shown = ", ".join(f"“{name}”" for name in names[:_WORST])
-        more = f" and {len(names) - _WORST:,} more" if len(names) > _WORST else ""
-        return f"the probability of each of {len(names):,} classes ({shown}{more})"
+        shown = listed([f"“{name}”" for name in names], _WORST)
+        return f"the probability of each of {len(names):,} classes ({shown})"
 
     def trivial(self) -> str:
         return "the share of each class"
 
     def limits(self, decision: Decision, rows: int) -> list[str]:
-        few = "On so few rows the calibration error is overstated: chance alone moves bins off the diagonal."
         return [
             f"A row is called by {decision.rule}; accuracy, recall, precision and F1 are of that decision.",
-            *([few] if rows < FEW_ROWS else []),
+            *calibration_limits(rows),
         ]
 
     def log_kubeflow(self, curves: Any, details: ClassesDetails) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lifeboat.evaluate.plots import CLASS_COLORS, INK, MUTED, new_axes, plain
+from lifeboat.evaluate.plots import CLASS_COLORS, DASHED, INK, MUTED, new_axes, plain
 from lifeboat.evaluate.reports import report
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.number.scored import NumberScored
@@ -19,7 +19,6 @@ from lifeboat.usecase.gates import Interval
 
 # Points of a plot, bins of a histogram, bands of predicted values.
 MOST_POINTS, BINS, BANDS = 500, 40, 10
-_DASHED = (0, (4, 3))
 
 
 @dataclass(frozen=True)
@@ -117,16 +116,15 @@ class Report(report.Report[NumberTask, NumberScored, NumberDetails]):
 
 def _band(model: NumberScored, rows: NDArray[Any]) -> Band:
     low, median, high = np.quantile(model.error[rows], (0.05, 0.5, 0.95)).tolist()
-    held = (model.y[rows] >= model.lower[rows]) & (model.y[rows] <= model.upper[rows])
     means = float(model.value[rows].mean()), float(model.y[rows].mean())
-    return Band(len(rows), *means, low, median, high, float(held.mean()))
+    return Band(len(rows), *means, low, median, high, float(model.right[rows].mean()))
 
 
 def draw_predicted(details: NumberDetails, metrics: Mapping[str, Interval], unit: str) -> Figure:
     """True against predicted, and the line on which both are the same."""
     figure, axes = new_axes(f"Predicted{unit}", f"True{unit}")
     both = [*details.true, *details.predicted]
-    axes.plot([min(both), max(both)], [min(both), max(both)], color=MUTED, linewidth=0.8, linestyle=_DASHED)
+    axes.plot([min(both), max(both)], [min(both), max(both)], color=MUTED, linewidth=0.8, linestyle=DASHED)
     axes.plot(details.predicted, details.true, "o", color=CLASS_COLORS[0], markersize=2.5, alpha=0.45)
     words = f"mean absolute error {metrics['mae'].value:.4g}"
     if "r2" in metrics:
@@ -140,7 +138,7 @@ def draw_errors(details: NumberDetails, unit: str) -> Figure:
     figure, axes = new_axes(f"Predicted less true{unit}", "Held-out rows")
     edges = np.array(details.edges)
     axes.bar(edges[:-1], details.counts, np.diff(edges) * 0.92, align="edge", color=CLASS_COLORS[0])
-    axes.axvline(0, color=INK, linewidth=0.8, linestyle=_DASHED)
+    axes.axvline(0, color=INK, linewidth=0.8, linestyle=DASHED)
     return figure
 
 
@@ -148,7 +146,7 @@ def draw_residuals(details: NumberDetails, unit: str) -> Figure:
     """Median and the middle nine tenths of the error, by predicted value."""
     figure, axes = new_axes(f"Predicted{unit}", f"Predicted less true{unit}")
     x = [band.predicted for band in details.bands]
-    axes.axhline(0, color=MUTED, linewidth=0.8, linestyle=_DASHED)
+    axes.axhline(0, color=MUTED, linewidth=0.8, linestyle=DASHED)
     for band in details.bands:
         axes.plot([band.predicted] * 2, [band.low, band.high], color=CLASS_COLORS[0], linewidth=1.4)
     axes.plot(x, [band.median for band in details.bands], "o", color=CLASS_COLORS[0], markersize=4.5)
@@ -158,7 +156,7 @@ def draw_residuals(details: NumberDetails, unit: str) -> Figure:
 def draw_coverage(details: NumberDetails, metrics: Mapping[str, Interval], unit: str) -> Figure:
     """The share of rows whose truth the interval holds, by predicted value."""
     figure, axes = new_axes(f"Predicted{unit}", "Share within the interval")
-    axes.axhline(details.level, color=MUTED, linewidth=0.8, linestyle=_DASHED)
+    axes.axhline(details.level, color=MUTED, linewidth=0.8, linestyle=DASHED)
     axes.plot([band.predicted for band in details.bands], [band.coverage for band in details.bands], "o-",
               color=CLASS_COLORS[0], markersize=4.5, linewidth=1.2)  # fmt: skip
     whole = metrics["coverage"]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lifeboat.model.onnx.model_converters import classify
+from lifeboat.model.onnx.model_converters import classify_score, classify_scores
 from lifeboat.model.onnx.nodes import Nodes
 from lifeboat.model.onnx.tree_converters import rounded_down
 
@@ -209,11 +209,9 @@ def _answer(nodes: Nodes, trees: _Trees, link: str, scale: float) -> None:
         **trees.attributes,
     )  # fmt: skip
     if link == _SOFTMAX:
-        classify(nodes, nodes.add("Softmax", summed, axis=1))
+        classify_scores(nodes, summed)
     elif link == _SIGMOID:
-        scaled = summed if scale == 1 else nodes.add("Mul", summed, nodes.constant(np.float32(scale)))
-        positive = nodes.add("Sigmoid", scaled)
-        classify(nodes, nodes.join([nodes.add("Sub", nodes.constant(np.float32(1)), positive), positive]))
+        classify_score(nodes, summed if scale == 1 else nodes.add("Mul", summed, nodes.constant(np.float32(scale))))
     elif link:
         nodes.add(link, summed, output=nodes.result)
 

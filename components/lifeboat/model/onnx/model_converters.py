@@ -27,11 +27,7 @@ def linear_discriminant(nodes: Nodes) -> None:
     """The sigmoid of the linear score for two classes, the softmax of the scores for more."""
     model = nodes.model
     score = nodes.add("Add", _product(nodes, nodes.source, model.coef_.T), nodes.constant(np.float32(model.intercept_)))
-    if len(model.classes_) > 2:
-        classify(nodes, nodes.add("Softmax", score, axis=1))
-        return
-    positive = nodes.add("Sigmoid", score)
-    classify(nodes, nodes.join([nodes.add("Sub", nodes.constant(np.float32(1)), positive), positive]))
+    (classify_scores if len(model.classes_) > 2 else classify_score)(nodes, score)
 
 
 def dummy(nodes: Nodes) -> None:
@@ -92,6 +88,17 @@ def classify(nodes: Nodes, probabilities: str) -> None:
     nodes.add("Identity", probabilities, output=output)
     # The label is dropped later: the decision is not the graph's.
     nodes.add("ArgMax", probabilities, output=label, axis=1, keepdims=0)
+
+
+def classify_score(nodes: Nodes, score: str) -> None:
+    """Makes the sigmoid of this, float32 [n, 1], the probability of the second of two classes."""
+    positive = nodes.add("Sigmoid", score)
+    classify(nodes, nodes.join([nodes.add("Sub", nodes.constant(np.float32(1)), positive), positive]))
+
+
+def classify_scores(nodes: Nodes, scores: str) -> None:
+    """Makes the softmax of these, float32 [n, k], the probabilities of the classes."""
+    classify(nodes, nodes.add("Softmax", scores, axis=1))
 
 
 def _product(nodes: Nodes, matrix: str, weights: Any) -> str:

@@ -8,12 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lifeboat.tasks.calibration import ANSWER, PARITY, SOURCE, Calibration, GraphPart, Nodes
-
-# Near 0 and 1 the log odds magnify the last bit of a 32-bit probability: at 1e-6 by more than the parity check allows.
-CLIP = np.float32(1e-4)
-# What a float32 probability near 1 is off by after two roundings.
-ROUNDING = 2.0**-22
+from lifeboat.tasks.calibration import ANSWER, CLIP, PARITY, ROUNDING, SOURCE, Calibration, GraphPart, Nodes
 
 
 def log_odds(probability: NDArray[Any]) -> NDArray[np.float32]:

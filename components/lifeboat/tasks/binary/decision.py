@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lifeboat.tasks.decision import Decision
+from lifeboat.usecase.label import Label
 
 HALF = 0.5
 LIKELIER = "the likelier class"
@@ -59,5 +60,6 @@ class ThresholdDecision(Decision):
         """`positive` of one probability that is a float32 to the last digit, as `ndarray.tolist` gives it."""
         return probability > self.limit
 
-    def to_manifest(self) -> dict[str, Any]:
-        return {"threshold": self.threshold, "rule": self.rule}
+    def explain(self, label: Label) -> str:
+        """The threshold of class 1."""
+        return f"class {label.spell(1)} above {self.threshold:.3f}: {self.rule}"

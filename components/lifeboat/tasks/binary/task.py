@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lifeboat.config.errors import BundleError
 from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.tasks.binary.scored import METRICS, BinaryScored
 from lifeboat.tasks.classes.base import ClassTask
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import WATCHED, Integers
 from lifeboat.usecase.label import BinaryLabel
-
-# With fewer rows, or fewer of either class, a percentile interval says too little to be shown.
-_FEWEST_ROWS, _FEWEST_OF_A_CLASS = 30, 5
 
 
 class BinaryTask(ClassTask[BinaryLabel, BinaryScored]):
@@ -27,22 +23,9 @@ class BinaryTask(ClassTask[BinaryLabel, BinaryScored]):
     headline = ("roc_auc", "log_loss", "accuracy", "ece")
     of_slices = ("roc_auc", "log_loss", "accuracy")
     score_help: ClassVar[str] = "Probability of the second class of each predicted row"
+    decision: ClassVar[type[Decision]] = ThresholdDecision
     learning: ClassVar[str] = "lifeboat.tasks.binary.learning"
     report: ClassVar[str] = "lifeboat.evaluate.reports.binary"
-
-    def read_decision(self, manifest: Mapping[str, Any]) -> ThresholdDecision:
-        """A threshold; a bundle of format 1 says none and has the likelier class."""
-        given = manifest.get("decision", {})
-        try:
-            return ThresholdDecision(**given)
-        except (TypeError, ValueError) as error:
-            raise BundleError(f"bundle.json: decision {given!r} is not a threshold and a rule: {error}") from error
-
-    def explain(self, decision: Decision) -> str:
-        """The threshold of class 1."""
-        if not isinstance(decision, ThresholdDecision):
-            return decision.rule
-        return f"class {self.label.classes[1]} above {decision.threshold:.3f}: {decision.rule}"
 
     def lacks(self, y: Integers, *, learn: bool = False) -> str:  # noqa: ARG002  # both need the same
         """Either class."""
@@ -50,11 +33,6 @@ class BinaryTask(ClassTask[BinaryLabel, BinaryScored]):
         if len(found) == len(self.label.classes):
             return ""
         return f"only {self.label.spell(found[0])!r} occurs, both classes are needed" if len(found) else "there is none"
-
-    def suffices(self, y: Integers) -> bool:
-        """Enough rows, and enough of either class."""
-        positives = int(y.sum())
-        return len(y) >= _FEWEST_ROWS and min(positives, len(y) - positives) >= _FEWEST_OF_A_CLASS
 
     def composition(self, y: Integers) -> str:
         """The share of class 1."""

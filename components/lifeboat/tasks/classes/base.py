@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifeboat.tasks.decision import Decision
-from lifeboat.tasks.task import Floats, Integers, Output, Scored, Task
+from lifeboat.tasks.task import FEWEST_ROWS, Floats, Integers, Output, Scored, Task
 from lifeboat.usecase.label import Classes
 
 LABEL = "label"
+# With fewer rows of each class but one a percentile interval says too little to be shown.
+_FEWEST_OF_A_CLASS = 5
 C = TypeVar("C", bound=Classes)
 S = TypeVar("S", bound=Scored)
 
@@ -66,6 +68,10 @@ class ClassTask(Task[C, S]):
     def strata(self, y: Integers) -> NDArray[np.int64]:
         """The class."""
         return np.asarray(y, dtype=np.int64)
+
+    def suffices(self, y: Integers) -> bool:
+        """Enough rows, and enough of two classes."""
+        return len(y) >= FEWEST_ROWS and int((self._counts(y) >= _FEWEST_OF_A_CLASS).sum()) >= 2
 
     def facts(self, y: Integers) -> dict[str, Any]:
         """How many rows are of each class."""

@@ -8,11 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lifeboat.tasks.calibration import ANSWER, PARITY, SOURCE, Calibration, GraphPart, Nodes
-
-# As for two classes: a smaller probability has too few digits as a float32.
-CLIP = np.float32(1e-4)
-ROUNDING = 2.0**-22
+from lifeboat.tasks.calibration import ANSWER, CLIP, PARITY, ROUNDING, SOURCE, Calibration, GraphPart, Nodes
 
 
 @dataclass(frozen=True)

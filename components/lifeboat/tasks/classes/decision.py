@@ -25,6 +25,3 @@ class LikeliestClass(Decision):
         """The number of the class."""
         called: NDArray[np.int32] = np.asarray(answers, dtype=np.float32).argmax(axis=1).astype(np.int32)
         return called
-
-    def to_manifest(self) -> dict[str, Any]:
-        return {"rule": self.rule}

@@ -8,43 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
-from lifeboat.tasks import learning
-from lifeboat.tasks.calibration import Calibration, Uncalibrated
+from lifeboat.tasks.classes.base_learning import ClassLearning
 from lifeboat.tasks.classes.calibration import Temperature
 from lifeboat.tasks.classes.decision import LikeliestClass
 from lifeboat.tasks.classes.task import ClassesTask
-from lifeboat.tasks.learning import WORTHWHILE, probabilities
 from lifeboat.tasks.task import Floats, Integers
 
 # No model of use is off by more.
 _COLDEST, _HOTTEST = 0.25, 10.0
 
 
-class Learning(learning.Learning[ClassesTask]):
+class Learning(ClassLearning[ClassesTask]):
     """A classifier, its probabilities at another temperature where that pays."""
 
-    def problem(self, estimator: Any) -> str:
-        """It must give probabilities."""
-        return "" if hasattr(estimator, "predict_proba") else "gives no probability"
-
-    def ask(self, estimator: Any, X: Any) -> Floats:
-        return probabilities(estimator, X, self.task.width)
-
-    def is_answer(self, output: str) -> bool:
-        return "prob" in output
-
-    @property
-    def uncalibrated(self) -> Uncalibrated:
-        return Uncalibrated()
-
-    def calibrate(self, y: Integers, raw: Floats, fold: NDArray[np.int64]) -> Calibration:
-        """Temperature scaling, if it pays on rows that it was not fitted on."""
-        scaled = np.empty_like(raw)
-        for number in np.unique(fold):
-            held = fold == number
-            scaled[held] = fit_temperature(y[~held], raw[~held]).apply(raw[held])
-        pays = self.loss(y, scaled) < self.loss(y, raw) * (1 - WORTHWHILE)
-        return fit_temperature(y, raw) if pays else self.uncalibrated
+    def fit(self, y: Integers, raw: Floats) -> Temperature:
+        return fit_temperature(y, raw)
 
     def decide(self, rule: Any, y: Integers, answers: NDArray[Any]) -> LikeliestClass:  # noqa: ARG002  # there is one
         return LikeliestClass()

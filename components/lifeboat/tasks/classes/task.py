@@ -8,16 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lifeboat.config.errors import BundleError
 from lifeboat.tasks.classes.base import ClassTask
 from lifeboat.tasks.classes.decision import LikeliestClass
 from lifeboat.tasks.classes.scored import FEW_CLASSES, ClassesScored, metrics_of
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import WATCHED, Integers
+from lifeboat.usecase.column import listed
 from lifeboat.usecase.label import ClassLabel
 
-# With fewer rows, or fewer of each class but one, a percentile interval says too little to be shown.
-_FEWEST_ROWS, _FEWEST_OF_A_CLASS = 30, 5
 # Of many classes: which one a row is called, in a reference.
 CALLED = f"{WATCHED} class"
 # So many classes are named in a sentence.
@@ -29,6 +27,7 @@ class ClassesTask(ClassTask[ClassLabel, ClassesScored]):
 
     of_slices = ("log_loss", "accuracy", "f1_macro")
     score_help: ClassVar[str] = "Probability of the likeliest class of each predicted row"
+    decision: ClassVar[type[Decision]] = LikeliestClass
     learning: ClassVar[str] = "lifeboat.tasks.classes.learning"
     report: ClassVar[str] = "lifeboat.evaluate.reports.classes"
 
@@ -38,29 +37,15 @@ class ClassesTask(ClassTask[ClassLabel, ClassesScored]):
         area = ("roc_auc",) if len(label.classes) <= FEW_CLASSES else ()
         self.headline = (*area, "log_loss", "accuracy", "f1_macro", "ece")
 
-    def read_decision(self, manifest: Mapping[str, Any]) -> LikeliestClass:
-        """Its rule."""
-        given = manifest.get("decision", {})
-        try:
-            return LikeliestClass(**given)
-        except TypeError as error:
-            raise BundleError(f"bundle.json: decision {given!r} is not a rule: {error}") from error
-
     def lacks(self, y: Integers, *, learn: bool = False) -> str:
         """To learn from, rows of every class: a class that no model saw has no place in its answer."""
         found = np.unique(y)
         if learn and len(found) < len(self.label.classes):
             absent = [self.label.spell(code) for code in np.setdiff1d(np.arange(len(self.label.classes)), found)]
-            more = f" and {len(absent) - _NAMED:,} more" if len(absent) > _NAMED else ""
-            return f"no row is of {', '.join(absent[:_NAMED])}{more}, and every class is needed"
+            return f"no row is of {listed(absent, _NAMED)}, and every class is needed"
         if len(found) > 1:
             return ""
         return f"only {self.label.spell(found[0])!r} occurs, two classes are needed" if len(found) else "there is none"
-
-    def suffices(self, y: Integers) -> bool:
-        """Enough rows, and enough of two classes."""
-        counts = self._counts(y)
-        return len(y) >= _FEWEST_ROWS and int((counts >= _FEWEST_OF_A_CLASS).sum()) >= 2
 
     def composition(self, y: Integers) -> str:
         """The share of the commonest class."""

@@ -23,6 +23,3 @@ class TheValue(Decision):
     def call(self, answers: NDArray[Any]) -> NDArray[Any]:
         """The value."""
         return answers[:, 0]
-
-    def to_manifest(self) -> dict[str, Any]:
-        return {"rule": self.rule}

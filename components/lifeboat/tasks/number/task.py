@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lifeboat.config.errors import BundleError
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.number.decision import TheValue
 from lifeboat.tasks.number.scored import METRICS, NumberScored
-from lifeboat.tasks.task import WATCHED, Floats, Integers, Output, Task
+from lifeboat.tasks.task import FEWEST_ROWS, WATCHED, Floats, Integers, Output, Task
 from lifeboat.usecase.label import NumberLabel
 
-# With fewer rows a percentile interval says too little to be shown.
-_FEWEST_ROWS = 30
 # A split takes its share of each of so many bands of the number.
 _BANDS = 5
 # The same for every version of a model, so that a canary's histogram compares: 1, 2 and 5 of each power of ten.
@@ -44,6 +41,7 @@ class NumberTask(Task[NumberLabel, NumberScored]):
     live: ClassVar[tuple[str, ...]] = ("mae", "rmse", "coverage")
     score_help: ClassVar[str] = "Value of each predicted row"
     counters = ("value",)
+    decision: ClassVar[type[Decision]] = TheValue
     learning: ClassVar[str] = "lifeboat.tasks.number.learning"
     report: ClassVar[str] = "lifeboat.evaluate.reports.number"
 
@@ -60,14 +58,6 @@ class NumberTask(Task[NumberLabel, NumberScored]):
     def columns(self) -> tuple[str, ...]:
         """Beside a table's columns, one of which may have the number's own name."""
         return ("value", "lower", "upper")
-
-    def read_decision(self, manifest: Mapping[str, Any]) -> TheValue:
-        """Its rule."""
-        given = manifest.get("decision", {})
-        try:
-            return TheValue(**given)
-        except TypeError as error:
-            raise BundleError(f"bundle.json: decision {given!r} is not a rule: {error}") from error
 
     @property
     def outputs(self) -> dict[str, Output]:
@@ -106,7 +96,7 @@ class NumberTask(Task[NumberLabel, NumberScored]):
 
     def suffices(self, y: Integers) -> bool:
         """Enough rows."""
-        return len(y) >= _FEWEST_ROWS
+        return len(y) >= FEWEST_ROWS
 
     def facts(self, y: Integers) -> dict[str, Any]:
         """Mean, median and limits."""

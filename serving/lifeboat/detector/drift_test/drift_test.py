@@ -26,7 +26,7 @@ from lifeboat.detector.drift_test.histogram import histogram
 from lifeboat.detector.drift_test.statistics import Floats, Integers, merges
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.tasks.kinds import task_of
-from lifeboat.tasks.task import WATCHED
+from lifeboat.tasks.task import watched_columns
 from lifeboat.usecase.schema import Schema
 
 # And that with a number for each group of rows that share what would leak; those of before have none.
@@ -60,8 +60,8 @@ class DriftTest:
             for feature in column_features(c, reference[c.name].to_pylist(), self._groups)
         ]
         self._task = task_of(schema.label)
-        # What is watched of the model's out-of-fold answers; bundles of before drift have none.
-        watched = {name: reference[name].to_numpy() for name in reference.column_names if name.startswith(WATCHED)}
+        # Of the model's out-of-fold answers.
+        watched = {name: reference[name].to_numpy() for name in watched_columns(reference.column_names)}
         self.features += answer_features(self._task, watched, self._groups)
         self._thresholds: dict[int, float] = {}
 

@@ -25,7 +25,7 @@ from lifeboat.detector.drift_test.encodings import (
     Numbers,
 )
 from lifeboat.detector.drift_test.statistics import Floats, Integers
-from lifeboat.tasks.task import WATCHED, Task
+from lifeboat.tasks.task import WATCHED, Task, watched_columns
 from lifeboat.usecase.column import is_null
 from lifeboat.usecase.schema import Column
 
@@ -140,7 +140,7 @@ def answer_features(
 
 def answer_values(task: Task[Any, Any], watched: Mapping[str, NDArray[Any]]) -> dict[str, list[Any]]:
     """What is tested of answers, by the feature's source: what is watched, and the class that each row is called."""
-    values = {name: each.tolist() for name, each in watched.items() if name.startswith(WATCHED)}
+    values = {name: watched[name].tolist() for name in watched_columns(watched)}
     called = task.called(watched)
     return values if called is None else {**values, CALLED: [str(name) for name in task.spell(called)]}
 

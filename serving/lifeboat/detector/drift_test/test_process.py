@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 
 from lifeboat.model.bundle import REFERENCE, open_bundle
-from lifeboat.tasks.task import WATCHED, Task
+from lifeboat.tasks.task import Task, watched_columns
 
 NICENESS = 5
 # Of versions; the one made first makes room.
@@ -89,8 +89,9 @@ def _followed(bundle: str, kept: list[Any]) -> list[float]:
 def _reference_scores(bundle: str) -> list[float]:
     import pyarrow.parquet as pq
 
-    table = pq.read_table(f"{bundle}/{REFERENCE}")
-    watched = {name: table[name].to_numpy() for name in table.column_names if name.startswith(WATCHED)}
+    path = f"{bundle}/{REFERENCE}"
+    table = pq.read_table(path, columns=watched_columns(pq.read_schema(path).names))
+    watched = {name: table[name].to_numpy() for name in table.column_names}
     found: list[float] = _task(bundle).followed(watched).tolist()
     return found
 

@@ -76,8 +76,10 @@ class Decoder:
     def __init__(self, schema: Schema, max_rows: int, max_depth: int) -> None:
         reader, self._task = _Reader(schema, max_rows), task_of(schema.label)
         self._max_depth = max_depth
+        # Of each output that the answer's numbers are in, how many a row has.
+        self._widths = {name: self._task.outputs[name].width or 1 for name in self._task.answer_outputs}
         self._seldon = SeldonCodec(reader, self._task.names, {})
-        self._v2 = V2Codec(reader, self._task, self._task.read_decision({}), NOBODY, max_depth)
+        self._v2 = V2Codec(reader, self._task, self._task.decision(), NOBODY, max_depth)
 
     def read(self, request: CloudEvent, answer: dict[str, Any], blob: bytes) -> tuple[Columns, list[Any]]:
         """Reads a prediction.
@@ -140,18 +142,14 @@ class Decoder:
         try:
             for output in answer["outputs"]:
                 size: int | None = (output.get("parameters") or {}).get("binary_data_size")
-                if output["name"] in self._task.answer_outputs:
+                if output["name"] in self._widths:
                     found[output["name"]] = _numbers(output, blob, place, size)
                 place += size or 0
         except (KeyError, TypeError, AttributeError, ValueError):
             raise RefusedError("payload") from None
-        if found.keys() != set(self._task.answer_outputs):
+        if found.keys() != self._widths.keys():
             raise RefusedError("no score")
-        numbers = []
-        for name in self._task.answer_outputs:
-            width = self._task.outputs[name].width or 1
-            numbers += [found[name][column::width] for column in range(width)]
-        return numbers
+        return [found[name][column::width] for name, width in self._widths.items() for column in range(width)]
 
 
 def read_json(event: CloudEvent, max_depth: int) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from lifeboat.detector.counters import COUNT
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
 from lifeboat.detector.ingest.rows import RefusedError
+from lifeboat.detector.performance.packed_answers import unpack
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
@@ -144,5 +145,5 @@ class _Rows:
 
     def _followed(self, score: float | str) -> float:
         """The one number that stands for what is kept of an answer."""
-        kept = np.asarray([orjson.loads(score) if isinstance(score, str) else score])
+        kept = np.asarray([unpack(score)])
         return float(self._task.followed(self._task.watched(kept))[0])

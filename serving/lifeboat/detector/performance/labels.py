@@ -23,6 +23,7 @@ import orjson
 
 from lifeboat.detector.counters import Counters
 from lifeboat.detector.performance.feedback import Truth
+from lifeboat.detector.performance.packed_answers import pack
 from lifeboat.detector.performance.tombstones import Tombstones
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.predictions import Arrived
@@ -51,7 +52,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row that was predicted, with what is kept of its answer: a number, or JSON of several."""
+    """A row that was predicted, with what is kept of its answer, packed."""
 
     prediction: int
     version: int
@@ -194,7 +195,11 @@ class Labels:
                 newest[line[1]] = line
         if not newest:
             return None
-        return [_Row(id_, v, at, _kept(scores, at)) for id_, v, rows, scores, at in newest.values() if at < rows]
+        return [
+            _Row(id_, v, at, pack(orjson.loads(scores)[at]))
+            for id_, v, rows, scores, at in newest.values()
+            if at < rows
+        ]
 
     def _label(self, connection: sqlite3.Connection, rows: list[_Row], value: float, now: float, source: str) -> None:
         if not rows:
@@ -236,11 +241,6 @@ class Labels:
     def _count(self, meaning: str, number: int = 1) -> None:
         if number:
             self._counters.add(f"truth:{meaning}", number)
-
-
-def _kept(scores: bytes, row: int) -> float | str:
-    kept = orjson.loads(scores)[row]
-    return orjson.dumps(kept).decode() if isinstance(kept, list) else kept
 
 
 def _take_one(counter: Counter[Key], key: Key) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from lifeboat.detector.performance.packed_answers import unpack
 from lifeboat.detector.windows.window_policy import WindowPolicy
 
 POINTS = 100
@@ -52,7 +53,7 @@ class PerformanceFigures:
         if not found:
             connection.execute("DELETE FROM live WHERE version = ?", (version,))
             return
-        kept = [orjson.loads(score) if isinstance(score, str) else score for score, _ in found]
+        kept = [unpack(score) for score, _ in found]
         figures = orjson.dumps(live_figures(kept, [truth for _, truth in found], policy)).decode()
         connection.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?)", (version, len(found), figures))
         self._since[version] += joined

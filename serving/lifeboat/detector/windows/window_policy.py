@@ -70,7 +70,7 @@ class WindowPolicy(DriftPolicy):
     @cached_property
     def answers_decision(self) -> Decision:
         """What is made of them."""
-        return self.task.read_decision({"decision": self.decision})
+        return self.task.decision.of_manifest({"decision": self.decision})
 
     @property
     def bound(self) -> float | None:

@@ -65,12 +65,13 @@ class Model:
             raise BundleError(f"{self.bundle.directory}: golden.json holds no request")
         columns = [[row[name] for row in rows] for name in self.schema.names]
         answers = self.predict(columns)
-        for number, (expected, answer) in enumerate(zip(self.bundle.golden_answers, answers, strict=True), start=1):
-            if not np.allclose(answer, np.asarray(expected, np.float64), GOLDEN_TOLERANCE, GOLDEN_TOLERANCE):
-                raise BundleError(
-                    f"{self.bundle.directory}: golden request {number} is answered {answer.tolist()}, "
-                    f"expected {expected}; at most {GOLDEN_TOLERANCE:g} off is allowed"
-                )
+        wrong = np.flatnonzero(~(self.bundle.golden_errors(answers) <= GOLDEN_TOLERANCE))
+        if len(wrong):
+            row = int(wrong[0])
+            raise BundleError(
+                f"{self.bundle.directory}: golden request {row + 1} is answered {answers[row].tolist()}, "
+                f"expected {self.bundle.golden_answers[row]}; at most {GOLDEN_TOLERANCE:g} off is allowed"
+            )
         for count in WARM_ROWS:
             self.predict([(column * count)[:count] for column in columns])
 
