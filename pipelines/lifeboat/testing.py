@@ -32,7 +32,7 @@ from lifeboat.train import step as train_step
 from lifeboat.train.candidate_cache import examine_anew
 from lifeboat.train.parity import data_frame
 from lifeboat.usecase.gates import LATENCIES, Evidence, Interval, Verdict, judge
-from lifeboat.usecase.usecase import UseCase
+from lifeboat.usecase.usecase import Split, UseCase
 
 
 def check_table(usecase: UseCase, data: str = "") -> None:
@@ -70,7 +70,9 @@ def check_gates(usecase: UseCase) -> None:
     task = usecase.task
     every = np.sort(_good_rows(usecase).column(usecase.schema.label.name).to_numpy())
     # As many rows as will be held out, with the same share of each class.
-    y = every[:: max(1, round(1 / usecase.split.test))]
+    test = usecase.split.test
+    share = Split().test if isinstance(test, str) else test
+    y = every[:: max(1, round(1 / float(share)))]
     right = _verdict(usecase, y, task.perfect(y))
     assert right.passed, "a model that is always right is refused: " + "; ".join(right.reasons)  # noqa: S101
     blind = _verdict(usecase, y, np.tile(task.trivial(every), (len(y), 1)))

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -14,7 +15,7 @@ from lifeboat.data.reading import read_table
 from lifeboat.data.table import check_table
 from lifeboat.demo.simulation import Simulation, shift
 from lifeboat.registry.storage import S3
-from lifeboat.usecase.schema import Column
+from lifeboat.usecase.schema import Column, NumberLabel, Schema
 from lifeboat.usecase.usecase import UseCase, load_usecase
 from lifeboat.usecases.titanic import USECASE
 from tests.usecases import breast_cancer
@@ -124,3 +125,18 @@ def test_of_a_large_table_the_world_is_a_part(tmp_path: Path, monkeypatch: pytes
     others = {tuple(case.values) for case in islice(world.normal(), 1_000)}
     assert 60 < rows < 140
     assert 60 < len(others) < 140
+
+
+def test_in_the_other_world_a_number_is_larger_and_moments_stay_moments() -> None:
+    at = Column("at", "datetime")
+    schema = Schema(
+        (Column("x", "float"), at), NumberLabel("y", maximum=25.0), keys=(Column("id", "integer"),), id="id"
+    )
+    days = [float(at.parse(f"2026-01-{day:02d}")) for day in range(1, 31)]
+    rows = pa.table({"x": np.arange(30.0), "at": days, "id": np.arange(30), "y": np.arange(30.0) % 20})
+    world = Simulation(rows, schema)
+    known = dict(zip(days, rows["y"].to_pylist(), strict=True))
+    spread = float(np.std(rows["y"].to_numpy()))
+    for case in islice(world.shifted(), 50):
+        row = dict(zip(case.names, case.values, strict=True))
+        assert case.truth == pytest.approx(min(known[at.parse(row["at"])] + spread, 25.0))

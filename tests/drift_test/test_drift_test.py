@@ -302,3 +302,40 @@ def plain(tmp_path_factory, reference):
     """A bundle that is judged without calibration: every size of window would have its own."""
     path = tmp_path_factory.mktemp("plain") / "bundle"
     return make_bundle(path, table_of(reference), correction="bonferroni")
+
+
+def test_of_moments_the_time_of_day_and_the_day_of_the_week_are_tested_and_not_that_time_goes_on(tmp_path):
+    column = Column("at", "datetime", nullable=True, zone="America/New_York")
+    random = np.random.default_rng(0)
+    hour, week = 3_600e6, 7 * 86_400e6
+
+    def moments(rows, start, hours, days=7):
+        """Working hours of New York, from a winter on; every tenth is not known."""
+        at = start + random.integers(0, 8, rows) * week + random.integers(0, days, rows) * 24 * hour
+        found = at + random.uniform(5, 5 + hours, rows).round() * hour
+        found[::10] = np.nan
+        return found
+
+    def table(values):
+        return pa.table({"at": pa.array(values), "__score": pa.array(random.random(len(values)))})
+
+    monday = 1_736_139_600e6 - 5 * hour  # midnight of New York, 6 January 2025
+    test = DriftTest(Schema((column,), LABEL), table(moments(1000, monday, 24)))
+    assert [(one.name, one.kind, one.aspect, one.test) for one in test.features[:2]] == [
+        ("at", "datetime", "time of day", "K-S"), ("at", "datetime", "day of the week", "Chi2"),
+    ]  # fmt: skip
+
+    def verdict(values):
+        found = test.run({"at": values.tolist()}, random.random(len(values)).tolist())
+        return by_name(found)["at"]
+
+    same = verdict(moments(200, monday + 20 * week, 24))
+    assert not same["drift"], "half a year later the clocks show the same"
+    assert same["missing"] == {"reference": 0.1, "window": 0.1}
+    assert (verdict(moments(200, monday, 9))["drift"], verdict(moments(200, monday, 9))["aspect"]) == (
+        True,
+        "time of day",
+    )
+    weekdays = verdict(moments(200, monday, 24, days=5))
+    assert (weekdays["drift"], weekdays["aspect"]) == (True, "day of the week")
+    assert {"Monday", "Sunday", "missing"} <= set(weekdays["histogram"]["bins"])

@@ -356,3 +356,16 @@ def test_progress_is_told(tmp_path):
     test = write_rows(tmp_path / "test.parquet")
     evaluate(make_usecase(), make_bundle(tmp_path / "b"), test, say=told.append)
     assert told[0] == "scoring 400 held-out rows"
+
+
+def test_by_time_the_rows_before_the_champions_boundary_are_left_out(tmp_path):
+    columns = rows(400)
+    day = 86_400e6
+    columns["__holdout"] = np.arange(400) * day
+    split = {"by": "time", "column": "at", "test": 0.2, "gap": 0.0, "boundary": "1970-01-01T00:00:00Z"}
+    challenger = make_bundle(tmp_path / "challenger", split=split)
+    later = make_bundle(tmp_path / "later", BLIND, split=split | {"boundary": "1970-04-11T00:00:00Z"})
+    assert judged(tmp_path, columns, challenger=challenger, champion=later).evidence.champion.rows == 300
+    other = make_bundle(tmp_path / "other", BLIND, split=split | {"column": "arrived"})
+    found = judged(tmp_path, columns, challenger=challenger, champion=other)
+    assert "split otherwise for the champion, it may have seen them" in found.verdict.reasons[0]

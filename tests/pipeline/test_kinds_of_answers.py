@@ -14,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -113,16 +114,22 @@ def calls(folder: Path) -> Kind:
     random = np.random.default_rng(0)
     cold, day = random.normal(size=600).clip(-5, 5).round(3), random.integers(0, 2, 600)
     counts = random.poisson(np.exp(0.4 + 0.5 * cold - 0.6 * day))
-    rows = [{"cold": float(a), "day": DAYS[b], "calls": int(c)} for a, b, c in zip(cold, day, counts, strict=True)]
+    start = datetime(2025, 10, 1, tzinfo=UTC)
+    hours = [(start + timedelta(hours=7 * row)).isoformat() for row in range(600)]
+    rows = [
+        {"cold": float(a), "day": DAYS[b], "at": at, "calls": int(c)}
+        for a, b, at, c in zip(cold, day, hours, counts, strict=True)
+    ]
     with (folder / "calls.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, ["cold", "day", "calls"])
+        writer = csv.DictWriter(file, ["cold", "day", "at", "calls"])
         writer.writeheader()
         writer.writerows(rows)
     return Kind(
-        name="calls", label="calls", rows=rows, inputs=("cold", "day"), drifted=lambda row: {**row, "cold": 4.5},
+        name="calls", label="calls", rows=rows, inputs=("cold", "day", "at"), drifted=lambda row: {**row, "cold": 4.5},
         arguments=("--usecase", "tests.tasks.count.calls", "--data", str(folder / "calls.csv")),
         names=("calls_rate",), outputs={"rate": ("FP32", [2])}, scored=("calls_rate",),
-        live=("poisson_deviance", "mae"), shown=("Poisson deviance", "How often each count came"),
+        live=("poisson_deviance", "mae"),
+        shown=("Poisson deviance", "The held-out rows are of 2026-", "How often each count came"),
         said=r"answers +calls_rate \d",
     )  # fmt: skip
 

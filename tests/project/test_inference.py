@@ -1,5 +1,7 @@
 """What a table is taken for."""
 
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
@@ -152,3 +154,19 @@ def test_a_typed_table_is_guessed_as_its_text_is():
     ]  # fmt: skip
     assert schema.label.classes == ("0", "1")
     assert not advise(raw, schema, "it")
+
+
+@pytest.mark.parametrize("texts", [["2026-01-01", "2026-05-07 10:30", "NA"], ["2026-01-01T10:00:00Z", "2025-01-01"]])
+def test_moments_are_datetimes_and_learned_from(texts):
+    found = guessed(table(a=texts, y=Y), "a")
+    assert (found.role, found.column.kind, found.column.nullable) == ("input", "datetime", "NA" in texts)
+    raw = pa.table({"a": [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in range(20)], "y": [0, 1] * 10})
+    schema = guess_table(raw, label="y").schema
+    assert [column.kind for column in schema.columns] == ["datetime"]
+    assert not advise(raw, schema, "it")
+
+
+def test_eight_digits_are_a_number_and_a_word_no_moment():
+    digits, words = ["20260101", "20260102", "20260103"], ["2026-01-01", "soon", "2026-01-02"]
+    raw = table(digits=digits, words=words, b=["1", "2", "4"], y=Y)
+    assert (guessed(raw, "digits").column.kind, guessed(raw, "words").column.kind) == ("integer", "string")

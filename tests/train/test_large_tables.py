@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.neighbors import KNeighborsRegressor
 
+from lifeboat.train.folds import Rows
 from lifeboat.train.search import best_estimator, search, seen_nearly_all
 from lifeboat.usecase.gates import BeatsBaseline
 from lifeboat.usecase.schema import Column, NumberLabel, Schema
@@ -34,8 +35,8 @@ def test_the_interval_holds_what_is_asked_though_the_search_saw_few_rows(monkeyp
     X, y = waves(ROWS, 0)
     groups, said = [str(row) for row in range(ROWS)], []
     monkeypatch.setattr("lifeboat.train.search.MOST_ROWS", 200)
-    found = search(USECASE, X, y, groups, seed=0, say=quiet)
-    whole = seen_nearly_all(USECASE, found, X, y, groups, seed=0, say=said.append)
+    found = search(USECASE, Rows(X, y, groups), seed=0, say=quiet)
+    whole = seen_nearly_all(USECASE, found, Rows(X, y, groups), seed=0, say=said.append)
     model = best_estimator(USECASE, found, 0).fit(Floats32().fit_transform(X), y)
     new, truth = waves(NEW, 1)
     raw = model.predict(Floats32().fit_transform(new)).reshape(-1, 1)
@@ -44,7 +45,8 @@ def test_the_interval_holds_what_is_asked_though_the_search_saw_few_rows(monkeyp
         answers = one.calibration.apply(raw)
         return float(np.mean((truth >= answers[:, 1]) & (truth <= answers[:, 2])))
 
-    assert said == [f"fitting neighbours once without {len(whole.rows)} rows, to calibrate it by what it says of them"]
+    rest = f"{ROWS - len(whole.rows):,} rows, to calibrate it by what it says of {len(whole.rows):,} others"
+    assert said == [f"fitting neighbours on {rest}"]
     assert coverage(found) > 0.99, "the sample's models are far worse, and their intervals too wide"
     assert coverage(whole) == pytest.approx(0.9, abs=0.04)
     assert (whole.searched, len(whole.labels), len(whole.answers)) == (len(found.rows), *[len(whole.rows)] * 2)
@@ -53,5 +55,5 @@ def test_the_interval_holds_what_is_asked_though_the_search_saw_few_rows(monkeyp
 def test_a_search_on_all_rows_is_left_as_it_is() -> None:
     X, y = waves(300, 0)
     groups = [str(row) for row in range(300)]
-    found = search(USECASE, X, y, groups, seed=0, say=quiet)
-    assert seen_nearly_all(USECASE, found, X, y, groups, seed=0, say=quiet) is found
+    found = search(USECASE, Rows(X, y, groups), seed=0, say=quiet)
+    assert seen_nearly_all(USECASE, found, Rows(X, y, groups), seed=0, say=quiet) is found

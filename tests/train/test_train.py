@@ -26,6 +26,7 @@ from lifeboat.preprocess.step import preprocess
 from lifeboat.tasks.binary.calibration import Sigmoid
 from lifeboat.tasks.calibration import Uncalibrated
 from lifeboat.train import preflight, step
+from lifeboat.train.folds import Rows
 from lifeboat.train.parity import data_frame
 from lifeboat.train.search import search, seeded
 from lifeboat.train.step import train
@@ -253,12 +254,12 @@ def split_of(table):
 
 def test_calibration_is_chosen_where_it_helps():
     X, y, groups = split_of(patients(1000))
-    bold = search(usecase_of(Candidate("bold", Bold())), X, y, groups, seed=0, say=quiet, examine=unexported)
+    bold = search(usecase_of(Candidate("bold", Bold())), Rows(X, y, groups), seed=0, say=quiet, examine=unexported)
     assert isinstance(bold.calibration, Sigmoid)
     assert bold.calibration.slope == pytest.approx(1 / 3, abs=0.1)
     assert bold.calibrated["log_loss"] < bold.best.figures["log_loss"]
     modest = search(
-        usecase_of(Candidate("modest", LogisticRegression())), X, y, groups, seed=0, say=quiet, examine=unexported
+        usecase_of(Candidate("modest", LogisticRegression())), Rows(X, y, groups), seed=0, say=quiet, examine=unexported
     )
     assert modest.calibration == Uncalibrated()
 
@@ -297,7 +298,7 @@ def test_a_family_is_never_both_fitted_and_judged():
     table = [row | {"dose": (row["id"] - 1) // 2} for row in patients(120)]  # the dose is the family's number
     X, y, groups = split_of(table)
     Recorder.seen.clear()
-    search(usecase_of(Candidate("recorder", Recorder())), X, y, groups, seed=0, say=quiet, examine=unexported)
+    search(usecase_of(Candidate("recorder", Recorder())), Rows(X, y, groups), seed=0, say=quiet, examine=unexported)
     assert len(Recorder.seen) == 3
     assert all(known and asked and not known & asked for known, asked in Recorder.seen)
     assert set().union(*(asked for _, asked in Recorder.seen)) == set(range(60))

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError, first_line
-from lifeboat.usecase.column import LARGEST_INPUT, Column
+from lifeboat.data.moments import read_moments
+from lifeboat.usecase.column import LARGEST_INPUT, Column, is_null
 from lifeboat.usecase.label import Label
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -27,7 +28,8 @@ class Cells:
     """A column after the check; a broken cell is a null.
 
     Args:
-        values: strings ("" for null), float64 (NaN for null), or for an integer int64 with Arrow's nulls.
+        values: strings ("" for null), float64 (NaN for null; of a datetime microseconds since 1970), or for an integer
+            int64 with Arrow's nulls.
         broken: 0-based row and a sentence, of each broken cell; a column's is a `Problem`, which knows its rule.
         nulls: texts that were read as a null, beside the empty one, and how often.
     """
@@ -55,6 +57,8 @@ def check_cells(cells: Any, column: Column, name: str) -> Cells:
             raise DataError(f"has type {cells.type}, asked: string", file=name, column=column.name)
         _refuse_broken_text(cells, column.name, name)
         return _check_strings(pc.fill_null(cells.cast(pa.string()), ""), column)
+    if column.is_datetime:
+        return _check_datetimes(cells, column, name)
     if not texts and not _is_numeric(cells.type, column):
         raise DataError(f"has type {cells.type}, asked: {column.kind}", file=name, column=column.name)
     return _check_integers(cells, column) if column.kind == "integer" else _check_floats(cells, column)
@@ -242,6 +246,40 @@ def _written(cell: Any) -> int | float:
     if isinstance(cell, Decimal) and cell == cell.to_integral_value():
         return int(cell)
     return cell if isinstance(cell, int) else float(cell)
+
+
+# Datetimes.
+
+
+def _check_datetimes(cells: Any, column: Column, name: str) -> Cells:
+    nulls: dict[str, int] = {}
+    raw = cells
+    if is_text(cells.type):
+        _refuse_broken_text(cells, column.name, name)
+        cells, nulls = _without_nulls(pc.utf8_trim_whitespace(pc.fill_null(cells.cast(pa.string()), "")), column)
+    found = read_moments(cells, column)
+    if found is None:
+        hint = (
+            "" if column.epoch or not _is_numeric(cells.type, column) else '; epoch="s" or "ms" says what a number is'
+        )
+        raise DataError(f"has type {cells.type}, asked: datetime{hint}", file=name, column=column.name)
+    values, suspect = found
+    null = np.isnan(values) & ~suspect
+    suspect |= ~null & ~((values >= column.lower) & (values <= column.upper))
+    if not column.nullable:
+        suspect |= null
+    broken = [(int(row), _moment_problem(column, raw[int(row)])) for row in np.flatnonzero(suspect)]
+    return Cells(np.where(suspect, np.nan, values), broken, nulls)
+
+
+def _moment_problem(column: Column, cell: Any) -> str:
+    """Of a cell that is broken, an Arrow scalar."""
+    try:
+        value = cell.as_py()
+    except (OverflowError, ValueError):
+        # What Python's own types cannot hold is beyond every limit.
+        return column.problem("range", f"{cell.value:,} {cell.type.unit} since 1970")
+    return column.problem("null", value) if is_null(value) else _problem(column, value) or ""
 
 
 def _read_texts(

@@ -22,7 +22,7 @@ def table_digest(table: pa.Table) -> str:
     into pieces and on the version of the library.
 
     Args:
-        table: columns of float64, int64 and string; a null is Arrow's.
+        table: columns of float64, int64, string and moments in microseconds; a null is Arrow's.
 
     Raises:
         DataError: a column of another type.
@@ -40,6 +40,8 @@ def _blocks(column: pa.ChunkedArray, name: str) -> Iterator[Any]:
     kind = column.type
     yield str(kind).encode()
     yield np.packbits(column.is_valid().to_numpy()).tobytes()
+    if pa.types.is_timestamp(kind):
+        column, kind = column.cast(pa.int64()), pa.int64()
     if kind in _NUMBERS:
         yield pc.fill_null(column, 0).to_numpy().astype(_NUMBERS[kind]).tobytes()
     elif pa.types.is_string(kind):

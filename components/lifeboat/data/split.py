@@ -31,8 +31,9 @@ class Holdout:
 
     Args:
         test: true for a held-out row, bool [n].
-        position: of each row's group, float64 [n].
-        below: every group with a position below this one is held out, whatever its stratum, but for those in `large`.
+        position: of each row's group, float64 [n]; by time the row's own, microseconds since 1970.
+        below: by time the boundary, in microseconds; else every group with a position below this one is held out,
+            whatever its stratum, but for those in `large`.
         large: positions of the groups that are larger than the share to be held out; all of them train.
     """
 

@@ -159,10 +159,17 @@ def _limits(evaluation: Evaluation, bundle: Bundle, report: Report[Any, Any, Any
         *_sample_limits(evaluation),
         *report.limits(bundle.decision, evaluation.rows),
         *_data_limits(evaluation, bundle.schema.group),
-        "Rows from another source or another time than the training data are not covered.",
+        _time_limit(bundle.manifest.get("lineage", {}).get("split", {})),
         "Latency is that of one row in one ONNX Runtime session with one thread, without network and HTTP.",
     )
     return [sentence for sentence in sentences if sentence]
+
+
+def _time_limit(split: Mapping[str, Any]) -> str:
+    if split.get("by") == "time":
+        since = f"The held-out rows are of {split['boundary']} and later, the model learned from earlier ones"
+        return f"{since}; a year has seasons, and what is true of these weeks need not be of others."
+    return "Rows from another source or another time than the training data are not covered."
 
 
 def _sample_limits(evaluation: Evaluation) -> Iterator[str]:

@@ -25,10 +25,12 @@ from lifeboat.evaluate.statistics import (
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.scoring import Scorer, accepts
 from lifeboat.tasks.task import Floats, Scored, Task
+from lifeboat.usecase.datetimes import parse_moment, read_zone
 from lifeboat.usecase.gates import Interval, Paired, SliceTest
 from lifeboat.usecase.schema import Schema
 
 FEWEST_ROWS = 50
+UTC = read_zone("UTC")
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def champion_rows(bundle: Bundle, champion: Bundle, rows: HeldOut) -> NDArray[np
 
     A split holds out every group whose position is under its `below`, but for those that are too large for it, and some
     further ones that depend on the table. So all rows count when both models come from the same split of the same table
-    (what came from feedback moves nothing in it, see `lifeboat.data.split.hold_out_later`), else those under both.
+    (what came from feedback moves nothing in it, see `lifeboat.data.split.hold_out_later`), else those under both. By
+    time all rows count that are not before the champion's boundary.
 
     Raises:
         NotComparableError: there are too few such rows, or the champion answers another question.
@@ -143,6 +146,11 @@ def _unseen(bundle: dict[str, Any], champion: dict[str, Any], position: Floats) 
     ours, theirs = bundle.get("split"), champion.get("split")
     if not ours or not theirs:
         raise NotComparableError("the lineage of a bundle does not say how its rows were split")
+    if ours.get("by") != theirs.get("by") or ours.get("column") != theirs.get("column"):
+        raise NotComparableError("the rows were split otherwise for the champion, it may have seen them")
+    if ours.get("by") == "time":
+        # Before its own boundary the champion learned; what it left out there is not told apart.
+        return np.asarray(position >= max(parse_moment(one["boundary"], UTC) for one in (ours, theirs)), dtype=bool)
     if ours["salt"] != theirs["salt"]:
         salts = f"{ours['salt']!r} here, {theirs['salt']!r} for the champion"
         raise NotComparableError(f"the rows were split by another salt ({salts}), it may have seen them")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lifeboat.model.scoring import Scorer
 from lifeboat.model.tensors import tensor_type
 from lifeboat.usecase.column import Column, Value
+from lifeboat.usecase.datetimes import parse_moment, read_zone
 from lifeboat.usecase.schema import Schema
 
 # Training rows that are changed; values tried of a column; jumps followed of a column and row.
@@ -27,6 +28,11 @@ _CATEGORIES = 20
 # Below this two answers do not differ by a threshold.
 _JUMP = 1e-5
 # Texts that are hardly in any training table; of each column as far as its rules let them in.
+# Before 1970, at its start, on leap days that were and were not, in the last days of years with a 53rd week.
+_MOMENTS = (
+    "1899-12-31T23:59:59.999999", "1900-02-28", "1900-03-01", "1970-01-01T00:00:00Z", "2000-02-29", "2004-12-31T23:59",
+    "2020-12-31", "2027-01-03T12:00", "2100-03-01",
+)  # fmt: skip
 _TEXTS = ("unseen by training", "Ünseen ÉÀ", " ", "a.b,c;d")
 
 
@@ -91,6 +97,8 @@ def _odd_values(column: Column, cells: pa.ChunkedArray) -> list[Value]:
         return values + [value if isinstance(value, str) else float(value) for value in new_first[:_CATEGORIES]]
     if column.kind == "boolean":
         return [*values, 0.0, 1.0]
+    if column.is_datetime:
+        return [*values, *_moments(column)]
     return values + (_numbers(column, cells) if column.is_number else _texts(column))
 
 
@@ -106,13 +114,19 @@ def _accepts(column: Column, value: Value) -> bool:
     return True
 
 
+def _moments(column: Column) -> list[Value]:
+    """The limits, and moments of `_MOMENTS` within them."""
+    known = [parse_moment(text, read_zone(column.zone)) for text in _MOMENTS]
+    return [column.lower, *(float(moment) for moment in known if column.lower < moment < column.upper), column.upper]
+
+
 def _numbers(column: Column, cells: pa.ChunkedArray) -> list[Value]:
     """The limits, 0 and -0; where there is no limit, far outside of what the table holds."""
     known = _known(cells)
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     far = 10 * max(abs(low), abs(high), 1.0)
-    ends = [column.minimum if column.minimum is not None else max(-far, column.lower)]
-    ends += [column.maximum if column.maximum is not None else min(far, column.upper)]
+    ends = [column.lower if column.minimum is not None else max(-far, column.lower)]
+    ends += [column.upper if column.maximum is not None else min(far, column.upper)]
     if column.kind == "integer":
         ends = [float(np.trunc(end)) for end in ends]
     return [value for value in (*ends, 0.0, -0.0) if _accepts(column, value)]
@@ -198,7 +212,8 @@ def _grid(table: pa.Table, column: Column) -> list[tuple[int, int]]:
     if len(known) < 2:
         return []
     chosen = known[np.unique(np.linspace(0, len(known) - 1, _GRID).astype(int))]
-    ends = [end for end in (column.minimum, column.maximum) if end is not None]
+    limits = ((column.minimum, column.lower), (column.maximum, column.upper))
+    ends = [end for given, end in limits if given is not None]
     places = sorted({_place(column, float(value)) for value in (*chosen, *ends)})
     return list(pairwise(places))
 
@@ -228,14 +243,14 @@ def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[n
 
 def _place(column: Column, value: float) -> int:
     """The place of a value in the order of its column's values: whole numbers, or float32 by their bits."""
-    if column.kind == "integer":
+    if column.is_whole:
         return int(value)
     bits = int(np.float32(value).view(np.int32))
     return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
 
 
 def _value(column: Column, place: int) -> float:
-    if column.kind == "integer":
+    if column.is_whole:
         return float(place)
     value = float(np.int32(abs(place)).view(np.float32))
     return value if place >= 0 else -value

@@ -78,20 +78,3 @@ def refuse_one_sided(task: Task[Any, Any], label: NDArray[Any], holdout: Holdout
         if lacks := task.lacks(label[chosen], learn=learn):
             problem = f"too few rows, or groups too large: of the {part} rows ({chosen.sum():,}) {lacks}"
             raise DataError(f"{problem}; a larger table, or another group or test share, would help", file=name)
-
-
-def refuse_one_sided_folds(task: Task[Any, Any], y: NDArray[Any], fold: NDArray[np.int64], folds: int) -> None:
-    """Raises where nothing can be judged on a fold, or learned from all the others together.
-
-    Args:
-        task: of the label.
-        y: labels of the training rows, [n].
-        fold: of each row, [n].
-        folds: how many there are.
-    """
-    for number in range(folds):
-        held = fold == number
-        for part, rows in (("", held), ("the rest of ", ~held)):
-            if lacks := task.lacks(y[rows]):
-                problem = f"too few groups for {folds} folds: of {part}fold {number + 1} ({rows.sum():,} rows) {lacks}"
-                raise DataError(f"{problem}; fewer folds, or another group, would help")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from lifeboat.data.split import Holdout, group_names, hold_out, hold_out_later, positions, split_digest
+from lifeboat.data.time_split import boundary_of, split_by_time
 from lifeboat.preprocess.feedback import Feedback
-from lifeboat.preprocess.merge import contradicting_rows, merge
+from lifeboat.preprocess.merge import TIME, Merged, contradicting_rows, merge
+from lifeboat.usecase.datetimes import format_moment
 from lifeboat.usecase.usecase import UseCase
 
 
@@ -23,9 +26,11 @@ class Parts:
         rows: with the hidden column TIME.
         holdout: their sides.
         split: for the lineage: salt, share, `below` and `large` of `data.split.Holdout`, and a digest of all groups of
-            the table and their sides. Where salt, share and digest agree, no row held out here was trained on there.
+            the table and their sides. Where salt, share and digest agree, no row held out here was trained on there. By
+            time column, share or moment, gap, and the boundary that came of them.
         duplicates, replaced, conflicts: see `feedback.Merged`.
         withheld: rows from feedback that may be the same as a row on the other side.
+        between: by time, rows of the gap, and earlier ones of a group that is held out.
         large: names of the table's groups that hold more rows than are to be held out, and their share of its rows.
     """
 
@@ -37,13 +42,14 @@ class Parts:
     conflicts: pa.Table
     withheld: int
     large: dict[str, float]
+    between: int = 0
 
     def warnings(self, usecase: UseCase) -> list[str]:
         """What of the division may not be meant, in sentences."""
-        asked, held_out = f"{usecase.split.test:.0%} to hold out", f"{self.holdout.test.mean():.0%} are held out"
-        rows = "of the rows, more than the"
+        held_out = f"it trains, and {self.holdout.test.mean():.0%} are held out"
         return [
-            f"{usecase.schema.group} {name} has {share:.0%} {rows} {asked}: it trains, and {held_out}"
+            f"{usecase.schema.group} {name} has {share:.0%} of the rows, more than the {float(usecase.split.test):.0%} "
+            f"to hold out: {held_out}"
             for name, share in self.large.items()
         ]
 
@@ -51,14 +57,16 @@ class Parts:
 def split_holdout(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts:
     """Puts rows from feedback beside the table's and says which are held out.
 
-    The table is split as if it were alone; what came from feedback follows.
+    By group the table is split as if it were alone, and what came from feedback follows. By time all are one table.
 
     Args:
         base: the table's rows, each once.
         feedback: its good rows are taken.
         usecase: schema and split.
     """
-    schema, share, salt = usecase.schema, usecase.split.test, usecase.split.salt
+    if usecase.split.by == "time":
+        return _split_by_time(merge(base, feedback.good, usecase.schema, feedback.found.trust.kept), usecase)
+    schema, share, salt = usecase.schema, float(usecase.split.test), usecase.split.salt
     strata = usecase.task.strata(base.column(schema.label.name).to_numpy())
     groups = group_names(base, schema)
     known = hold_out(groups, strata, share=share, salt=salt)
@@ -85,6 +93,36 @@ def split_holdout(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts
         conflicts=merged.conflicts,
         withheld=int((~keep).sum()),
         large=large,
+    )
+
+
+def _split_by_time(merged: Merged, usecase: UseCase) -> Parts:
+    """The rows with the same inputs on both sides stay: at another time they are others."""
+    schema, split = usecase.schema, usecase.split
+    assert split.column is not None  # noqa: S101  # the use case sees to it
+    times = merged.table.column(split.column).to_numpy()
+    # Of a key that a client left out it is when the prediction was asked for.
+    times = np.where(np.isnan(times), merged.table.column(TIME).to_numpy() * 1e6, times)
+    groups = None
+    if schema.group is not None:
+        groups = np.unique(group_names(merged.table, schema), return_inverse=True)[1]
+    if isinstance(split.test, str):
+        boundary = float(schema.known[split.column].parse(split.test))
+    else:
+        boundary = boundary_of(times, split.test)
+    found = split_by_time(times, groups, boundary=boundary, gap=split.gap / timedelta(microseconds=1))
+    keep = found.test | found.train
+    lineage = {"by": "time", "column": split.column, "test": split.test, "gap": split.gap.total_seconds()}
+    return Parts(
+        rows=merged.table.filter(pa.array(keep)),
+        holdout=Holdout(found.test[keep], times[keep], boundary),
+        split={**lineage, "boundary": format_moment(boundary) if np.isfinite(boundary) else ""},
+        duplicates=merged.duplicates,
+        replaced=merged.replaced,
+        conflicts=merged.conflicts,
+        withheld=0,
+        large={},
+        between=int((~keep).sum()),
     )
 
 

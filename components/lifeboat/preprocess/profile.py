@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lifeboat.usecase.datetimes import format_moment
 from lifeboat.usecase.schema import Column
 from lifeboat.usecase.usecase import UseCase
+from lifeboat.usecase.zone_calendar import SECOND
 
 BINS = 20
 LEVELS = 8
@@ -62,22 +65,31 @@ def _profile(values: Any, column: Column, marked: Any) -> ColumnProfile:
     numbers = values.to_numpy()[known] if column.is_number else None
     distinct = pc.count_distinct(values.filter(pa.array(known))).as_py()
     if numbers is not None and not column.categories and distinct > LEVELS:
-        bars, figures = _histogram(numbers, marked[known]), _quantiles(numbers)
+        exact, rough = (_moment, _moment) if column.is_datetime else ("{:g}".format, "{:.4g}".format)
+        bars, figures = _histogram(numbers, marked[known], rough), _quantiles(numbers, exact, rough)
     else:
-        bars, figures = _levels(values.filter(pa.array(known)), marked[known]), {}
+        levels = values.filter(pa.array(known))
+        if column.is_datetime:
+            levels = pa.chunked_array([pa.array([_moment(value) for value in levels.to_pylist()], pa.string())])
+        bars, figures = _levels(levels, marked[known]), {}
     return ColumnProfile(column, count, count / max(len(known), 1), distinct, figures, bars)
 
 
-def _quantiles(numbers: Any) -> dict[str, str]:
+def _moment(value: float) -> str:
+    """To the second: what a person reads."""
+    return format_moment(value // SECOND * SECOND)
+
+
+def _quantiles(numbers: Any, exact: Callable[[float], str], rough: Callable[[float], str]) -> dict[str, str]:
     names = ("minimum", "quartile", "median", "upper quartile", "maximum")
     points = np.quantile(numbers, (0, 0.25, 0.5, 0.75, 1))
-    return {name: f"{point:g}" for name, point in zip(names, points, strict=True)} | {"mean": f"{numbers.mean():.4g}"}
+    return {name: exact(point) for name, point in zip(names, points, strict=True)} | {"mean": rough(numbers.mean())}
 
 
-def _histogram(numbers: Any, marked: Any) -> list[Bar]:
+def _histogram(numbers: Any, marked: Any, shown: Callable[[float], str]) -> list[Bar]:
     counts, edges = np.histogram(numbers, bins=BINS)
     found, _ = np.histogram(numbers, bins=edges, weights=marked.astype(np.float64))
-    names = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
+    names = [f"{shown(low)} to {shown(high)}" for low, high in pairwise(edges)]
     return _bars(names, counts, found)
 
 

@@ -38,8 +38,8 @@ METADATA = b"lifeboat"
 class Summary:
     """What became of the rows. It travels in the metadata of both Parquet files.
 
-    Every row read is counted once: rows + labelled = quarantined + duplicates + replaced + conflicts + withheld + train
-    + test.
+    Every row read is counted once: rows + labelled = quarantined + duplicates + replaced + conflicts + withheld +
+    between + train + test.
 
     Args:
         source: path or URL read.
@@ -54,7 +54,7 @@ class Summary:
         train, test: that are left.
         label: what the rows left hold of it, see `Task.facts`.
         composition: the same in a few words.
-        split: see `divide.Parts`.
+        split: see `holdout.Parts`.
         refused: key to reason of the parts of feedback that cannot be used.
         labelled_digest: of the rows from feedback alone; empty without any.
         labelled_until: when the last of their truths came, which is an `as_of` that gives the same rows again; empty
@@ -62,6 +62,7 @@ class Summary:
         as_of: the moment that was asked for; empty for now.
         assumed: what was taken for granted of how the table is written, of its columns and nulls, a sentence each.
         sources: rows from feedback by the source of their truth.
+        between: by time, neither trained on nor held out; see `holdout.Parts`.
         apart: rows in the store that do not teach, and are not among those read: by why (`waiting` and `rejected`, and
             `contradicted` by an earlier truth about the same prediction) and source.
     """
@@ -85,6 +86,7 @@ class Summary:
     as_of: str = ""
     assumed: list[str] = field(default_factory=list)
     conflicts: int = 0
+    between: int = 0
     sources: dict[str, int] = field(default_factory=dict)
     apart: dict[str, dict[str, int]] = field(default_factory=dict)
 
@@ -162,6 +164,7 @@ def preprocess(
         as_of=format_timestamp(as_of) if as_of else "",
         assumed=table.assumed,
         conflicts=parts.conflicts.num_rows,
+        between=parts.between,
         sources=feedback.found.sources,
         apart=feedback.found.apart,
     )
@@ -214,6 +217,8 @@ def _say_outcome(summary: Summary, say: Callable[[str], None]) -> None:
         say(f"{summary.replaced:,} rows from feedback are older ones of an id, {summary.withheld:,} withheld")
     if summary.conflicts:
         say(f"warning: {summary.conflicts:,} truths contradict the table or another source: {SETTLE}")
+    if summary.between:
+        say(f"{summary.between:,} rows before the boundary are too near to it, or of a group that is held out")
     say(f"{summary.train:,} rows to train on, {summary.test:,} held out, {summary.duplicates:,} duplicates dropped")
 
 

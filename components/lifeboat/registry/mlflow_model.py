@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from lifeboat.model.bundle import Bundle
+from lifeboat.usecase import datetimes
 from lifeboat.usecase.column import Column
 
 CODE, ENVIRONMENT, REQUIREMENTS = "model.py", "python_env.yaml", "requirements.txt"
 EXAMPLE, SERVING_EXAMPLE = "input_example.json", "serving_input_example.json"
-ARTIFACTS = {"bundle": "artifacts/bundle", "inputs": "artifacts/inputs.json"}
+ARTIFACTS = {
+    "bundle": "artifacts/bundle", "inputs": "artifacts/inputs.json", "datetimes": "artifacts/datetimes.py",
+}  # fmt: skip
 LOADER = "mlflow.pyfunc.loaders.code_model"
 _PYTHON_ENV = "python: {python}\nbuild_dependencies:\n- pip\ndependencies:\n- -r {requirements}\n"
 _SOURCE = Path(__file__).with_name("pyfunc_model.py")
@@ -34,6 +37,7 @@ def write_model(folder: Path, bundle: Bundle, **identity: str) -> None:
     """
     shutil.copytree(bundle.directory, folder / ARTIFACTS["bundle"])
     shutil.copyfile(_SOURCE, folder / CODE)
+    shutil.copyfile(datetimes.__file__, folder / ARTIFACTS["datetimes"])
     inputs = {"columns": [_rules(column) for column in bundle.schema.columns], "answers": bundle.task.names}
     example = bundle.schema.example()
     split = {"columns": list(example), "data": [list(example.values())]}
@@ -58,6 +62,9 @@ def _rules(column: Column) -> dict[str, Any]:
         "nulls": sorted(column.nulls),
         "lower": column.lower,
         "upper": column.upper,
+        "limits": column.limits.split(" to "),
+        "zone": column.zone,
+        "epoch": column.epoch,
         "allowed": [float(item) if column.is_number else item for item in column.categories],
         "pattern": column.pattern,
         "max_length": column.max_length,

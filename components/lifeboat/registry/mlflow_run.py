@@ -33,7 +33,7 @@ _DATA_DIGEST = 36
 # Requests to a tracking server at once: one after the other, nine trials take more than a second.
 _TRIALS_AT_ONCE = 5
 _ODD = re.compile(r"[^\w./ :-]")
-_TYPES = {"string": "string", "float": "double", "integer": "long", "boolean": "boolean"}
+_TYPES = {"string": "string", "float": "double", "integer": "long", "boolean": "boolean", "datetime": "datetime"}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 MLflow copies this file into every model version and runs the copy in the process that loads it (models from code:
 nothing is pickled). That process may have another Lifeboat or none, so nothing of ours is imported here; what the
-schema allows stands in the file `inputs`, which `lifeboat.registry.mlflow_model` writes.
+schema allows stands in the file `inputs`, which `lifeboat.registry.mlflow_model` writes, and how moments are read in a
+copy of `lifeboat.usecase.datetimes` beside it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import date
+from importlib.util import module_from_spec, spec_from_file_location
 from numbers import Real
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,7 +36,9 @@ class BundleModel(mlflow.pyfunc.PythonModel):
     def load_context(self, context: Any) -> None:
         """Reads the graph and what the schema allows."""
         inputs = json.loads(Path(context.artifacts["inputs"]).read_text(encoding="utf-8"))
-        self._columns, self._answers = inputs["columns"], inputs["answers"]
+        datetimes = _module(context.artifacts["datetimes"])
+        self._columns = [{**column, "datetimes": datetimes} for column in inputs["columns"]]
+        self._answers = inputs["answers"]
         model = str(Path(context.artifacts["bundle"]) / "model.onnx")
         self._session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
         # A column that no node uses may be no input of the graph.
@@ -55,6 +60,16 @@ class BundleModel(mlflow.pyfunc.PythonModel):
         return pd.DataFrame(np.concatenate(parts), index=model_input.index, columns=self._answers)
 
 
+def _module(path: str) -> Any:
+    """What a file of Python holds."""
+    spec = spec_from_file_location("lifeboat_datetimes", path)
+    assert spec is not None  # noqa: S101  # it ends in .py
+    assert spec.loader is not None  # noqa: S101
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _tensor(column: dict[str, Any], frame: pd.DataFrame) -> Any:
     """One input of the graph, [n, 1]: float64 with NaN for null, or objects of str with "" for null."""
     if column["name"] in frame:
@@ -63,7 +78,7 @@ def _tensor(column: dict[str, Any], frame: pd.DataFrame) -> Any:
         values = pd.Series([None] * len(frame), dtype=object)
     else:
         raise MlflowException.invalid_parameter_value(f"column {column['name']}: missing, and it may not be null")
-    read = _text if column["kind"] == "string" else _numbers
+    read = {"string": _text, "datetime": _moments}.get(column["kind"], _numbers)
     return read(column, values.reset_index(drop=True)).reshape(-1, 1)
 
 
@@ -82,6 +97,33 @@ def _numbers(column: dict[str, Any], values: pd.Series) -> Any:
     _refuse_where(column, values, known & ~np.isin(numbers, column["allowed"] or numbers), _unlisted(column))
     _refuse_null(column, ~known)
     return numbers
+
+
+def _moments(column: dict[str, Any], values: pd.Series) -> Any:
+    """Microseconds since 1970."""
+    values = values.astype(object)
+    values = values.where(values.notna() & ~values.isin(column["nulls"]), None)
+    moments = {value: _moment(column, value) for value in values[values.notna()].unique()}
+    _refuse(column, values, lambda value: np.isnan(moments[value]), "is no datetime")
+    numbers = values.map(moments).to_numpy(dtype=np.float64, na_value=np.nan)
+    known = ~np.isnan(numbers)
+    outside = known & ((numbers < column["lower"]) | (numbers > column["upper"]))
+    _refuse_where(column, values, outside, "is outside " + " to ".join(column["limits"]))
+    _refuse_null(column, ~known)
+    return numbers
+
+
+def _moment(column: dict[str, Any], value: Any) -> float:
+    """NaN for what is none."""
+    datetimes = column["datetimes"]
+    try:
+        if isinstance(value, str | date):
+            return float(datetimes.any_moment(value, datetimes.read_zone(column["zone"])))
+        if column["epoch"] is not None and pd.api.types.is_number(value) and not pd.api.types.is_bool(value):
+            return float(round(value * datetimes.EPOCHS[column["epoch"]]))
+    except (ValueError, OverflowError):
+        pass  # said by NaN
+    return np.nan
 
 
 def _text(column: dict[str, Any], values: pd.Series) -> Any:

@@ -247,6 +247,10 @@ class Task(ABC, Generic[L, S]):
     def trivial(self, y: Integers) -> list[float]:
         """The answer of a model that knows nothing but that a row is one of these, [width]."""
 
+    def moved(self, y: Any, by: float) -> Any:  # noqa: ARG002  # of a number
+        """The truth of a row in a simulated world that is another: as it was, unless a number moves by so much."""
+        return y
+
     @abstractmethod
     def perfect(self, y: Integers) -> Floats:
         """The answers of a model that knows the truth, [n, width]."""

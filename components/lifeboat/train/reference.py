@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from lifeboat.data.split import positions
 from lifeboat.preprocess.merge import TIME
+from lifeboat.preprocess.step import HOLDOUT
 from lifeboat.train.search import Search
 from lifeboat.usecase.usecase import UseCase
 
 # A number for each group, whose rows are alike; its name is nobody's business.
 GROUP = "__group"
 # So many windows of rows from feedback say what serving looks like now.
-WINDOWS = 2
+WINDOWS = 1.5
 
 
 def make_reference(
@@ -34,11 +35,18 @@ def make_reference(
         usecase: how many rows, and the size of a window.
         say: told where the reference comes from.
     """
-    chosen = _newest(table, found, usecase)
+
+    def newest(column: str, fewest: float) -> NDArray[np.int64] | None:
+        return _newest(table.column(column).to_numpy()[found.rows], fewest, usecase)
+
+    # After a change of the world the reference must be what serving looks like now, or the new model alarms at once.
+    chosen, source = newest(TIME, WINDOWS * usecase.drift.window), "rows from feedback"
+    if chosen is None and usecase.split.by == "time":
+        chosen, source = newest(HOLDOUT, 0), "rows"
     if chosen is None:
         chosen = _random(groups, found, usecase)
     else:
-        say(f"drift reference: the newest {len(chosen):,} rows from feedback")
+        say(f"drift reference: the newest {len(chosen):,} {source}")
     reference = table.select(list(usecase.schema.names)).take(pa.array(found.rows[chosen]))
     names = [groups[row] for row in found.rows[chosen]]
     numbers = np.unique(names, return_inverse=True)[1].astype(np.int32)
@@ -49,15 +57,10 @@ def make_reference(
     return reference.replace_schema_metadata(None)
 
 
-def _newest(table: pa.Table, found: Search, usecase: UseCase) -> NDArray[np.int64] | None:
-    """The newest rows from feedback, as places in the search, if they are enough.
-
-    After a change of the world the reference must be what serving looks like now, or the retrained model alarms at
-    once.
-    """
-    time = table.column(TIME).to_numpy()[found.rows]
+def _newest(time: NDArray[np.float64], fewest: float, usecase: UseCase) -> NDArray[np.int64] | None:
+    """The newest of the rows that have a time, as places in the search; None where these are too few."""
     known = np.flatnonzero(~np.isnan(time))
-    if len(known) < WINDOWS * usecase.drift.window:
+    if len(known) < fewest:
         return None
     order = known[np.argsort(-time[known], kind="stable")]
     return np.sort(order[: usecase.drift.reference])

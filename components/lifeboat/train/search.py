@@ -15,13 +15,13 @@ from sklearn.model_selection import ParameterGrid
 
 from lifeboat.config.errors import UseCaseError, first_line
 from lifeboat.data.split import assign_folds, positions
-from lifeboat.preprocess.base import refuse_one_sided_folds
 from lifeboat.system.progress import LEFT_OUT
 from lifeboat.tasks.calibration import Calibration
 from lifeboat.tasks.learning import Learning, learning_of
 from lifeboat.tasks.task import Metric, Task
 from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import empty_selections, make_features
+from lifeboat.train.folds import Folds, Mask, Rows, make_folds
 from lifeboat.train.preflight import REFUSALS, seeded
 from lifeboat.usecase.usecase import UseCase
 
@@ -41,7 +41,7 @@ class Trial:
         figures: of each metric of the task, the mean over the folds.
         spread: the standard deviation over the folds of the one that was chosen by.
         loss: by which the trials are ranked; lower is better.
-        out_of_fold: what an estimator that did not see the row gave, of each row of the search, [n, raw width].
+        out_of_fold: what an estimator that did not see the row gave, of each row that a fold held, [n, raw width].
     """
 
     candidate: str
@@ -58,7 +58,7 @@ class Search:
 
     Args:
         learning: of the task.
-        calibrated: each metric of the best one's calibrated answers to all rows of the search.
+        calibrated: each metric of the best one's calibrated answers to these rows.
         rows: which of the training rows the best one's `out_of_fold` is of, ascending, [n].
         labels, fold: of these rows, [n].
         searched: how many rows the trials were made on.
@@ -94,7 +94,7 @@ class Search:
         others = [trial for trial in self.trials if trial.candidate not in left_out]
         if not others:
             raise _none_left(left_out)
-        return _found(self.learning, others, self.labels, self.fold, self.rows, left_out)
+        return _found(self.learning, others, self.labels, self.fold, self.rows, left_out, self.searched)
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,7 @@ class CrossValidationFold:
 
 def search(
     usecase: UseCase,
-    X: Any,
-    y: NDArray[Any],
-    groups: list[str],
+    rows: Rows,
     *,
     seed: int,
     say: Callable[[str], None],
@@ -121,9 +119,7 @@ def search(
 
     Args:
         usecase: candidates, features and split.
-        X: raw data frame, [n, columns].
-        y: labels, [n].
-        groups: group of each row, [n].
+        rows: to learn from.
         seed: of the estimators.
         say: told of each trial.
         examine: finds the candidates that cannot be used.
@@ -132,13 +128,12 @@ def search(
         UseCaseError: no candidate can be trained and exported, or one fails on the way.
         DataError: too few groups for so many folds.
     """
-    left_out = _leave_out(usecase, X, examine(usecase, X, y, seed=seed), say)
-    sample = _sample(groups, usecase.split.salt)
-    X, y, groups = X.iloc[sample], y[sample], [groups[row] for row in sample]
+    left_out = _leave_out(usecase, rows.X, examine(usecase, rows.X, rows.y, seed=seed), say)
+    sample = _sample(rows.groups, usecase.split.salt)
+    some = rows.take(sample)
     task, learning = usecase.task, learning_of(usecase.task)
-    fold = assign_folds(groups, task.strata(y), folds=usecase.split.folds, salt=usecase.split.salt)
-    refuse_one_sided_folds(task, y, fold, usecase.split.folds)
-    folds = [_make_fold(usecase, X, y, fold == number) for number in range(usecase.split.folds)]
+    divided = make_folds(usecase, some)
+    folds = [_make_fold(usecase, some, *masks) for masks in zip(divided.seen, divided.held, strict=True)]
     plans = [plan for plan in _plans(usecase) if plan[0] not in left_out]
     chosen_by = task.metric(usecase.chosen_by)
     trials: list[Trial] = []
@@ -146,14 +141,16 @@ def search(
         start = time.perf_counter()
         with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
             made = seeded(clone(estimator).set_params(**parameters), seed)
-            trial = _try(learning, chosen_by, (name, made, parameters), folds, y)
+            trial = _try(learning, chosen_by, (name, made, parameters), folds, some.y)
         trials.append(trial)
         shown = ", ".join(f"{key.rpartition('__')[2]}={value}" for key, value in parameters.items())
         say(
             f"trial {number}/{len(plans)}: {name} ({shown}): {_figures(task, chosen_by, trial)}, "
             f"{time.perf_counter() - start:.1f} s"
         )
-    return _found(learning, trials, y, fold, sample, left_out)
+    held = divided.number >= 0
+    trials = [replace(trial, out_of_fold=trial.out_of_fold[held]) for trial in trials]
+    return _found(learning, trials, some.y[held], divided.number[held], sample[held], left_out, len(sample))
 
 
 def _figures(task: Task[Any, Any], chosen_by: Metric, trial: Trial) -> str:
@@ -185,53 +182,64 @@ def _found(
     fold: NDArray[np.int64],
     rows: NDArray[np.int64],
     left_out: dict[str, str],
+    searched: int,
 ) -> Search:
     ranked = sorted(trials, key=lambda trial: trial.loss)
     raw = ranked[0].out_of_fold
     calibration = learning.calibrate(y, raw, fold)
     calibrated = learning.figures(y, calibration.apply(raw))
-    return Search(learning, ranked, calibration, calibrated, rows, y, fold, left_out, len(rows))
+    return Search(learning, ranked, calibration, calibrated, rows, y, fold, left_out, searched)
 
 
-def seen_nearly_all(
-    usecase: UseCase,
-    found: Search,
-    X: Any,
-    y: NDArray[Any],
-    groups: list[str],
-    *,
-    seed: int,
-    say: Callable[[str], None],
-) -> Search:
+def seen_nearly_all(usecase: UseCase, found: Search, rows: Rows, *, seed: int, say: Callable[[str], None]) -> Search:
     """The search with the best candidate's answers as they are once it has learned from nearly all rows.
 
     A search on a sample knows models of the sample, which err more than the one that is fitted on all: its intervals
     would be too wide, its probabilities too modest, and a drift detector would be given scores of another model. So
-    the best one is fitted once more without a tenth of the rows, and calibrated by what it says of these.
+    the best one is fitted once more without a tenth of the rows, and calibrated by what it says of these; by time once
+    for each fold of all rows, for a tenth of them would be of one season.
 
     Args:
-        usecase, X, y, groups, seed: as of the search.
+        usecase, rows, seed: as of the search.
         found: of it; given back as it is if it was made on all rows.
         say: told of the fit.
     """
-    if len(found.rows) == len(y):
+    if found.searched == len(rows):
         return found
-    split = usecase.split
-    held = positions(groups, f"{split.salt}/calibration") < max(_HELD, min(MOST_ROWS / len(y), 1 / split.folds))
-    rows = np.flatnonzero(held)
-    names = [groups[row] for row in rows]
-    if usecase.task.lacks(y[held], learn=True) or len(set(names)) < split.folds:
+    task, learning = usecase.task, found.learning
+    divided = make_folds(usecase, rows) if rows.times is not None else _without_a_tenth(usecase, rows)
+    places = np.flatnonzero(divided.number >= 0)
+    y, fold = rows.y[places], divided.number[places]
+    if task.lacks(y, learn=True) or any(task.lacks(rows.y[seen], learn=True) for seen in divided.seen):
         return found
-    say(f"fitting {found.best.candidate} once without {len(rows):,} rows, to calibrate it by what it says of them")
-    part = _make_fold(usecase, X, y, held)
-    model = best_estimator(usecase, found, seed).fit(part.seen, part.seen_labels)
-    raw = found.learning.ask(model, part.unseen)
-    fold = assign_folds(names, usecase.task.strata(y[held]), folds=split.folds, salt=split.salt)
-    calibration = found.learning.calibrate(y[held], raw, fold)
+    name = found.best.candidate
+    raw: NDArray[Any] | None = None
+    for seen, held in zip(divided.seen, divided.held, strict=True):
+        say(f"fitting {name} on {seen.sum():,} rows, to calibrate it by what it says of {held.sum():,} others")
+        part = _make_fold(usecase, rows, seen, held)
+        given = learning.ask(best_estimator(usecase, found, seed).fit(part.seen, part.seen_labels), part.unseen)
+        raw = np.full((len(rows), given.shape[1]), np.nan) if raw is None else raw
+        raw[part.rows] = given
+    assert raw is not None  # noqa: S101  # there is a fold
+    raw = raw[places]
+    calibration = learning.calibrate(y, raw, fold)
     return replace(
         found, trials=[replace(found.best, out_of_fold=raw), *found.trials[1:]], calibration=calibration,
-        calibrated=found.learning.figures(y[held], calibration.apply(raw)), rows=rows, labels=y[held], fold=fold,
+        calibrated=learning.figures(y, calibration.apply(raw)), rows=places, labels=y, fold=fold,
     )  # fmt: skip
+
+
+def _without_a_tenth(usecase: UseCase, rows: Rows) -> Folds:
+    """One fit, without a tenth of the rows; these are divided, so that a calibration is tried on what it was not of."""
+    split = usecase.split
+    share = max(_HELD, min(MOST_ROWS / len(rows), 1 / split.folds))
+    held = positions(rows.groups, f"{split.salt}/calibration") < share
+    some = rows.take(np.flatnonzero(held))
+    number = np.full(len(rows), -1)
+    if len(set(some.groups)) >= split.folds:
+        strata = usecase.task.strata(some.y)
+        number[held] = assign_folds(some.groups, strata, folds=split.folds, salt=split.salt)
+    return Folds(number, [~held], [held])
 
 
 def best_estimator(usecase: UseCase, found: Search, seed: int) -> Any:
@@ -264,11 +272,12 @@ def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:
     return np.flatnonzero(positions(groups, f"{salt}/search") < MOST_ROWS / len(groups))
 
 
-def _make_fold(usecase: UseCase, X: Any, y: NDArray[Any], held: NDArray[np.bool_]) -> CrossValidationFold:
+def _make_fold(usecase: UseCase, rows: Rows, seen: Mask, held: Mask) -> CrossValidationFold:
+    X, y = rows.X, rows.y
     with _blaming("the features cannot be made"):
         features = make_features(usecase, X)
-        seen = features.fit_transform(X[~held], y[~held])
-        return CrossValidationFold(seen, y[~held], features.transform(X[held]), np.flatnonzero(held))
+        learned = features.fit_transform(X[seen], y[seen])
+        return CrossValidationFold(learned, y[seen], features.transform(X[held]), np.flatnonzero(held))
 
 
 def _try(
@@ -285,7 +294,8 @@ def _try(
         model = clone(estimator).fit(fold.seen, fold.seen_labels)
         given.append(learning.ask(model, fold.unseen))
         figures.append(learning.figures(y[fold.rows], learning.uncalibrated.apply(given[-1])))
-    raw = np.empty((len(y), given[0].shape[1]))
+    # By time there are rows that no fold holds.
+    raw = np.full((len(y), given[0].shape[1]), np.nan)
     for fold, answers in zip(folds, given, strict=True):
         raw[fold.rows] = answers
     values = {metric: np.array([one[metric] for one in figures]) for metric in figures[0]}

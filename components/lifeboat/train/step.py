@@ -26,12 +26,13 @@ from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
 from lifeboat.model.onnx.nodes import parts
 from lifeboat.model.onnx.onnx_converters import BOOSTERS
 from lifeboat.model.scoring import Scorer
-from lifeboat.preprocess.step import Summary, read_summary
+from lifeboat.preprocess.step import HOLDOUT, Summary, read_summary
 from lifeboat.system.progress import LEFT_OUT
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.learning import Fitted
 from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import make_features
+from lifeboat.train.folds import Rows
 from lifeboat.train.parity import data_frame
 from lifeboat.train.preflight import check_export
 from lifeboat.train.reference import make_reference
@@ -91,13 +92,13 @@ def train(
     check_seed(seed)
     summary = read_summary(rows)
     table = pq.read_table(rows)
-    X, y, groups = _matrix(table, usecase.schema)
-    with threadpool_limits(1 if len(y) < ROWS_FOR_THREADS else None, "openmp"):
-        found = search(usecase, X, y, groups, seed=seed, say=say, examine=examine)
-        found, model, graph, scorer = _fit_best(usecase, found, (X, y, groups), seed, say)
-    decision = found.learning.decide(usecase.threshold, y[found.rows], found.answers)
+    known = training_rows(table, usecase)
+    with threadpool_limits(1 if len(known) < ROWS_FOR_THREADS else None, "openmp"):
+        found = search(usecase, known, seed=seed, say=say, examine=examine)
+        found, model, graph, scorer = _fit_best(usecase, found, known, seed, say)
+    decision = found.learning.decide(usecase.threshold, found.labels, found.answers)
     say(decision.explain(usecase.schema.label))
-    reference = make_reference(table, groups, found, usecase, say)
+    reference = make_reference(table, known.groups, found, usecase, say)
     files = {
         MODEL: graph,
         SCHEMA: usecase.schema.to_json().encode(),
@@ -109,14 +110,23 @@ def train(
     return Trained(digest, model, found)
 
 
-def _matrix(table: pa.Table, schema: Schema) -> tuple[Any, NDArray[Any], list[str]]:
-    return data_frame(table, schema), table.column(schema.label.name).to_numpy(), group_names(table, schema)
+def training_rows(table: pa.Table, usecase: UseCase) -> Rows:
+    """The rows of a table that `preprocess` wrote.
+
+    Args:
+        table: inputs, keys, label and the hidden columns.
+        usecase: schema and split.
+    """
+    schema = usecase.schema
+    times = None if usecase.split.by != "time" else table.column(HOLDOUT).to_numpy()
+    y = table.column(schema.label.name).to_numpy()
+    return Rows(data_frame(table, schema), y, group_names(table, schema), times)
 
 
 def _fit_best(
     usecase: UseCase,
     found: Search,
-    rows: tuple[Any, NDArray[Any], list[str]],
+    rows: Rows,
     seed: int,
     say: Callable[[str], None],
 ) -> tuple[Search, Fitted, bytes, Scorer]:
@@ -124,14 +134,14 @@ def _fit_best(
 
     Args:
         usecase, found, seed, say: see `train`.
-        rows: raw data frame, labels and groups.
+        rows: to learn from.
 
     Raises:
         UseCaseError: none is left.
     """
-    X, y, groups = rows
+    X, y = rows.X, rows.y
     while True:
-        whole = seen_nearly_all(usecase, found, X, y, groups, seed=seed, say=say)
+        whole = seen_nearly_all(usecase, found, rows, seed=seed, say=say)
         known = whole.calibration.to_manifest()
         say(f"best: {found.best.candidate}; calibration {'does not help' if known is None else f'helps: {known}'}")
         model = _fit(usecase, whole, X, y, seed)
@@ -164,13 +174,14 @@ def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
     chosen = np.linspace(0, reference.num_rows - 1, GOLDEN_ROWS).astype(int)
     rows = reference.take(pa.array(chosen)).to_pylist()
     rows.append({**rows[0], **{column.name: column.null for column in schema.columns if column.nullable}})
+    known = schema.known
     try:
         answers = scorer.answers(pa.Table.from_pylist(rows, schema=reference.schema)).tolist()
     except BundleError as error:
         nullable = ", ".join(column.name for column in schema.columns if column.nullable)
         raise BundleError(f"the model must answer a row without the nullable columns {nullable}: {error}") from error
     golden = [
-        {"row": {name: json_value(value) for name, value in row.items()}, scorer.task.output: answer}
+        {"row": {name: known[name].written(value) for name, value in row.items()}, scorer.task.output: answer}
         for row, answer in zip(rows, answers, strict=True)
     ]
     return (json.dumps(golden, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

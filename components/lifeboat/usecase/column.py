@@ -7,12 +7,26 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-Kind = Literal["string", "float", "integer", "boolean"]
+from lifeboat.usecase.datetimes import (
+    EARLIEST,
+    EPOCHS,
+    FORMS,
+    LATEST,
+    Epoch,
+    SkippedTimeError,
+    any_moment,
+    format_moment,
+    parse_moment,
+    read_zone,
+)
+
+Kind = Literal["string", "float", "integer", "boolean", "datetime"]
 Value = str | float
-KINDS: tuple[Kind, ...] = ("string", "float", "integer", "boolean")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 # A float32 holds every whole number up to here; beyond, an integer would silently change on its way into the model.
 LARGEST_INTEGER = 2**24
 # A float64 holds every whole number up to here: the most an input may have.
@@ -23,6 +37,7 @@ LARGEST_KEY = 2**63 - 1
 LARGEST_FLOAT = (2 - 2**-23) * 2.0**127
 # How people write that a value is missing. In a number none of these means anything else; in a text "-" and "." may.
 USUAL_TEXT_NULLS = ("#N/A", "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+_EPOCH = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*", re.ASCII)
 USUAL_NUMBER_NULLS = tuple(sorted((*USUAL_TEXT_NULLS, "-", "--", ".", "NAN", "Null", "none")))
 
 
@@ -50,9 +65,9 @@ class Column:
 
     Args:
         name: as in the table's header and in a request.
-        kind: string, float, integer or boolean.
+        kind: string, float, integer, boolean, or datetime: a moment, as ISO 8601 or by `epoch`.
         nullable: whether the value may be missing.
-        minimum, maximum: inclusive limits of a number.
+        minimum, maximum: inclusive limits of a number; of a datetime as text, such as "2013-01-01".
         categories: the values allowed, if they are few.
         pattern: a regular expression that the whole string matches.
         max_length: of a string, in characters.
@@ -60,19 +75,24 @@ class Column:
         example: a valid value for the documents.
         na: texts that mean a null, beside the empty one. Unless given those that are usual, such as NA and ?: in a
             number all of them, in a nullable text those that are none of its categories, in another text none.
+        zone: of a datetime's times that do not say their own.
+        epoch: numbers that may stand for a datetime: seconds ("s") or milliseconds ("ms") since 1970. Without it a
+            number is refused: 20130101 is a day to some and a second to others.
     """
 
     name: str
     kind: Kind
     nullable: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: float | str | None = None
+    maximum: float | str | None = None
     categories: tuple[str | int, ...] = ()
     pattern: str | None = None
     max_length: int = 256
     description: str = ""
     example: str | float | None = None
     na: tuple[str, ...] | None = None
+    zone: str = "UTC"
+    epoch: Epoch | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -84,16 +104,40 @@ class Column:
             raise ValueError(f"column {self.name}: a string has no minimum or maximum")
         if self.kind != "string" and self.pattern is not None:
             raise ValueError(f"column {self.name}: only a string has a pattern")
+        self._check_datetime()
         categories: object = self.categories
         if not isinstance(categories, tuple):
             raise ValueError(f"column {self.name}: its categories are {categories!r}, not a tuple")  # noqa: TRY004
         widest = LARGEST_KEY if self.kind == "integer" else LARGEST_FLOAT
         for limit in (self.minimum, self.maximum):
-            if limit is not None and not abs(limit) <= widest:
+            if limit is not None and (isinstance(limit, str) or not abs(limit) <= widest) and not self.is_datetime:
                 raise ValueError(f"column {self.name}: limit {limit} is beyond {widest:g}, what its kind can hold")
         if self.lower > self.upper:
-            raise ValueError(f"column {self.name}: minimum {self.lower:g} is above maximum {self.upper:g}")
+            first, last = (self._limit(limit) for limit in (self.lower, self.upper))
+            raise ValueError(f"column {self.name}: minimum {first} is above maximum {last}")
         self._check_contents()
+
+    def _check_datetime(self) -> None:
+        if not self.is_datetime:
+            if self.zone != "UTC" or self.epoch is not None:
+                raise ValueError(f"column {self.name}: only a datetime has a zone or an epoch")
+            return
+        epoch: object = self.epoch
+        if epoch is not None and epoch not in EPOCHS:
+            raise ValueError(f"column {self.name}: epoch {epoch!r} is none of {', '.join(EPOCHS)}")
+        if self.categories:
+            raise ValueError(f"column {self.name}: a datetime has no categories")
+        try:
+            zone = read_zone(self.zone)
+        except ValueError as error:
+            raise ValueError(f"column {self.name}: {error}") from None
+        for limit in (self.minimum, self.maximum):
+            try:
+                at = EARLIEST if limit is None else parse_moment(str(limit), zone)
+            except ValueError as error:
+                raise ValueError(f"column {self.name}: limit {limit!r} is no datetime {FORMS}: {error}") from None
+            if not EARLIEST <= at <= LATEST:
+                raise ValueError(f"column {self.name}: limit {limit} is not within the years 1700 to 2200")
 
     def _nulls(self) -> tuple[str, ...]:
         given: object = self.na
@@ -124,12 +168,27 @@ class Column:
 
     @property
     def is_number(self) -> bool:
+        """Whether the model takes it as a number: a datetime as microseconds since 1970."""
         return self.kind != "string"
+
+    @property
+    def is_datetime(self) -> bool:
+        return self.kind == "datetime"
+
+    @property
+    def is_text(self) -> bool:
+        """Whether people write it as text."""
+        return self.kind in ("string", "datetime")
 
     @property
     def is_wide(self) -> bool:
         """Whether its whole numbers are beyond what a float32 holds, so that the model takes them as float64."""
-        return self.kind == "integer" and max(abs(self.lower), abs(self.upper)) > LARGEST_INTEGER
+        return self.is_datetime or (self.is_whole and max(abs(self.lower), abs(self.upper)) > LARGEST_INTEGER)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the model takes whole numbers of it."""
+        return self.kind in ("integer", "datetime")
 
     @property
     def null(self) -> Value:
@@ -147,14 +206,18 @@ class Column:
     @cached_property
     def lower(self) -> float:
         """The smallest number allowed."""
+        if self.is_datetime:
+            return EARLIEST if self.minimum is None else parse_moment(str(self.minimum), read_zone(self.zone))
         default = -LARGEST_INTEGER if self.kind == "integer" else -LARGEST_FLOAT
-        return self.minimum if self.minimum is not None else default
+        return float(self.minimum) if self.minimum is not None else default
 
     @cached_property
     def upper(self) -> float:
         """The largest number allowed."""
+        if self.is_datetime:
+            return LATEST if self.maximum is None else parse_moment(str(self.maximum), read_zone(self.zone))
         default = LARGEST_INTEGER if self.kind == "integer" else LARGEST_FLOAT
-        return self.maximum if self.maximum is not None else default
+        return float(self.maximum) if self.maximum is not None else default
 
     def parse(self, value: object) -> Value:
         """Turns one JSON value into the model's input: a float (NaN for null) or a string ("" for null).
@@ -164,11 +227,36 @@ class Column:
         Raises:
             ValueError: with a sentence that names the value and the limit it breaks.
         """
-        if value is None or value == "" or (not self.is_number and isinstance(value, str) and value in self.nulls):
+        if value is None or value == "" or (self.is_text and isinstance(value, str) and value in self.nulls):
             if self.nullable:
                 return self.null
             raise ValueError(self.problem("null", value))
+        if self.is_datetime:
+            return self._parse_datetime(value)
         return self._parse_number(value) if self.is_number else self._parse_string(value)
+
+    def _parse_datetime(self, value: object) -> float:
+        """Microseconds since 1970."""
+        if self.epoch is not None and isinstance(value, str) and _EPOCH.fullmatch(value):
+            value = float(value) if "." in value else int(value)
+        try:
+            if isinstance(value, str | date):
+                moment = any_moment(value, read_zone(self.zone))
+            elif self.epoch is not None and isinstance(value, int | float) and not isinstance(value, bool):
+                moment = round(value * EPOCHS[self.epoch])
+            else:
+                raise ValueError(self.problem("datetime", value))  # noqa: TRY301  # one kind of error
+        except SkippedTimeError:
+            raise ValueError(self.problem("skipped", value)) from None
+        except (ValueError, OverflowError):
+            raise ValueError(self.problem("datetime", value)) from None
+        if not self.lower <= moment <= self.upper:
+            raise ValueError(self.problem("range", value))
+        return float(moment)
+
+    def written(self, value: Any) -> Any:
+        """A checked value as a table or a request says it: null for a missing one, a datetime in ISO 8601."""
+        return format_moment(value) if self.is_datetime and not is_null(value) else json_value(value)
 
     def _parse_number(self, value: object) -> float:
         if self.kind == "boolean":
@@ -207,7 +295,8 @@ class Column:
         return value
 
     def problem(self, rule: str, value: object = None) -> Problem:
-        """The sentence for a broken rule: null, type, inexact, unicode, range, category, pattern or length.
+        """The sentence for a broken rule: null, type, inexact, unicode, range, category, pattern, length, datetime or
+        skipped.
 
         The table validator and the request validator both call this, so a row is refused in the same words anywhere.
         """
@@ -229,6 +318,13 @@ class Column:
             return (
                 f"{shown} is a float beyond {LARGEST_INPUT}, where it may be a rounded one: write it as a whole number"
             )
+        if rule == "skipped":
+            return f"{shown} is a time that no clock in {self.zone} showed: it was put forward over it"
+        if rule == "datetime":
+            number = "" if self.epoch is None else f", or as a number of {self.epoch} since 1970"
+            # What a number means is said nowhere else.
+            hint = "" if isinstance(value, str) or number else '; epoch="s" or "ms" in its declaration lets numbers in'
+            return f"{shown} is not a datetime {FORMS}{number}{hint}"
         if rule == "unicode":
             return f"{shown} is not valid Unicode text"
         article = "an" if self.kind == "integer" else "a"
@@ -237,7 +333,10 @@ class Column:
     @property
     def limits(self) -> str:
         """The range in words, such as '0 to 120'."""
-        return f"{_number(self.lower)} to {_number(self.upper)}"
+        return f"{self._limit(self.lower)} to {self._limit(self.upper)}"
+
+    def _limit(self, value: float) -> str:
+        return format_moment(value) if self.is_datetime else _number(value)
 
     @property
     def sample(self) -> str | float | None:
@@ -247,13 +346,18 @@ class Column:
         if self.categories:
             return self.categories[0]
         if self.is_number:
-            return min(max(0, self.lower), self.upper)
+            least = min(max(0, self.lower), self.upper)
+            return format_moment(least) if self.is_datetime else least
         return None if self.pattern is not None else "text"[: self.max_length]
 
     def json_schema(self) -> dict[str, Any]:
         """This column as a JSON Schema (2020-12) for the OpenAPI document."""
-        kind = {"float": "number"}.get(self.kind, self.kind)
-        schema: dict[str, Any] = {"type": [kind, "null"] if self.nullable else kind}
+        kinds = [{"float": "number", "datetime": "string"}.get(self.kind, self.kind)]
+        kinds += ["number"] if self.epoch is not None else []
+        kinds += ["null"] if self.nullable else []
+        schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0]}
+        if self.is_datetime:
+            return schema | {"format": "date-time"} | ({"description": self.description} if self.description else {})
         if self.categories:
             schema["enum"] = [*self.categories, *([None] if self.nullable else [])]
         if self.kind == "string":
@@ -312,5 +416,6 @@ def listed(names: Sequence[str], most: int) -> str:
 def shown_value(value: object) -> str:
     """A value as it stands in a message: JSON, at most 60 characters."""
     # Of a long text only what is shown: a value may have megabytes.
+    value = value.isoformat() if isinstance(value, date) else value
     text = json.dumps(value[:61] if isinstance(value, str) else value, ensure_ascii=True, default=repr)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -21,6 +21,8 @@ _LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 # That need not be installed.
 _BOOSTERS = ("lightgbm", "xgboost", "xgboost-cpu")
 _MOST_FILES = 5_000
+# The extra of Lifeboat's that brings a module which use cases import.
+_EXTRAS = {"lightgbm": "boosters", "xgboost": "boosters"}
 
 
 def import_reference(reference: str) -> ModuleType:
@@ -108,7 +110,9 @@ def _import(name: str, unknown: str) -> ModuleType:
     except Exception as error:  # a use case is anybody's code: whatever it raises is its own fault
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             raise UseCaseError(unknown) from error
-        raise UseCaseError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+        extra = _EXTRAS.get(getattr(error, "name", None) or "")
+        hint = f"; pip install 'lifeboat[{extra}]' brings it" if extra else ""
+        raise UseCaseError(f"{name} cannot be imported: {type(error).__name__}: {error}{hint}") from error
 
 
 def _import_path(path: Path) -> ModuleType:

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from lifeboat.usecase.zone_calendar import CYCLES, PARTS, on_clocks
+
 # What Python's `re` and RE2 read differently, however the pattern is used:
 # \s and \S (a vertical tab), {,n}, POSIX classes.
 _DIVERGENT = re.compile(r"\\[sS]|\{,\d*\}|\[\[:")
@@ -23,6 +25,8 @@ _DIVERGENT_OUTSIDE = re.compile(r"\(\?[a-zA-Z-]*i|\$")
 _CLASS = re.compile(r"\[\^?\]?[^\]]*\]")
 _ESCAPED = re.compile(r"\\[^sS]")
 
+# Of a sine, between 0 and 1.
+STEPS = 2.0**20
 Floats = NDArray[np.float32]
 Strings = NDArray[np.object_]
 
@@ -162,3 +166,68 @@ class Floats32(_Stateless):
 
     def transform(self, X: Any) -> Floats:
         return np.asarray(X, dtype=np.float32)
+
+
+class DateParts(_Stateless):
+    """What a calendar and a clock show of moments. Datetimes [n, k] to float32 [n, k * parts], NaN for a null.
+
+    All columns' first part comes first, then their second.
+
+    Args:
+        parts: of "year", "month", "day of month", "day of year", "week" (of ISO 8601), "day of week" (0 for Monday),
+            "is weekend", "hour" and "minute".
+        zone: whose clocks, such as America/New_York; summer time is minded.
+    """
+
+    def __init__(self, parts: tuple[str, ...] = ("hour", "day of week", "month"), zone: str = "UTC") -> None:
+        self.parts = parts
+        self.zone = zone
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        if unknown := [part for part in self.parts if part not in PARTS]:
+            raise ValueError(f"part {unknown[0]!r} is none of {', '.join(PARTS)}")
+        return super().fit(X, y)
+
+    def transform(self, X: Any) -> Floats:
+        local, unknown = on_clocks(np.asarray(X, dtype=np.float64), self.zone)
+        parts = [np.where(unknown, np.float32(np.nan), PARTS[part](local)) for part in self.parts]
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+
+class Cycle(_Stateless):
+    """Where moments stand in what comes again: sine and cosine. Datetimes [n, k] to float32 [n, 2k], NaN for a null.
+
+    One hour before midnight is as near to midnight as one hour after it. All sines come first; they are rounded to
+    steps of 2^-20.
+
+    Args:
+        period: "day", "week" (from Monday on) or "year".
+        zone: whose clocks.
+    """
+
+    def __init__(self, period: str = "day", zone: str = "UTC") -> None:
+        self.period = period
+        self.zone = zone
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        if self.period not in CYCLES:
+            raise ValueError(f"period {self.period!r} is none of {', '.join(CYCLES)}")
+        return super().fit(X, y)
+
+    def transform(self, X: Any) -> Floats:
+        local, unknown = on_clocks(np.asarray(X, dtype=np.float64), self.zone)
+        within, length = CYCLES[self.period](local)
+        angle = within.astype(np.float64) / length.astype(np.float64) * (2 * np.pi)
+        angle[unknown] = np.nan
+        waves = np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
+        # A graph's sine may differ in the last digit, and near its top hours of a year differ by no more than that.
+        return np.asarray(np.rint(waves * STEPS) / STEPS, dtype=np.float32)
+
+
+class SecondsBetween(_Stateless):
+    """The seconds from the first datetime to each of the others. [n, 1 + k] to float32 [n, k], NaN for a null."""
+
+    def transform(self, X: Any) -> Floats:
+        moments = np.asarray(X, dtype=np.float64)
+        # Microseconds are whole in a float64, and so is what lies between two of them.
+        return np.asarray((moments[:, 1:] - moments[:, :1]) / 1e6, dtype=np.float32)

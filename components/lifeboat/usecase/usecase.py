@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -66,14 +67,36 @@ class Split:
     """How rows are divided.
 
     Args:
-        test: share of the rows held out, which training never sees.
-        folds: of the cross-validation among the training rows.
+        test: share of the rows held out, which training never sees; by time also the moment from which on they are,
+            such as "2013-11-01". A share moves on as rows come in, a moment stays: what is later is never learned.
+        folds: of the cross-validation among the training rows; by time each is held against all rows before it.
         salt: with another salt other groups are held out.
+        by: "group", by a hash of each group's name, or "time": the newest rows are held out. Groups stay together
+            either way; by time the earlier rows of a group that has later ones do not train.
+        column: by time, the datetime column, an input or a key, that says when a row was asked about.
+        gap: by time, so long before what is held out nothing is learned, because it was not known by then.
     """
 
-    test: float = 0.2
+    test: float | str = 0.2
     folds: int = 5
     salt: str = "lifeboat"
+    by: Literal["group", "time"] = "group"
+    column: str | None = None
+    gap: timedelta = timedelta(0)
+
+    def __post_init__(self) -> None:
+        if self.by not in ("group", "time"):
+            raise UseCaseError(f"split: by is {self.by!r}, neither 'group' nor 'time'")
+        if (self.column is None) == (self.by == "time"):
+            raise UseCaseError("split: by time there is a column that says when, and only then")
+        if self.by != "time" and (isinstance(self.test, str) or self.gap):
+            raise UseCaseError("split: only by time is test a moment, or is there a gap")
+        if not isinstance(self.test, str) and not 0 < self.test < 1:
+            raise UseCaseError(f"split: test is {self.test}, not a share between 0 and 1")
+        if self.gap < timedelta(0):
+            raise UseCaseError(f"split: gap is {self.gap}, which is negative")
+        if self.folds < 2:
+            raise UseCaseError(f"split: folds is {self.folds}, less than 2")
 
 
 @dataclass(frozen=True)
@@ -171,6 +194,7 @@ class UseCase:
         if hidden:
             raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
         self._refuse_columns()
+        self._refuse_time()
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) < len(names):
             raise UseCaseError(f"use case {self.name}: two candidates share a name: {', '.join(sorted(names))}")
@@ -189,6 +213,21 @@ class UseCase:
             raise UseCaseError(f"use case {self.name}: drift: {other} is no figure of such a label, {first.name} is")
         if self.threshold != LIKELIER_CLASS and not issubclass(self.task.decision, ThresholdDecision):
             raise UseCaseError(f"use case {self.name}: a threshold is of two classes, and its label is another")
+
+    def _refuse_time(self) -> None:
+        """A split by time whose column does not say when."""
+        if self.split.column is None:
+            return
+        column = self.schema.known.get(self.split.column)
+        if column is None or not column.is_datetime or column.nullable:
+            raise UseCaseError(
+                f"use case {self.name}: split: {self.split.column} is no datetime column that has no null"
+            )
+        if isinstance(self.split.test, str):
+            try:
+                column.parse(self.split.test)
+            except ValueError as error:
+                raise UseCaseError(f"use case {self.name}: split: test: {error}") from None
 
     def _refuse_columns(self) -> None:
         """What can be declared by itself, but not be trained on or answered."""

@@ -85,7 +85,7 @@ class Model:
         table = _as_table(frame)
         for column in self.bundle.schema.columns:
             # As an endpoint does. In a file everything is text; a frame says what is a number.
-            if column.is_number and column.name in table.column_names and is_text(table[column.name].type):
+            if not column.is_text and column.name in table.column_names and is_text(table[column.name].type):
                 raise DataError(f"has type string, asked: {column.kind}", file=_FRAME, column=column.name)
         checked = check_table(table, self.bundle.schema, labelled=False, name=_FRAME)
         if checked.problems:

@@ -13,14 +13,16 @@ import pyarrow as pa
 from lifeboat.config.errors import DataError, LifeboatError, StorageError
 from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.data.reading import read_first_rows
-from lifeboat.data.split import assign_folds, group_names
 from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
 from lifeboat.preprocess.advice import advise
-from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_one_sided_folds, refuse_useless
+from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
 from lifeboat.preprocess.feedback import read_feedback
 from lifeboat.preprocess.holdout import split_holdout
+from lifeboat.preprocess.step import HOLDOUT
 from lifeboat.registry.storage import S3, local_copy
 from lifeboat.system.progress import quiet
+from lifeboat.train.folds import make_folds
+from lifeboat.train.step import training_rows
 from lifeboat.usecase.column import listed
 from lifeboat.usecase.usecase import UseCase
 
@@ -127,12 +129,6 @@ def _split(usecase: UseCase, absent: set[str], whole: bool, report: Report) -> N
     y = parts.rows.column(usecase.schema.label.name).to_numpy()
     if whole:
         refuse_one_sided(usecase.task, y, parts.holdout, "the table")
-        _refuse_folds(usecase, parts.rows.filter(pa.array(~parts.holdout.test)))
+        rows = parts.rows.append_column(HOLDOUT, pa.array(parts.holdout.position))
+        make_folds(usecase, training_rows(rows.filter(pa.array(~parts.holdout.test)), usecase))
     report.warnings += parts.warnings(usecase)
-
-
-def _refuse_folds(usecase: UseCase, rows: pa.Table) -> None:
-    y, folds = rows.column(usecase.schema.label.name).to_numpy(), usecase.split.folds
-    groups, strata = group_names(rows, usecase.schema), usecase.task.strata(y)
-    fold = assign_folds(groups, strata, folds=folds, salt=usecase.split.salt)
-    refuse_one_sided_folds(usecase.task, y, fold, folds)

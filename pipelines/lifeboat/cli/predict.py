@@ -127,7 +127,7 @@ def _pair(text: str, schema: Schema) -> tuple[str, Any]:
 def _value(text: str, column: Column) -> Any:
     if text == "":
         return None
-    if not column.is_number:
+    if column.is_text:
         return text
     if column.kind == "boolean" and text.lower() in ("true", "false"):
         return text.lower() == "true"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lifeboat.data.moments import as_timestamps
 from lifeboat.data.reading import read_table
 from lifeboat.data.split import group_names, positions
 from lifeboat.data.table import check_table
 from lifeboat.registry.storage import S3, local_copy
 from lifeboat.system.files import replacing
 from lifeboat.tasks.kinds import task_of
-from lifeboat.usecase.column import Column, is_null, json_value
+from lifeboat.usecase.column import Column, is_null
 from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import UseCase
 
@@ -73,6 +75,7 @@ class Simulation:
         self._training = rows.filter(pa.array(first))
         self._rows: list[dict[str, Any]] = rows.filter(pa.array(~first)).to_pylist()
         self._random = np.random.default_rng(seed)
+        self._spread = float(np.std(rows.column(schema.label.name).to_numpy()))
 
     @classmethod
     def of(cls, usecase: UseCase, s3: S3, folder: Path) -> Simulation:
@@ -91,9 +94,11 @@ class Simulation:
         # The label as a table spells it, not as rows are kept: a class may be called by another's number.
         label = self._schema.label.name
         spelled = pa.array(self._task.spell(self._training.column(label).to_numpy()))
-        place = self._training.column_names.index(label)
+        columns = {name: self._training.column(name) for name in self._training.column_names} | {label: spelled}
+        for column in filter(attrgetter("is_datetime"), self._schema.known.values()):
+            columns[column.name] = as_timestamps(columns[column.name])
         with replacing(path) as temporary:
-            pq.write_table(self._training.set_column(place, label, spelled), temporary)
+            pq.write_table(pa.table(columns), temporary)
         return int(self._training.num_rows)
 
     def normal(self) -> Iterator[Case]:
@@ -107,7 +112,7 @@ class Simulation:
 
         Each is one of the world's rows with its numbers doubled (of a table without any but whole ones these), its
         categories in reverse order (women for men, first class for third) and an id and a group of its own; how it ends
-        stays as it was.
+        stays as it was, but that a number is larger by its standard deviation.
         """
         number = 1_000_000
         doubled = "float" if any(column.kind == "float" for column in self._schema.columns) else "integer"
@@ -116,13 +121,16 @@ class Simulation:
             for column in self._schema.columns:
                 row[column.name] = shift(column, row[column.name], self._random, doubled)
             for key in self._schema.keys:
-                row[key.name] = number if key.is_number else f"new {number}"
+                if not key.is_datetime:
+                    row[key.name] = number if key.is_number else f"new {number}"
             number += 1
-            yield self._case(row)
+            label = self._schema.label.name
+            yield self._case(row | {label: self._task.moved(row[label], self._spread)})
 
     def _case(self, row: dict[str, Any]) -> Case:
-        names = [*self._schema.names, *(key.name for key in self._schema.keys)]
-        values = [json_value(row[name]) for name in names]
+        columns = self._schema.known
+        names = list(columns)
+        values = [column.written(row[name]) for name, column in columns.items()]
         truth = row[self._schema.label.name]
         [label] = self._task.spell(np.asarray([truth]))
         return Case(names, values, truth, label)

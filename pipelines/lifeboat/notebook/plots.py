@@ -40,6 +40,8 @@ def draw_columns(rows: Any, usecase: UseCase) -> Figure:
     figure, panels = _panels(len(columns), across=4, size=(2.7, 2.3))
     for panel, column in zip(panels, columns, strict=True):
         values = rows[column.name]
+        if column.is_datetime:
+            values = values.astype("datetime64[us]")
         missing = (values.isna() if column.is_number else values == "").to_numpy()
         panel.set_title(f"{column.name}, {missing.sum():,} missing" if missing.any() else column.name)
         _draw_parts(panel, values.to_numpy()[~missing], marked[~missing], ("others", mark))

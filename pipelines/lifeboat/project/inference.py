@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError
 from lifeboat.usecase.column import LARGEST_INPUT, LARGEST_INTEGER, USUAL_NUMBER_NULLS, USUAL_TEXT_NULLS, Kind, is_null
+from lifeboat.usecase.datetimes import parse_moment, read_zone
 from lifeboat.usecase.label import MOST_CLASSES, BinaryLabel, ClassLabel, Label, NumberLabel
 from lifeboat.usecase.schema import Column, Schema
 
@@ -31,6 +32,8 @@ POSITIVE = ("1", "true", "yes", "y", "positive", "churned", "fraud", "default", 
 _ID = re.compile(r"(.*[^a-z])?(id|uuid|guid|key|index)|.*(Id|ID)", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WHOLE = re.compile(r"[+-]?\d+")
+_UTC = read_zone("UTC")
+_ZONE_HINT = "a time without its zone is of UTC unless a zone is declared"
 
 
 @dataclass(frozen=True)
@@ -187,12 +190,22 @@ def _guess(name: str, cells: Sequence[Any], left_out: bool) -> Guess:
         return Guess(Column(name, "boolean", nullable=nullable), "input")
     if numbers and all(map(_NUMBER.fullmatch, numbers)):
         return _number(name, numbers, nullable or len(numbers) < len(texts))
+    if all(map(_is_moment, texts)):
+        return Guess(Column(name, "datetime", nullable=nullable, example=texts[0]), "input", _ZONE_HINT)
     distinct = set(texts)
     if len(distinct) <= MOST_CATEGORIES and len(distinct) * ROWS_OF_A_CATEGORY <= len(texts):
         column = Column(name, "string", nullable=nullable, categories=tuple(sorted(distinct)), example=texts[0])
         return Guess(column, "input")
     why = f"text of {len(distinct):,} different values: a transformer of yours may make something of it"
     return Guess(_text_column(name, texts, nullable), "key", why)
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        parse_moment(text, _UTC)
+    except ValueError:
+        return False
+    return True
 
 
 def _text_column(name: str, texts: Sequence[str], nullable: bool) -> Column:

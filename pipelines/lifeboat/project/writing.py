@@ -139,14 +139,18 @@ def _values(project: NewProject) -> dict[str, Any]:
 
 def _parts(inputs: list[Guess]) -> Iterator[dict[str, Any]]:
     """The parts of the features: numbers as they are, a flag for each category, and flags for what is missing."""
-    numbers = [one.column for one in inputs if one.column.is_number]
+    moments = [one.column for one in inputs if one.column.is_datetime]
+    numbers = [one.column for one in inputs if one.column.is_number and not one.column.is_datetime]
     texts = [one.column for one in inputs if not one.column.is_number]
     if numbers:
         yield {"name": "numbers", "transformer": "Floats32()", "columns": [column.name for column in numbers]}
+    if moments:
+        parts = 'DateParts(("month", "day of week", "hour"))'
+        yield {"name": "moments", "transformer": parts, "columns": [column.name for column in moments]}
     for column in texts:
         flags = f"CategoryFlags({_py(column.categories)})"
         yield {"name": f"is {column.name}", "transformer": flags, "columns": [column.name]}
-    for name, columns in (("missing numbers", numbers), ("missing texts", texts)):
+    for name, columns in (("missing numbers", [*numbers, *moments]), ("missing texts", texts)):
         if missing := [column.name for column in columns if column.nullable]:
             yield {"name": name, "transformer": "MissingFlag()", "columns": missing}
 

@@ -136,7 +136,7 @@ class LifeboatModel:
 
 
 def _number(text: str, column: Column | None) -> str | float | bool:
-    if column is None or not column.is_number:
+    if column is None or column.is_text:
         return text
     if text in ("True", "False"):
         return text == "True"

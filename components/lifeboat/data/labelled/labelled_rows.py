@@ -43,6 +43,13 @@ from lifeboat.system.files import file_digest
 from lifeboat.usecase.schema import Column, Schema
 
 FOLDER = "labelled"
+_TYPES: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "float": pa.float64(),
+    "boolean": pa.float64(),
+    "datetime": pa.timestamp("us", "UTC"),
+}
 # Sources named one by one.
 MOST_SOURCES = 10
 SETTLE = "lifeboat features conflicts shows them"
@@ -116,7 +123,7 @@ def write_labelled(storage: Storage, usecase: str, schema: Schema, rows: Sequenc
     for number, row in enumerate(rows, start=1):
         _check_row(row, columns, number)
     arrays = {
-        column.name: pa.array([_stored(row[column.name], kind) for row in rows], kind)
+        column.name: pa.array([_stored(row[column.name], column, kind) for row in rows], kind)
         for column, kind in columns.items()
     }
     day = datetime.fromtimestamp(rows[0][LABELLED_AT], UTC).date()
@@ -136,9 +143,8 @@ def _columns(schema: Schema) -> dict[Column, pa.DataType]:
     An input that is a whole number is a float64 as well: should the schema change, its rows are judged one by one.
     """
     others = (*stored_schema(schema).keys, schema.label.stored_column, *HIDDEN)
-    kinds = {"string": pa.string(), "integer": pa.int64(), "float": pa.float64(), "boolean": pa.float64()}
-    inputs = {column: pa.float64() if column.is_number else pa.string() for column in schema.columns}
-    return inputs | {column: kinds[column.kind] for column in others}
+    inputs = {column: pa.float64() if column.kind == "integer" else _TYPES[column.kind] for column in schema.columns}
+    return inputs | {column: _TYPES[column.kind] for column in others}
 
 
 def _check_row(row: dict[str, Any], columns: Iterable[Column], number: int) -> None:
@@ -154,9 +160,11 @@ def _check_row(row: dict[str, Any], columns: Iterable[Column], number: int) -> N
             raise DataError(str(error), row=number, column=column.name) from error
 
 
-def _stored(value: Any, kind: pa.DataType) -> Any:
+def _stored(value: Any, column: Column, kind: pa.DataType) -> Any:
     if value is None or value == "" or kind == pa.string():
         return value or None
+    if column.is_datetime:
+        return int(column.parse(value))
     return int(value) if kind == pa.int64() else float(value)
 
 

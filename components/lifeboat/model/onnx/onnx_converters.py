@@ -34,6 +34,7 @@ from sklearn.base import is_regressor
 from sklearn.model_selection import FixedThresholdClassifier
 
 from lifeboat.model.onnx import booster_converters as boosters
+from lifeboat.model.onnx import calendar_converters as calendar
 from lifeboat.model.onnx import encoder_converters as encoders
 from lifeboat.model.onnx import function_converters as functions
 from lifeboat.model.onnx import imputer_converters as imputers
@@ -45,11 +46,14 @@ from lifeboat.model.onnx.nodes import Nodes, observed_width
 from lifeboat.model.onnx.tree_converters import float_thresholds, regression_trees, trees
 from lifeboat.usecase.transformers import (
     CategoryFlags,
+    Cycle,
+    DateParts,
     Floats32,
     MissingFlag,
     Quotient,
     RegexFlags,
     RowSum,
+    SecondsBetween,
     Shift,
     TextBetween,
 )
@@ -63,11 +67,14 @@ _CLASSIFIER_OPTIONS = {
 }
 OWN: dict[type, tuple[Callable[[Any], None], Convert]] = {
     CategoryFlags: (own.flags_shape, own.category_flags),
+    Cycle: (calendar.cycle_shape, calendar.cycle),
+    DateParts: (calendar.parts_shape, calendar.date_parts),
     Floats32: (own.same_shape, own.floats),
     MissingFlag: (own.same_shape, own.missing),
     Quotient: (own.single_shape, own.quotient),
     RegexFlags: (own.flags_shape, own.regex_flags),
     RowSum: (own.single_shape, own.row_sum),
+    SecondsBetween: (calendar.between_shape, calendar.seconds_between),
     Shift: (own.same_shape, own.shift),
     TextBetween: (own.text_shape, own.text_between),
 }

@@ -88,6 +88,11 @@ class NumberTask(Task[NumberLabel, NumberScored]):
         """All rows: which numbers the rows have is a part of what a sample is unsure of."""
         return np.zeros(len(y), dtype=np.int64)
 
+    def moved(self, y: float, by: float) -> float:
+        """So much more, within the limits: where little tells a number, other inputs alone change no error."""
+        highest = math.inf if self.label.maximum is None else self.label.maximum
+        return min(y + by, highest)
+
     def lacks(self, y: Integers, *, learn: bool = False) -> str:  # noqa: ARG002  # both need the same
         """Numbers that differ."""
         if not len(y):

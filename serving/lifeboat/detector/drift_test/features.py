@@ -1,13 +1,14 @@
 """What is tested of each column.
 
 A column of few or of repeated values is tested on them; free text, whose values hardly come again, on what can change
-in it: its length, where it stands in the alphabet, and its characters. Each test is a `Feature`; those of one column
-share its name.
+in it: its length, where it stands in the alphabet, and its characters. A moment is another one each time: tested is
+what comes again in it, the time of day and the day of the week. Each test is a `Feature`; those of one column share its
+name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -28,8 +29,9 @@ from lifeboat.detector.drift_test.statistics import Floats, Integers
 from lifeboat.tasks.task import WATCHED, Task, watched_columns
 from lifeboat.usecase.column import is_null
 from lifeboat.usecase.schema import Column
+from lifeboat.usecase.zone_calendar import DAY, DAYS, HOUR, PARTS, on_clocks
 
-FeatureKind = Literal["number", "category", "text", "score"]
+FeatureKind = Literal["number", "category", "text", "score", "datetime"]
 SCORE_FEATURE = "score"
 # The source of a feature: which class rows are called.
 CALLED = "called"
@@ -49,6 +51,7 @@ class Feature:
         reference: [n] encoded.
         boolean: whether its values read false and true.
         source: of a feature of the answer, what of that it tests.
+        part: of a feature of moments, what of them it tests.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Feature:
     reference: Floats
     boolean: bool = False
     source: str = ""
+    part: Part | None = None
 
     @property
     def is_counted(self) -> bool:
@@ -79,7 +83,7 @@ class Feature:
         Raises:
             ValueError: a value is no finite number where the column holds numbers.
         """
-        return self.encoding.encode(values)
+        return self.encoding.encode(values if self.part is None else self.part(values))
 
     def missing(self, encoded: Floats) -> NDArray[np.bool_]:
         """Which of the encoded values are nulls."""
@@ -103,6 +107,8 @@ def column_features(column: Column, values: Sequence[Any], groups: Integers | No
         groups: [n] which rows share what would leak; each row its own unless given.
     """
     groups = np.arange(len(values)) if groups is None else groups
+    if column.is_datetime:
+        return [_part_feature(column, part, values, groups) for part in (_time_of_day, _day_of_week)]
     levels = Levels.of(values, groups)
     if _is_category(column, levels, len(values)):
         return _category_features(column, values, levels, groups, "category")
@@ -186,6 +192,46 @@ def _novelty_feature(
 ) -> Feature:
     novelty = Novelty(levels, levels.encode(values), groups)
     return Feature(column.name, kind, "unseen values", novelty, novelty.encode_reference())
+
+
+def _part_feature(column: Column, part: Callable[[Integers], list[Any]], values: Sequence[Any],
+                  groups: Integers) -> Feature:  # fmt: skip
+    """Of a part that has few values their shares, else their ranks."""
+    view = Part(column.zone, part)
+    seen = view(values)
+    if part is _day_of_week:
+        levels = Levels.of(seen, groups)
+        made = Feature(column.name, "datetime", "day of the week", levels, levels.encode(seen))
+    else:
+        made = _feature(column.name, "datetime", "time of day", Numbers(column.name), seen)
+    return replace(made, part=view)
+
+
+def _time_of_day(local: Integers) -> list[float]:
+    """In hours, 0 to 24."""
+    return [within / HOUR for within in (local % DAY).tolist()]
+
+
+def _day_of_week(local: Integers) -> list[str]:
+    return [DAYS[day] for day in PARTS["day of week"](local).tolist()]
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of moments is tested.
+
+    Args:
+        zone: whose clocks.
+        of: of what they show the part.
+    """
+
+    zone: str
+    of: Callable[[Integers], list[Any]]
+
+    def __call__(self, moments: Sequence[Any]) -> list[Any]:
+        """Of each of these, microseconds since 1970; None of a null."""
+        local, unknown = on_clocks(np.asarray(moments, dtype=np.float64), self.zone)
+        return [None if null else found for null, found in zip(unknown.tolist(), self.of(local), strict=True)]
 
 
 def _text_features(column: Column, values: Sequence[Any], levels: Levels, groups: Integers) -> list[Feature]:

@@ -124,7 +124,7 @@ class _Rows:
 
     def __init__(self, known: Known) -> None:
         schema = known.schema
-        self._names = [*schema.names, *(key.name for key in schema.keys)]
+        self._asked = [*schema.columns, *schema.keys]
         self._label, self._is_float = schema.label.name, schema.label.stored_column.kind == "float"
         self._task = task_of(schema.label)
         self._columns: tuple[int, list[list[Any]]] = 0, []
@@ -138,7 +138,7 @@ class _Rows:
         truth = float(truth) if self._is_float else truth
         values = (column[row] for column in self._columns[1])
         return {
-            **{name: None if value == "" else value for name, value in zip(self._names, values, strict=True)},
+            **{column.name: column.written(value) for column, value in zip(self._asked, values, strict=True)},
             self._label: truth, PUID: puid, ROW: row, VERSION: version, SCORE: self._followed(score),
             PREDICTED_AT: predicted, LABELLED_AT: labelled, SOURCE: source,
         }  # fmt: skip

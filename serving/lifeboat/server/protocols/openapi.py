@@ -122,7 +122,7 @@ def _feedback(schema: Schema) -> dict[str, Any]:
 
 
 def _inference(schema: Schema) -> dict[str, Any]:
-    datatypes = {"string": "BYTES", "float": "FP64", "integer": "INT64", "boolean": "BOOL"}
+    datatypes = {"string": "BYTES", "float": "FP64", "integer": "INT64", "boolean": "BOOL", "datetime": "BYTES"}
     example = [
         {"name": column.name, "datatype": datatypes[column.kind], "shape": [1], "data": [column.example]}
         for column in schema.columns

@@ -178,6 +178,8 @@ def compile_parser(column: Column) -> Parser:
     """A parser with the meaning of `column.parse`, quick for the ordinary values."""
     if column.kind == "string":
         return _string_parser(column)
+    if column.is_datetime:
+        return column.parse
     return _integer_parser(column) if column.kind == "integer" else _float_parser(column)
 
 

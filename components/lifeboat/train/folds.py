@@ -1,0 +1,95 @@
+"""The folds of the cross-validation: what is held in each, and what its models learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifeboat.config.errors import DataError
+from lifeboat.data.split import assign_folds
+from lifeboat.data.time_split import expanding_windows, seen_before
+from lifeboat.tasks.task import Task
+from lifeboat.usecase.usecase import UseCase
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Training rows, [n] each.
+
+    Args:
+        X: raw columns, a data frame.
+        y: labels.
+        groups: name of each row's group.
+        times: microseconds since 1970; None where the split is not by time.
+    """
+
+    X: Any
+    y: NDArray[Any]
+    groups: list[str]
+    times: NDArray[np.float64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, chosen: NDArray[np.int64]) -> Rows:
+        """Some of them, by their places."""
+        times = None if self.times is None else self.times[chosen]
+        return Rows(self.X.iloc[chosen], self.y[chosen], [self.groups[row] for row in chosen], times)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Of some rows.
+
+    Args:
+        number: of the fold in which each row is held; -1 where none holds it, [n].
+        seen, held: of each fold the rows that its models learn from, and those they are asked about, bool [n].
+    """
+
+    number: NDArray[np.int64]
+    seen: list[Mask]
+    held: list[Mask]
+
+
+def make_folds(usecase: UseCase, rows: Rows) -> Folds:
+    """Whole groups at random, or by time each part against all before it.
+
+    Raises:
+        DataError: nothing can be judged on a fold, or learned from what its models see.
+    """
+    split = usecase.split
+    if rows.times is None:
+        number = assign_folds(rows.groups, usecase.task.strata(rows.y), folds=split.folds, salt=split.salt)
+        held = [number == fold for fold in range(split.folds)]
+        seen = [~mask for mask in held]
+    else:
+        number = expanding_windows(rows.times, split.folds)
+        held = [number == fold for fold in range(split.folds)]
+        seen = [_before(usecase, rows, mask) for mask in held]
+    _refuse_one_sided(usecase.task, rows.y, seen, held)
+    return Folds(number, seen, held)
+
+
+def _before(usecase: UseCase, rows: Rows, held: Mask) -> Mask:
+    assert rows.times is not None  # noqa: S101  # only by time
+    if not held.any():
+        return np.zeros(len(rows), dtype=bool)
+    groups = None
+    if usecase.schema.group is not None:
+        groups = np.unique(rows.groups, return_inverse=True)[1]
+    gap = usecase.split.gap / timedelta(microseconds=1)
+    return seen_before(rows.times, groups, held, float(rows.times[held].min()), gap)
+
+
+def _refuse_one_sided(task: Task[Any, Any], y: NDArray[Any], seen: list[Mask], held: list[Mask]) -> None:
+    for fold, (learned, asked) in enumerate(zip(seen, held, strict=True), start=1):
+        for part, rows in (("", asked), ("what is learned for ", learned)):
+            if lacks := task.lacks(y[rows]):
+                problem = f"too few groups for {len(held)} folds: of {part}fold {fold} ({rows.sum():,} rows) {lacks}"
+                raise DataError(f"{problem}; fewer folds, or another group, would help")
