@@ -14,11 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeboat.config.errors import DataError
+from lifeboat.data.cells import check_cells
 from lifeboat.data.labelled.labelled_rows import stored_schema
 from lifeboat.data.reading import read_batches, read_table
 from lifeboat.data.table import check_table, say_nulls
+from lifeboat.preprocess.base import refuse_useless
 from lifeboat.server.protocols.row_parser import compile_parser
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
+from tests.preprocess.world import make_usecase
 
 SCHEMA = Schema(
     (
@@ -44,6 +47,31 @@ def written(tmp_path, text, name="rows.csv"):
 
 def checked(path, schema=SCHEMA):
     return check_table(read_table(path), schema, labelled=True, name=path.name)
+
+
+@pytest.mark.parametrize(
+    ("texts", "number"),
+    [(("true", "TRUE", "t", "Yes", "y", "ON", "1", "1.0"), 1.0), (("false", "F", "No", "n", "off", "0", "0.0"), 0.0)],
+)
+def test_a_boolean_is_read_as_tables_spell_it(texts, number):
+    cells = check_cells(pa.array(texts), Column("flag", "boolean"), "x")
+    assert (cells.broken, cells.values.tolist()) == ([], [number] * len(texts))
+
+
+def test_a_category_is_a_text_of_at_most_ten_thousand_values():
+    column = Column("c", "category", max_length=6, nullable=True)
+    assert column.parse("a") == "a"
+    with pytest.raises(ValueError, match="has more than 6 characters"):
+        column.parse("a" * 7)
+    with pytest.raises(ValueError, match="a category whose values are listed is a string with categories"):
+        Column("c", "category", categories=("a",))
+    schema = Schema((column,), BinaryLabel("y", ("no", "yes")))
+    assert Schema.from_json(schema.to_json()) == schema
+    usecase = make_usecase(schema, baseline=())
+    rows = pa.table({"c": [f"c{row}" for row in range(10_001)], "y": np.arange(10_001) % 2})
+    with pytest.raises(DataError, match="has 10,001 different values, a category 10,000 at most; declare it a string"):
+        refuse_useless(rows, usecase, set(), "x")
+    refuse_useless(rows.slice(1), usecase, set(), "x")
 
 
 def test_a_good_row_is_typed(tmp_path):
@@ -79,7 +107,7 @@ def test_quotes_newlines_and_a_byte_order_mark_are_read(tmp_path):
         ("2.5", "count", "2.5 is not an integer"),
         ("99999999", "count", "99999999 is outside -16777216 to 16777216"),
         ("4", "class", "4 is none of 1, 2, 3"),
-        ("yes", "flag", '"yes" is not a boolean'),
+        ("maybe", "flag", '"maybe" is not a boolean'),
         ("2", "flag", "2 is not a boolean"),
         ("Leopold", "name", '"Leopold" has more than 6 characters'),
         ("xyz", "code", '"xyz" does not match the pattern [a-c]+'),

@@ -47,6 +47,16 @@ def test_a_text_that_comes_again_and_again_has_categories():
     assert (guess.role, guess.column.categories) == ("input", ("green", "red"))
 
 
+def test_many_texts_that_come_again_are_a_category_that_is_learned():
+    guess = guessed(table(a=[f"c{number}" for number in range(40)], y=Y), "a")
+    assert (guess.role, guess.column.kind, guess.column.categories) == ("input", "category", ())
+
+
+@pytest.mark.parametrize("texts", [["yes", "No"], ["Y", "n"], ["on", "off"], ["t", "f"]])
+def test_usual_words_are_a_boolean(texts):
+    assert guessed(table(a=texts, y=Y), "a").column.kind == "boolean"
+
+
 def test_a_text_of_many_values_is_a_key_and_says_why():
     raw = table(b=["1", "2"], y=Y).append_column("a", pa.array([f"text {row}" for row in range(ROWS)]))
     guess = guessed(raw, "a")

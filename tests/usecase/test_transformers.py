@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from lifeboat.model.onnx.onnx_export import OPSETS, register_converters
 from lifeboat.usecase.transformers import (
+    CategoryCodes,
     CategoryFlags,
     Floats32,
     MissingFlag,
@@ -97,6 +98,24 @@ def test_numbers_give_the_same_in_both_worlds(name, rows):
         expected = transformer.transform(X)
     assert found.dtype == expected.dtype == np.float32
     assert np.array_equal(found, expected, equal_nan=True)
+
+
+@given(known=st.lists(TEXTS, min_size=1, max_size=20), texts=st.lists(TEXTS, min_size=1, max_size=6))
+@example(known=ODD, texts=[*ODD, "unseen"])
+def test_codes_of_categories_are_the_same_in_both_worlds(known, texts):
+    register_converters()
+    transformer = CategoryCodes().fit(np.array(known, dtype=object).reshape(-1, 1))
+    graph = convert_sklearn(transformer, initial_types=[("x", StringTensorType([None, 1]))], target_opset=OPSETS)
+    made = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    X = np.array(texts, dtype=object).reshape(-1, 1)
+    assert np.array_equal(made.run(None, {"x": X})[0], transformer.transform(X))
+
+
+def test_the_most_frequent_category_is_first_and_rare_ones_are_any_other():
+    X = np.array([["a", "x"], ["b", "x"], ["b", "y"], ["", "y"], ["", "z"], ["", "z"]], dtype=object)
+    asked = np.array([["", "x"], ["b", "z"], ["a", "?"]], dtype=object)
+    assert CategoryCodes().fit(X).transform(asked).tolist() == [[0, 0], [1, 2], [2, -1]]
+    assert CategoryCodes(fewest=2).fit(X).transform(asked).tolist() == [[0, 0], [1, 2], [-1, -1]]
 
 
 def test_what_they_make():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError, first_line
 from lifeboat.data.moments import read_moments
-from lifeboat.usecase.column import LARGEST_INPUT, Column, is_null
+from lifeboat.usecase.column import FALSE_TEXTS, LARGEST_INPUT, TRUE_TEXTS, Column, is_null
 from lifeboat.usecase.label import Label
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
@@ -299,7 +299,8 @@ def _read_texts(
     texts = cells
     if column.kind == "boolean":
         lowered = pc.utf8_lower(texts)
-        texts = pc.if_else(pc.equal(lowered, "true"), "1", pc.if_else(pc.equal(lowered, "false"), "0", texts))
+        for number, spelled in (("1", TRUE_TEXTS), ("0", FALSE_TEXTS)):
+            texts = pc.if_else(pc.is_in(lowered, pa.array(spelled, lowered.type)), number, texts)
     written = pc.match_substring_regex(texts, _NUMBER)
     unreadable = pc.and_(pc.invert(written), pc.not_equal(texts, "")).to_numpy(zero_copy_only=False)
     broken: Broken = [(int(row), column.problem("type", texts[int(row)].as_py())) for row in np.flatnonzero(unreadable)]

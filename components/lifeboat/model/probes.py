@@ -242,17 +242,17 @@ def _apart(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[n
 
 
 def _place(column: Column, value: float) -> int:
-    """The place of a value in the order of its column's values: whole numbers, or float32 by their bits."""
+    """The place of a value in the order of its column's values: whole numbers, or floats by their bits."""
     if column.is_whole:
         return int(value)
-    bits = int(np.float32(value).view(np.int32))
-    return bits if bits >= 0 else -(bits & 0x7FFFFFFF)
+    bits = int(np.float64(value).view(np.int64) if column.is_wide else np.float32(value).view(np.int32))
+    return bits if bits >= 0 else -(bits & (2**63 - 1 if column.is_wide else 2**31 - 1))
 
 
 def _value(column: Column, place: int) -> float:
     if column.is_whole:
         return float(place)
-    value = float(np.int32(abs(place)).view(np.float32))
+    value = float(np.int64(abs(place)).view(np.float64) if column.is_wide else np.int32(abs(place)).view(np.float32))
     return value if place >= 0 else -value
 
 

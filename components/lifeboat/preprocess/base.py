@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lifeboat.config.errors import DataError
 from lifeboat.data.split import Holdout
 from lifeboat.tasks.task import Task
-from lifeboat.usecase.column import is_null
+from lifeboat.usecase.column import MOST_CATEGORIES, is_null
 from lifeboat.usecase.usecase import UseCase
 
 
@@ -61,6 +61,9 @@ def refuse_useless(rows: pa.Table, usecase: UseCase, absent: set[str], name: str
         known = pc.invert(pc.is_nan(values)) if column.is_number else pc.not_equal(values, "")
         if not pc.any(known).as_py():
             raise DataError("all values are missing", file=name, column=column.name)
+        if column.kind == "category" and (count := pc.count_distinct(values).as_py()) > MOST_CATEGORIES:
+            problem = f"has {count:,} different values, a category {MOST_CATEGORIES:,} at most; declare it a string"
+            raise DataError(problem, file=name, column=column.name)
     if lacks := usecase.task.lacks(rows.column(schema.label.name).to_numpy(), learn=True):
         raise DataError(lacks, file=name, column=schema.label.name)
 

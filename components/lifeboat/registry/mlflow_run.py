@@ -33,7 +33,10 @@ _DATA_DIGEST = 36
 # Requests to a tracking server at once: one after the other, nine trials take more than a second.
 _TRIALS_AT_ONCE = 5
 _ODD = re.compile(r"[^\w./ :-]")
-_TYPES = {"string": "string", "float": "double", "integer": "long", "boolean": "boolean", "datetime": "datetime"}
+_TYPES = {
+    "string": "string", "category": "string", "float": "double", "integer": "long", "boolean": "boolean",
+    "datetime": "datetime",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

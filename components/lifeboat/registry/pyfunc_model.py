@@ -78,7 +78,7 @@ def _tensor(column: dict[str, Any], frame: pd.DataFrame) -> Any:
         values = pd.Series([None] * len(frame), dtype=object)
     else:
         raise MlflowException.invalid_parameter_value(f"column {column['name']}: missing, and it may not be null")
-    read = {"string": _text, "datetime": _moments}.get(column["kind"], _numbers)
+    read = {"string": _text, "category": _text, "datetime": _moments}.get(column["kind"], _numbers)
     return read(column, values.reset_index(drop=True)).reshape(-1, 1)
 
 

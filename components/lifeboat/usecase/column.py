@@ -24,7 +24,7 @@ from lifeboat.usecase.datetimes import (
     read_zone,
 )
 
-Kind = Literal["string", "float", "integer", "boolean", "datetime"]
+Kind = Literal["string", "category", "float", "integer", "boolean", "datetime"]
 Value = str | float
 KINDS: tuple[Kind, ...] = get_args(Kind)
 # A float32 holds every whole number up to here; beyond, an integer would silently change on its way into the model.
@@ -37,6 +37,10 @@ LARGEST_KEY = 2**63 - 1
 LARGEST_FLOAT = (2 - 2**-23) * 2.0**127
 # How people write that a value is missing. In a number none of these means anything else; in a text "-" and "." may.
 USUAL_TEXT_NULLS = ("#N/A", "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+# A category has at most so many values in training.
+MOST_CATEGORIES = 10_000
+# How tables spell a boolean, in small letters.
+TRUE_TEXTS, FALSE_TEXTS = ("1", "on", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no", "off")
 _EPOCH = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*", re.ASCII)
 USUAL_NUMBER_NULLS = tuple(sorted((*USUAL_TEXT_NULLS, "-", "--", ".", "NAN", "Null", "none")))
 
@@ -65,7 +69,8 @@ class Column:
 
     Args:
         name: as in the table's header and in a request.
-        kind: string, float, integer, boolean, or datetime: a moment, as ISO 8601 or by `epoch`.
+        kind: string; category, a string of at most `MOST_CATEGORIES` values that need not be listed; float, integer,
+            boolean; or datetime: a moment, as ISO 8601 or by `epoch`.
         nullable: whether the value may be missing.
         minimum, maximum: inclusive limits of a number; of a datetime as text, such as "2013-01-01".
         categories: the values allowed, if they are few.
@@ -76,6 +81,7 @@ class Column:
         na: texts that mean a null, beside the empty one. Unless given those that are usual, such as NA and ?: in a
             number all of them, in a nullable text those that are none of its categories, in another text none.
         zone: of a datetime's times that do not say their own.
+        exact: of a float: the model takes it as float64, so that an amount of millions keeps its cents.
         epoch: numbers that may stand for a datetime: seconds ("s") or milliseconds ("ms") since 1970. Without it a
             number is refused: 20130101 is a day to some and a second to others.
     """
@@ -93,6 +99,7 @@ class Column:
     na: tuple[str, ...] | None = None
     zone: str = "UTC"
     epoch: Epoch | None = None
+    exact: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -100,11 +107,15 @@ class Column:
         object.__setattr__(self, "na", self._nulls())
         if self.kind not in KINDS:
             raise ValueError(f"column {self.name}: kind {self.kind!r} is none of {', '.join(KINDS)}")
-        if self.kind == "string" and not (self.minimum is None and self.maximum is None):
+        if not self.is_number and not (self.minimum is None and self.maximum is None):
             raise ValueError(f"column {self.name}: a string has no minimum or maximum")
-        if self.kind != "string" and self.pattern is not None:
+        if self.is_number and self.pattern is not None:
             raise ValueError(f"column {self.name}: only a string has a pattern")
         self._check_datetime()
+        if self.exact and self.kind != "float":
+            raise ValueError(f"column {self.name}: only a float is exact or not")
+        if self.kind == "category" and self.categories:
+            raise ValueError(f"column {self.name}: a category whose values are listed is a string with categories")
         categories: object = self.categories
         if not isinstance(categories, tuple):
             raise ValueError(f"column {self.name}: its categories are {categories!r}, not a tuple")  # noqa: TRY004
@@ -169,7 +180,7 @@ class Column:
     @property
     def is_number(self) -> bool:
         """Whether the model takes it as a number: a datetime as microseconds since 1970."""
-        return self.kind != "string"
+        return self.kind not in ("string", "category")
 
     @property
     def is_datetime(self) -> bool:
@@ -178,12 +189,16 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Whether people write it as text."""
-        return self.kind in ("string", "datetime")
+        return not self.is_number or self.is_datetime
 
     @property
     def is_wide(self) -> bool:
-        """Whether its whole numbers are beyond what a float32 holds, so that the model takes them as float64."""
-        return self.is_datetime or (self.is_whole and max(abs(self.lower), abs(self.upper)) > LARGEST_INTEGER)
+        """Whether its numbers are beyond what a float32 holds, so that the model takes them as float64."""
+        return (
+            self.is_datetime
+            or self.exact
+            or (self.is_whole and max(abs(self.lower), abs(self.upper)) > LARGEST_INTEGER)
+        )
 
     @property
     def is_whole(self) -> bool:
@@ -209,7 +224,7 @@ class Column:
         if self.is_datetime:
             return EARLIEST if self.minimum is None else parse_moment(str(self.minimum), read_zone(self.zone))
         default = -LARGEST_INTEGER if self.kind == "integer" else -LARGEST_FLOAT
-        return float(self.minimum) if self.minimum is not None else default
+        return default if self.minimum is None or isinstance(self.minimum, str) else self.minimum
 
     @cached_property
     def upper(self) -> float:
@@ -217,7 +232,7 @@ class Column:
         if self.is_datetime:
             return LATEST if self.maximum is None else parse_moment(str(self.maximum), read_zone(self.zone))
         default = LARGEST_INTEGER if self.kind == "integer" else LARGEST_FLOAT
-        return float(self.maximum) if self.maximum is not None else default
+        return default if self.maximum is None or isinstance(self.maximum, str) else self.maximum
 
     def parse(self, value: object) -> Value:
         """Turns one JSON value into the model's input: a float (NaN for null) or a string ("" for null).
@@ -352,7 +367,7 @@ class Column:
 
     def json_schema(self) -> dict[str, Any]:
         """This column as a JSON Schema (2020-12) for the OpenAPI document."""
-        kinds = [{"float": "number", "datetime": "string"}.get(self.kind, self.kind)]
+        kinds = [{"float": "number", "datetime": "string", "category": "string"}.get(self.kind, self.kind)]
         kinds += ["number"] if self.epoch is not None else []
         kinds += ["null"] if self.nullable else []
         schema: dict[str, Any] = {"type": kinds if len(kinds) > 1 else kinds[0]}
@@ -360,7 +375,7 @@ class Column:
             return schema | {"format": "date-time"} | ({"description": self.description} if self.description else {})
         if self.categories:
             schema["enum"] = [*self.categories, *([None] if self.nullable else [])]
-        if self.kind == "string":
+        if not self.is_number:
             schema["maxLength"] = self.max_length
             if not self.nullable:
                 schema["minLength"] = 1

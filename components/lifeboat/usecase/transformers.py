@@ -2,12 +2,13 @@
 
 Each is a scikit-learn transformer over raw columns (strings with "" for null, float32 with NaN for null); its ONNX form
 stands beside it in `model.onnx.own_converters`. Both compute in 32-bit floats, step for step: no value can fall on
-different sides of a tree's threshold. They hold no learned state: `fit` only checks.
+different sides of a tree's threshold. But for `CategoryCodes` they hold no learned state: `fit` only checks.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -143,6 +144,40 @@ class CategoryFlags(_Stateless):
     def transform(self, X: Any) -> Floats:
         texts = np.asarray(X, dtype=object)[:, :1]
         return np.asarray(texts == np.asarray(self.categories, dtype=object), dtype=np.float32)
+
+
+class CategoryCodes(TransformerMixin, BaseEstimator):
+    """The place of a text among those of the training rows, the most frequent first: 0, 1, ... Strings [n, k] to
+    float32 [n, k].
+
+    Any other text is -1, also one that training had in fewer rows than `fewest`. A null is a category like any other.
+
+    Args:
+        fewest: rows of the training that a category has at least.
+    """
+
+    def __init__(self, fewest: int = 1) -> None:
+        self.fewest = fewest
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002  # scikit-learn's signature
+        """Counts the categories of each column."""
+        texts = np.asarray(X, dtype=object)
+        self.n_features_in_ = texts.shape[1]
+        self.categories_ = [self._kept(texts[:, place]) for place in range(texts.shape[1])]
+        return self
+
+    def _kept(self, texts: Strings) -> list[str]:
+        counts = Counter(texts.tolist())
+        kept = sorted((-count, text) for text, count in counts.items() if count >= self.fewest)
+        return [text for _, text in kept]
+
+    def transform(self, X: Any) -> Floats:
+        texts = np.asarray(X, dtype=object)
+        codes = np.empty(texts.shape, dtype=np.float32)
+        for place, kept in enumerate(self.categories_):
+            known = {text: code for code, text in enumerate(kept)}
+            codes[:, place] = [known.get(text, -1) for text in texts[:, place]]
+        return codes
 
 
 class Shift(_Stateless):

@@ -13,6 +13,7 @@ from lifeboat.config.settings import Settings
 from lifeboat.data.csv.dialect import Csv
 from lifeboat.deploy.deployed import read_deployed
 from lifeboat.supervisor.control import find_supervisor
+from lifeboat.usecase.column import FALSE_TEXTS, TRUE_TEXTS
 from lifeboat.usecase.schema import Column, Schema
 from lifeboat.usecase.usecase import load_usecase
 
@@ -129,8 +130,8 @@ def _value(text: str, column: Column) -> Any:
         return None
     if column.is_text:
         return text
-    if column.kind == "boolean" and text.lower() in ("true", "false"):
-        return text.lower() == "true"
+    if column.kind == "boolean" and text.lower() in (*TRUE_TEXTS, *FALSE_TEXTS):
+        return text.lower() in TRUE_TEXTS
     try:
         return int(text) if text.lstrip("+-").isdigit() else float(text)
     except ValueError:

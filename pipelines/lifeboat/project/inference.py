@@ -17,7 +17,17 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from lifeboat.config.errors import DataError
-from lifeboat.usecase.column import LARGEST_INPUT, LARGEST_INTEGER, USUAL_NUMBER_NULLS, USUAL_TEXT_NULLS, Kind, is_null
+from lifeboat.usecase.column import (
+    FALSE_TEXTS,
+    LARGEST_INPUT,
+    LARGEST_INTEGER,
+    TRUE_TEXTS,
+    USUAL_NUMBER_NULLS,
+    USUAL_TEXT_NULLS,
+    Kind,
+    is_null,
+)
+from lifeboat.usecase.column import MOST_CATEGORIES as LEARNED_CATEGORIES
 from lifeboat.usecase.datetimes import parse_moment, read_zone
 from lifeboat.usecase.label import MOST_CLASSES, BinaryLabel, ClassLabel, Label, NumberLabel
 from lifeboat.usecase.schema import Column, Schema
@@ -186,7 +196,7 @@ def _guess(name: str, cells: Sequence[Any], left_out: bool) -> Guess:
     numbers = [text for text in texts if text not in USUAL_NUMBER_NULLS]
     if len(set(texts)) == 1:
         return Guess(_text_column(name, texts, nullable), "left out", f"is {texts[0]!r} in every row that has it")
-    if {text.lower() for text in texts} <= {"true", "false"}:
+    if {text.lower() for text in texts} <= {*TRUE_TEXTS, *FALSE_TEXTS} - {"0", "1"}:
         return Guess(Column(name, "boolean", nullable=nullable), "input")
     if numbers and all(map(_NUMBER.fullmatch, numbers)):
         return _number(name, numbers, nullable or len(numbers) < len(texts))
@@ -196,6 +206,10 @@ def _guess(name: str, cells: Sequence[Any], left_out: bool) -> Guess:
     if len(distinct) <= MOST_CATEGORIES and len(distinct) * ROWS_OF_A_CATEGORY <= len(texts):
         column = Column(name, "string", nullable=nullable, categories=tuple(sorted(distinct)), example=texts[0])
         return Guess(column, "input")
+    again = sum(count for count in Counter(texts).values() if count > 1)
+    if len(distinct) <= LEARNED_CATEGORIES and 2 * again >= len(texts):
+        room = _text_column(name, texts, nullable).max_length
+        return Guess(Column(name, "category", nullable=nullable, max_length=room, example=texts[0]), "input")
     why = f"text of {len(distinct):,} different values: a transformer of yours may make something of it"
     return Guess(_text_column(name, texts, nullable), "key", why)
 

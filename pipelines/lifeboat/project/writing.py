@@ -141,12 +141,15 @@ def _parts(inputs: list[Guess]) -> Iterator[dict[str, Any]]:
     """The parts of the features: numbers as they are, a flag for each category, and flags for what is missing."""
     moments = [one.column for one in inputs if one.column.is_datetime]
     numbers = [one.column for one in inputs if one.column.is_number and not one.column.is_datetime]
-    texts = [one.column for one in inputs if not one.column.is_number]
+    learned = [one.column for one in inputs if one.column.kind == "category"]
+    texts = [one.column for one in inputs if one.column.categories and not one.column.is_number]
     if numbers:
         yield {"name": "numbers", "transformer": "Floats32()", "columns": [column.name for column in numbers]}
     if moments:
         parts = 'DateParts(("month", "day of week", "hour"))'
         yield {"name": "moments", "transformer": parts, "columns": [column.name for column in moments]}
+    if learned:
+        yield {"name": "codes", "transformer": "CategoryCodes()", "columns": [column.name for column in learned]}
     for column in texts:
         flags = f"CategoryFlags({_py(column.categories)})"
         yield {"name": f"is {column.name}", "transformer": flags, "columns": [column.name]}

@@ -121,10 +121,27 @@ def test_neighbouring_integers_are_told_apart():
 )
 def test_a_candidate_that_would_see_a_wide_column_rounded_is_refused(features, classifier, consumer):
     model, X = fitted(features, classifier)
-    sentence = f"column a.b at has integers beyond 2^24, which {consumer} would take rounded to 32 bits; make it exact"
+    sentence = (
+        f"column a.b at has numbers beyond 24 bits, which {consumer} would take rounded to 32 bits; make it exact"
+    )
     with pytest.raises(UseCaseError) as error:
         check_export(binary(model), SCHEMA, X)
     assert sentence in str(error.value)
+
+
+def test_an_exact_float_keeps_its_cents():
+    exact = Schema((Column("a", "float", exact=True, minimum=0, maximum=1e8),), BinaryLabel("y", ("n", "y")))
+    cents = np.arange(2_000.0) / 100 + 50_000_000
+    table = pa.table({"a": cents})
+    X = data_frame(table, exact)
+    features = ColumnTransformer([("a", Shift(50_000_000), ["a"])])
+    y = np.arange(2_000) % 100 < 50
+    model = Pipeline([("f", features), ("c", DecisionTreeClassifier())]).fit(X, y)
+    _, scorer, worst = check_export(binary(model), exact, X)
+    assert worst < 1e-5
+    assert scorer.answers(table)[:, 1].tolist() == y.tolist()
+    with pytest.raises(ValueError, match="only a float is exact"):
+        Column("a", "integer", exact=True)
 
 
 def test_a_narrow_schema_has_no_float64_in_its_graph():

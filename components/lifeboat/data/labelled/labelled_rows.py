@@ -45,6 +45,7 @@ from lifeboat.usecase.schema import Column, Schema
 FOLDER = "labelled"
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
+    "category": pa.string(),
     "integer": pa.int64(),
     "float": pa.float64(),
     "boolean": pa.float64(),

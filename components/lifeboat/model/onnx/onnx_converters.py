@@ -45,6 +45,7 @@ from lifeboat.model.onnx import projection_converters as projections
 from lifeboat.model.onnx.nodes import Nodes, observed_width
 from lifeboat.model.onnx.tree_converters import float_thresholds, regression_trees, trees
 from lifeboat.usecase.transformers import (
+    CategoryCodes,
     CategoryFlags,
     Cycle,
     DateParts,
@@ -66,6 +67,7 @@ _CLASSIFIER_OPTIONS = {
     "raw_scores": [False],
 }
 OWN: dict[type, tuple[Callable[[Any], None], Convert]] = {
+    CategoryCodes: (own.same_shape, encoders.category_codes),
     CategoryFlags: (own.flags_shape, own.category_flags),
     Cycle: (calendar.cycle_shape, calendar.cycle),
     DateParts: (calendar.parts_shape, calendar.date_parts),

@@ -97,7 +97,7 @@ def refuse_rounding(graph: Any, wide: list[str]) -> None:
         moves = node.op_type in _MOVES or node.op_type == "Where"
         if lost and not moves and node.op_type != "IsNaN":
             raise UseCaseError(
-                f"column {', '.join(sorted(lost))} has integers beyond 2^24, which {node.op_type} would take rounded "
+                f"column {', '.join(sorted(lost))} has numbers beyond 24 bits, which {node.op_type} would take rounded "
                 "to 32 bits; make it exact first, by Shift(origin), StandardScaler(), KBinsDiscretizer() or so"
             )
         if raw and casts_to(node) == TensorProto.FLOAT:

@@ -10,12 +10,12 @@ from datetime import timedelta
 from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.preprocessing import OneHotEncoder
 from xgboost import XGBRegressor
 
 from lifeboat.usecase.gates import AtLeast, AtMost, BeatsBaseline, BeatsChampion
 from lifeboat.usecase.schema import Column, NumberLabel, Schema
-from lifeboat.usecase.transformers import Cycle, DateParts, Floats32
+from lifeboat.usecase.transformers import CategoryCodes, Cycle, DateParts, Floats32
 from lifeboat.usecase.usecase import Candidate, Drift, Slice, Split, UseCase
 
 ZONE = "America/New_York"
@@ -28,9 +28,9 @@ SCHEMA = Schema(
         Column("hour", "integer", minimum=0, maximum=24, description="Of the scheduled departure", example=17),
         Column("minute", "integer", minimum=0, maximum=59, description="Of the scheduled departure", example=30),
         Column("sched_arr_time", "integer", minimum=0, maximum=2400, description="Hours and minutes", example=1945),
-        Column("carrier", "string", max_length=2, description="Airline, two letters", example="UA"),
+        Column("carrier", "category", max_length=2, description="Airline, two letters", example="UA"),
         Column("origin", "string", categories=("EWR", "JFK", "LGA"), description="Airport in New York", example="EWR"),
-        Column("dest", "string", max_length=3, description="Airport of arrival", example="IAH"),
+        Column("dest", "category", max_length=3, description="Airport of arrival", example="IAH"),
         Column("distance", "integer", minimum=0, maximum=6_000, description="In miles", example=1400),
     ),
     label=NumberLabel("arr_delay", unit="minutes", minimum=-200, maximum=2_000),
@@ -44,7 +44,6 @@ NUMBERS = ["hour", "minute", "sched_arr_time", "distance"]
 def make_features() -> BaseEstimator:
     """An unfitted transformer from a scheduled flight to float32 [n, k]."""
     carriers = OneHotEncoder(handle_unknown="ignore", min_frequency=100, sparse_output=False)
-    airports = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     return ColumnTransformer(
         [
             ("numbers", Floats32(), NUMBERS),
@@ -52,7 +51,7 @@ def make_features() -> BaseEstimator:
             # Of November and December no month tells that was learned; the season does, for January is near.
             ("season", Cycle("year", ZONE), ["time_hour"]),
             ("carrier and origin", carriers, ["carrier", "origin"]),
-            ("destination", airports, ["dest"]),
+            ("destination", CategoryCodes(), ["dest"]),
         ]
     )
 

@@ -112,7 +112,7 @@ def column_features(column: Column, values: Sequence[Any], groups: Integers | No
     levels = Levels.of(values, groups)
     if _is_category(column, levels, len(values)):
         return _category_features(column, values, levels, groups, "category")
-    if column.kind == "string":
+    if not column.is_number:
         return _text_features(column, values, levels, groups)
     number = _feature(column.name, "number", "values", Numbers(column.name, column.is_wide), values)
     if column.kind != "integer" or not _mostly_repeated(levels):
@@ -157,7 +157,7 @@ def _aspect(source: str) -> str:
 
 
 def _is_category(column: Column, levels: Levels, rows: int) -> bool:
-    if column.categories or column.kind == "boolean":
+    if column.categories or column.kind in ("boolean", "category"):
         return True
     if column.kind == "integer":
         # As few as one value for every five rows: a small reference makes no category of any number.

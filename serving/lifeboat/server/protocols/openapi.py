@@ -122,9 +122,9 @@ def _feedback(schema: Schema) -> dict[str, Any]:
 
 
 def _inference(schema: Schema) -> dict[str, Any]:
-    datatypes = {"string": "BYTES", "float": "FP64", "integer": "INT64", "boolean": "BOOL", "datetime": "BYTES"}
+    datatypes = {"float": "FP64", "integer": "INT64", "boolean": "BOOL"}
     example = [
-        {"name": column.name, "datatype": datatypes[column.kind], "shape": [1], "data": [column.example]}
+        {"name": column.name, "datatype": datatypes.get(column.kind, "BYTES"), "shape": [1], "data": [column.example]}
         for column in schema.columns
     ]
     parameters = _closed({"content_type": {"enum": ["np"]}}, [])

@@ -85,8 +85,8 @@ def describe(columns: Mapping[str, str], known: Mapping[str, Output]) -> dict[st
         columns: kind of each column by name.
         known: outputs by name.
     """
-    kinds = {"string": "BYTES", "float": "FP32", "integer": "INT64", "boolean": "BOOL", "datetime": "BYTES"}
-    inputs = [{"name": name, "datatype": kinds[kind], "shape": [-1, 1]} for name, kind in columns.items()]
+    kinds = {"float": "FP32", "integer": "INT64", "boolean": "BOOL"}
+    inputs = [{"name": name, "datatype": kinds.get(kind, "BYTES"), "shape": [-1, 1]} for name, kind in columns.items()]
     outputs = [{"name": name, "datatype": one.datatype, "shape": one.shape(-1)} for name, one in known.items()]
     return {"inputs": inputs, "outputs": outputs}
 

@@ -176,7 +176,7 @@ class Reader:
 
 def compile_parser(column: Column) -> Parser:
     """A parser with the meaning of `column.parse`, quick for the ordinary values."""
-    if column.kind == "string":
+    if not column.is_number:
         return _string_parser(column)
     if column.is_datetime:
         return column.parse
