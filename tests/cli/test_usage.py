@@ -111,6 +111,8 @@ def test_wrong_usage_exits_with_2_and_names_the_fault(lifeboat: Lifeboat, argume
             ("submit", "--cron", "0 4 * * 1", "--as-of", "2025-11-20"),
             "--as-of would keep every run from what came since",
         ),
+        (("submit", "--cron", "0 4 * * 1", "--begin-anew", "why not"), "--begin-anew is of one run: leave it out with"),
+        (("run", "--begin-anew", "x" * 501), "the reason has 501 characters, at most 500 are kept: shorten it"),
         (
             ("run", "--no-labelled", "--as-of", "2025-11-20"),
             "--as-of is of the labelled rows, which --no-labelled leaves",

@@ -8,7 +8,8 @@ import pytest
 
 from lifeboat.config.errors import DeployError
 from lifeboat.deploy.probe import read_answers
-from lifeboat.usecase.label import BinaryLabel, NumberLabel
+from lifeboat.deploy.step import column_changes
+from lifeboat.usecase.schema import BinaryLabel, Column, NumberLabel, Schema
 
 OUTPUTS = [{"messagetype": "ndarray", "schema": {"names": ["died", "survived"], "shape": [2]}}]
 
@@ -42,3 +43,11 @@ def test_a_server_of_before_labels_were_of_several_kinds_is_of_two_classes() -> 
 def test_a_server_of_others_is_one_sentence(described: object) -> None:
     with pytest.raises(DeployError, match="metadata is not that of a model of Lifeboat"):
         read_answers(described)
+
+
+def test_what_a_new_version_changes_of_the_columns_is_told() -> None:
+    label = BinaryLabel("y", ("no", "yes"))
+    old = Schema((Column("a", "float"), Column("b", "string"), Column("c", "float")), label)
+    new = Schema((Column("a", "float", maximum=5), Column("c", "float"), Column("d", "float", nullable=True)), label)
+    assert column_changes(old, new) == "no more: b; new: d (may be null); declared otherwise: a"
+    assert column_changes(old, old) == ""

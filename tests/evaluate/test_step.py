@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -222,7 +223,10 @@ def test_a_champion_of_another_label_or_group_cannot_be_compared(tmp_path):
     assert "another label" in noted(tmp_path, champion=champion, challenger=challenger)
     by_house = {"keys": (Column("house", "string"),), "group": "house"}
     grouped = with_keys(make_bundle(tmp_path / "grouped", BLIND), by_house)
-    assert "split by another group" in noted(tmp_path, champion=grouped, challenger=challenger)
+    assert "split by another group" in noted(tmp_path, champion=challenger, challenger=grouped)
+    more = Schema((*SCHEMA_OF_ALL.columns, Column("more", "float")), SCHEMA_OF_ALL.label)
+    wider = make_bundle(tmp_path / "wider", BLIND, schema=more)
+    assert "have no id and were told apart by their columns" in noted(tmp_path, champion=wider, challenger=challenger)
 
 
 def test_a_champion_that_fails_on_the_rows_cannot_be_compared(tmp_path):
@@ -369,3 +373,43 @@ def test_by_time_the_rows_before_the_champions_boundary_are_left_out(tmp_path):
     other = make_bundle(tmp_path / "other", BLIND, split=split | {"column": "arrived"})
     found = judged(tmp_path, columns, challenger=challenger, champion=other)
     assert "split otherwise for the champion, it may have seen them" in found.verdict.reasons[0]
+
+
+def test_a_column_that_went_is_null_to_a_champion_that_takes_nulls(tmp_path):
+    keyed = {"keys": (Column("id", "integer"),), "id": "id"}
+    wider = Schema((*SCHEMA_OF_ALL.columns, Column("note", "string", nullable=True)), SCHEMA_OF_ALL.label)
+    champion = with_keys(make_bundle(tmp_path / "champion", BLIND, schema=wider), keyed)
+    found = judged(tmp_path, champion=champion, challenger=with_keys(make_bundle(tmp_path / "new"), keyed))
+    assert found.evidence.champion.rows == 400
+    assert found.evidence.unread == ("note, which these rows do not have, was null to it",)
+
+
+def test_rows_that_the_champion_refuses_are_left_out(tmp_path):
+    keyed = {"keys": (Column("id", "integer"),), "id": "id"}
+    narrow = tuple(replace(one, minimum=-1, maximum=1) if one.name == "dose" else one for one in SCHEMA_OF_ALL.columns)
+    champion = with_keys(make_bundle(tmp_path / "champion", BLIND, schema=Schema(narrow, SCHEMA_OF_ALL.label)), keyed)
+    columns = rows(400)
+    taken = int((np.abs(columns["dose"]) <= 1).sum())
+    found = judged(tmp_path, columns, champion=champion, challenger=with_keys(make_bundle(tmp_path / "new"), keyed))
+    assert found.evidence.champion.rows == taken < 400
+    assert found.evidence.unread == (f"{400 - taken} rows hold a dose that it refuses, and were left out",)
+    none = tuple(replace(one, minimum=50, maximum=60) if one.name == "dose" else one for one in SCHEMA_OF_ALL.columns)
+    far = with_keys(make_bundle(tmp_path / "far", BLIND, schema=Schema(none, SCHEMA_OF_ALL.label)), keyed)
+    said = noted(tmp_path, columns, champion=far, challenger=with_keys(make_bundle(tmp_path / "new2"), keyed))
+    assert said == "0 rows are new to both models and can be read by both, at least 50 are needed"
+
+
+def test_a_line_is_begun_anew_on_record(tmp_path):
+    champion = make_bundle(tmp_path / "champion", TRUTH, split={"salt": "t", "below": 0.2})
+    said = []
+    bundle = make_bundle(tmp_path / "new", BLIND)
+    test = write_rows(tmp_path / "test.parquet")
+    found = evaluate(make_usecase(), bundle, test, champion=champion, begin_anew="other hospitals", say=said.append)
+    assert found.verdict.passed
+    assert (found.verdict.champion, found.evidence.anew) == (champion.digest, "other hospitals")
+    assert found.verdict.criteria[0].why == "begun anew: other hospitals"
+    assert "begun anew, without a comparison with the champion: other hospitals" in said
+    card = model_card(found, bundle, make_usecase())
+    assert "begun anew, without a comparison with the champion" in card.markdown
+    first = evaluate(make_usecase(), bundle, test, begin_anew="other hospitals", say=quiet)
+    assert first.verdict.criteria[0].why == "there is no champion yet"

@@ -157,7 +157,7 @@ def test_a_large_tables_reference_is_of_rows_of_the_search(tmp_path, monkeypatch
     assert reference["dose"].to_pylist() == table["dose"].take(found.rows).to_pylist()
 
 
-@pytest.mark.parametrize(("count", "kept"), [(39, None), (40, 40), (60, 50)])
+@pytest.mark.parametrize(("count", "kept"), [(29, None), (30, 30), (60, 50)])
 def test_enough_rows_from_feedback_are_the_reference(tmp_path, count, kept):
     """Two windows of 20 are enough; the newest 50 of them are kept."""
     usecase, said = usecase_of(LOGISTIC, drift=Drift(window=20, minimum=10, reference=50)), []

@@ -17,6 +17,7 @@ from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.registry.registry import CHAMPION, PREVIOUS, Registry
 from lifeboat.registry.versions import Version
 from lifeboat.usecase.gates import Verdict
+from lifeboat.usecase.schema import Schema
 
 
 class Target(Protocol):
@@ -86,7 +87,18 @@ def deploy(bundle_dir: Path, verdict_file: Path, registry: Registry, target: Tar
             say(f"this bundle is the champion already, as version {champion.version}")
             return _serve(champion, registry, target, say)
         _check_champion(version.name, champion, verdict)
+        if champion and (changed := column_changes(registry.bundle(champion).schema, bundle.schema)):
+            say(f"with this version the endpoint's columns change: {changed}")
         return _roll_out(registry.bundle(version), version, registry, target, commit, "is the champion", say)
+
+
+def column_changes(old: Schema, new: Schema) -> str:
+    """Which inputs went, came or are read otherwise, in a few words; empty where none did."""
+    went = [name for name in old.names if name not in new.known]
+    came = [f"{one.name}{' (may be null)' if one.nullable else ''}" for one in new.columns if one.name not in old.known]
+    other = [one.name for one in new.columns if one.name in old.known and old.known[one.name] != one]
+    found = (("no more", went), ("new", came), ("declared otherwise", other))
+    return "; ".join(f"{words}: {', '.join(names)}" for words, names in found if names)
 
 
 def check_verdict(bundle: Bundle, verdict_file: Path) -> Verdict:

@@ -97,13 +97,16 @@ def _champion_sentence(evaluation: Evaluation, task: Task[Any, Any]) -> str:
     if evidence.identical:
         return "This bundle is the champion, byte for byte."
     paired = evidence.champion
+    if evidence.anew:
+        return f"A line is begun anew, without a comparison with the champion {champion[:12]}: {evidence.anew}."
     if paired is None:
         return f"It was not compared with the champion {champion[:12]}: {evidence.note}."
     won = (
         f"This model {task.better.format(f'{paired.won:,}')} where the champion does not, the champion {paired.lost:,}"
     )
     test = f"(exact McNemar test: p {_p_value(paired.mcnemar_p)})"
-    return f"Compared with the champion {champion[:12]} on {paired.rows:,} rows new to both. {won} {test}."
+    unread = f" Of the champion: {'; '.join(evidence.unread)}." if evidence.unread else ""
+    return f"Compared with the champion {champion[:12]} on {paired.rows:,} rows new to both. {won} {test}.{unread}"
 
 
 def _gate_metrics(usecase: UseCase) -> list[str]:

@@ -11,6 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import BundleError, DataError
+from lifeboat.data.cells import check_cells
+from lifeboat.data.moments import as_timestamps
 from lifeboat.evaluate.heldout import HeldOut
 from lifeboat.evaluate.slices import Part
 from lifeboat.evaluate.statistics import (
@@ -24,10 +26,11 @@ from lifeboat.evaluate.statistics import (
 )
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.scoring import Scorer, accepts
+from lifeboat.model.tensors import tensor_type
 from lifeboat.tasks.task import Floats, Scored, Task
 from lifeboat.usecase.datetimes import parse_moment, read_zone
 from lifeboat.usecase.gates import Interval, Paired, SliceTest
-from lifeboat.usecase.schema import Schema
+from lifeboat.usecase.schema import Column, Schema
 
 FEWEST_ROWS = 50
 UTC = read_zone("UTC")
@@ -102,8 +105,25 @@ def _test_slices(
     return {part.name: SliceTest(int(part.rows.sum()), *counts[part.name], adjusted[part.name]) for part in parts}
 
 
-def champion_rows(bundle: Bundle, champion: Bundle, rows: HeldOut) -> NDArray[np.bool_]:
-    """The held-out rows that the champion did not train on either, bool [n].
+@dataclass(frozen=True)
+class Shared:
+    """The held-out rows that both models can be asked about.
+
+    Args:
+        chosen: which these are, bool [n].
+        table: all rows as the champion takes them.
+        notes: what it cannot read of them, in sentences.
+    """
+
+    chosen: NDArray[np.bool_]
+    table: pa.Table
+    notes: tuple[str, ...]
+
+
+def shared_rows(bundle: Bundle, champion: Bundle, rows: HeldOut) -> Shared:
+    """The held-out rows that the champion did not train on either, as far as its schema lets them in.
+
+    A column that the rows no longer have is null to the champion where it takes nulls.
 
     A split holds out every group whose position is under its `below`, but for those that are too large for it, and some
     further ones that depend on the table. So all rows count when both models come from the same split of the same table
@@ -115,31 +135,65 @@ def champion_rows(bundle: Bundle, champion: Bundle, rows: HeldOut) -> NDArray[np
     """
     if champion.schema.label != bundle.schema.label:
         raise NotComparableError("the champion predicts another label")
-    if _unit(champion.schema) != _unit(bundle.schema):
-        raise NotComparableError("the champion's rows were split by another group, it may have seen these")
-    _check_inputs(champion, rows.table)
-    chosen = _unseen(bundle.manifest.get("lineage", {}), champion.manifest.get("lineage", {}), rows.position)
+    ours, theirs = (one.manifest.get("lineage", {}) for one in (bundle, champion))
+    by_time = (ours.get("split") or {}).get("by") == "time"
+    if _unit(champion.schema, by_time) != _unit(bundle.schema, by_time):
+        said = "were split by another group"
+        if not bundle.schema.group and not bundle.schema.id:
+            said = "have no id and were told apart by their columns, which are others now"
+        raise NotComparableError(f"the champion's rows {said}, it may have seen these")
+    table, readable, notes = _as_champion_takes(champion.schema, bundle.schema, rows.table)
+    chosen = _unseen(ours, theirs, rows.position) & readable
     count = int(chosen.sum())
     if count < FEWEST_ROWS:
-        raise NotComparableError(f"{count} rows are new to both models, at least {FEWEST_ROWS} are needed")
+        read = " and can be read by both" if notes else ""
+        raise NotComparableError(f"{count} rows are new to both models{read}, at least {FEWEST_ROWS} are needed")
     if lacks := bundle.task.lacks(rows.y[chosen]):
         raise NotComparableError(f"of the {count} rows new to both models {lacks}")
-    return chosen
+    return Shared(chosen, table, notes)
 
 
-def _unit(schema: Schema) -> object:
-    """What a split keeps together: with another one the same position means other rows."""
-    return schema.group or schema.id or schema.names
+def _unit(schema: Schema, by_time: bool) -> object:
+    """What a split keeps together: with another one the same position means other rows; by time it is the time."""
+    return schema.group or (None if by_time else schema.id or schema.names)
 
 
-def _check_inputs(champion: Bundle, table: pa.Table) -> None:
-    types = {field.name: field.type for field in table.schema}
-    for column in champion.schema.columns:
-        if column.name not in types:
-            raise NotComparableError(f"the champion needs the column {column.name}, which the rows do not have")
-        if not accepts(column, types[column.name]):
-            found = f"the rows hold {types[column.name]}"
+def _as_champion_takes(
+    champion: Schema, ours: Schema, table: pa.Table
+) -> tuple[pa.Table, NDArray[np.bool_], tuple[str, ...]]:
+    """The rows with the champion's columns, which of them its schema lets in, and what it cannot read of them."""
+    readable = np.ones(table.num_rows, dtype=bool)
+    notes = []
+    for column in champion.columns:
+        if column.name not in table.column_names:
+            if not column.nullable:
+                raise NotComparableError(
+                    f"the champion needs the column {column.name}, which the rows do not have and it takes no null for"
+                )
+            nulls = np.full(table.num_rows, column.null, dtype=tensor_type(column))
+            table = table.append_column(column.name, pa.array(nulls, None if column.is_number else pa.string()))
+            notes.append(f"{column.name}, which these rows do not have, was null to it")
+            continue
+        kind, known = table.schema.field(column.name).type, ours.known.get(column.name)
+        if not accepts(column, kind) or (known is not None and known.is_datetime != column.is_datetime):
+            found = f"the rows hold {kind if known is None else known.kind}"
             raise NotComparableError(f"the champion takes the column {column.name} as {column.kind}, {found}")
+        if known == column:
+            continue
+        refused = ~_let_in(column, table.column(column.name))
+        if refused.any():
+            notes.append(f"{int(refused.sum()):,} rows hold a {column.name} that it refuses, and were left out")
+        readable &= ~refused
+    return table, readable, tuple(notes)
+
+
+def _let_in(column: Column, values: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Which typed values a column accepts, bool [n]."""
+    if column.is_datetime:
+        values = as_timestamps(values)
+    accepted = np.ones(len(values), dtype=bool)
+    accepted[[row for row, _ in check_cells(values, column, "the held-out rows").broken]] = False
+    return accepted
 
 
 def _unseen(bundle: dict[str, Any], champion: dict[str, Any], position: Floats) -> NDArray[np.bool_]:

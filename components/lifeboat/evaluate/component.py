@@ -10,6 +10,7 @@ def evaluate(
     usecase: str,
     extra_gates: str,
     reason: str,
+    begin_anew: str,
     bundle: dsl.Input[dsl.Model],
     test_rows: dsl.Input[dsl.Dataset],
     profile: dsl.Input[dsl.HTML],
@@ -39,7 +40,7 @@ def evaluate(
     case = load_usecase(usecase)
     found = publish.evaluate_and_register(
         case, open_bundle(bundle.path), Path(test_rows.path), Registry(settings), outputs,
-        extra_gates=extra_gates, reason=reason, profile=Path(profile.path), say=say,
+        extra_gates=extra_gates, reason=reason, begin_anew=begin_anew, profile=Path(profile.path), say=say,
     )  # fmt: skip
     for name, figure in found.metrics.items():
         metrics.log_metric(name, figure.value)

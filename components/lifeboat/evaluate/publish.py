@@ -40,6 +40,7 @@ def evaluate_and_register(
     *,
     extra_gates: str = "",
     reason: str = "",
+    begin_anew: str = "",
     profile: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Evaluation:
@@ -53,13 +54,14 @@ def evaluate_and_register(
         outputs: written whole or not at all.
         extra_gates: further bounds, see `lifeboat.usecase.gates.parse_bounds`.
         reason: why this run was started, for the registry.
+        begin_anew: why the champion is not to be compared with; empty where it is.
         profile: the data profile, to be kept with the run.
         say: told of each stage.
     """
     version = registry.aliased(usecase.name, CHAMPION)
     champion = registry.bundle(version) if version else None
     say(f"champion: {f'version {version.version}' if version else 'none yet'}")
-    found = evaluate(usecase, bundle, test, champion=champion, extra_gates=extra_gates, say=say)
+    found = evaluate(usecase, bundle, test, champion=champion, extra_gates=extra_gates, begin_anew=begin_anew, say=say)
     card = model_card(found, bundle, usecase)
     write_text(outputs.card, card.html)
     write_text(outputs.card_markdown, card.markdown)

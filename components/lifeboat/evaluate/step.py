@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lifeboat.evaluate.comparison import NotComparableError, Pair, champion_rows, compare, score_champion
+from lifeboat.evaluate.comparison import NotComparableError, Pair, Shared, compare, score_champion, shared_rows
 from lifeboat.evaluate.evaluation import Evaluation
 from lifeboat.evaluate.heldout import HeldOut, baseline_answers, read_heldout
 from lifeboat.evaluate.latency import latency
@@ -33,6 +33,7 @@ def evaluate(
     *,
     champion: Bundle | None = None,
     extra_gates: str = "",
+    begin_anew: str = "",
     seed: int = 0,
     say: Say = print,
 ) -> Evaluation:
@@ -44,6 +45,7 @@ def evaluate(
         test: the held-out rows, a Parquet file made by `preprocess`.
         champion: the bundle in service, if there is one.
         extra_gates: further bounds, see `lifeboat.usecase.gates.parse_bounds`.
+        begin_anew: why the champion is not to be compared with; empty where it is.
         seed: of the bootstrap.
         say: told of each stage.
 
@@ -61,10 +63,13 @@ def evaluate(
     say("comparing with the baseline")
     trivial = task.score(rows.y, baseline_answers(rows.table, bundle.manifest), task.decision())
     baseline = compare(task, rows.y, model, trivial, seed=seed, say=say)
-    contest = _against_champion(judged, champion, seed=seed, say=say)
+    contest = _against_champion(judged, champion, begin_anew, seed=seed, say=say)
     say("measuring the latency")
     metrics = baseline.first | latency(scorer, rows.table)
-    evidence = Evidence(metrics, baseline.paired, contest.paired, identical=contest.identical, note=contest.note)
+    evidence = Evidence(
+        metrics, baseline.paired, contest.paired, identical=contest.identical, note=contest.note, anew=contest.anew,
+        unread=contest.unread,
+    )  # fmt: skip
     opponent = champion.digest if champion else None
     verdict = judge(usecase.gates, evidence, bundle=bundle.digest, champion=opponent, extra=extra_gates)
     reported = [*judged.parts, *by_origin(rows.source)]
@@ -110,24 +115,31 @@ class _Contest:
     paired: Paired | None = None
     metrics: dict[str, Interval] | None = None
     note: str = ""
+    anew: str = ""
+    unread: tuple[str, ...] = ()
 
 
-def _against_champion(judged: _Judged, champion: Bundle | None, *, seed: int, say: Say) -> _Contest:
+def _against_champion(judged: _Judged, champion: Bundle | None, begin_anew: str, *, seed: int, say: Say) -> _Contest:
+    if champion is not None and begin_anew:
+        say(f"begun anew, without a comparison with the champion: {begin_anew}")
+        return _Contest(anew=begin_anew)
     if champion is None or champion.digest == judged.bundle.digest:
         return _Contest(identical=champion is not None)
     try:
-        pair = _compare_champion(judged, champion, seed=seed, say=say)
+        shared = shared_rows(judged.bundle, champion, judged.rows)
+        pair = _compare_champion(judged, champion, shared, seed=seed, say=say)
     except NotComparableError as error:
-        say(f"no comparison with the champion: {error}")
+        say(f"no comparison with the champion: {error}; lifeboat run --begin-anew REASON starts without one")
         return _Contest(note=str(error))
-    return _Contest(paired=pair.paired, metrics=pair.second)
+    return _Contest(paired=pair.paired, metrics=pair.second, unread=shared.notes)
 
 
-def _compare_champion(judged: _Judged, champion: Bundle, *, seed: int, say: Say) -> Pair:
-    rows = judged.rows
-    chosen = champion_rows(judged.bundle, champion, rows)
+def _compare_champion(judged: _Judged, champion: Bundle, shared: Shared, *, seed: int, say: Say) -> Pair:
+    rows, chosen = judged.rows, shared.chosen
     say(f"comparing with the champion on {int(chosen.sum()):,} rows")
-    theirs = score_champion(champion, rows.table.filter(pa.array(chosen)))
+    for note in shared.notes:
+        say(f"the champion: {note}")
+    theirs = score_champion(champion, shared.table.filter(pa.array(chosen)))
     parts = [Part(part.name, part.column, part.rows[chosen]) for part in judged.parts]
     task, y = judged.task, rows.y[chosen]
     ours = task.score(y, judged.answers[chosen], judged.bundle.decision)

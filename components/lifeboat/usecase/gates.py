@@ -72,6 +72,8 @@ class Evidence:
         champion: the model against the champion; None when there is no champion yet.
         identical: the model is the champion, byte for byte.
         note: why the champion could not be compared, if so.
+        anew: why somebody wanted no comparison with it, if so.
+        unread: what the champion could not read of the rows, in sentences.
     """
 
     metrics: Mapping[str, Interval]
@@ -79,6 +81,8 @@ class Evidence:
     champion: Paired | None = None
     identical: bool = False
     note: str = ""
+    anew: str = ""
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -220,7 +224,8 @@ class BeatsChampion:
         if evidence.note:
             return Criterion(name, None, self.margin, passed=False, why=f"not enough evidence: {evidence.note}")
         if paired is None:
-            return Criterion(name, None, self.margin, passed=True, why="there is no champion yet")
+            why = f"begun anew: {evidence.anew}" if evidence.anew else "there is no champion yet"
+            return Criterion(name, None, self.margin, passed=True, why=why)
         gain = _known(paired.improvement, self.metric)
         discordant = paired.won + paired.lost
         if discordant < FEWEST_DISCORDANT:

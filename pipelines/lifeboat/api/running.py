@@ -112,6 +112,7 @@ def run(
     labelled: bool = True,
     as_of: str | datetime | None = None,
     reason: str = "manual",
+    begin_anew: str = "",
     settings: Settings | None = None,
     say: Callable[[str], object] = print,
 ) -> Run:
@@ -125,6 +126,7 @@ def run(
         labelled: whether the rows that came back from serving are taken as well.
         as_of: the moment as of which these are known, a text or a datetime with its zone; now unless given.
         reason: why it is run, kept in the registry.
+        begin_anew: why the champion is not to be compared with; empty where it is.
         settings: of the home; those of the project of this folder, and of the environment, unless given.
         say: takes each line of progress.
 
@@ -137,7 +139,7 @@ def run(
     if isinstance(usecase, UseCase):
         usecase = reference_of(usecase, own.usecase)
     texts = {"usecase": usecase or own.usecase, "data": data, "require": require, "reason": reason,
-             "as-of": _moment(as_of)}  # fmt: skip
+             "as-of": _moment(as_of), "begin-anew": begin_anew}  # fmt: skip
     given = [f"--{name}={text}" for name, value in texts.items() if (text := _text(name, value))]
     given.append(f"--seed={check_seed(seed)}")
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:

@@ -10,6 +10,7 @@ from lifeboat.config.errors import SettingsError
 from lifeboat.config.placeholders import check_text
 from lifeboat.config.seeds import LARGEST_SEED, check_seed
 from lifeboat.data.timestamps import FORMS, format_timestamp, parse_timestamp
+from lifeboat.registry.versions import one_line
 from lifeboat.usecase.gates import parse_bounds
 
 
@@ -26,6 +27,8 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     text = f"of everything random, 0 to {LARGEST_SEED} (default: 0)"
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help=text)
     add_bounds(parser)
+    text = "ship without a comparison with the champion, and why: its rows or its columns were others (on record; default: it is compared)"
+    parser.add_argument("--begin-anew", default="", metavar="REASON", help=text)
     parser.add_argument(
         "--reason", default="manual", help="why this run is started; kept in the registry (default: manual)"
     )
@@ -81,6 +84,8 @@ def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, An
         SettingsError: a moment, but of labelled rows that are left out; or a text that holds a placeholder.
     """
     texts = {"usecase": options.usecase, "data": options.data, "require": options.require, "reason": options.reason}
+    begin_anew = one_line(options.begin_anew)
+    texts["begin-anew"] = begin_anew
     for name, text in texts.items():
         check_text(f"--{name}", text)
     parse_bounds(options.require)
@@ -95,4 +100,5 @@ def pipeline_arguments(options: argparse.Namespace, target: str) -> dict[str, An
         "reason": options.reason,
         "labelled": options.labelled,
         "as_of": format_timestamp(options.as_of) if options.as_of else "",
+        "begin_anew": begin_anew,
     }

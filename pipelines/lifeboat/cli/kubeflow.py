@@ -44,6 +44,8 @@ def submit(options: argparse.Namespace, settings: Settings) -> int:
         return 0
     if options.as_of is not None:
         raise SettingsError("--as-of would keep every run from what came since: leave it out with --cron")
+    if options.begin_anew:
+        raise SettingsError("--begin-anew is of one run: leave it out with --cron")
     from lifeboat.pipeline.recurring import repeat
 
     name = options.name or f"lifeboat {options.usecase}"

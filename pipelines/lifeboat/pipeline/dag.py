@@ -81,11 +81,12 @@ def pipeline(
     reason: str = "manual",
     labelled: bool = True,
     as_of: str = "",
+    begin_anew: str = "",
 ) -> None:
     """The DAG; empty `data` means the use case's own table, `reason` is why the run was started.
 
     With `labelled` the rows that came back from serving with their truth are trained and judged on as well, as they
-    were known at the moment `as_of`; empty means now.
+    were known at the moment `as_of`; empty means now. `begin_anew` says why the champion is not to be compared with.
     """
     prepared = preprocess(usecase=usecase, data=data, labelled=labelled, as_of=as_of)
     trained = train(usecase=usecase, seed=seed, rows=prepared.outputs["train_rows"])
@@ -93,6 +94,7 @@ def pipeline(
         usecase=usecase,
         extra_gates=extra_gates,
         reason=reason,
+        begin_anew=begin_anew,
         bundle=trained.outputs["bundle"],
         test_rows=prepared.outputs["test_rows"],
         profile=prepared.outputs["profile"],

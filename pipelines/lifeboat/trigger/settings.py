@@ -106,6 +106,8 @@ class TriggerSettings:
             parser.error("--reason is the trigger's own to give")
         if options.as_of is not None:
             parser.error("--as-of would keep every run from what came since")
+        if options.begin_anew:
+            parser.error("--begin-anew is of one run, and a person's to give")
         options.usecase, options.reason = self.usecase, reason
         options.require = options.require or require
         return pipeline_arguments(options, self.target)
