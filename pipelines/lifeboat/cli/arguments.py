@@ -27,7 +27,7 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
     text = f"of everything random, 0 to {LARGEST_SEED} (default: 0)"
     parser.add_argument("--seed", type=_seed, default=0, metavar="N", help=text)
     add_bounds(parser)
-    text = "ship without a comparison with the champion, and why: its rows or its columns were others (on record; default: it is compared)"
+    text = "ship without a comparison with the champion, and why, on record (default: it is compared)"
     parser.add_argument("--begin-anew", default="", metavar="REASON", help=text)
     parser.add_argument(
         "--reason", default="manual", help="why this run is started; kept in the registry (default: manual)"
