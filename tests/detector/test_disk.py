@@ -46,6 +46,7 @@ def _kept(database: Path, table: str, what: str) -> int:
         return int(connection.execute(f"SELECT coalesce(sum({what}), 0) FROM {table}").fetchone()[0])  # noqa: S608
 
 
+@pytest.mark.slow
 def test_predictions_stay_until_their_window_is_judged_and_their_truth_written(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "bundles").symlink_to(shop.store / "bundles")

@@ -159,6 +159,7 @@ def test_it_follows_the_detector_and_keeps_what_the_reader_opened(visit: Opener,
     assert page.locator(".card .feature").first.inner_text() == "Fare"
 
 
+@pytest.mark.slow
 def test_a_detector_that_went_away_is_told_and_its_return_seen(
     visit: Opener, detector: Detector, faults: list[str]
 ) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from tests.detector.conftest import Shop
 from tests.detector.world import BATCH, Detector, add_bundle, detector, people, prediction, predictions, truth
 from tests.server.world import call
@@ -45,6 +47,7 @@ def attack(process: Detector, events: Iterator[list[dict[str, Any]]]) -> Iterato
         thread.join(60)
 
 
+@pytest.mark.slow
 def test_known_predictions_do_not_wait_behind_60_000_events_of_unknown_bundles(shop: Shop, tmp_path: Path) -> None:
     flags = ("--max-held", "1000", "--max-waiting", "100000")
     with detector(shop.store, tmp_path / "drift.db", *flags) as process:
@@ -128,6 +131,7 @@ def of_version(report: dict[str, Any], version: str) -> dict[str, Any]:
     return next((one for one in report["models"] if one["version"] == version), {"rows": 0, "windows": []})
 
 
+@pytest.mark.slow
 def test_invented_names_shut_no_version_out_and_cost_none_its_windows(shop: Shop, tmp_path: Path) -> None:
     """A version with windows and one that begins during the attack, slowly: the names are of its own bundle."""
     flags = ("--max-versions", "5", "--max-newcomers", "2000")

@@ -103,6 +103,7 @@ def test_verdicts_and_waiting_windows_survive_a_kill(shop: Shop, tmp_path: Path)
         assert after["windows"][1]["alarm"]
 
 
+@pytest.mark.slow
 def test_a_judge_that_is_killed_is_started_again_and_the_window_judged(shop: Shop, running: Detector) -> None:
     running.post(predictions(shop.digest, [{**row, "age": 113.0} for row in YOUNG]))
     found = running.until(lambda report: report["judge"]["state"] == "failed")

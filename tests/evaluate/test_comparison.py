@@ -47,6 +47,7 @@ def test_an_equal_challenger_does_not(metric):
     assert not criterion(metric, y, one, other).passed
 
 
+@pytest.mark.slow
 def test_equal_challengers_seldom_pass():
     passed = 0
     for seed in range(25):

@@ -305,6 +305,7 @@ def test_the_command_prints_the_url_and_nothing_else(
         "reason": "manual",
         "labelled": True,
         "as_of": "",
+        "begin_anew": "",
     }
     assert api.requests[0][2]["authorization"] == f"Bearer {TOKEN}"
     assert list(tmp_path.iterdir()) == []

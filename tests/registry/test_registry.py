@@ -147,6 +147,7 @@ sys.stdin.readline()
 """
 
 
+@pytest.mark.slow
 def test_a_database_locked_by_another_process_is_said_in_seconds(settings: Settings) -> None:
     database = str(settings.home_path / "mlflow.db")
     with subprocess.Popen(

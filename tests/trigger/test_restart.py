@@ -69,6 +69,7 @@ def test_a_run_that_was_recorded_and_never_started_is_done_over(world: World) ->
     assert len(world.calls) == 1
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_there_is_one_run_per_alert(world: World) -> None:
     """The alert is sent until it is taken, as Alertmanager does, while the trigger is killed and started again."""
     chance = random.Random(4)  # noqa: S311

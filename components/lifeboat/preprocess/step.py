@@ -17,7 +17,6 @@ from lifeboat.config.errors import DataError, SettingsError
 from lifeboat.data.labelled.labelled_rows import SETTLE
 from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.trust import write_conflicts
-from lifeboat.data.reading import read_table
 from lifeboat.data.table import Checked, check_table, say_nulls
 from lifeboat.data.timestamps import format_timestamp
 from lifeboat.preprocess import quarantine
@@ -25,8 +24,9 @@ from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_usele
 from lifeboat.preprocess.feedback import Feedback, read_feedback
 from lifeboat.preprocess.holdout import Parts, split_holdout
 from lifeboat.preprocess.profile import render_profile
-from lifeboat.registry.storage import S3, Storage, local_copy
-from lifeboat.system.files import file_digest, replacing
+from lifeboat.registry.storage import S3, Storage
+from lifeboat.registry.tables import read_source
+from lifeboat.system.files import replacing
 from lifeboat.usecase.usecase import UseCase
 
 # Position of a row's group, in the held-out table: says which other models cannot have seen the row.
@@ -43,7 +43,7 @@ class Summary:
 
     Args:
         source: path or URL read.
-        digest: sha256 of the file; with labelled rows that of both.
+        digest: sha256 of the file, or of the rows of several files or of a query; with labelled rows that of both.
         rows, labelled: counts of rows read, of the table and from feedback, as far as these teach.
         quarantined: that break the schema.
         duplicates: of an id that another row has as well, with the same cells; without an id only where the use case
@@ -116,7 +116,7 @@ def preprocess(
 
     Args:
         usecase: schema, split and limits.
-        source: path or s3:// URL of a CSV or Parquet file.
+        source: where the table is, see `lifeboat.registry.tables.read_source`.
         outputs: written whole or not at all; the quarantine is written even when it is too large to go on.
         labelled: the feature store, whose labelled rows are taken as well.
         trusted: sources of truth whose rows are taken, unless the store's record says otherwise.
@@ -181,8 +181,8 @@ class _Table:
 
     Args:
         name: of it, for errors.
-        digest: sha256 of the file.
-        raw: its cells, as `read_table` gives them.
+        digest: see `SourceTable`.
+        raw: its cells, as `read_source` gives them.
         checked: held against the schema.
         assumed: what was taken for granted, a sentence each.
     """
@@ -201,15 +201,13 @@ def _read(source: str, usecase: UseCase, s3: S3, folder: Path, say: Callable[[st
         assumed.append(sentence)
         say(f"assumed: {sentence}")
 
-    with local_copy(source, s3, folder) as path:
-        name = source if "://" in source else str(path)
-        raw = read_table(path, name=name, csv=usecase.csv, assume=assume)
-        digest = file_digest(path)
+    found = read_source(source, s3, folder, csv=usecase.csv, assume=assume)
+    raw, name = found.table, found.name
     checked = check_table(raw, usecase.schema, labelled=True, name=name)
     for sentence in (*checked.assumed, *say_nulls(checked.nulls)):
         assume(sentence)
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
-    return _Table(name, digest, raw, checked, assumed)
+    return _Table(name, found.digest, raw, checked, assumed)
 
 
 def _say_outcome(summary: Summary, say: Callable[[str], None]) -> None:

@@ -21,6 +21,7 @@ from lifeboat.usecase.drift_policy import DriftPolicy, Limit
 from lifeboat.usecase.gates import Gate, refuse_unknown_metrics
 from lifeboat.usecase.importing import import_reference
 from lifeboat.usecase.schema import LARGEST_INPUT, Schema
+from lifeboat.usecase.sql import Sql
 from lifeboat.usecase.threshold import LIKELIER_CLASS, ThresholdRule
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ class UseCase:
         name: lower case letters, digits and hyphens; names the model in the registry and at the endpoint.
         title: one line for people.
         schema: of the raw rows.
-        data: path or URL of the labelled table, CSV or Parquet.
+        data: where the labelled table is: path or URL of a CSV or Parquet file, of a folder or pattern of them, or a
+            `Sql`.
         features: makes an unfitted transformer from a raw data frame (float32 and string columns) to float32 [n, k],
             built from exportable parts only (`lifeboat.usecase.transformers` and scikit-learn's own).
         candidates: the models to search.
@@ -156,7 +158,7 @@ class UseCase:
     name: str
     title: str
     schema: Schema
-    data: str | Path
+    data: str | Path | Sql
     features: Callable[[], BaseEstimator]
     candidates: tuple[Candidate, ...]
     gates: tuple[Gate, ...]

@@ -12,14 +12,14 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError, LifeboatError, StorageError
 from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
-from lifeboat.data.reading import read_first_rows
 from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
 from lifeboat.preprocess.advice import advise
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
 from lifeboat.preprocess.feedback import read_feedback
 from lifeboat.preprocess.holdout import split_holdout
 from lifeboat.preprocess.step import HOLDOUT
-from lifeboat.registry.storage import S3, local_copy
+from lifeboat.registry.storage import S3
+from lifeboat.registry.tables import read_source
 from lifeboat.system.progress import quiet
 from lifeboat.train.folds import make_folds
 from lifeboat.train.step import training_rows
@@ -52,13 +52,12 @@ def check_data(usecase: UseCase, source: str, s3: S3) -> Report:
 
     Args:
         usecase: schema, split and limits.
-        source: path or s3:// URL of the table.
+        source: where the table is, see `lifeboat.registry.tables.read_source`.
         s3: endpoint and keys for an s3:// URL.
     """
     report = Report()
     try:
-        with tempfile.TemporaryDirectory() as folder, local_copy(source, s3, Path(folder)) as path:
-            table, whole = _first_rows(path, source, usecase, report)
+        table, whole = _first_rows(source, s3, usecase, report)
     except (DataError, StorageError) as error:
         report.problems.append(str(error))
         return report
@@ -82,10 +81,12 @@ def check_data(usecase: UseCase, source: str, s3: S3) -> Report:
     return report
 
 
-def _first_rows(path: Path, source: str, usecase: UseCase, report: Report) -> tuple[pa.Table, bool]:
+def _first_rows(source: str, s3: S3, usecase: UseCase, report: Report) -> tuple[pa.Table, bool]:
     """The table, of a long one the first rows, and whether that is all of it."""
     assumed: list[str] = []
-    table, whole = read_first_rows(path, name=source, csv=usecase.csv, assume=assumed.append)
+    with tempfile.TemporaryDirectory() as folder:
+        found = read_source(source, s3, Path(folder), csv=usecase.csv, assume=assumed.append, first_rows=True)
+    table, whole = found.table, found.whole
     report.facts.append(f"{source}: {table.num_rows:,} rows{'' if whole else ' looked at, the first of more'}")
     report.facts += [f"assumed: {line}" for line in assumed]
     return table, whole

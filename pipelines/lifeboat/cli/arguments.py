@@ -36,7 +36,11 @@ def add_pipeline_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_table(parser: argparse.ArgumentParser) -> None:
     """Adds the flag of the labelled table."""
-    parser.add_argument("--data", default="", help="path or s3:// URL of the labelled table (default: the use case's)")
+    parser.add_argument(
+        "--data",
+        default="",
+        help="where the labelled table is: a path or URL, a folder, a pattern (default: the use case's)",
+    )
 
 
 def add_bounds(parser: argparse.ArgumentParser) -> None:

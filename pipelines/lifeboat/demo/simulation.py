@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lifeboat.data.moments import as_timestamps
-from lifeboat.data.reading import read_table
 from lifeboat.data.split import group_names, positions
 from lifeboat.data.table import check_table
-from lifeboat.registry.storage import S3, local_copy
+from lifeboat.registry.storage import S3
+from lifeboat.registry.tables import read_source
 from lifeboat.system.files import replacing
 from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.column import Column, is_null
@@ -85,8 +85,7 @@ class Simulation:
             DataError: it cannot be read.
         """
         name = str(usecase.data)
-        with local_copy(name, s3, folder) as path:
-            raw = read_table(path, name=name, csv=usecase.csv)
+        raw = read_source(name, s3, folder, csv=usecase.csv).table
         return cls(check_table(raw, usecase.schema, labelled=True, name=name).good, usecase.schema)
 
     def write_training(self, path: Path) -> int:

@@ -55,6 +55,7 @@ def watched(report: str) -> dict[str, Any]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_it_serves_watches_and_goes_back_as_it_did(laptop: Laptop, tmp_path: Path) -> None:
     assert re.search(r"titanic +stopped; lifeboat serve brings version 2 back", laptop.lifeboat("status"))
     laptop.lifeboat("serve", "--detach")
