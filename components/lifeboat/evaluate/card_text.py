@@ -162,10 +162,18 @@ def _limits(evaluation: Evaluation, bundle: Bundle, report: Report[Any, Any, Any
         *_sample_limits(evaluation),
         *report.limits(bundle.decision, evaluation.rows),
         *_data_limits(evaluation, bundle.schema.group),
+        _weight_limit(bundle.manifest.get("training", {})),
         _time_limit(bundle.manifest.get("lineage", {}).get("split", {})),
         "Latency is that of one row in one ONNX Runtime session with one thread, without network and HTTP.",
     )
     return [sentence for sentence in sentences if sentence]
+
+
+def _weight_limit(training: Mapping[str, Any]) -> str:
+    by = [training["weight"]] if "weight" in training else []
+    by += [f"{name} {weight:g} times" for name, weight in training.get("class_weights", {}).items()]
+    said = "counts of decisions, curves and live figures count each row once"
+    return f"Figures weigh the rows ({', '.join(by)}); {said}." if by else ""
 
 
 def _time_limit(split: Mapping[str, Any]) -> str:

@@ -87,7 +87,9 @@ def compare(
 
 def _gains(first: Scored, second: Scored) -> Floats | None:
     """How much less the first one loses on each row, [n]; None where decisions are counted instead."""
-    return None if first.losses is None or second.losses is None else second.losses - first.losses
+    if first.losses is None or second.losses is None:
+        return None
+    return (second.losses - first.losses) * (1.0 if first.base is None else first.base)
 
 
 def _test_slices(

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lifeboat.data.labelled.hidden_columns import SOURCE
+from lifeboat.data.weights import Weights, some
 from lifeboat.evaluate.evaluation import SliceReport
 from lifeboat.evaluate.heldout import is_missing
 from lifeboat.evaluate.statistics import bootstrap, intervals
@@ -104,6 +105,7 @@ def report(
     answers: NDArray[np.float32],
     decision: Decision,
     *,
+    weights: Weights = None,
     seed: int,
     say: Callable[[str], None],
 ) -> SliceReport:
@@ -114,6 +116,7 @@ def report(
         task: what the answers are.
         y, answers: of all rows, [n] and [n, width].
         decision: of the model.
+        weights: how much each row counts, [n].
         seed: of the bootstrap.
         say: told of its progress.
     """
@@ -121,7 +124,7 @@ def report(
     about = part.name, part.column, len(labels), task.composition(labels)
     if not len(labels):
         return SliceReport(*about, {})
-    model = task.score(labels, answers[part.rows], decision)
+    model = task.score(labels, answers[part.rows], decision).weighted(some(weights, part.rows))
     values = model.figures()
     known = zip(task.metrics, values, strict=True)
     found = {metric.name: float(value) for metric, value in known if not np.isnan(value)}

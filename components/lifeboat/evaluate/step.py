@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lifeboat.data.weights import Weights, row_weights, some
 from lifeboat.evaluate.comparison import NotComparableError, Pair, Shared, compare, score_champion, shared_rows
 from lifeboat.evaluate.evaluation import Evaluation
 from lifeboat.evaluate.heldout import HeldOut, baseline_answers, read_heldout
@@ -58,10 +59,11 @@ def evaluate(
     say(f"scoring {len(rows.y):,} held-out rows{_from_feedback(rows)}")
     scorer = Scorer(bundle.model, bundle.schema)
     task, answers = usecase.task, scorer.answers(rows.table)
-    model = task.score(rows.y, answers, bundle.decision)
-    judged = _Judged(bundle, rows, task, answers, model, cut(rows.table, usecase.slices))
+    weights = row_weights(usecase, rows.table)
+    model = task.score(rows.y, answers, bundle.decision).weighted(weights)
+    judged = _Judged(bundle, rows, task, answers, model, cut(rows.table, usecase.slices), weights)
     say("comparing with the baseline")
-    trivial = task.score(rows.y, baseline_answers(rows.table, bundle.manifest), task.decision())
+    trivial = task.score(rows.y, baseline_answers(rows.table, bundle.manifest), task.decision()).weighted(weights)
     baseline = compare(task, rows.y, model, trivial, seed=seed, say=say)
     contest = _against_champion(judged, champion, begin_anew, seed=seed, say=say)
     say("measuring the latency")
@@ -83,7 +85,10 @@ def evaluate(
         evidence=evidence,
         verdict=verdict,
         details=report_of(task).details(model, bundle.decision),
-        slices=tuple(report(part, task, rows.y, answers, bundle.decision, seed=seed, say=say) for part in reported),
+        slices=tuple(
+            report(part, task, rows.y, answers, bundle.decision, weights=weights, seed=seed, say=say)
+            for part in reported
+        ),
         rows=len(rows.y),
         label=task.facts(rows.y),
         composition=task.composition(rows.y),
@@ -105,6 +110,7 @@ class _Judged:
     answers: NDArray[np.float32]
     model: Any
     parts: list[Part]
+    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -142,5 +148,7 @@ def _compare_champion(judged: _Judged, champion: Bundle, shared: Shared, *, seed
     theirs = score_champion(champion, shared.table.filter(pa.array(chosen)))
     parts = [Part(part.name, part.column, part.rows[chosen]) for part in judged.parts]
     task, y = judged.task, rows.y[chosen]
-    ours = task.score(y, judged.answers[chosen], judged.bundle.decision)
-    return compare(task, y, ours, task.score(y, theirs, champion.decision), parts, seed=seed, say=say)
+    weights = some(judged.weights, chosen)
+    ours = task.score(y, judged.answers[chosen], judged.bundle.decision).weighted(weights)
+    other = task.score(y, theirs, champion.decision).weighted(weights)
+    return compare(task, y, ours, other, parts, seed=seed, say=say)

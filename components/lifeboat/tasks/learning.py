@@ -46,34 +46,38 @@ class Learning(ABC, Generic[T]):
         """That of an estimator about which nothing is known."""
 
     @abstractmethod
-    def calibrate(self, y: Integers, raw: Floats, fold: NDArray[np.int64]) -> Calibration:
+    def calibrate(
+        self, y: Integers, raw: Floats, fold: NDArray[np.int64], weights: Floats | None = None
+    ) -> Calibration:
         """What suits an estimator, by its answers to rows that it did not see.
 
         Args:
             y: labels, [n].
             raw: what estimators gave for rows that they did not see, [n, raw width].
             fold: of each row, [n]; what is tried of one fold is fitted on the others.
+            weights: how much each row counts, [n]; all alike unless given.
         """
 
     @abstractmethod
-    def decide(self, rule: Any, y: Integers, answers: NDArray[Any]) -> Decision:
+    def decide(self, rule: Any, y: Integers, answers: NDArray[Any], weights: Floats | None = None) -> Decision:
         """The decision of a use case.
 
         Args:
             rule: its `threshold`.
             y: labels, [n].
             answers: of models that did not see the row, calibrated, [n, width].
+            weights: how much each row counts, [n]; all alike unless given.
         """
 
-    def figures(self, y: Integers, answers: NDArray[Any]) -> dict[str, float]:
+    def figures(self, y: Integers, answers: NDArray[Any], weights: Floats | None = None) -> dict[str, float]:
         """Every metric of the task by the usual decision, of answers to rows that no model saw."""
-        scored = self.task.score(y, answers, self.task.decision())
+        scored = self.task.score(y, answers, self.task.decision()).weighted(weights)
         return dict(zip((metric.name for metric in self.task.metrics), scored.figures().tolist(), strict=True))
 
-    def loss(self, y: Integers, answers: NDArray[Any]) -> float:
+    def loss(self, y: Integers, answers: NDArray[Any], weights: Floats | None = None) -> float:
         """The figure by which the search chooses unless the use case says another; lower is better."""
         metric = self.task.metric(self.task.steering)
-        return metric.loss(self.figures(y, answers)[metric.name])
+        return metric.loss(self.figures(y, answers, weights)[metric.name])
 
 
 @dataclass(frozen=True)

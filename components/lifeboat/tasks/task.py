@@ -78,11 +78,24 @@ class Scored(ABC):
         rows: how many there are.
         right: on which of them the truth is what the answer says, bool [n].
         losses: of each row, for the tests of slices, [n]; None where these count right and wrong decisions instead.
+        base: how much each row counts, [n]; None where all count alike.
     """
 
     rows: int
     right: NDArray[np.bool_]
     losses: Floats | None = None
+    base: Floats | None = None
+
+    def weighted(self, base: Floats | None) -> Self:
+        """The same, its rows counting so much."""
+        self.base = base
+        return self
+
+    def weigh(self, weights: Floats | None) -> Floats:
+        """The weights by which figures are taken: those given, of rows that count more or less themselves."""
+        if self.base is None:
+            return np.ones(self.rows) if weights is None else weights
+        return self.base if weights is None else weights * self.base
 
     @abstractmethod
     def figures(self, weights: Floats | None = None) -> Floats:
@@ -244,7 +257,7 @@ class Task(ABC, Generic[L, S]):
     # Models.
 
     @abstractmethod
-    def trivial(self, y: Integers) -> list[float]:
+    def trivial(self, y: Integers, weights: Floats | None = None) -> list[float]:
         """The answer of a model that knows nothing but that a row is one of these, [width]."""
 
     def moved(self, y: Any, by: float) -> Any:  # noqa: ARG002  # of a number

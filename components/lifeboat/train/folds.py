@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lifeboat.config.errors import DataError
 from lifeboat.data.split import assign_folds
 from lifeboat.data.time_split import expanding_windows, seen_before
+from lifeboat.data.weights import Weights, some
 from lifeboat.tasks.task import Task
 from lifeboat.usecase.usecase import UseCase
 
@@ -27,12 +28,14 @@ class Rows:
         y: labels.
         groups: name of each row's group.
         times: microseconds since 1970; None where the split is not by time.
+        weights: how much each counts; None where all count alike.
     """
 
     X: Any
     y: NDArray[Any]
     groups: list[str]
     times: NDArray[np.float64] | None = None
+    weights: Weights = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -40,7 +43,8 @@ class Rows:
     def take(self, chosen: NDArray[np.int64]) -> Rows:
         """Some of them, by their places."""
         times = None if self.times is None else self.times[chosen]
-        return Rows(self.X.iloc[chosen], self.y[chosen], [self.groups[row] for row in chosen], times)
+        groups = [self.groups[row] for row in chosen]
+        return Rows(self.X.iloc[chosen], self.y[chosen], groups, times, some(self.weights, chosen))
 
 
 @dataclass(frozen=True)

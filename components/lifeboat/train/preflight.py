@@ -18,9 +18,11 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
 from lifeboat.config.errors import BundleError, UseCaseError, first_line
+from lifeboat.data.weights import Weights
 from lifeboat.model.onnx.nodes import parts
 from lifeboat.model.onnx.onnx_export import export_onnx
 from lifeboat.model.scoring import Scorer
@@ -74,7 +76,8 @@ def examine(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> list
                 made = features.fit_transform(X, y)
         except UseCaseError as error:
             return [Finding(candidate.name, str(error)) for candidate in usecase.candidates]
-        known = _Known(learning, usecase.schema, features, made, X, y, seed)
+        weights = None if usecase.weight is None and not usecase.class_weights else np.ones(len(y))
+        known = _Known(learning, usecase.schema, features, made, X, y, seed, weights)
         found = [_examine(candidate, known) for candidate in usecase.candidates]
     return [finding for finding in found if finding]
 
@@ -90,6 +93,7 @@ class _Known:
     X: Any
     y: NDArray[Any]
     seed: int
+    weights: Weights
 
 
 def _examine(candidate: Candidate, known: _Known) -> Finding | None:
@@ -98,7 +102,7 @@ def _examine(candidate: Candidate, known: _Known) -> Finding | None:
         parameters = first_parameters(candidate)
         with _refusing(f"it cannot be trained with {parameters or 'its own parameters'}"):
             estimator = _small(seeded(clone(candidate.estimator).set_params(**parameters), known.seed))
-            estimator.fit(known.made, known.y)
+            fit_weighted(estimator, known.made, known.y, known.weights)
         _refuse_wrong_kind(estimator, known.learning)
         pipeline = Pipeline([("features", known.features), ("estimator", estimator)])
         check_export(Fitted(pipeline, known.learning, known.learning.uncalibrated), known.schema, known.X)
@@ -147,6 +151,23 @@ def seeded(estimator: Any, seed: int) -> Any:
     """Sets every `random_state` inside an estimator."""
     names = [name for name in estimator.get_params() if name.rpartition("__")[2] == "random_state"]
     return estimator.set_params(**dict.fromkeys(names, seed))
+
+
+def fit_weighted(estimator: Any, X: Any, y: NDArray[Any], weights: Weights) -> Any:
+    """The estimator, fitted; of a pipeline the last step takes the weights.
+
+    Raises:
+        TypeError: there are weights, and it takes none.
+    """
+    if weights is None:
+        return estimator.fit(X, y)
+    last, path = estimator, ""
+    while isinstance(last, Pipeline):
+        name, last = last.steps[-1]
+        path += f"{name}__"
+    if not has_fit_parameter(last, "sample_weight"):
+        raise TypeError(f"{type(last).__name__} takes no sample_weight, and the use case weighs its rows")
+    return estimator.fit(X, y, **{f"{path}sample_weight": weights})
 
 
 def _small(estimator: Any) -> Any:

@@ -15,6 +15,8 @@ from sklearn.model_selection import ParameterGrid
 
 from lifeboat.config.errors import UseCaseError, first_line
 from lifeboat.data.split import assign_folds, positions
+from lifeboat.data.weights import Weights
+from lifeboat.data.weights import some as chosen_weights
 from lifeboat.system.progress import LEFT_OUT
 from lifeboat.tasks.calibration import Calibration
 from lifeboat.tasks.learning import Learning, learning_of
@@ -22,7 +24,7 @@ from lifeboat.tasks.task import Metric, Task
 from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import empty_selections, make_features
 from lifeboat.train.folds import Folds, Mask, Rows, make_folds
-from lifeboat.train.preflight import REFUSALS, seeded
+from lifeboat.train.preflight import REFUSALS, fit_weighted, seeded
 from lifeboat.usecase.usecase import UseCase
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
@@ -61,6 +63,7 @@ class Search:
         calibrated: each metric of the best one's calibrated answers to these rows.
         rows: which of the training rows the best one's `out_of_fold` is of, ascending, [n].
         labels, fold: of these rows, [n].
+        weights: how much each of them counts, [n]; None where all count alike.
         searched: how many rows the trials were made on.
         left_out: candidates that cannot be used, with the reason.
     """
@@ -74,6 +77,7 @@ class Search:
     fold: NDArray[np.int64]
     left_out: dict[str, str]
     searched: int
+    weights: Weights = None
 
     @property
     def best(self) -> Trial:
@@ -94,7 +98,8 @@ class Search:
         others = [trial for trial in self.trials if trial.candidate not in left_out]
         if not others:
             raise _none_left(left_out)
-        return _found(self.learning, others, self.labels, self.fold, self.rows, left_out, self.searched)
+        found = self.labels, self.fold, self.rows, self.weights
+        return _found(self.learning, others, found, left_out, self.searched)
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ class CrossValidationFold:
 
     seen: NDArray[np.float32]
     seen_labels: NDArray[Any]
+    seen_weights: Weights
     unseen: NDArray[np.float32]
     rows: NDArray[np.int64]
 
@@ -141,7 +147,7 @@ def search(
         start = time.perf_counter()
         with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
             made = seeded(clone(estimator).set_params(**parameters), seed)
-            trial = _try(learning, chosen_by, (name, made, parameters), folds, some.y)
+            trial = _try(learning, chosen_by, (name, made, parameters), folds, some)
         trials.append(trial)
         shown = ", ".join(f"{key.rpartition('__')[2]}={value}" for key, value in parameters.items())
         say(
@@ -150,7 +156,8 @@ def search(
         )
     held = divided.number >= 0
     trials = [replace(trial, out_of_fold=trial.out_of_fold[held]) for trial in trials]
-    return _found(learning, trials, some.y[held], divided.number[held], sample[held], left_out, len(sample))
+    found = some.y[held], divided.number[held], sample[held], chosen_weights(some.weights, held)
+    return _found(learning, trials, found, left_out, len(sample))
 
 
 def _figures(task: Task[Any, Any], chosen_by: Metric, trial: Trial) -> str:
@@ -178,17 +185,17 @@ def _none_left(left_out: dict[str, str]) -> UseCaseError:
 def _found(
     learning: Learning[Any],
     trials: list[Trial],
-    y: NDArray[Any],
-    fold: NDArray[np.int64],
-    rows: NDArray[np.int64],
+    held: tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], Weights],
     left_out: dict[str, str],
     searched: int,
 ) -> Search:
+    """The ranked trials, calibrated; `held` are labels, fold, places and weights of the rows that folds held."""
+    y, fold, rows, weights = held
     ranked = sorted(trials, key=lambda trial: trial.loss)
     raw = ranked[0].out_of_fold
-    calibration = learning.calibrate(y, raw, fold)
-    calibrated = learning.figures(y, calibration.apply(raw))
-    return Search(learning, ranked, calibration, calibrated, rows, y, fold, left_out, searched)
+    calibration = learning.calibrate(y, raw, fold, weights)
+    calibrated = learning.figures(y, calibration.apply(raw), weights)
+    return Search(learning, ranked, calibration, calibrated, rows, y, fold, left_out, searched, weights)
 
 
 def seen_nearly_all(usecase: UseCase, found: Search, rows: Rows, *, seed: int, say: Callable[[str], None]) -> Search:
@@ -217,15 +224,18 @@ def seen_nearly_all(usecase: UseCase, found: Search, rows: Rows, *, seed: int, s
     for seen, held in zip(divided.seen, divided.held, strict=True):
         say(f"fitting {name} on {seen.sum():,} rows, to calibrate it by what it says of {held.sum():,} others")
         part = _make_fold(usecase, rows, seen, held)
-        given = learning.ask(best_estimator(usecase, found, seed).fit(part.seen, part.seen_labels), part.unseen)
+        model = fit_weighted(best_estimator(usecase, found, seed), part.seen, part.seen_labels, part.seen_weights)
+        given = learning.ask(model, part.unseen)
         raw = np.full((len(rows), given.shape[1]), np.nan) if raw is None else raw
         raw[part.rows] = given
     assert raw is not None  # noqa: S101  # there is a fold
     raw = raw[places]
-    calibration = learning.calibrate(y, raw, fold)
+    weights = chosen_weights(rows.weights, places)
+    calibration = learning.calibrate(y, raw, fold, weights)
     return replace(
         found, trials=[replace(found.best, out_of_fold=raw), *found.trials[1:]], calibration=calibration,
-        calibrated=learning.figures(y, calibration.apply(raw)), rows=places, labels=y, fold=fold,
+        calibrated=learning.figures(y, calibration.apply(raw), weights), rows=places, labels=y, fold=fold,
+        weights=weights,
     )  # fmt: skip
 
 
@@ -277,7 +287,8 @@ def _make_fold(usecase: UseCase, rows: Rows, seen: Mask, held: Mask) -> CrossVal
     with _blaming("the features cannot be made"):
         features = make_features(usecase, X)
         learned = features.fit_transform(X[seen], y[seen])
-        return CrossValidationFold(learned, y[seen], features.transform(X[held]), np.flatnonzero(held))
+        weights = chosen_weights(rows.weights, seen)
+        return CrossValidationFold(learned, y[seen], weights, features.transform(X[held]), np.flatnonzero(held))
 
 
 def _try(
@@ -285,17 +296,18 @@ def _try(
     chosen_by: Metric,
     plan: tuple[str, Any, dict[str, Any]],
     folds: list[CrossValidationFold],
-    y: NDArray[Any],
+    rows: Rows,
 ) -> Trial:
     name, estimator, parameters = plan
     given: list[NDArray[np.float64]] = []
     figures: list[dict[str, float]] = []
     for fold in folds:
-        model = clone(estimator).fit(fold.seen, fold.seen_labels)
+        model = fit_weighted(clone(estimator), fold.seen, fold.seen_labels, fold.seen_weights)
         given.append(learning.ask(model, fold.unseen))
-        figures.append(learning.figures(y[fold.rows], learning.uncalibrated.apply(given[-1])))
+        weights = chosen_weights(rows.weights, fold.rows)
+        figures.append(learning.figures(rows.y[fold.rows], learning.uncalibrated.apply(given[-1]), weights))
     # By time there are rows that no fold holds.
-    raw = np.full((len(y), given[0].shape[1]), np.nan)
+    raw = np.full((len(rows), given[0].shape[1]), np.nan)
     for fold, answers in zip(folds, given, strict=True):
         raw[fold.rows] = answers
     values = {metric: np.array([one[metric] for one in figures]) for metric in figures[0]}

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from lifeboat.config.errors import BundleError, UseCaseError
 from lifeboat.config.seeds import check_seed
 from lifeboat.data.split import group_names
+from lifeboat.data.weights import row_weights, some
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
 from lifeboat.model.onnx.nodes import parts
 from lifeboat.model.onnx.onnx_converters import BOOSTERS
@@ -34,7 +34,7 @@ from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import make_features
 from lifeboat.train.folds import Rows
 from lifeboat.train.parity import data_frame
-from lifeboat.train.preflight import check_export
+from lifeboat.train.preflight import check_export, fit_weighted
 from lifeboat.train.reference import make_reference
 from lifeboat.train.search import Search, best_estimator, search, seen_nearly_all
 from lifeboat.usecase.column import json_value
@@ -96,7 +96,7 @@ def train(
     with threadpool_limits(1 if len(known) < ROWS_FOR_THREADS else None, "openmp"):
         found = search(usecase, known, seed=seed, say=say, examine=examine)
         found, model, graph, scorer = _fit_best(usecase, found, known, seed, say)
-    decision = found.learning.decide(usecase.threshold, found.labels, found.answers)
+    decision = found.learning.decide(usecase.threshold, found.labels, found.answers, found.weights)
     say(decision.explain(usecase.schema.label))
     reference = make_reference(table, known.groups, found, usecase, say)
     files = {
@@ -120,7 +120,7 @@ def training_rows(table: pa.Table, usecase: UseCase) -> Rows:
     schema = usecase.schema
     times = None if usecase.split.by != "time" else table.column(HOLDOUT).to_numpy()
     y = table.column(schema.label.name).to_numpy()
-    return Rows(data_frame(table, schema), y, group_names(table, schema), times)
+    return Rows(data_frame(table, schema), y, group_names(table, schema), times, row_weights(usecase, table))
 
 
 def _fit_best(
@@ -144,7 +144,7 @@ def _fit_best(
         whole = seen_nearly_all(usecase, found, rows, seed=seed, say=say)
         known = whole.calibration.to_manifest()
         say(f"best: {found.best.candidate}; calibration {'does not help' if known is None else f'helps: {known}'}")
-        model = _fit(usecase, whole, X, y, seed)
+        model = _fit(usecase, whole, rows, seed)
         try:
             graph, scorer, worst = check_export(model, usecase.schema, X)
         except UseCaseError as error:
@@ -157,9 +157,10 @@ def _fit_best(
         return whole, model, graph, scorer
 
 
-def _fit(usecase: UseCase, found: Search, X: Any, y: NDArray[Any], seed: int) -> Fitted:
-    features = make_features(usecase, X)
-    estimator = best_estimator(usecase, found, seed).fit(features.fit_transform(X, y), y)
+def _fit(usecase: UseCase, found: Search, rows: Rows, seed: int) -> Fitted:
+    features = make_features(usecase, rows.X)
+    made = features.fit_transform(rows.X, rows.y)
+    estimator = fit_weighted(best_estimator(usecase, found, seed), made, rows.y, rows.weights)
     return Fitted(Pipeline([("features", features), ("estimator", estimator)]), found.learning, found.calibration)
 
 
@@ -225,6 +226,7 @@ def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
         "left_out": found.left_out,
         "calibration": found.calibration.to_manifest(),
         "chosen_by": usecase.chosen_by,
+        **_weighing(usecase),
         "cross_validation": {
             "rows": found.searched,
             "folds": usecase.split.folds,
@@ -238,18 +240,28 @@ def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
     }
 
 
+def _weighing(usecase: UseCase) -> dict[str, Any]:
+    """What makes rows count more or less, where something does."""
+    found = {"weight": usecase.weight, "class_weights": dict(usecase.class_weights)}
+    return {name: value for name, value in found.items() if value}
+
+
 def _baseline(usecase: UseCase, table: pa.Table) -> dict[str, Any]:
     """The trivial model: one answer for each group of the baseline columns, of the training rows in it."""
     task, columns = usecase.task, list(usecase.baseline)
-    y = table.column(usecase.schema.label.name).to_numpy()
+    y, weights = table.column(usecase.schema.label.name).to_numpy(), row_weights(usecase, table)
+
+    def answer(rows: Any) -> list[float]:
+        return task.trivial(y[rows], some(weights, rows))
+
     cells = table.select(columns).append_column(_ROW, pa.array(np.arange(table.num_rows)))
     grouped = cells.group_by(columns, use_threads=False).aggregate([(_ROW, "list")]).to_pylist() if columns else []
     groups = [
-        {"values": [json_value(row[name]) for name in columns], "answer": task.trivial(y[row[f"{_ROW}_list"]])}
+        {"values": [json_value(row[name]) for name in columns], "answer": answer(row[f"{_ROW}_list"])}
         for row in grouped
     ]
     return {
         "columns": columns,
-        "overall": task.trivial(y),
+        "overall": task.trivial(y, weights),
         "groups": sorted(groups, key=lambda group: str(group["values"])),
     }

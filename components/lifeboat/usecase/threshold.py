@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 class ThresholdRule(Protocol):
     """Anything that can choose a threshold."""
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
+    def choose(self, y: NDArray[Any], p: NDArray[Any], weights: Floats | None = None) -> ThresholdDecision:
         """The decision.
 
         Args:
@@ -46,7 +46,7 @@ class Threshold:
     def __post_init__(self) -> None:
         _refuse("Threshold", value=(self.value, 0 <= self.value <= 1, "within 0 to 1"))
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:  # noqa: ARG002  # the protocol's signature
+    def choose(self, y: NDArray[Any], p: NDArray[Any], weights: Floats | None = None) -> ThresholdDecision:  # noqa: ARG002  # the protocol's signature
         return ThresholdDecision(float(self.value), LIKELIER if self.value == HALF else "set by the use case")
 
 
@@ -57,8 +57,8 @@ LIKELIER_CLASS = Threshold()
 class BestF1:
     """The threshold of the highest F1."""
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
-        counts = _ThresholdCounts.of(y, p)
+    def choose(self, y: NDArray[Any], p: NDArray[Any], weights: Floats | None = None) -> ThresholdDecision:
+        counts = _ThresholdCounts.of(y, p, weights)
         return counts.best(counts.f1, lambda value: f"the highest F1 on the cross-validation, {value:.3f}")
 
 
@@ -78,8 +78,8 @@ class LowestCost:
         costs = {"false_positive": self.false_positive, "false_negative": self.false_negative}
         _refuse("LowestCost", **{name: (cost, 0 < cost < np.inf, "above 0 and finite") for name, cost in costs.items()})
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
-        counts = _ThresholdCounts.of(y, p)
+    def choose(self, y: NDArray[Any], p: NDArray[Any], weights: Floats | None = None) -> ThresholdDecision:
+        counts = _ThresholdCounts.of(y, p, weights)
         cost = (self.false_positive * counts.false_positive + self.false_negative * counts.false_negative) / len(y)
         words = f"{self.false_positive:g} for a false positive, {self.false_negative:g} for a false negative"
         return counts.best(-cost, lambda value: f"the lowest cost on the cross-validation, {-value:.3f} a row: {words}")
@@ -98,8 +98,8 @@ class RecallAtLeast:
     def __post_init__(self) -> None:
         _refuse("RecallAtLeast", bound=(self.bound, 0 < self.bound <= 1, "above 0 and at most 1"))
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
-        counts = _ThresholdCounts.of(y, p)
+    def choose(self, y: NDArray[Any], p: NDArray[Any], weights: Floats | None = None) -> ThresholdDecision:
+        counts = _ThresholdCounts.of(y, p, weights)
         return counts.bounded(counts.recall, self.bound, counts.precision, ("recall", "precision"))
 
 
@@ -116,8 +116,8 @@ class PrecisionAtLeast:
     def __post_init__(self) -> None:
         _refuse("PrecisionAtLeast", bound=(self.bound, 0 < self.bound <= 1, "above 0 and at most 1"))
 
-    def choose(self, y: NDArray[Any], p: NDArray[Any]) -> ThresholdDecision:
-        counts = _ThresholdCounts.of(y, p)
+    def choose(self, y: NDArray[Any], p: NDArray[Any], weights: Floats | None = None) -> ThresholdDecision:
+        counts = _ThresholdCounts.of(y, p, weights)
         return counts.bounded(counts.precision, self.bound, counts.recall, ("precision", "recall"))
 
 
@@ -136,15 +136,17 @@ class _ThresholdCounts:
     false_negative: Floats
 
     @classmethod
-    def of(cls, y: NDArray[Any], p: NDArray[Any]) -> _ThresholdCounts:
+    def of(cls, y: NDArray[Any], p: NDArray[Any], weights: Floats | None) -> _ThresholdCounts:
         scores, place = np.unique(np.asarray(p, dtype=np.float32), return_inverse=True)
-        positives = np.bincount(place, weights=y, minlength=len(scores))
-        rows = np.bincount(place, minlength=len(scores))
+        counted = np.ones(len(y)) if weights is None else weights / weights.mean()
+        positives = np.bincount(place, weights=y * counted, minlength=len(scores))
+        rows = np.bincount(place, weights=counted, minlength=len(scores))
         # Above a threshold is what is not below it: of the cut before each score, and of the one behind the last.
         below = np.concatenate([[0.0], np.cumsum(positives)])
         above = positives.sum() - below
-        called = rows.sum() - np.concatenate([[0], np.cumsum(rows)])
-        return cls(_cuts(scores), above, called - above, below)
+        called = rows.sum() - np.concatenate([[0.0], np.cumsum(rows)])
+        # What rounding leaves of a sum is nothing.
+        return cls(_cuts(scores), *(np.maximum(part, 0.0) for part in (above, called - above, below)))
 
     @property
     def precision(self) -> Floats:

@@ -5,6 +5,7 @@ The platform imports it by name, by dotted module or by path (`lifeboat.usecase.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -150,6 +151,9 @@ class UseCase:
             `LowestCost`, `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
         chosen_by: name of the metric by which the search chooses among the candidates, on the cross-validation; the
             task's own unless given (log loss of classes, mean absolute error of a number).
+        weight: name of a number without nulls, an input or a key, that says how much a row counts, in training and in
+            every metric; all count alike unless given. Live figures count each prediction once.
+        class_weights: name of a class to how much its rows count; those that are not named count once.
         deduplicate: drop rows that are alike in every column, of a table whose rows have no id. They are data, and
             dropping them moves the base rate; rows of one id are one row in any case.
         csv: how the CSV files of the use case are written, to train on and to score, as far as it is not recognised.
@@ -171,6 +175,8 @@ class UseCase:
     deduplicate: bool = False
     csv: Csv = PLAIN
     chosen_by: str = ""
+    weight: str | None = None
+    class_weights: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def task(self) -> Task[Any, Any]:
@@ -197,6 +203,7 @@ class UseCase:
             raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
         self._refuse_columns()
         self._refuse_time()
+        self._refuse_weights()
         names = [candidate.name for candidate in self.candidates]
         if len(set(names)) < len(names):
             raise UseCaseError(f"use case {self.name}: two candidates share a name: {', '.join(sorted(names))}")
@@ -215,6 +222,19 @@ class UseCase:
             raise UseCaseError(f"use case {self.name}: drift: {other} is no figure of such a label, {first.name} is")
         if self.threshold != LIKELIER_CLASS and not issubclass(self.task.decision, ThresholdDecision):
             raise UseCaseError(f"use case {self.name}: a threshold is of two classes, and its label is another")
+
+    def _refuse_weights(self) -> None:
+        if self.weight is not None:
+            column = self.schema.known.get(self.weight)
+            if column is None or not column.is_number or column.is_datetime or column.nullable or column.lower < 0:
+                problem = f"weight: {self.weight} is no number with a minimum of 0 or more and without nulls"
+                raise UseCaseError(f"use case {self.name}: {problem}")
+        classes = getattr(self.schema.label, "classes", ())
+        for name, weight in self.class_weights.items():
+            if name not in classes:
+                raise UseCaseError(f"use case {self.name}: class_weights: {name!r} is no class of the label")
+            if not 0 <= weight < math.inf:
+                raise UseCaseError(f"use case {self.name}: class_weights: {name} is {weight}, not 0 or more")
 
     def _refuse_time(self) -> None:
         """A split by time whose column does not say when."""

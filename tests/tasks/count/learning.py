@@ -30,10 +30,14 @@ class Learning(learning.Learning[CountTask]):
     def uncalibrated(self) -> Uncalibrated:
         return Uncalibrated()
 
-    def calibrate(self, y: Integers, raw: Floats, fold: NDArray[np.int64]) -> Uncalibrated:
+    def calibrate(
+        self, y: Integers, raw: Floats, fold: NDArray[np.int64], weights: Floats | None = None
+    ) -> Uncalibrated:
         assert len(y) == len(raw) == len(fold)
+        assert weights is None
         return Uncalibrated()
 
-    def decide(self, rule: Any, y: Integers, answers: NDArray[Any]) -> Rate:
+    def decide(self, rule: Any, y: Integers, answers: NDArray[Any], weights: Floats | None = None) -> Rate:
         assert (len(y), 1) == answers.shape, rule
+        assert weights is None
         return Rate()

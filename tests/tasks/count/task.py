@@ -83,7 +83,7 @@ class CountScored(Scored):
         self.right = self._error <= 2 * np.sqrt(rate)
 
     def figures(self, weights: Floats | None = None) -> Floats:
-        weights = np.ones(self.rows) if weights is None else weights
+        weights = self.weigh(weights)
         return np.array([weights @ self.losses, weights @ self._error]) / weights.sum()
 
     def beats(self, other: Self) -> NDArray[np.bool_]:
@@ -150,8 +150,8 @@ class CountTask(Task[CountLabel, CountScored]):
     def marked(self, y: Integers) -> tuple[NDArray[np.bool_], str]:
         return np.asarray(y > 0), "with any"
 
-    def trivial(self, y: Integers) -> list[float]:
-        return [float(np.mean(y))]
+    def trivial(self, y: Integers, weights: Floats | None = None) -> list[float]:
+        return [float(np.average(y, weights=weights))]
 
     def perfect(self, y: Integers) -> Floats:
         return np.asarray(y, dtype=np.float64).reshape(-1, 1)

@@ -57,7 +57,7 @@ class BinaryScored(Scored):
 
     def figures(self, weights: Floats | None = None) -> Floats:
         """As `Scored` says; NaN where a figure needs a class that has no weight."""
-        weights = np.ones(self.rows) if weights is None else weights
+        weights = self.weigh(weights)
         rows = weights.sum()
         called, log_loss, brier = (weights @ self._sums) / rows
         # Any mode but 'raise' writes straight into the array given.

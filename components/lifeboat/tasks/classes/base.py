@@ -77,9 +77,10 @@ class ClassTask(Task[C, S]):
         """How many rows are of each class."""
         return {"classes": dict(zip(self.label.classes, self._counts(y).tolist(), strict=True))}
 
-    def trivial(self, y: Integers) -> list[float]:
+    def trivial(self, y: Integers, weights: Floats | None = None) -> list[float]:
         """The share of each class."""
-        shares: list[float] = (self._counts(y) / max(len(y), 1)).tolist()
+        counts = np.bincount(np.asarray(y, dtype=np.int64), weights=weights, minlength=len(self.label.classes))
+        shares: list[float] = (counts / max(counts.sum(), 1e-12)).tolist()
         return shares
 
     def perfect(self, y: Integers) -> Floats:

@@ -41,20 +41,24 @@ class ClassLearning(Learning[T]):
     def uncalibrated(self) -> Uncalibrated:
         return Uncalibrated()
 
-    def calibrate(self, y: Integers, raw: Floats, fold: NDArray[np.int64]) -> Calibration:
+    def calibrate(
+        self, y: Integers, raw: Floats, fold: NDArray[np.int64], weights: Floats | None = None
+    ) -> Calibration:
         """That which `fit` finds, if it pays on rows that it was not fitted on."""
         scaled = np.empty_like(raw)
         for number in np.unique(fold):
             held = fold == number
-            scaled[held] = self.fit(y[~held], raw[~held]).apply(raw[held])
-        pays = self.loss(y, scaled) < self.loss(y, raw) * (1 - WORTHWHILE)
-        return self.fit(y, raw) if pays else self.uncalibrated
+            rest = None if weights is None else weights[~held]
+            scaled[held] = self.fit(y[~held], raw[~held], rest).apply(raw[held])
+        pays = self.loss(y, scaled, weights) < self.loss(y, raw, weights) * (1 - WORTHWHILE)
+        return self.fit(y, raw, weights) if pays else self.uncalibrated
 
     @abstractmethod
-    def fit(self, y: Integers, raw: Floats) -> Calibration:
+    def fit(self, y: Integers, raw: Floats, weights: Floats | None = None) -> Calibration:
         """The calibration that suits probabilities best.
 
         Args:
             y: number of the class, [n].
             raw: probability of each class, from models that did not see the row, [n, classes].
+            weights: how much each row counts, [n]; all alike unless given.
         """

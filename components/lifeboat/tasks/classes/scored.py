@@ -73,7 +73,7 @@ class ClassesScored(Scored):
 
     def figures(self, weights: Floats | None = None) -> Floats:
         """As `Scored` says; a class without weight has no part in a mean over the classes."""
-        weights = np.ones(self.rows) if weights is None else weights
+        weights = self.weigh(weights)
         rows = weights.sum()
         log_loss, brier, accuracy = (weights @ self._sums) / rows
         ece = binned_error(weights[self.order] * self._residual, self._bins, rows)

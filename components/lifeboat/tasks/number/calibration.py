@@ -58,13 +58,18 @@ class ConformalInterval(Calibration):
         return {"below": self.below, "above": self.above}
 
 
-def conformal_reach(errors: NDArray[Any], tail: float) -> float:
+def conformal_reach(errors: NDArray[Any], tail: float, weights: NDArray[np.float64] | None = None) -> float:
     """How far an interval must reach to one side, so that of new rows at most this share lies beyond it.
 
     Args:
         errors: truth less value of rows that the model did not see (value less truth for the lower side), [n].
         tail: share of rows that may lie beyond.
+        weights: how much each row counts, [n]; the new row counts as much as they do on average.
     """
+    if weights is not None:
+        order = np.argsort(errors, kind="stable")
+        within = np.cumsum(weights[order]) / (weights.sum() + weights.mean())
+        return float(errors[order][min(int(np.searchsorted(within, 1 - tail)), len(errors) - 1)])
     rank = math.ceil((len(errors) + 1) * (1 - tail))
     # Of too few rows no error is large enough: the largest there is.
     return float(np.sort(errors)[min(rank, len(errors)) - 1])

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import is_regressor
 
 from lifeboat.tasks import learning
 from lifeboat.tasks.number.calibration import ConformalInterval, conformal_reach
 from lifeboat.tasks.number.decision import TheValue
 from lifeboat.tasks.number.task import NumberTask
-from lifeboat.tasks.task import Floats, Integers
+from lifeboat.tasks.task import Floats
 
 
 class Learning(learning.Learning[NumberTask]):
@@ -33,7 +32,7 @@ class Learning(learning.Learning[NumberTask]):
         """An interval of no width."""
         return ConformalInterval(0.0, 0.0, 1.0, self.task.label.minimum, self.task.label.maximum)
 
-    def calibrate(self, y: Integers, raw: Floats, fold: NDArray[np.int64]) -> ConformalInterval:  # noqa: ARG002
+    def calibrate(self, y: Any, raw: Any, fold: Any, weights: Any = None) -> ConformalInterval:  # noqa: ARG002
         """The interval that holds the label's level of the rows: each end leaves out half of the rest.
 
         The errors are those of models that did not see the row, each trained on all folds but one (cross-conformal
@@ -43,8 +42,8 @@ class Learning(learning.Learning[NumberTask]):
         label = self.task.label
         error = y - raw[:, 0]
         tail = (1 - label.level) / 2
-        above, below = (max(0.0, conformal_reach(side, tail)) for side in (error, -error))
+        above, below = (max(0.0, conformal_reach(side, tail, weights)) for side in (error, -error))
         return ConformalInterval(below, above, float(np.std(y)) or 1.0, label.minimum, label.maximum)
 
-    def decide(self, rule: Any, y: Integers, answers: NDArray[Any]) -> TheValue:  # noqa: ARG002  # there is none to make
+    def decide(self, rule: Any, y: Any, answers: Any, weights: Any = None) -> TheValue:  # noqa: ARG002  # none to make
         return TheValue()

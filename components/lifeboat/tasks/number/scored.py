@@ -54,7 +54,7 @@ class NumberScored(Scored):
 
     def figures(self, weights: Floats | None = None) -> Floats:
         """As `Scored` says; R² is NaN where all truths are one."""
-        weights = np.ones(self.rows) if weights is None else weights
+        weights = self.weigh(weights)
         rows = weights.sum()
         mae, squared, mean, square, pinball, coverage, width = (weights @ self._sums) / rows
         variance = square - mean**2

@@ -119,10 +119,16 @@ class NumberTask(Task[NumberLabel, NumberScored]):
         median = float(np.median(y)) if len(y) else 0.0
         return np.asarray(y > median), f"above {self.label.spell(median)}"
 
-    def trivial(self, y: Integers) -> list[float]:
+    def trivial(self, y: Integers, weights: Floats | None = None) -> list[float]:
         """The median, and what holds the middle of the rows to the label's level."""
         tail = (1 - self.label.level) / 2
-        lower, median, upper = np.quantile(y, (tail, 0.5, 1 - tail)).tolist()
+        points = (tail, 0.5, 1 - tail)
+        if weights is None:
+            lower, median, upper = np.quantile(y, points).tolist()
+            return [median, lower, upper]
+        order = np.argsort(y, kind="stable")
+        below = np.cumsum(weights[order])
+        lower, median, upper = (float(y[order][np.searchsorted(below, point * below[-1])]) for point in points)
         return [median, lower, upper]
 
     def counted(self, answers: NDArray[np.float32], decision: Decision) -> tuple[list[float], Iterable[int]]:  # noqa: ARG002
