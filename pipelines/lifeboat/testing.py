@@ -31,6 +31,7 @@ from lifeboat.system.progress import quiet
 from lifeboat.train import step as train_step
 from lifeboat.train.candidate_cache import examine_anew
 from lifeboat.train.parity import data_frame
+from lifeboat.train.preflight import first_parameters
 from lifeboat.usecase.gates import LATENCIES, Evidence, Interval, Verdict, judge
 from lifeboat.usecase.usecase import Split, UseCase
 
@@ -93,7 +94,7 @@ def check_run(usecase: UseCase, folder: Path) -> Evaluation:
         LifeboatError: a step fails, or the served model does not answer as it did in training.
     """
     first = usecase.candidates[0]
-    one = replace(first, grid={name: values[:1] for name, values in first.grid.items()})
+    one = replace(first, grid={name: (value,) for name, value in first_parameters(first).items()}, search=None)
     small, files = (
         replace(usecase, candidates=(one,)),
         preprocess_step.Outputs(

@@ -67,9 +67,9 @@ def usecase_of(*candidates, **options):
 def test_a_fit_has_threads_where_there_are_rows_for_them(tmp_path, monkeypatch, few, threads):
     seen = set()
 
-    def fit(model, X, y):
+    def fit(model, X, y, **options):
         seen.update(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp")
-        return plain(model, X, y)
+        return plain(model, X, y, **options)
 
     plain = LogisticRegression.fit
     monkeypatch.setattr(LogisticRegression, "fit", fit)

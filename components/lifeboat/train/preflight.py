@@ -138,12 +138,14 @@ def check_export(model: Fitted, schema: Schema, X: Any) -> tuple[bytes, Scorer, 
 
 
 def first_parameters(candidate: Candidate) -> dict[str, Any]:
-    """The first parameters of the grid.
+    """The first parameters of the grid, or some of the search.
 
     Raises:
         UseCaseError: the grid cannot be used.
     """
     with _refusing("its grid cannot be used"):
+        if candidate.search is not None:
+            return candidate.search.first
         return dict(sorted(next(iter(ParameterGrid(dict(candidate.grid)))).items()))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +25,8 @@ from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import empty_selections, make_features
 from lifeboat.train.folds import Folds, Mask, Rows, make_folds
 from lifeboat.train.preflight import REFUSALS, fit_weighted, seeded
-from lifeboat.usecase.usecase import UseCase
+from lifeboat.train.sampling import Report, sample_trials
+from lifeboat.usecase.usecase import Candidate, UseCase
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
 MOST_ROWS = 20_000
@@ -140,20 +141,20 @@ def search(
     task, learning = usecase.task, learning_of(usecase.task)
     divided = make_folds(usecase, some)
     folds = [_make_fold(usecase, some, *masks) for masks in zip(divided.seen, divided.held, strict=True)]
-    plans = [plan for plan in _plans(usecase) if plan[0] not in left_out]
     chosen_by = task.metric(usecase.chosen_by)
-    trials: list[Trial] = []
-    for number, (name, estimator, parameters) in enumerate(plans, start=1):
-        start = time.perf_counter()
+
+    def attempt(plan: Plan, report: Report | None) -> Trial | None:
+        start, (name, estimator, parameters) = time.perf_counter(), plan.parts
         with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
             made = seeded(clone(estimator).set_params(**parameters), seed)
-            trial = _try(learning, chosen_by, (name, made, parameters), folds, some)
-        trials.append(trial)
-        shown = ", ".join(f"{key.rpartition('__')[2]}={value}" for key, value in parameters.items())
-        say(
-            f"trial {number}/{len(plans)}: {name} ({shown}): {_figures(task, chosen_by, trial)}, "
-            f"{time.perf_counter() - start:.1f} s"
-        )
+            trial = _try(learning, chosen_by, (name, made, parameters), folds, some, report)
+        shown = ", ".join(f"{key.rpartition('__')[2]}={_short(value)}" for key, value in parameters.items())
+        found = "given up, worse than most before it" if trial is None else _figures(task, chosen_by, trial)
+        say(f"trial {plan.number}/{plan.total}: {name} ({shown}): {found}, {time.perf_counter() - start:.1f} s")
+        return trial
+
+    usable = [candidate for candidate in usecase.candidates if candidate.name not in left_out]
+    trials = _all_trials(usable, attempt, seed, say)
     held = divided.number >= 0
     trials = [replace(trial, out_of_fold=trial.out_of_fold[held]) for trial in trials]
     found = some.y[held], divided.number[held], sample[held], chosen_weights(some.weights, held)
@@ -258,12 +259,52 @@ def best_estimator(usecase: UseCase, found: Search, seed: int) -> Any:
     return seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
 
 
-def _plans(usecase: UseCase) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    for candidate in usecase.candidates:
-        with _blaming(f"candidate {candidate.name!r} has a grid that cannot be used"):
-            plans = list(ParameterGrid(dict(candidate.grid)))
-        for parameters in plans:
-            yield candidate.name, candidate.estimator, dict(sorted(parameters.items()))
+@dataclass(frozen=True)
+class Plan:
+    """A candidate with one set of parameters, and which of how many trials it is."""
+
+    parts: tuple[str, Any, dict[str, Any]]
+    number: int
+    total: int
+
+
+def _all_trials(
+    candidates: Sequence[Candidate],
+    attempt: Callable[[Plan, Report | None], Trial | None],
+    seed: int,
+    say: Callable[[str], None],
+) -> list[Trial]:
+    """Every combination of a grid, and what a search draws."""
+    grids = {candidate.name: _grid(candidate) for candidate in candidates if candidate.search is None}
+    counts = [candidate.search.trials if candidate.search else len(grids[candidate.name]) for candidate in candidates]
+    trials: list[Trial | None] = []
+    before = 0
+    for candidate, count in zip(candidates, counts, strict=True):
+
+        def one(
+            number: int, parameters: dict[str, Any], report: Report | None, candidate: Candidate = candidate,
+            before: int = before,
+        ) -> Trial | None:  # fmt: skip
+            parts = candidate.name, candidate.estimator, dict(sorted(parameters.items()))
+            return attempt(Plan(parts, before + number, sum(counts)), report)
+
+        if candidate.search is None:
+            trials += [
+                one(number, parameters, None) for number, parameters in enumerate(grids[candidate.name], start=1)
+            ]
+        else:
+            trials += sample_trials(candidate.search, one, seed, say)
+        before += count
+    return [trial for trial in trials if trial is not None]
+
+
+def _grid(candidate: Candidate) -> list[dict[str, Any]]:
+    with _blaming(f"candidate {candidate.name!r} has a grid that cannot be used"):
+        return list(ParameterGrid(dict(candidate.grid)))
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 @contextmanager
@@ -291,13 +332,21 @@ def _make_fold(usecase: UseCase, rows: Rows, seen: Mask, held: Mask) -> CrossVal
         return CrossValidationFold(learned, y[seen], weights, features.transform(X[held]), np.flatnonzero(held))
 
 
+def _loss(figures: list[dict[str, float]], chosen_by: Metric) -> float:
+    """The mean over the folds so far; infinite where none can tell."""
+    known = [one[chosen_by.name] for one in figures if not np.isnan(one[chosen_by.name])]
+    return chosen_by.loss(float(np.mean(known))) if known else np.inf
+
+
 def _try(
     learning: Learning[Any],
     chosen_by: Metric,
     plan: tuple[str, Any, dict[str, Any]],
     folds: list[CrossValidationFold],
     rows: Rows,
-) -> Trial:
+    report: Report | None = None,
+) -> Trial | None:
+    """The candidate on every fold; None where it was given up, as `report` says of the mean loss after each."""
     name, estimator, parameters = plan
     given: list[NDArray[np.float64]] = []
     figures: list[dict[str, float]] = []
@@ -306,6 +355,8 @@ def _try(
         given.append(learning.ask(model, fold.unseen))
         weights = chosen_weights(rows.weights, fold.rows)
         figures.append(learning.figures(rows.y[fold.rows], learning.uncalibrated.apply(given[-1]), weights))
+        if report is not None and report(len(figures), _loss(figures, chosen_by)) and len(figures) < len(folds):
+            return None
     # By time there are rows that no fold holds.
     raw = np.full((len(rows), given[0].shape[1]), np.nan)
     for fold, answers in zip(folds, given, strict=True):

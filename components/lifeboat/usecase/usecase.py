@@ -37,6 +37,56 @@ HIDDEN_PREFIX = "__"
 
 
 @dataclass(frozen=True)
+class Between:
+    """A range that a parameter is drawn from, ends included; of whole numbers where both ends are.
+
+    Args:
+        low, high: the ends.
+        log: drawn evenly on a logarithmic scale.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise UseCaseError(f"{self}: low must be below high, and above 0 on a logarithmic scale")
+
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A search by Optuna (the extra `search`): each trial's parameters follow from those before it (TPE), and a trial
+    that is worse than most after some folds is given up (median pruning).
+
+    Args:
+        space: parameter name to a `Between`, or to the values to choose from.
+        trials: at most so many.
+        seconds: after so many no further one begins. How many there are then depends on the machine; without it the
+            same seed gives the same trials and the same bundle.
+    """
+
+    space: Mapping[str, Between | Sequence[Any]]
+    trials: int = 30
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.space or any(not isinstance(one, Between) and not len(one) for one in self.space.values()):
+            raise UseCaseError("a search has a space, and each of its parameters a range or values")
+        if self.trials < 1 or (self.seconds is not None and self.seconds <= 0):
+            raise UseCaseError(f"a search of {self.trials} trials in {self.seconds} seconds tries nothing")
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """One point of it, for a look at the candidate."""
+        return {name: one.low if isinstance(one, Between) else one[0] for name, one in sorted(self.space.items())}
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One family of models to try.
 
@@ -44,11 +94,17 @@ class Candidate:
         name: in progress, metrics and the model card.
         estimator: an unfitted scikit-learn classifier over the features, with a fixed `random_state`.
         grid: parameter name to values; every combination is tried.
+        search: instead of a grid, parameters that are drawn.
     """
 
     name: str
     estimator: BaseEstimator
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    search: Sampled | None = None
+
+    def __post_init__(self) -> None:
+        if self.grid and self.search is not None:
+            raise UseCaseError(f"candidate {self.name!r} has a grid and a search; give one of the two")
 
 
 @dataclass(frozen=True)
