@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from lifeboat.detector.drift_test.calibration import min_p_threshold
-from lifeboat.detector.drift_test.features import column_features
+from lifeboat.detector.drift_test.features import answer_features, answer_values, column_features
 from lifeboat.detector.windows.alarm import alarm, alarm_rate
-from lifeboat.usecase.schema import Schema
+from lifeboat.tasks.kinds import task_of
+from lifeboat.tasks.task import WATCHED, Task
+from lifeboat.usecase.schema import ClassLabel, Column, NumberLabel, Schema
 from tests.drift_test.columns import COLUMNS, PARCELS, parcels
 from tests.drift_test.world import (
     PASSENGERS,
@@ -69,6 +71,37 @@ def test_the_rate_holds_for_titanic_rows():
 def test_the_rate_holds_for_codes_and_texts():
     verdicts = drifted(parcels, 200, seed=24, streams=STREAMS // 4, windows=WINDOWS, schema=PARCELS)
     assert abs(verdicts.mean() - STATED) <= STATED / 4
+
+
+def answered(task: Task, random: np.random.Generator, n: int) -> dict[str, np.ndarray]:
+    """A number and a moment, and what is watched of the answers of a model of the kind."""
+    x = random.normal(size=n)
+    at = 1.7e15 + random.integers(0, 52, n) * 7 * 86_400e6 + random.gamma(5, 2.5, n).clip(0, 23).round() * 3_600e6
+    at += random.choice(7, n, p=(0.2, 0.18, 0.18, 0.18, 0.16, 0.06, 0.04)) * 86_400e6
+    if task.label.kind != "number":
+        odds = np.exp(np.column_stack([x, -x, random.normal(size=n)]))
+        answers = odds / odds.sum(axis=1, keepdims=True)
+    else:
+        value = 3 * x + random.normal(size=n)
+        answers = np.column_stack([value, value - 2, value + 2])
+    watched = task.watched(task.kept(answers.astype(np.float32)))
+    return {"x": x, "at": at, **{name: np.array(values) for name, values in answer_values(task, watched).items()}}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", [ClassLabel("y", ("a", "b", "c")), NumberLabel("y")], ids=lambda label: label.kind)
+def test_the_rate_holds_for_several_classes_for_a_number_and_for_moments(label):
+    task, columns = task_of(label), (Column("x", "float"), Column("at", "datetime", zone="Europe/Berlin"))
+    verdicts = []
+    for stream in range(STREAMS):
+        random = np.random.default_rng([26, stream])
+        reference = answered(task, random, REFERENCE)
+        watched = {name: values for name, values in reference.items() if name.startswith(WATCHED)}
+        features = [one for column in columns for one in column_features(column, reference[column.name].tolist())]
+        features += answer_features(task, watched)
+        smallest = p_values(features, answered(task, random, WINDOWS * 200), WINDOWS).min(axis=1)
+        verdicts.append(smallest < min_p_threshold(features, 200, STATED))
+    assert abs(np.mean(verdicts) - STATED) <= STATED / 4
 
 
 @pytest.mark.parametrize("name", COLUMNS)

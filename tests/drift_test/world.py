@@ -174,7 +174,8 @@ def p_values(features: Sequence[Feature], rows: Rows, windows: int) -> np.ndarra
     size = len(next(iter(rows.values()))) // windows
     found = []
     for feature in features:
-        encoded = feature.encode(rows["__score" if feature.kind == "score" else feature.name].tolist())
+        name = feature.source or "__score" if feature.kind == "score" else feature.name
+        encoded = feature.encode(rows[name].tolist())
         reference, window, width = _places(feature, encoded, size)
         sides = counts(reference[None], width), counts(window.reshape(windows, size), width)
         found.append(chi2_p_values(*sides, feature.only_more) if feature.is_counted else ks_p_values(*sides))

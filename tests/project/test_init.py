@@ -141,3 +141,15 @@ def test_a_person_is_asked_and_a_wrong_answer_is_asked_again(tmp_path):
     child.expect(pexpect.EOF)
     usecase = load_usecase(str(tmp_path / "asked" / "src" / "asked"))
     assert (usecase.schema.label.classes, usecase.schema.id) == (("1", "0"), "PassengerId")
+
+
+def test_moments_and_categories_are_features_and_say_what_is_assumed(tmp_path):
+    lines = [f"2026-01-{row % 28 + 1:02d} {row % 24:02d}:00,city {row % 40},{row % 3 % 2}" for row in range(400)]
+    (tmp_path / "rows.csv").write_text("\n".join(["at,city,y", *lines]) + "\n")
+    assert init(tmp_path, "shop", "--data", "rows.csv", "--label", "y", "--yes").returncode == 0
+    schema = (tmp_path / "shop" / "src" / "shop" / "schema.py").read_text()
+    assert "# at: a time without its zone is of UTC unless a zone is declared." in schema
+    assert 'Column("city", "category", max_length=64' in schema
+    usecase = load_usecase(str(tmp_path / "shop" / "src" / "shop"))
+    parts = {name: type(part).__name__ for name, part, _ in usecase.features().transformers}
+    assert parts == {"moments": "DateParts", "codes": "CategoryCodes"}
