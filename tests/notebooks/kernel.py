@@ -52,5 +52,7 @@ def execute(name: str, laptop: Laptop, folder: Path) -> Outputs:
     resources = {"metadata": {"path": str(NOTEBOOKS)}}
     client = NotebookClient(notebook, timeout=240, resources=resources, kernel_name="python3", config=config)
     private = {name: str(folder / name) for name in ("IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")}
-    client.execute(env={**laptop.environment, **private})
+    # MLflow has a bar drawn by tqdm, which the extra `search` brings and ipywidgets would draw here.
+    quiet = {"PYTHONWARNINGS": "ignore:IProgress not found"}
+    client.execute(env={**laptop.environment, **private, **quiet})
     return Outputs(notebook)
