@@ -140,7 +140,7 @@ def test_what_is_no_base64_of_a_text_is_a_400(running: Running, value: str) -> N
 
 
 def test_what_changes_no_answer_may_be_asked_for(running: Running) -> None:
-    inputs = tensors(age={"parameters": {"content_type": "np"}}, name={"parameters": {"content_type": "str"}})
+    inputs = tensors(age={"parameters": {"content_type": "np"}}, name={"parameters": {"content_type": "datetime"}})
     parameters = {"content_type": "pd", "priority": 1, "timeout": 10, "sequence_id": 7, "sequence_start": True}
     answer = infer(running, inputs, parameters={**parameters, "sequence_end": True, "binary_data_output": False})
     assert survived(answer) == pytest.approx([expected(22.5, port="C"), expected(None)])
@@ -164,10 +164,9 @@ def of_output(**parameters: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("message", "sentence"),
     [
-        (of_input("name", content_type="datetime"), 'input name: the content_type "datetime" is not supported'),
         (
             of_input("name", content_type="pd"),
-            'input name: the content_type "pd" is not supported, only np, str, base64',
+            'input name: the content_type "pd" is not supported, only np, str, base64, datetime',
         ),
         (of_input("name", content_type=1), "input name: the content_type 1 is not supported"),
         (

@@ -50,7 +50,7 @@ DATATYPES = {
 }
 # What MLServer's clients say of an input, and the datatypes of which it may be said. No column is a time, so that
 # `datetime` has no meaning: such a text is sent as `str`.
-CONTENT_TYPES = {"np": frozenset(DATATYPES), "str": frozenset({"BYTES"}), "base64": frozenset({"BYTES"})}
+CONTENT_TYPES = {"np": frozenset(DATATYPES), **dict.fromkeys(("str", "base64", "datetime"), frozenset({"BYTES"}))}
 _ORDINARY = frozenset({"name", "datatype", "shape", "data"})
 _MEMBERS = _ORDINARY | {"parameters"}
 _PARAMETERS = frozenset({"binary_data_size", "content_type"})
