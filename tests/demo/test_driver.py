@@ -77,6 +77,7 @@ def test_the_circle_closes_by_itself(home: Path, environment: dict[str, str], us
     assert registry.bundle(champion).manifest["lineage"]["data"]["labelled"] > 400
 
 
+@pytest.mark.slow
 def test_an_interrupted_circle_ends_everything_it_started(home: Path, environment: dict[str, str]) -> None:
     process = subprocess.Popen(
         [*COMMAND, str(home)], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

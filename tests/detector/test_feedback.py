@@ -139,6 +139,7 @@ def test_the_same_truth_again_changes_nothing_and_another_one_corrects(store: Pa
     assert len(list(store.glob("labelled/tiny/*/*.parquet"))) == 2
 
 
+@pytest.mark.slow
 def test_a_truth_whose_prediction_never_comes_is_unknown_and_one_that_was_given_up_is_late(
     shop: Shop, tmp_path: Path
 ) -> None:

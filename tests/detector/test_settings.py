@@ -60,6 +60,7 @@ def test_the_help_names_every_setting(tmp_path: Path) -> None:
         assert f"--{name.replace('_', '-')} " in done.stdout
 
 
+@pytest.mark.slow
 def test_two_detectors_do_not_share_a_database(shop: Shop, tmp_path: Path) -> None:
     with detector(shop.store, tmp_path / "drift.db"):
         code, errors = run(*command(shop.store, tmp_path / "drift.db"))

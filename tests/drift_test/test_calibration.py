@@ -51,7 +51,8 @@ def alarms(verdicts: np.ndarray) -> float:
     return float(np.mean(raised))
 
 
-@pytest.mark.parametrize("size", [200, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [200, 100])
 def test_windows_of_one_population_are_called_drifted_as_rarely_as_stated(size):
     verdicts = drifted(synthetic, size, seed=20, streams=STREAMS, windows=WINDOWS)
     assert abs(verdicts.mean() - STATED) <= STATED / 4

@@ -41,6 +41,7 @@ def shipped(folder, usecase, store, champion=None):
     return summary, bundle, evaluate(usecase, bundle, out.test, champion=champion, say=quiet), out
 
 
+@pytest.mark.slow
 def test_after_a_change_the_retrained_model_passes_the_gate_the_old_one_loses(tmp_path):
     usecase = load_usecase("titanic")
     forest = tuple(item for item in usecase.candidates if item.name != "random forest")  # quicker

@@ -76,6 +76,7 @@ def test_a_moment_may_be_a_datetime_and_its_rows_are_asked_for(settings: Setting
         run("titanic", as_of=datetime(2026, 1, 1, tzinfo=UTC), labelled=False, settings=settings, say=lambda _: None)
 
 
+@pytest.mark.slow
 def test_an_interruption_ends_it_and_nothing_of_it_goes_on(tmp_path: Path) -> None:
     laptop = Laptop(tmp_path / "home")
     with subprocess.Popen(
@@ -93,6 +94,7 @@ def test_an_interruption_ends_it_and_nothing_of_it_goes_on(tmp_path: Path) -> No
         os.killpg(group, 0)
 
 
+@pytest.mark.slow
 def test_it_ends_with_the_one_who_reads_its_lines_also_where_interruptions_are_ignored(
     settings: Settings, tmp_path: Path
 ) -> None:

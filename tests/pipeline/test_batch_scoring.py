@@ -343,6 +343,7 @@ def test_a_full_disk_leaves_the_old_output(bundle: Bundle, tmp_path: Path, endin
     assert not list(tmp_path.glob(".out*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_ten_times_the_rows_need_no_more_memory(bundle: Bundle, tmp_path: Path, ending: str) -> None:
     peaks = []

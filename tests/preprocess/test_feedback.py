@@ -279,6 +279,7 @@ def test_no_entity_is_on_both_sides(table, fed_rows, salt):
     assert all(name in sides for name, _, _, is_fed, _ in found if not is_fed)
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=200, derandomize=True, database=None, deadline=None)
 @given(TABLE, FED, st.integers(0, 8), st.integers(0, 5))
 def test_no_entity_changes_sides_when_more_feedback_comes(table, fed_rows, count, salt):

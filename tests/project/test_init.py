@@ -37,6 +37,7 @@ def run_inside(project, *command):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_project_is_written_from_a_table_and_its_tests_pass(tmp_path, penguins):
     done = init(tmp_path, "species", "--data", str(penguins), "--yes")
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,7 @@ def model_servers(cache):
     return Environment("serving", "model server", "{}.{}".format(*sys.version_info), cache)
 
 
+@pytest.mark.slow
 def test_one_is_made_once_holds_our_code_and_is_repaired(tmp_path):
     said = []
     own = model_servers(tmp_path)

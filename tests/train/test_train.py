@@ -205,6 +205,7 @@ def test_a_seed_that_no_generator_takes_is_refused_before_a_candidate_is_blamed(
         train(usecase_of(LOGISTIC), tmp_path / "rows.parquet", tmp_path / "b", seed=seed, say=quiet)
 
 
+@pytest.mark.slow
 def test_data_code_and_seed_give_the_digest_in_any_process(tmp_path):
     usecase = usecase_of(LOGISTIC, FOREST)
     one = prepared(tmp_path / "one", usecase)

@@ -31,6 +31,7 @@ def test_a_restart_forgets_nothing(world: World) -> None:
     assert len(world.calls) == 1
 
 
+@pytest.mark.slow
 def test_a_local_run_outlives_the_trigger_and_is_found_again(world: World) -> None:
     world.hold()
     with world.trigger() as first:

@@ -69,6 +69,7 @@ def test_the_latest_truth_counts(storage):
 TRUTHS = st.lists(st.tuples(st.sampled_from("pq"), st.integers(0, 1), st.integers(0, 1), st.integers(0, 2)), max_size=9)
 
 
+@pytest.mark.slow
 @given(TRUTHS, st.randoms())
 def test_parts_in_any_order_give_the_same(tmp_path_factory, truths, random):
     found = []

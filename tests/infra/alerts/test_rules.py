@@ -48,6 +48,7 @@ def test_promtool_accepts_the_rules() -> None:
     assert f"{len(rules())} rules found" in passes("promtool", "check", "rules", RULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.removesuffix(".test.yaml"))
 def test_promtool_runs_the_unit_tests(file: Path) -> None:
     assert "SUCCESS" in passes("promtool", "test", "rules", file)

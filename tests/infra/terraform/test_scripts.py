@@ -201,6 +201,7 @@ def test_the_secrets_have_the_shape_that_the_pods_read(installed: tuple[str, dic
     assert secrets == {f"ns-{name}/s3-{name}": key for name in ("deploy", "drift-detector", "model-server", "pipeline")}
 
 
+@pytest.mark.slow
 def test_what_is_there_is_left_as_it_is(stand_ins: dict[str, str]) -> None:
     """A new token would be unknown to the trigger that runs, a new password to the disk that has the old one."""
     done = call("platform.sh", "staging", environment={**stand_ins, "THERE": "1"})
