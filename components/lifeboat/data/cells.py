@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError, first_line
-from lifeboat.data.moments import read_moments
+from lifeboat.data.moments import blank_to_null, read_moments
 from lifeboat.usecase.column import FALSE_TEXTS, LARGEST_INPUT, TRUE_TEXTS, Column, is_null
 from lifeboat.usecase.label import Label
 
@@ -259,9 +259,8 @@ def _check_datetimes(cells: Any, column: Column, name: str) -> Cells:
         cells, nulls = _without_nulls(pc.utf8_trim_whitespace(pc.fill_null(cells.cast(pa.string()), "")), column)
     found = read_moments(cells, column)
     if found is None:
-        hint = (
-            "" if column.epoch or not _is_numeric(cells.type, column) else '; epoch="s" or "ms" says what a number is'
-        )
+        is_number = column.epoch is None and _is_numeric(cells.type, column)
+        hint = '; epoch="s" or "ms" says what a number is' if is_number else ""
         raise DataError(f"has type {cells.type}, asked: datetime{hint}", file=name, column=column.name)
     values, suspect = found
     null = np.isnan(values) & ~suspect
@@ -309,7 +308,7 @@ def _read_texts(
 
 def _read_floats(cells: Any) -> NDArray[np.float64] | None:
     try:
-        numbers = _blank_to_null(cells).cast(pa.float64())
+        numbers = blank_to_null(cells).cast(pa.float64())
     except pa.ArrowInvalid:
         return None
     # Arrow reads "nan" and "inf" too, which are no numbers here.
@@ -319,13 +318,9 @@ def _read_floats(cells: Any) -> NDArray[np.float64] | None:
 
 def _read_integers(cells: Any) -> pa.Array | None:
     try:
-        return _blank_to_null(cells).cast(pa.int64())
+        return blank_to_null(cells).cast(pa.int64())
     except pa.ArrowInvalid:
         return None
-
-
-def _blank_to_null(cells: Any) -> Any:
-    return pc.replace_with_mask(cells, pc.equal(cells, ""), pa.scalar(None, cells.type))
 
 
 def _words(column: Column, raw: Any, row: int, value: float | int | None) -> str:

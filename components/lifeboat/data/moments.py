@@ -71,7 +71,7 @@ def _read_texts(cells: Any, column: Column) -> Moments:
     for form, kind in ((_NAIVE, pa.timestamp("us")), (_ZONED, pa.timestamp("us", "UTC"))):
         if pc.all(pc.match_substring_regex(written, form)).as_py():
             try:
-                found = _scaled(_blank_to_null(cells).cast(kind).cast(pa.int64()), 1, 1)
+                found = _scaled(blank_to_null(cells).cast(kind).cast(pa.int64()), 1, 1)
             except pa.ArrowInvalid:  # no day of the calendar
                 break
             return found if kind.tz else _localised(found, column)
@@ -82,8 +82,9 @@ def _read_texts(cells: Any, column: Column) -> Moments:
     return np.where(np.isinf(moments), np.nan, moments), np.isinf(moments)
 
 
-def _blank_to_null(cells: Any) -> Any:
-    return pc.if_else(pc.equal(cells, ""), pa.scalar(None, cells.type), cells)
+def blank_to_null(cells: Any) -> Any:
+    """Texts with Arrow's null for each ""."""
+    return pc.replace_with_mask(cells, pc.equal(cells, ""), pa.scalar(None, cells.type))
 
 
 def _parsed(text: str, column: Column) -> float:

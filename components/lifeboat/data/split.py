@@ -68,6 +68,16 @@ def _group_name(role: str, cell: object) -> str:
     return "" if is_null(cell) else f"{role} {cell}"
 
 
+def kept_groups(rows_groups: list[str], schema: Schema) -> NDArray[np.int64] | None:
+    """A number for each row's group, [n]; None where the schema keeps none together.
+
+    Args:
+        rows_groups: their names, see `group_names`.
+        schema: of the rows.
+    """
+    return None if schema.group is None else np.unique(rows_groups, return_inverse=True)[1]
+
+
 def positions(groups: list[str], salt: str) -> NDArray[np.float64]:
     """A position in [0, 1) for each name, from the first 8 bytes of BLAKE2b(salt, name)."""
     key = hashlib.blake2b(salt.encode(), digest_size=32).digest()

@@ -22,16 +22,15 @@ def row_weights(usecase: UseCase, table: pa.Table) -> Weights:
         usecase: its `weight` and `class_weights`.
         table: typed, with its label as a number.
     """
-    if usecase.weight is None and not usecase.class_weights:
+    if not usecase.is_weighted:
         return None
     weights = np.ones(table.num_rows)
     if usecase.weight is not None and usecase.weight in table.column_names:
         weights = np.nan_to_num(table.column(usecase.weight).to_numpy().astype(np.float64), nan=1.0)
     label = usecase.schema.label
-    if usecase.class_weights:
-        y = table.column(label.name).to_numpy()
-        for name, weight in usecase.class_weights.items():
-            weights[y == label.parse(name)] *= weight
+    y = table.column(label.name).to_numpy()
+    for name, weight in usecase.class_weights.items():
+        weights[y == label.parse(name)] *= weight
     return weights / weights.mean() if weights.sum() > 0 else None
 
 

@@ -27,12 +27,12 @@ _BASES, _GRID, _JUMPS = 3, 17, 8
 _CATEGORIES = 20
 # Below this two answers do not differ by a threshold.
 _JUMP = 1e-5
-# Texts that are hardly in any training table; of each column as far as its rules let them in.
 # Before 1970, at its start, on leap days that were and were not, in the last days of years with a 53rd week.
 _MOMENTS = (
     "1899-12-31T23:59:59.999999", "1900-02-28", "1900-03-01", "1970-01-01T00:00:00Z", "2000-02-29", "2004-12-31T23:59",
     "2020-12-31", "2027-01-03T12:00", "2100-03-01",
 )  # fmt: skip
+# Texts that are hardly in any training table; of each column as far as its rules let them in.
 _TEXTS = ("unseen by training", "Ünseen ÉÀ", " ", "a.b,c;d")
 
 

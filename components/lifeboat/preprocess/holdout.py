@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from lifeboat.data.split import Holdout, group_names, hold_out, hold_out_later, positions, split_digest
+from lifeboat.data.split import Holdout, group_names, hold_out, hold_out_later, kept_groups, positions, split_digest
 from lifeboat.data.time_split import boundary_of, split_by_time
 from lifeboat.preprocess.feedback import Feedback
 from lifeboat.preprocess.merge import TIME, Merged, contradicting_rows, merge
@@ -103,14 +102,12 @@ def _split_by_time(merged: Merged, usecase: UseCase) -> Parts:
     times = merged.table.column(split.column).to_numpy()
     # Of a key that a client left out it is when the prediction was asked for.
     times = np.where(np.isnan(times), merged.table.column(TIME).to_numpy() * 1e6, times)
-    groups = None
-    if schema.group is not None:
-        groups = np.unique(group_names(merged.table, schema), return_inverse=True)[1]
+    groups = kept_groups(group_names(merged.table, schema), schema) if schema.group else None
     if isinstance(split.test, str):
         boundary = float(schema.known[split.column].parse(split.test))
     else:
         boundary = boundary_of(times, split.test)
-    found = split_by_time(times, groups, boundary=boundary, gap=split.gap / timedelta(microseconds=1))
+    found = split_by_time(times, groups, boundary=boundary, gap=split.gap_microseconds)
     keep = found.test | found.train
     lineage = {"by": "time", "column": split.column, "test": split.test, "gap": split.gap.total_seconds()}
     return Parts(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError
-from lifeboat.data.split import assign_folds
+from lifeboat.data.split import assign_folds, kept_groups
 from lifeboat.data.time_split import expanding_windows, seen_before
 from lifeboat.data.weights import Weights, some
 from lifeboat.tasks.task import Task
@@ -75,20 +74,12 @@ def make_folds(usecase: UseCase, rows: Rows) -> Folds:
     else:
         number = expanding_windows(rows.times, split.folds)
         held = [number == fold for fold in range(split.folds)]
-        seen = [_before(usecase, rows, mask) for mask in held]
+        groups, gap = kept_groups(rows.groups, usecase.schema), split.gap_microseconds
+        # Before the first of no rows is nothing.
+        starts = [float(rows.times[mask].min()) if mask.any() else -np.inf for mask in held]
+        seen = [seen_before(rows.times, groups, *pair, gap) for pair in zip(held, starts, strict=True)]
     _refuse_one_sided(usecase.task, rows.y, seen, held)
     return Folds(number, seen, held)
-
-
-def _before(usecase: UseCase, rows: Rows, held: Mask) -> Mask:
-    assert rows.times is not None  # noqa: S101  # only by time
-    if not held.any():
-        return np.zeros(len(rows), dtype=bool)
-    groups = None
-    if usecase.schema.group is not None:
-        groups = np.unique(rows.groups, return_inverse=True)[1]
-    gap = usecase.split.gap / timedelta(microseconds=1)
-    return seen_before(rows.times, groups, held, float(rows.times[held].min()), gap)
 
 
 def _refuse_one_sided(task: Task[Any, Any], y: NDArray[Any], seen: list[Mask], held: list[Mask]) -> None:

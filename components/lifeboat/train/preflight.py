@@ -76,7 +76,7 @@ def examine(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> list
                 made = features.fit_transform(X, y)
         except UseCaseError as error:
             return [Finding(candidate.name, str(error)) for candidate in usecase.candidates]
-        weights = None if usecase.weight is None and not usecase.class_weights else np.ones(len(y))
+        weights = np.ones(len(y)) if usecase.is_weighted else None
         known = _Known(learning, usecase.schema, features, made, X, y, seed, weights)
         found = [_examine(candidate, known) for candidate in usecase.candidates]
     return [finding for finding in found if finding]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -99,8 +101,14 @@ class Search:
         others = [trial for trial in self.trials if trial.candidate not in left_out]
         if not others:
             raise _none_left(left_out)
-        found = self.labels, self.fold, self.rows, self.weights
-        return _found(self.learning, others, found, left_out, self.searched)
+        return replace(self, trials=others, left_out=left_out).recalibrated()
+
+    def recalibrated(self) -> Search:
+        """The same with the calibration that suits the best."""
+        raw = self.best.out_of_fold
+        calibration = self.learning.calibrate(self.labels, raw, self.fold, self.weights)
+        calibrated = self.learning.figures(self.labels, calibration.apply(raw), self.weights)
+        return replace(self, calibration=calibration, calibrated=calibrated)
 
 
 @dataclass(frozen=True)
@@ -143,22 +151,35 @@ def search(
     folds = [_make_fold(usecase, some, *masks) for masks in zip(divided.seen, divided.held, strict=True)]
     chosen_by = task.metric(usecase.chosen_by)
 
-    def attempt(plan: Plan, report: Report | None) -> Trial | None:
-        start, (name, estimator, parameters) = time.perf_counter(), plan.parts
+    usable = [candidate for candidate in usecase.candidates if candidate.name not in left_out]
+    grids = {candidate.name: _grid(candidate) for candidate in usable if candidate.search is None}
+    counts = [candidate.search.trials if candidate.search else len(grids[candidate.name]) for candidate in usable]
+
+    def attempt(
+        candidate: Candidate, before: int, number: int, parameters: dict[str, Any], report: Report | None = None
+    ) -> Trial | None:
+        start, name, parameters = time.perf_counter(), candidate.name, dict(sorted(parameters.items()))
         with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
-            made = seeded(clone(estimator).set_params(**parameters), seed)
+            made = seeded(clone(candidate.estimator).set_params(**parameters), seed)
             trial = _try(learning, chosen_by, (name, made, parameters), folds, some, report)
         shown = ", ".join(f"{key.rpartition('__')[2]}={_short(value)}" for key, value in parameters.items())
         found = "given up, worse than most before it" if trial is None else _figures(task, chosen_by, trial)
-        say(f"trial {plan.number}/{plan.total}: {name} ({shown}): {found}, {time.perf_counter() - start:.1f} s")
+        say(f"trial {before + number}/{sum(counts)}: {name} ({shown}): {found}, {time.perf_counter() - start:.1f} s")
         return trial
 
-    usable = [candidate for candidate in usecase.candidates if candidate.name not in left_out]
-    trials = _all_trials(usable, attempt, seed, say)
+    tried: list[Trial | None] = []
+    for candidate, before in zip(usable, accumulate(counts, initial=0), strict=False):
+        one = partial(attempt, candidate, before)
+        if candidate.search is None:
+            tried += [one(*plan) for plan in enumerate(grids[candidate.name], start=1)]
+        else:
+            tried += sample_trials(candidate.search, one, seed, say)
     held = divided.number >= 0
-    trials = [replace(trial, out_of_fold=trial.out_of_fold[held]) for trial in trials]
-    found = some.y[held], divided.number[held], sample[held], chosen_weights(some.weights, held)
-    return _found(learning, trials, found, left_out, len(sample))
+    trials = [replace(trial, out_of_fold=trial.out_of_fold[held]) for trial in tried if trial is not None]
+    return Search(
+        learning, sorted(trials, key=lambda trial: trial.loss), learning.uncalibrated, {}, sample[held], some.y[held],
+        divided.number[held], left_out, len(sample), chosen_weights(some.weights, held),
+    ).recalibrated()  # fmt: skip
 
 
 def _figures(task: Task[Any, Any], chosen_by: Metric, trial: Trial) -> str:
@@ -181,22 +202,6 @@ def _leave_out(usecase: UseCase, X: Any, left_out: dict[str, str], say: Callable
 
 def _none_left(left_out: dict[str, str]) -> UseCaseError:
     return UseCaseError("; ".join(f"candidate {name!r}: {problem}" for name, problem in left_out.items()))
-
-
-def _found(
-    learning: Learning[Any],
-    trials: list[Trial],
-    held: tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], Weights],
-    left_out: dict[str, str],
-    searched: int,
-) -> Search:
-    """The ranked trials, calibrated; `held` are labels, fold, places and weights of the rows that folds held."""
-    y, fold, rows, weights = held
-    ranked = sorted(trials, key=lambda trial: trial.loss)
-    raw = ranked[0].out_of_fold
-    calibration = learning.calibrate(y, raw, fold, weights)
-    calibrated = learning.figures(y, calibration.apply(raw), weights)
-    return Search(learning, ranked, calibration, calibrated, rows, y, fold, left_out, searched, weights)
 
 
 def seen_nearly_all(usecase: UseCase, found: Search, rows: Rows, *, seed: int, say: Callable[[str], None]) -> Search:
@@ -230,14 +235,9 @@ def seen_nearly_all(usecase: UseCase, found: Search, rows: Rows, *, seed: int, s
         raw = np.full((len(rows), given.shape[1]), np.nan) if raw is None else raw
         raw[part.rows] = given
     assert raw is not None  # noqa: S101  # there is a fold
-    raw = raw[places]
+    trials = [replace(found.best, out_of_fold=raw[places]), *found.trials[1:]]
     weights = chosen_weights(rows.weights, places)
-    calibration = learning.calibrate(y, raw, fold, weights)
-    return replace(
-        found, trials=[replace(found.best, out_of_fold=raw), *found.trials[1:]], calibration=calibration,
-        calibrated=learning.figures(y, calibration.apply(raw), weights), rows=places, labels=y, fold=fold,
-        weights=weights,
-    )  # fmt: skip
+    return replace(found, trials=trials, rows=places, labels=y, fold=fold, weights=weights).recalibrated()
 
 
 def _without_a_tenth(usecase: UseCase, rows: Rows) -> Folds:
@@ -257,45 +257,6 @@ def best_estimator(usecase: UseCase, found: Search, seed: int) -> Any:
     """The best candidate's estimator, not yet fitted."""
     candidate = next(item for item in usecase.candidates if item.name == found.best.candidate)
     return seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A candidate with one set of parameters, and which of how many trials it is."""
-
-    parts: tuple[str, Any, dict[str, Any]]
-    number: int
-    total: int
-
-
-def _all_trials(
-    candidates: Sequence[Candidate],
-    attempt: Callable[[Plan, Report | None], Trial | None],
-    seed: int,
-    say: Callable[[str], None],
-) -> list[Trial]:
-    """Every combination of a grid, and what a search draws."""
-    grids = {candidate.name: _grid(candidate) for candidate in candidates if candidate.search is None}
-    counts = [candidate.search.trials if candidate.search else len(grids[candidate.name]) for candidate in candidates]
-    trials: list[Trial | None] = []
-    before = 0
-    for candidate, count in zip(candidates, counts, strict=True):
-
-        def one(
-            number: int, parameters: dict[str, Any], report: Report | None, candidate: Candidate = candidate,
-            before: int = before,
-        ) -> Trial | None:  # fmt: skip
-            parts = candidate.name, candidate.estimator, dict(sorted(parameters.items()))
-            return attempt(Plan(parts, before + number, sum(counts)), report)
-
-        if candidate.search is None:
-            trials += [
-                one(number, parameters, None) for number, parameters in enumerate(grids[candidate.name], start=1)
-            ]
-        else:
-            trials += sample_trials(candidate.search, one, seed, say)
-        before += count
-    return [trial for trial in trials if trial is not None]
 
 
 def _grid(candidate: Candidate) -> list[dict[str, Any]]:

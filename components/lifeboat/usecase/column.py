@@ -37,12 +37,13 @@ LARGEST_KEY = 2**63 - 1
 LARGEST_FLOAT = (2 - 2**-23) * 2.0**127
 # How people write that a value is missing. In a number none of these means anything else; in a text "-" and "." may.
 USUAL_TEXT_NULLS = ("#N/A", "<NA>", "?", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+USUAL_NUMBER_NULLS = tuple(sorted((*USUAL_TEXT_NULLS, "-", "--", ".", "NAN", "Null", "none")))
 # A category has at most so many values in training.
 MOST_CATEGORIES = 10_000
 # How tables spell a boolean, in small letters.
 TRUE_TEXTS, FALSE_TEXTS = ("1", "on", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no", "off")
+# A text that is seconds or milliseconds.
 _EPOCH = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*", re.ASCII)
-USUAL_NUMBER_NULLS = tuple(sorted((*USUAL_TEXT_NULLS, "-", "--", ".", "NAN", "Null", "none")))
 
 
 class Problem(str):

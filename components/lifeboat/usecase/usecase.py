@@ -142,6 +142,11 @@ class Split:
     column: str | None = None
     gap: timedelta = timedelta(0)
 
+    @property
+    def gap_microseconds(self) -> float:
+        """As times are counted."""
+        return self.gap / timedelta(microseconds=1)
+
     def __post_init__(self) -> None:
         if self.by not in ("group", "time"):
             raise UseCaseError(f"split: by is {self.by!r}, neither 'group' nor 'time'")
@@ -233,6 +238,11 @@ class UseCase:
     chosen_by: str = ""
     weight: str | None = None
     class_weights: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether rows count more or less."""
+        return self.weight is not None or bool(self.class_weights)
 
     @property
     def task(self) -> Task[Any, Any]:

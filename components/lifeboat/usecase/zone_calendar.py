@@ -20,6 +20,8 @@ from lifeboat.usecase.datetimes import EARLIEST, LATEST, read_zone
 Whole = NDArray[np.int64]
 SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND
+# The days of four centuries, after which the calendar comes again: whole weeks.
+ERA = 146_097
 # Days from the 1st of March of the year 0 to 1970, when the years of the calendar's arithmetic begin.
 TO_MARCH = 719_468
 # And from the 1st of January of the year 1.
@@ -88,9 +90,9 @@ def _march(day: Whole) -> tuple[Whole, Whole]:
     After Hinnant, chrono-Compatible Low-Level Date Algorithms.
     """
     shifted = day + TO_MARCH
-    in_era = shifted % 146_097
+    in_era = shifted % ERA
     year = (in_era - in_era // 1_460 + in_era // 36_524 - in_era // 146_096) // 365
-    return year + shifted // 146_097 * 400, in_era - (365 * year + year // 4 - year // 100)
+    return year + shifted // ERA * 400, in_era - (365 * year + year // 4 - year // 100)
 
 
 def _month_and_day(day: Whole) -> tuple[Whole, Whole]:
@@ -112,8 +114,12 @@ def day_of_year(local: Whole) -> Whole:
 
 
 def _in_year(day: Whole, of: Whole) -> Whole:
-    before = of - 1
-    return day + TO_JANUARY - (365 * before + before // 4 - before // 100 + before // 400) + 1
+    return day + TO_JANUARY - _days(of - 1) + 1
+
+
+def _days(years: Whole) -> Whole:
+    """Of so many whole years, from the year 1 on."""
+    return 365 * years + years // 4 - years // 100 + years // 400
 
 
 def day_of_week(local: Whole) -> Whole:
@@ -144,12 +150,7 @@ PARTS: dict[str, Callable[[Whole], Whole]] = {
 def year_length(local: Whole) -> Whole:
     """365 or 366."""
     of = year(local)
-    return _in_year(_in_year_start(of + 1), of) - 1
-
-
-def _in_year_start(of: Whole) -> Whole:
-    before = of - 1
-    return 365 * before + before // 4 - before // 100 + before // 400 - TO_JANUARY
+    return _days(of) - _days(of - 1)
 
 
 # What comes again, by name: how far a moment is within it, and how long it is, in microseconds.

@@ -11,11 +11,7 @@ from skl2onnx.common.data_types import FloatTensorType
 
 from lifeboat.model.onnx.nodes import Nodes
 from lifeboat.usecase.transformers import STEPS
-from lifeboat.usecase.zone_calendar import DAY, HOUR, MINUTE, TO_JANUARY, TO_MARCH, zone_table
-
-# The days of four centuries, which are whole weeks: moments are moved on by so much, to after 1970, for a graph divides
-# whole numbers towards zero. Every year of `usecase.datetimes` comes later than 1970 then.
-_ERA = 146_097
+from lifeboat.usecase.zone_calendar import DAY, ERA, HOUR, MINUTE, TO_JANUARY, TO_MARCH, zone_table
 
 
 def parts_shape(operator: Any) -> None:
@@ -44,7 +40,8 @@ class _Clock:
         self.unknown = nodes.add("IsNaN", moments)
         known = nodes.add("Where", self.unknown, nodes.constant(np.float64(0)), moments)
         whole = nodes.add("Cast", known, to=TensorProto.INT64)
-        shown = self.plus(self._to_local(whole), _ERA * DAY)
+        # Moved on to after 1970, as all years of `usecase.datetimes` are then: a graph divides towards zero.
+        shown = self.plus(self._to_local(whole), ERA * DAY)
         self.in_day = self.mod(shown, DAY)
         # Since the 1st of January 1570.
         self.day = self.div(shown, DAY)
@@ -58,8 +55,8 @@ class _Clock:
         counts = nodes.add("ReduceSum", nodes.add("Cast", later, to=TensorProto.INT32), axis, keepdims=0)
         return nodes.add("Add", moments, nodes.add("Gather", nodes.constant(table.offsets), counts, axis=0))
 
-    def _with(self, kind: str, x: str, number: int, **attributes: Any) -> str:
-        return self.nodes.add(kind, x, self.nodes.constant(np.int64(number)), **attributes)
+    def _with(self, kind: str, x: str, number: int) -> str:
+        return self.nodes.add(kind, x, self.nodes.constant(np.int64(number)))
 
     def plus(self, x: str, number: int) -> str:
         return self._with("Add", x, number)
@@ -82,36 +79,39 @@ class _Clock:
     def less(self, x: str, y: str) -> str:
         return self.nodes.add("Sub", x, y)
 
-    def _leap_days(self, years: str) -> str:
+    def _days(self, years: str) -> str:
         """Days of so many whole years of the calendar."""
         leap = self.less(self.sum(self.div(years, 4), self.div(years, 400)), self.div(years, 100))
         return self.sum(self.times(years, 365), leap)
 
     def _march(self, day: str) -> tuple[str, str]:
-        shifted = self.plus(day, TO_MARCH - _ERA)
-        in_era = self.mod(shifted, _ERA)
+        shifted = self.plus(day, TO_MARCH - ERA)
+        in_era = self.mod(shifted, ERA)
         days = self.sum(self.less(in_era, self.div(in_era, 1_460)), self.div(in_era, 36_524))
         year = self.div(self.less(days, self.div(in_era, 146_096)), 365)
         before = self.less(self.sum(self.times(year, 365), self.div(year, 4)), self.div(year, 100))
-        return self.sum(year, self.times(self.div(shifted, _ERA), 400)), self.less(in_era, before)
+        return self.sum(year, self.times(self.div(shifted, ERA), 400)), self.less(in_era, before)
 
     def year(self, day: str) -> str:
         march, in_year = self._march(day)
         return self.sum(march, self.div(self.plus(in_year, 60), 366))
 
-    def month(self) -> str:
+    def _march_month(self) -> tuple[str, str]:
+        """The month from March on, from 0, and the day in the year that begins with it."""
         _, in_year = self._march(self.day)
-        month = self.div(self.plus(self.times(in_year, 5), 2), 153)
+        return self.div(self.plus(self.times(in_year, 5), 2), 153), in_year
+
+    def month(self) -> str:
+        month, _ = self._march_month()
         return self.plus(self.mod(self.plus(month, 2), 12), 1)
 
     def day_of_month(self) -> str:
-        _, in_year = self._march(self.day)
-        month = self.div(self.plus(self.times(in_year, 5), 2), 153)
+        month, in_year = self._march_month()
         return self.plus(self.less(in_year, self.div(self.plus(self.times(month, 153), 2), 5)), 1)
 
     def day_of_year(self, day: str) -> str:
-        before = self._leap_days(self.plus(self.year(day), -1))
-        return self.plus(self.less(day, before), TO_JANUARY - _ERA + 1)
+        before = self._days(self.plus(self.year(day), -1))
+        return self.plus(self.less(day, before), TO_JANUARY - ERA + 1)
 
     def day_of_week(self) -> str:
         # An era has whole weeks.
@@ -123,7 +123,7 @@ class _Clock:
 
     def year_length(self) -> str:
         year = self.year(self.day)
-        return self.less(self._leap_days(year), self._leap_days(self.plus(year, -1)))
+        return self.less(self._days(year), self._days(self.plus(year, -1)))
 
 
 _PARTS: dict[str, Callable[[_Clock], str]] = {
@@ -158,8 +158,7 @@ def cycle(nodes: Nodes) -> None:
         length = clock.times(clock.year_length(), DAY)
     share = nodes.add("Div", nodes.cast(within, np.float64), nodes.cast(length, np.float64))
     angle = nodes.add("Mul", share, nodes.constant(np.float64(2 * np.pi)))
-    unknown = nodes.constant(np.float64(np.nan))
-    angle = nodes.add("Where", clock.unknown, unknown, angle)
+    angle = nodes.add("Where", clock.unknown, nodes.constant(np.float64(np.nan)), angle)
     waves = nodes.join([nodes.add("Sin", angle), nodes.add("Cos", angle)])
     steps = nodes.constant(np.float64(STEPS))
     nodes.finish(nodes.add("Div", nodes.add("Round", nodes.add("Mul", waves, steps)), steps))

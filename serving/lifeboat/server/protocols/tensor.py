@@ -48,8 +48,8 @@ DATATYPES = {
     **{name: Datatype(code, frozenset({int, float, _Null}), -most, most) for name, (code, most) in _FLOATS.items()},
     "BYTES": Datatype("", frozenset({str, _Null})),
 }
-# What MLServer's clients say of an input, and the datatypes of which it may be said. No column is a time, so that
-# `datetime` has no meaning: such a text is sent as `str`.
+# What MLServer's clients say of an input, and the datatypes of which it may be said. A `datetime` is a text in ISO
+# 8601, which its column reads.
 CONTENT_TYPES = {"np": frozenset(DATATYPES), **dict.fromkeys(("str", "base64", "datetime"), frozenset({"BYTES"}))}
 _ORDINARY = frozenset({"name", "datatype", "shape", "data"})
 _MEMBERS = _ORDINARY | {"parameters"}
