@@ -191,7 +191,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 
 .venvs/dev.stamp: .venvs/run.stamp
 	@echo "setting up: the tests' environment"
-	@$(call SYNC,.venv,--extra pipeline --extra flights --extra boosters --extra search --extra sql --extra serving --group dev)
+	@$(call SYNC,.venv,--extra pipeline --extra flights --extra boosters --extra catboost --extra search --extra sql --extra serving --group dev)
 	@$(call SYNC,.venvs/drift,--group drift --group drift-test)
 	@touch $@
 

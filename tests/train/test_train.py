@@ -28,7 +28,7 @@ from lifeboat.tasks.calibration import Uncalibrated
 from lifeboat.train import preflight, step
 from lifeboat.train.folds import Rows
 from lifeboat.train.parity import data_frame
-from lifeboat.train.search import search, seeded
+from lifeboat.train.search import search
 from lifeboat.train.step import train
 from lifeboat.usecase.transformers import CategoryFlags, Floats32
 from lifeboat.usecase.usecase import Candidate, Drift, Split
@@ -309,11 +309,6 @@ def test_rows_without_a_family_are_no_family_of_their_own(tmp_path):
     usecase = usecase_of(LOGISTIC)
     train_rows = prepared(tmp_path / "data", usecase, [row | {"family": ""} for row in patients()])
     train(usecase, train_rows, tmp_path / "b", say=quiet)
-
-
-def test_every_random_state_is_seeded():
-    estimator = seeded(make_pipeline(StandardScaler(), RandomForestClassifier(random_state=0)), 9)
-    assert estimator[-1].random_state == 9
 
 
 @pytest.mark.parametrize(

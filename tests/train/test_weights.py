@@ -24,7 +24,7 @@ from lifeboat.model.scoring import Scorer
 from lifeboat.preprocess.step import preprocess
 from lifeboat.tasks.kinds import task_of
 from lifeboat.tasks.learning import learning_of
-from lifeboat.train.preflight import fit_weighted
+from lifeboat.train.fitting import fit
 from lifeboat.train.step import train
 from lifeboat.usecase.gates import AtLeast, AtMost
 from lifeboat.usecase.schema import BinaryLabel, ClassLabel, Column, NumberLabel, Schema
@@ -142,11 +142,11 @@ def test_classes_count_as_the_use_case_says() -> None:
 def test_the_last_step_of_a_pipeline_takes_the_weights_and_who_takes_none_is_named() -> None:
     X, y = RANDOM.normal(size=(50, 1)), np.arange(50.0)
     weights = np.linspace(0, 2, 50)
-    piped = fit_weighted(make_pipeline(StandardScaler(), make_pipeline(LinearRegression())), X, y, weights)
+    piped = fit(make_pipeline(StandardScaler(), make_pipeline(LinearRegression())), X, y, weights)
     alone = LinearRegression().fit(X, y, sample_weight=weights)
     assert piped.predict(X) == pytest.approx(alone.predict(X))
     with pytest.raises(TypeError, match="LinearDiscriminantAnalysis takes no sample_weight, and the use case weighs"):
-        fit_weighted(LinearDiscriminantAnalysis(), X, y > 20, weights)
+        fit(LinearDiscriminantAnalysis(), X, y > 20, weights)
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError
-from lifeboat.data.split import assign_folds, kept_groups
-from lifeboat.data.time_split import expanding_windows, seen_before
+from lifeboat.data.split import assign_folds, kept_groups, positions
+from lifeboat.data.time_split import boundary_of, expanding_windows, seen_before
 from lifeboat.data.weights import Weights, some
 from lifeboat.tasks.task import Task
 from lifeboat.usecase.usecase import UseCase
 
 Mask = NDArray[np.bool_]
+# Share of the rows by which a fit knows when to stop.
+_STOP = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,35 @@ def make_folds(usecase: UseCase, rows: Rows) -> Folds:
         seen = [seen_before(rows.times, groups, *pair, gap) for pair in zip(held, starts, strict=True)]
     _refuse_one_sided(usecase.task, rows.y, seen, held)
     return Folds(number, seen, held)
+
+
+@dataclass(frozen=True)
+class StopRows:
+    """Of the rows that a fit is given, those that it learns from and those by which it knows when to stop, bool [n]."""
+
+    learned: Mask
+    held: Mask
+
+
+def stop_rows(usecase: UseCase, rows: Rows) -> StopRows:
+    """Holds whole groups, about a tenth of the rows; by time the newest, with the gap before them.
+
+    Raises:
+        DataError: nothing is left to learn from or to stop by.
+    """
+    split = usecase.split
+    if rows.times is None:
+        held = positions(rows.groups, f"{split.salt}/stop") < _STOP
+        learned = ~held
+    else:
+        start = boundary_of(rows.times, _STOP)
+        held = rows.times >= start
+        learned = seen_before(rows.times, kept_groups(rows.groups, usecase.schema), held, start, split.gap_microseconds)
+    lacks = usecase.task.lacks(rows.y[learned], learn=True)
+    if lacks or not held.any():
+        problem = f"of the {learned.sum():,} rows left to learn from {lacks}" if lacks else "none is in the tenth"
+        raise DataError(f"too few groups to hold a tenth of {len(rows):,} rows for stop_after: {problem}")
+    return StopRows(learned, held)
 
 
 def _refuse_one_sided(task: Task[Any, Any], y: NDArray[Any], seen: list[Mask], held: list[Mask]) -> None:

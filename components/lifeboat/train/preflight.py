@@ -18,7 +18,6 @@ from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.utils.validation import has_fit_parameter
 from threadpoolctl import threadpool_limits
 
 from lifeboat.config.errors import BundleError, UseCaseError, first_line
@@ -28,6 +27,8 @@ from lifeboat.model.onnx.onnx_export import export_onnx
 from lifeboat.model.scoring import Scorer
 from lifeboat.tasks.learning import Fitted, Learning, learning_of
 from lifeboat.train.features import make_features
+from lifeboat.train.fitting import Stopping, fit, seeded, small
+from lifeboat.train.folds import StopRows
 from lifeboat.train.parity import check_parity
 from lifeboat.train.remedies import remedy, remedy_of_difference, remedy_of_refusal
 from lifeboat.usecase.schema import Schema
@@ -35,8 +36,6 @@ from lifeboat.usecase.usecase import Candidate, UseCase
 
 # Rows of all strata of the label together, of each at least, and rows with a null in each nullable column.
 _ROWS, _ROWS_OF_A_STRATUM, _NULLS = 240, 4, 6
-# An ensemble of a few members shows as well whether it can be exported.
-_MEMBERS = 10
 # What scikit-learn and skl2onnx raise where something cannot be done: no other library's code runs there.
 REFUSALS = (ValueError, TypeError, AttributeError, RuntimeError, NameError, LookupError, ArithmeticError)
 
@@ -77,7 +76,9 @@ def examine(usecase: UseCase, X: Any, y: NDArray[Any], *, seed: int = 0) -> list
         except UseCaseError as error:
             return [Finding(candidate.name, str(error)) for candidate in usecase.candidates]
         weights = np.ones(len(y)) if usecase.is_weighted else None
-        known = _Known(learning, usecase.schema, features, made, X, y, seed, weights)
+        known = _Known(
+            learning, usecase.schema, features, made, X, y, seed, weights, _first_of_each(usecase.task.strata(y))
+        )
         found = [_examine(candidate, known) for candidate in usecase.candidates]
     return [finding for finding in found if finding]
 
@@ -94,6 +95,7 @@ class _Known:
     y: NDArray[Any]
     seed: int
     weights: Weights
+    stop_rows: StopRows
 
 
 def _examine(candidate: Candidate, known: _Known) -> Finding | None:
@@ -101,8 +103,9 @@ def _examine(candidate: Candidate, known: _Known) -> Finding | None:
     try:
         parameters = first_parameters(candidate)
         with _refusing(f"it cannot be trained with {parameters or 'its own parameters'}"):
-            estimator = _small(seeded(clone(candidate.estimator).set_params(**parameters), known.seed))
-            fit_weighted(estimator, known.made, known.y, known.weights)
+            estimator = small(seeded(clone(candidate.estimator).set_params(**parameters), known.seed))
+            stopping = None if candidate.stop_after is None else Stopping(candidate.stop_after, known.stop_rows)
+            fit(estimator, known.made, known.y, known.weights, stopping)
         _refuse_wrong_kind(estimator, known.learning)
         pipeline = Pipeline([("features", known.features), ("estimator", estimator)])
         check_export(Fitted(pipeline, known.learning, known.learning.uncalibrated), known.schema, known.X)
@@ -149,41 +152,6 @@ def first_parameters(candidate: Candidate) -> dict[str, Any]:
         return dict(sorted(next(iter(ParameterGrid(dict(candidate.grid)))).items()))
 
 
-def seeded(estimator: Any, seed: int) -> Any:
-    """Sets every `random_state` inside an estimator."""
-    names = [name for name in estimator.get_params() if name.rpartition("__")[2] == "random_state"]
-    return estimator.set_params(**dict.fromkeys(names, seed))
-
-
-def fit_weighted(estimator: Any, X: Any, y: NDArray[Any], weights: Weights) -> Any:
-    """The estimator, fitted; of a pipeline the last step takes the weights.
-
-    Raises:
-        TypeError: there are weights, and it takes none.
-    """
-    if weights is None:
-        return estimator.fit(X, y)
-    last, path = estimator, ""
-    while isinstance(last, Pipeline):
-        name, last = last.steps[-1]
-        path += f"{name}__"
-    if not has_fit_parameter(last, "sample_weight"):
-        raise TypeError(f"{type(last).__name__} takes no sample_weight, and the use case weighs its rows")
-    return estimator.fit(X, y, **{f"{path}sample_weight": weights})
-
-
-def _small(estimator: Any) -> Any:
-    """With few members in each ensemble, in one thread."""
-    given = estimator.get_params()
-    few = {
-        name: _MEMBERS
-        for name, value in given.items()
-        if name.rpartition("__")[2] == "n_estimators" and isinstance(value, int) and value > _MEMBERS
-    }
-    alone = {name: None for name in given if name.rpartition("__")[2] == "n_jobs"}
-    return estimator.set_params(**few, **alone)
-
-
 @contextmanager
 def _refusing(what: str) -> Iterator[None]:
     try:
@@ -204,6 +172,13 @@ def _some_rows(schema: Schema, X: Any, strata: NDArray[np.int64]) -> NDArray[np.
             null = np.isnan(values.astype(np.float64)) if column.is_number else values == ""
             chosen.append(_spread(np.flatnonzero(null), _NULLS))
     return np.unique(np.concatenate(chosen))
+
+
+def _first_of_each(strata: NDArray[np.int64]) -> StopRows:
+    """Holds one row of every stratum."""
+    held = np.zeros(len(strata), bool)
+    held[np.unique(strata, return_index=True)[1]] = True
+    return StopRows(~held, held)
 
 
 def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -25,8 +25,9 @@ from lifeboat.tasks.learning import Learning, learning_of
 from lifeboat.tasks.task import Metric, Task
 from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import empty_selections, make_features
-from lifeboat.train.folds import Folds, Mask, Rows, make_folds
-from lifeboat.train.preflight import REFUSALS, fit_weighted, seeded
+from lifeboat.train.fitting import Stopping, fit, seeded
+from lifeboat.train.folds import Folds, Mask, Rows, StopRows, make_folds, stop_rows
+from lifeboat.train.preflight import REFUSALS
 from lifeboat.train.sampling import Report, sample_trials
 from lifeboat.usecase.usecase import Candidate, UseCase
 
@@ -113,13 +114,18 @@ class Search:
 
 @dataclass(frozen=True)
 class CrossValidationFold:
-    """Features and labels of one fold, made once for all trials."""
+    """Features and labels of one fold, made once for all trials; and what a fit may stop by, where a candidate does."""
 
     seen: NDArray[np.float32]
     seen_labels: NDArray[Any]
     seen_weights: Weights
+    seen_stop: StopRows | None
     unseen: NDArray[np.float32]
     rows: NDArray[np.int64]
+
+    def fit(self, estimator: Any, candidate: Candidate) -> Any:
+        """On what it has seen."""
+        return fit(estimator, self.seen, self.seen_labels, self.seen_weights, _stopping(candidate, self.seen_stop))
 
 
 def search(
@@ -161,7 +167,7 @@ def search(
         start, name, parameters = time.perf_counter(), candidate.name, dict(sorted(parameters.items()))
         with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
             made = seeded(clone(candidate.estimator).set_params(**parameters), seed)
-            trial = _try(learning, chosen_by, (name, made, parameters), folds, some, report)
+            trial = _try(learning, chosen_by, (candidate, made, parameters), folds, some, report)
         shown = ", ".join(f"{key.rpartition('__')[2]}={_short(value)}" for key, value in parameters.items())
         found = "given up, worse than most before it" if trial is None else _figures(task, chosen_by, trial)
         say(f"trial {before + number}/{sum(counts)}: {name} ({shown}): {found}, {time.perf_counter() - start:.1f} s")
@@ -230,7 +236,7 @@ def seen_nearly_all(usecase: UseCase, found: Search, rows: Rows, *, seed: int, s
     for seen, held in zip(divided.seen, divided.held, strict=True):
         say(f"fitting {name} on {seen.sum():,} rows, to calibrate it by what it says of {held.sum():,} others")
         part = _make_fold(usecase, rows, seen, held)
-        model = fit_weighted(best_estimator(usecase, found, seed), part.seen, part.seen_labels, part.seen_weights)
+        model = part.fit(best_estimator(usecase, found, seed), _best_candidate(usecase, found))
         given = learning.ask(model, part.unseen)
         raw = np.full((len(rows), given.shape[1]), np.nan) if raw is None else raw
         raw[part.rows] = given
@@ -255,8 +261,29 @@ def _without_a_tenth(usecase: UseCase, rows: Rows) -> Folds:
 
 def best_estimator(usecase: UseCase, found: Search, seed: int) -> Any:
     """The best candidate's estimator, not yet fitted."""
-    candidate = next(item for item in usecase.candidates if item.name == found.best.candidate)
-    return seeded(clone(candidate.estimator).set_params(**found.best.parameters), seed)
+    return seeded(clone(_best_candidate(usecase, found).estimator).set_params(**found.best.parameters), seed)
+
+
+def fit_best(usecase: UseCase, found: Search, rows: Rows, features: Any, seed: int) -> Any:
+    """The best candidate's estimator, fitted on all rows.
+
+    Args:
+        usecase, found: see `search`.
+        rows: to learn from.
+        features: made of them, [n, width].
+        seed: of the estimator.
+    """
+    candidate = _best_candidate(usecase, found)
+    stopping = _stopping(candidate, None if candidate.stop_after is None else stop_rows(usecase, rows))
+    return fit(best_estimator(usecase, found, seed), features, rows.y, rows.weights, stopping)
+
+
+def _best_candidate(usecase: UseCase, found: Search) -> Candidate:
+    return next(item for item in usecase.candidates if item.name == found.best.candidate)
+
+
+def _stopping(candidate: Candidate, rows: StopRows | None) -> Stopping | None:
+    return None if candidate.stop_after is None or rows is None else Stopping(candidate.stop_after, rows)
 
 
 def _grid(candidate: Candidate) -> list[dict[str, Any]]:
@@ -290,7 +317,10 @@ def _make_fold(usecase: UseCase, rows: Rows, seen: Mask, held: Mask) -> CrossVal
         features = make_features(usecase, X)
         learned = features.fit_transform(X[seen], y[seen])
         weights = chosen_weights(rows.weights, seen)
-        return CrossValidationFold(learned, y[seen], weights, features.transform(X[held]), np.flatnonzero(held))
+        unseen = features.transform(X[held])
+    stops = any(candidate.stop_after is not None for candidate in usecase.candidates)
+    stop = stop_rows(usecase, rows.take(np.flatnonzero(seen))) if stops else None
+    return CrossValidationFold(learned, y[seen], weights, stop, unseen, np.flatnonzero(held))
 
 
 def _loss(figures: list[dict[str, float]], chosen_by: Metric) -> float:
@@ -302,17 +332,17 @@ def _loss(figures: list[dict[str, float]], chosen_by: Metric) -> float:
 def _try(
     learning: Learning[Any],
     chosen_by: Metric,
-    plan: tuple[str, Any, dict[str, Any]],
+    plan: tuple[Candidate, Any, dict[str, Any]],
     folds: list[CrossValidationFold],
     rows: Rows,
     report: Report | None = None,
 ) -> Trial | None:
     """The candidate on every fold; None where it was given up, as `report` says of the mean loss after each."""
-    name, estimator, parameters = plan
+    candidate, estimator, parameters = plan
     given: list[NDArray[np.float64]] = []
     figures: list[dict[str, float]] = []
     for fold in folds:
-        model = fit_weighted(clone(estimator), fold.seen, fold.seen_labels, fold.seen_weights)
+        model = fold.fit(clone(estimator), candidate)
         given.append(learning.ask(model, fold.unseen))
         weights = chosen_weights(rows.weights, fold.rows)
         figures.append(learning.figures(rows.y[fold.rows], learning.uncalibrated.apply(given[-1]), weights))
@@ -328,6 +358,6 @@ def _try(
              for metric, each in values.items()}  # fmt: skip
     chosen = means[chosen_by.name]
     return Trial(
-        name, parameters, means, float(np.nanstd(values[chosen_by.name])),
+        candidate.name, parameters, means, float(np.nanstd(values[chosen_by.name])),
         chosen_by.loss(chosen), raw,
     )  # fmt: skip

@@ -34,9 +34,9 @@ from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import make_features
 from lifeboat.train.folds import Rows
 from lifeboat.train.parity import data_frame
-from lifeboat.train.preflight import check_export, fit_weighted
+from lifeboat.train.preflight import check_export
 from lifeboat.train.reference import make_reference
-from lifeboat.train.search import Search, best_estimator, search, seen_nearly_all
+from lifeboat.train.search import Search, fit_best, search, seen_nearly_all
 from lifeboat.usecase.column import json_value
 from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import UseCase
@@ -160,7 +160,7 @@ def _fit_best(
 def _fit(usecase: UseCase, found: Search, rows: Rows, seed: int) -> Fitted:
     features = make_features(usecase, rows.X)
     made = features.fit_transform(rows.X, rows.y)
-    estimator = fit_weighted(best_estimator(usecase, found, seed), made, rows.y, rows.weights)
+    estimator = fit_best(usecase, found, rows, made, seed)
     return Fitted(Pipeline([("features", features), ("estimator", estimator)]), found.learning, found.calibration)
 
 

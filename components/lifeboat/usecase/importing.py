@@ -19,10 +19,10 @@ PACKAGE = "lifeboat.usecases"
 # What decides, beside the source, whether a candidate can be exported.
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx")
 # That need not be installed.
-_BOOSTERS = ("lightgbm", "optuna", "xgboost", "xgboost-cpu")
+_BOOSTERS = ("catboost", "lightgbm", "optuna", "xgboost", "xgboost-cpu")
 _MOST_FILES = 5_000
 # The extra of Lifeboat's that brings a module which use cases import.
-_EXTRAS = {"lightgbm": "boosters", "xgboost": "boosters"}
+_EXTRAS = {"catboost": "catboost", "lightgbm": "boosters", "xgboost": "boosters"}
 
 
 def import_reference(reference: str) -> ModuleType:

@@ -1,10 +1,11 @@
-"""LightGBM's and XGBoost's models as graphs: on training rows, at every threshold and beside it, with nulls."""
+"""LightGBM's, XGBoost's and CatBoost's models as graphs: on training rows, at every threshold, with nulls."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+import catboost
 import lightgbm
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 import xgboost
+from catboost import CatBoostClassifier, CatBoostRegressor
 from lightgbm import LGBMClassifier, LGBMRegressor
 from sklearn.pipeline import Pipeline
 from xgboost import XGBClassifier, XGBRegressor
@@ -29,6 +31,7 @@ LABELS: dict[str, Label] = {
     "positive": NumberLabel("y", minimum=0),
 }  # fmt: skip
 FEW = {"n_estimators": 40, "random_state": 0}
+CAT = {"iterations": 40, "random_seed": 0, "verbose": False, "allow_writing_files": False}
 MODELS: dict[str, tuple[str, Any]] = {
     "lightgbm two": ("two", LGBMClassifier(**FEW, verbose=-1)),
     "lightgbm two, weighted": ("two", LGBMClassifier(**FEW, verbose=-1, class_weight="balanced")),
@@ -50,6 +53,16 @@ MODELS: dict[str, tuple[str, Any]] = {
     "xgboost number": ("number", XGBRegressor(**FEW)),
     "xgboost absolute": ("number", XGBRegressor(**FEW, objective="reg:absoluteerror")),
     "xgboost poisson": ("positive", XGBRegressor(**FEW, objective="count:poisson")),
+    "catboost two": ("two", CatBoostClassifier(**CAT)),
+    "catboost two, weighted": ("two", CatBoostClassifier(**CAT, auto_class_weights="Balanced")),
+    "catboost two, monotone": ("two", CatBoostClassifier(**CAT, monotone_constraints=[1, 0, -1, 0])),
+    "catboost two, nulls as the largest": ("two", CatBoostClassifier(**CAT, nan_mode="Max")),
+    "catboost two, lossguide": ("two", CatBoostClassifier(**CAT, grow_policy="Lossguide")),
+    "catboost three": ("three", CatBoostClassifier(**CAT)),
+    "catboost three, depthwise": ("three", CatBoostClassifier(**CAT, grow_policy="Depthwise")),
+    "catboost number": ("number", CatBoostRegressor(**CAT)),
+    "catboost absolute": ("number", CatBoostRegressor(**CAT, loss_function="MAE")),
+    "catboost poisson": ("positive", CatBoostRegressor(**CAT, loss_function="Poisson")),
     "xgboost forest": ("number", XGBRegressor(**FEW, num_parallel_tree=3, subsample=0.7)),
 }  # fmt: skip
 
@@ -141,13 +154,19 @@ def test_a_graph_answers_as_the_library_does(kind: str, estimator: Any, nulls: b
             LGBMClassifier(n_estimators=300, learning_rate=0.5, verbose=-1, random_state=0),
             {"callbacks": [lightgbm.early_stopping(3, verbose=False)]},
         ),
+        (CatBoostClassifier(**CAT | {"iterations": 300}, learning_rate=0.5, early_stopping_rounds=3), {}),
     ],
-    ids=["xgboost", "lightgbm"],
+    ids=["xgboost", "lightgbm", "catboost"],
 )
 def test_a_training_that_stopped_early_is_taken_at_its_best_round(estimator: Any, stopping: dict[str, Any]) -> None:
     X, y = rows("two")
     numbers = Floats32().fit_transform(X)
-    estimator.fit(numbers[:400], y[:400], eval_set=[(numbers[400:], y[400:])], **stopping)
+    asked = (
+        {"eval_X": numbers[400:], "eval_y": y[400:]}
+        if isinstance(estimator, LGBMClassifier)
+        else {"eval_set": [(numbers[400:], y[400:])]}
+    )
+    estimator.fit(numbers[:400], y[:400], **asked, **stopping)
     model = made_of(estimator, X)
     assert answers(exported(model, X), X) == pytest.approx(model.answers(X), abs=1e-5)
 
@@ -162,6 +181,11 @@ def test_a_training_that_stopped_early_is_taken_at_its_best_round(estimator: Any
             "two",
             LGBMClassifier(**FEW, verbose=-1, objective="cross_entropy"),
             "objective 'cross_entropy' has no ONNX form",
+        ),
+        (
+            "three",
+            CatBoostClassifier(**CAT, loss_function="MultiClassOneVsAll"),
+            "objective 'MultiClassOneVsAll' has no ONNX form",
         ),
         ("number", XGBRegressor(**FEW, booster="gblinear"), "booster='gblinear' has no ONNX form"),
         ("two", XGBClassifier(**FEW, booster="dart"), "booster='dart' has no ONNX form"),
@@ -184,4 +208,4 @@ def test_splits_by_categories_say_what_to_do() -> None:
 
 
 def test_the_libraries_are_those_of_the_extra() -> None:
-    assert (lightgbm.__version__, xgboost.__version__) == ("4.7.0", "3.2.0")
+    assert (lightgbm.__version__, xgboost.__version__, catboost.__version__) == ("4.7.0", "3.2.0", "1.2.10")

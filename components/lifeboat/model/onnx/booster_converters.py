@@ -1,25 +1,29 @@
-"""ONNX forms of LightGBM's and XGBoost's models, from what these libraries write of their trees.
+"""ONNX forms of LightGBM's, XGBoost's and CatBoost's models, from what these libraries write of their trees.
 
-LightGBM keeps its thresholds as float64 and asks `x <= t`; XGBoost as float32 and asks `x < t`. Both say in each node
-where a null goes. A form is registered where the library was imported, which a model of it implies.
+LightGBM keeps its thresholds as float64 and asks `x <= t`; XGBoost as float32 and asks `x < t`; CatBoost as float32 and
+asks `x > t`. The first two say in each node where a null goes, CatBoost for each column. A form is registered where the
+library was imported, which a model of it implies.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifeboat.model.onnx.model_converters import classify_score, classify_scores
 from lifeboat.model.onnx.nodes import Nodes
 from lifeboat.model.onnx.tree_converters import rounded_down
 
 # Whatever is no larger is a zero to LightGBM; and what it takes for infinity.
-_ZERO, _INFINITY = np.float32(1e-35), 1e300
+_ZERO, _INFINITY = float(np.float32(1e-35)), 1e300
 _LARGEST = float(np.finfo(np.float32).max)
 # Objectives by what makes an answer of the sum of the leaves.
 _SIGMOID, _SOFTMAX, _EXPONENTIAL, _SUM = "Sigmoid", "Softmax", "Exp", ""
@@ -34,6 +38,11 @@ _XGBOOST = {
     **dict.fromkeys(
         ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:quantileerror"), _SUM
     ),
+}  # fmt: skip
+_CATBOOST = {
+    "Logloss": _SIGMOID, "MultiClass": _SOFTMAX,
+    **dict.fromkeys(("Poisson", "Tweedie", "LogLinQuantile"), _EXPONENTIAL),
+    **dict.fromkeys(("RMSE", "MAE", "Quantile", "MAPE", "Huber", "LogCosh", "Expectile", "Lq"), _SUM),
 }  # fmt: skip
 
 
@@ -58,10 +67,11 @@ class _Trees:
         """A node, whose first child is that of a row for which the comparison holds, and that of a null if `null`."""
         self._node(tree, node, feature, self.mode, threshold, children, null)
 
-    def leaf(self, tree: int, node: int, target: int, value: float) -> None:
-        """A leaf, whose value counts for one of the sums."""
+    def leaf(self, tree: int, node: int, targets: Iterable[int], values: Iterable[float]) -> None:
+        """A leaf, whose values count for these of the sums."""
         self._node(tree, node, 0, "LEAF", 0.0, (0, 0), False)
-        self._add(target_treeids=tree, target_nodeids=node, target_ids=target, target_weights=value)
+        for target, value in zip(targets, values, strict=True):
+            self._add(target_treeids=tree, target_nodeids=node, target_ids=target, target_weights=value)
 
     def _node(
         self, tree: int, node: int, feature: int, mode: str, threshold: float, children: tuple[int, int], null: bool
@@ -109,7 +119,7 @@ def _add_lightgbm(trees: _Trees, number: int, root: dict[str, Any]) -> None:
         if "leaf_value" in node:
             if "leaf_coeff" in node:
                 raise NotImplementedError("linear_tree=True has no ONNX form")
-            trees.leaf(number, place, target, node["leaf_value"])
+            trees.leaf(number, place, [target], [node["leaf_value"]])
             continue
         if node["decision_type"] != "<=":
             raise NotImplementedError("splits by categories have no ONNX form: give it categories as numbers")
@@ -129,9 +139,9 @@ def _add_lightgbm(trees: _Trees, number: int, root: dict[str, Any]) -> None:
 def _as_asked(exact: float) -> float:
     """A threshold as float32: LightGBM first makes a zero of what is as small as one, and 1e300 of infinity."""
     if 0 <= exact < _ZERO:
-        return float(_ZERO)
+        return _ZERO
     if -_ZERO <= exact < 0:
-        return float(np.nextafter(-_ZERO, np.float32(-1)))
+        return float(np.nextafter(np.float32(-_ZERO), np.float32(-1)))
     if exact >= _INFINITY:
         return math.inf
     return float(rounded_down(np.array(np.clip(exact, -_LARGEST, _LARGEST))))
@@ -177,9 +187,68 @@ def _add_xgboost(trees: _Trees, number: int, target: int, tree: dict[str, Any]) 
     )  # fmt: skip
     for place, (feature, value, left, right, null) in enumerate(nodes):
         if left == -1:
-            trees.leaf(number, place, target, value)
+            trees.leaf(number, place, [target], [value])
         else:
             trees.branch(number, place, feature, value, (left, right), bool(null))
+
+
+def catboost(nodes: Nodes) -> None:
+    """Of CatBoostClassifier and CatBoostRegressor.
+
+    Raises:
+        NotImplementedError: splits by categories or texts, or an objective of another kind.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.json"
+        nodes.model.save_model(str(file), format="json")
+        model = json.loads(file.read_text())
+    objective = model["model_info"]["params"]["loss_function"]["type"]
+    scale, bias = model["scale_and_bias"]
+    trees = _Trees("BRANCH_GT", len(bias), bias)
+    columns = {column["feature_index"]: column for column in model["features_info"]["float_features"]}
+    for number, tree in enumerate(model.get("oblivious_trees", ())):
+        leaves = np.reshape(tree["leaf_values"], (-1, trees.width)) * scale
+        _add_catboost(trees, number, _level(tree["splits"], leaves), columns)
+    for number, tree in enumerate(model.get("trees", ())):
+        _add_catboost(trees, number, _branch(tree, scale), columns)
+    _answer(nodes, trees, _link(_CATBOOST, objective), 1.0)
+
+
+# A leaf of CatBoost's, of one value for each sum; or a split, the side where it does not hold, and where it does.
+_Leaf = NDArray[np.float64]
+_CatBoost = _Leaf | tuple[dict[str, Any], "_CatBoost", "_CatBoost"]
+
+
+def _level(splits: list[dict[str, Any]], leaves: _Leaf) -> _CatBoost:
+    """Of a tree that asks one question a level: the answers are the bits of a leaf's number, the least one first."""
+    if not splits:
+        return np.asarray(leaves[0])
+    return splits[0], _level(splits[1:], leaves[::2]), _level(splits[1:], leaves[1::2])
+
+
+def _branch(node: dict[str, Any], scale: float) -> _CatBoost:
+    """Of a tree whose nodes ask as they like."""
+    if "value" in node:
+        return np.atleast_1d(node["value"]) * scale
+    return node["split"], _branch(node["left"], scale), _branch(node["right"], scale)
+
+
+def _add_catboost(trees: _Trees, number: int, root: _CatBoost, columns: dict[int, dict[str, Any]]) -> None:
+    waiting, count = [(root, 0)], 1
+    while waiting:
+        node, place = waiting.pop()
+        if isinstance(node, np.ndarray):
+            trees.leaf(number, place, range(trees.width), node.tolist())
+            continue
+        split, failing, holding = node
+        if split["split_type"] != "FloatFeature":
+            raise NotImplementedError("splits by categories have no ONNX form: give it categories as numbers")
+        column = columns[split["float_feature_index"]]
+        # Where training saw no null, one is asked as any number, and nothing holds of it.
+        null = column["nan_value_treatment"] == "AsTrue"
+        trees.branch(number, place, column["flat_feature_index"], split["border"], (count, count + 1), null)
+        waiting += [(holding, count), (failing, count + 1)]
+        count += 2
 
 
 def _numbers(text: str) -> list[float]:

@@ -170,13 +170,18 @@ def observed_width(model: Any) -> int | None:
     return seen.width if seen else None
 
 
+def _is_like_one(part: Any) -> bool:
+    """CatBoost's estimators are none of scikit-learn's by their bases."""
+    return hasattr(part, "get_params") and hasattr(part, "fit") and not isinstance(part, type)
+
+
 def parts(model: Any) -> list[Any]:
     """Every estimator inside a model, itself included, each once."""
     found: dict[int, Any] = {}
     waiting = [model]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, BaseEstimator):
+        if isinstance(part, BaseEstimator) or _is_like_one(part):
             if id(part) not in found:
                 found[id(part)] = part
                 waiting.extend(vars(part).values())

@@ -9,7 +9,7 @@ from typing import Any
 from skl2onnx import update_registered_converter
 from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common._registration import get_converter, get_shape_calculator, register_converter
-from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 from skl2onnx.common.shape_calculator import (
     calculate_linear_classifier_output_shapes,
     calculate_linear_regressor_output_shapes,
@@ -30,7 +30,7 @@ from sklearn import (
     tree,
 )
 from sklearn._loss.link import LogLink
-from sklearn.base import is_regressor
+from sklearn.base import ClassifierMixin, is_regressor
 from sklearn.model_selection import FixedThresholdClassifier
 
 from lifeboat.model.onnx import booster_converters as boosters
@@ -153,6 +153,7 @@ REGRESSORS: dict[type, Convert] = {
 # Of libraries that need not be installed, by the module that has the class.
 BOOSTERS: dict[str, tuple[dict[str, Convert], dict[str, Convert]]] = {
     "lightgbm": ({"LGBMClassifier": boosters.lightgbm}, {"LGBMRegressor": boosters.lightgbm}),
+    "catboost": ({"CatBoostClassifier": boosters.catboost}, {"CatBoostRegressor": boosters.catboost}),
     "xgboost": ({"XGBClassifier": boosters.xgboost}, {"XGBRegressor": boosters.xgboost}),
 }
 
@@ -176,6 +177,8 @@ def register_converters() -> None:
             calculate_linear_classifier_output_shapes,
             _called(convert),
             overwrite=True,
+            # CatBoost's is none by its bases, which are all that skl2onnx looks at.
+            parser=None if issubclass(classifier, ClassifierMixin) else _parse_classifier,
             options=_CLASSIFIER_OPTIONS,
         )
     for regressor, convert in regressors.items():
@@ -203,6 +206,14 @@ def _parse_transformer(scope: Any, model: Any, inputs: list[Any], custom_parsers
     operator = scope.declare_local_operator(f"Lifeboat{type(model).__name__}", model)
     operator.inputs = inputs
     operator.outputs.append(scope.declare_local_variable("variable", FloatTensorType([None, observed_width(model)])))
+    return operator.outputs
+
+
+def _parse_classifier(scope: Any, model: Any, inputs: list[Any], custom_parsers: Any = None) -> Any:  # noqa: ARG001
+    operator = scope.declare_local_operator(f"Lifeboat{type(model).__name__}", model)
+    operator.inputs = inputs
+    operator.outputs.append(scope.declare_local_variable("label", Int64TensorType()))
+    operator.outputs.append(scope.declare_local_variable("probabilities", FloatTensorType()))
     return operator.outputs
 
 
