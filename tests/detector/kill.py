@@ -12,7 +12,7 @@ import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.detector.world import BATCH, Detector, add_bundle, detector, people, prediction, truth
+from tests.detector.world import BATCH, Detector, add_bundle, detector, people, prediction, together, truth
 from tests.server.world import call
 
 ROWS = 3
@@ -78,19 +78,26 @@ class _Stream:
     def _run(self) -> None:
         number = 0
         while not self._stop.is_set():
-            events = []
             several = self._random.randint(1, 20)
-            for _ in range(several):
-                puid, number = f"{self._seed}-{number}", number + 1
-                events += [*prediction(self._digest, people(ROWS, seed=number % 50), puid), truth(puid, 1, 0, 1)]
-            self._random.shuffle(events)
-            self._send(json.dumps(events).encode())
+            asked = {f"{self._seed}-{one}": people(ROWS, seed=one % 50) for one in range(number, number + several)}
+            number += several
+            truths = [truth(puid, 1, 0, 1) for puid in asked]
+            if self._random.random() < 0.5:
+                events = [event for puid, rows in asked.items() for event in prediction(self._digest, rows, puid)]
+                events += truths
+                self._random.shuffle(events)
+                self._send(json.dumps(events).encode(), {"content_type": BATCH})
+            else:
+                posts = [together(self._digest, asked), (json.dumps(truths).encode(), {"content_type": BATCH})]
+                self._random.shuffle(posts)
+                for body, headers in posts:
+                    self._send(body, headers)
             self.acknowledged += several
 
-    def _send(self, body: bytes) -> None:
+    def _send(self, body: bytes, headers: dict[str, str]) -> None:
         while True:
             try:
-                if call(self.url, body, content_type=BATCH).status == 200:
+                if call(self.url, body, **headers).status == 200:
                     return
             except (OSError, http.client.HTTPException, urllib.error.URLError, ValueError):
                 time.sleep(0.02)

@@ -146,6 +146,7 @@ def test_a_truth_whose_prediction_never_comes_is_unknown_and_one_that_was_given_
     flags = ("--late-seconds", "1", "--retention-rows", "10")
     with detector(shop.store, tmp_path / "drift.db", *flags) as process:
         process.post(prediction(shop.digest, people(10), "old"))
+        process.settled()  # those of a pass are kept, and go, together
         process.post(prediction(shop.digest, people(20), "new"))
         process.post([truth("never", 1)])
         process.until(lambda report: counts(report, "unknown") == (1,))

@@ -185,7 +185,16 @@ def _back_to_format_1(path: Path) -> None:
     database = Database(str(path))
     connection = database.connect()
     connection.executescript("""BEGIN;
-        DROP INDEX predictions_alias; ALTER TABLE predictions DROP COLUMN alias;
+        ALTER TABLE held DROP COLUMN count;
+        DROP INDEX predictions_start; ALTER TABLE predictions RENAME TO together;
+        CREATE TABLE predictions (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, start INTEGER, rows INTEGER, puid TEXT, time REAL,
+            received REAL, columns BLOB, scores BLOB);
+        CREATE INDEX predictions_start ON predictions (version, start);
+        CREATE INDEX predictions_puid ON predictions (puid);
+        INSERT INTO predictions SELECT id, version, start, rows, requests ->> '$.ids[0]', requests ->> '$.times[0]',
+            received, columns, scores FROM together;
+        DROP TABLE together; DROP TABLE names;
         DROP INDEX truths_name; DROP INDEX truths_source; ALTER TABLE truths DROP COLUMN source;
         ALTER TABLE labels RENAME TO newer; DROP INDEX labels_version; DROP INDEX labels_pending;
         CREATE TABLE labels (

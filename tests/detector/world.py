@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -217,6 +217,33 @@ def prediction(
 def predictions(digest: str, rows: Sequence[dict[str, Any]], **attributes: Any) -> list[dict[str, Any]]:
     """One prediction for each row."""
     return [one for row in rows for one in prediction(digest, [row], **attributes)]
+
+
+def together(
+    digest: str, asked: Mapping[str, Sequence[dict[str, Any]]], version: str = "1", **changed: Any
+) -> tuple[bytes, dict[str, str]]:
+    """An event of many predictions, as our model server sends it: body and headers.
+
+    Args:
+        digest: of the bundle.
+        asked: rows by request id.
+        version: of the model.
+        changed: members of the content, in place of the right ones.
+    """
+    rows = [row for given in asked.values() for row in given]
+    columns = {name: [row.get(name) for row in rows] for name in NAMES if any(name in row for row in rows)}
+    numbers = [number for row in rows for number in (1 - score(row), score(row))]
+    content = {
+        "model_name": "tiny", "model_version": version, "parameters": {"bundle_digest": digest},
+        "predictions": {"id": list(asked), "time": [time.time()] * len(asked), "rows": list(map(len, asked.values()))},
+        "inputs": [{"name": name, "shape": [len(rows), 1], "data": data} for name, data in columns.items()],
+        "outputs": [{"name": "probabilities", "shape": [len(rows), 2], "data": numbers}],
+        **changed,
+    }  # fmt: skip
+    head = {"specversion": "1.0", "id": str(uuid4()), "source": "lifeboat.test", "type": "io.lifeboat.predictions",
+            "modelid": "tiny", "modelversion": version, "predictions": str(len(asked))}  # fmt: skip
+    headers = {f"ce_{name}": value for name, value in head.items()}
+    return json.dumps(content).encode(), {**headers, "content_type": "application/json"}
 
 
 def truth(puid: str, *values: Any, **attributes: Any) -> dict[str, Any]:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from lifeboat.http.errors import RequestError
+from lifeboat.server.asked import Asked
 from lifeboat.server.dataplane import DataPlane
-from lifeboat.server.events import Content, Events, Exchange
+from lifeboat.server.events import Content, Events
 from lifeboat.server.large_requests import SMALL
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import Answers, Model, load_model
@@ -27,11 +28,11 @@ class Watching(Events):
     """Keeps what it is given."""
 
     def __init__(self) -> None:
-        self.exchanges: list[tuple[Exchange, str]] = []
+        self.predictions: list[tuple[list[str], list[list[Any]], list[list[float]]]] = []
         self.feedback: list[tuple[Content, str, str]] = []
 
-    def predicted(self, exchange: Exchange, id_: RequestId) -> None:
-        self.exchanges.append((exchange, id_.puid))
+    def predicted(self, asked: Sequence[Asked], columns: list[list[Any]], answers: Answers) -> None:
+        self.predictions.append(([one.id.puid for one in asked], columns, answers[:, 1:].round(4).tolist()))
 
     def judged(self, feedback: Content, id_: RequestId, source: str) -> None:
         self.feedback.append((feedback, id_.puid, source))
@@ -44,13 +45,9 @@ class Adapter:
         self._plane, self._failing = plane, failing
         self.answers: list[Any] = []
 
-    def ask(self, columns: Sequence[list[Any]], puid: str = "p", watched: Exchange | None = None) -> None:
-        def send(answer: Any) -> Exchange | None:
-            self.answers.append(answer)
-            return watched
-
-        id_ = self._plane.ids.make(puid.encode(), None, "")
-        self._plane.infer(list(columns), len(columns[0]), id_, self.write, lambda error: error.info, send)
+    def ask(self, columns: Sequence[list[Any]], puid: str = "p", watched: bool = True) -> None:
+        asked = Asked(list(columns), len(columns[0]), self._plane.ids.make(puid.encode(), None, ""), 100, watched)
+        self._plane.infer(asked, self.write, lambda error: error.info, self.answers.append)
 
     def write(self, answers: Answers) -> list[float]:
         if self._failing:
@@ -128,41 +125,47 @@ def test_a_model_that_fails_is_an_error_to_write_and_is_shown_to_nobody(
         plane, _ = planes(model)
         plane.events = Watching()
         adapter = Adapter(plane)
-        adapter.ask(columns(), watched=Exchange(Content(b"a", b"b"), Content(b"c", b"d")))
+        adapter.ask(columns())
         await asyncio.sleep(0)
         assert adapter.answers == ["the model failed on this request"]
-        assert plane.events.exchanges == []
+        assert plane.events.predictions == []
 
     run(test)
 
 
 def test_an_answer_that_cannot_be_written_is_an_error_and_the_others_of_its_run_are_answered(model: Model) -> None:
     async def test() -> None:
-        plane, _ = planes(model)
+        plane, metrics = planes(model)
+        plane.events = Watching()
         broken, right = Adapter(plane, failing=True), Adapter(plane)
-        broken.ask(columns())
-        right.ask(columns())
+        broken.ask(columns(), "broken")
+        right.ask(columns(), "right")
         await asyncio.sleep(0)
         assert broken.answers == ["internal error"]
         assert right.answers == [[pytest.approx(SURVIVED)]]
+        assert [names for names, _, _ in plane.events.predictions] == [["right"]]
+        assert counted(metrics, 'lifeboat_predictions_total{class="died"}') == "1"
 
     run(test)
 
 
-def test_the_events_carry_what_the_adapter_gives_after_the_answer_and_nothing_where_it_gives_nothing(
+def test_the_events_are_told_of_a_run_at_once_after_its_answers_but_not_of_what_is_not_to_be_watched(
     model: Model,
 ) -> None:
-    exchange = Exchange(Content(b"application/grpc", b"asked"), Content(b"application/grpc", b"answered"))
-
     async def test() -> None:
         plane, _ = planes(model)
         plane.events = Watching()
         adapter = Adapter(plane)
-        adapter.ask(columns(), "first", exchange)
-        adapter.ask(columns(), "second", None)
+        adapter.ask(columns(), "first")
+        adapter.ask(columns(2), "second")
         await asyncio.sleep(0)
         assert len(adapter.answers) == 2
-        assert plane.events.exchanges == [(exchange, "first")]
+        survived = [pytest.approx(SURVIVED)]
+        assert plane.events.predictions == [(["first", "second"], columns(3), [survived] * 3)]
+        adapter.ask(columns(), "third", watched=False)
+        adapter.ask(columns(2), "fourth")
+        await asyncio.sleep(0)
+        assert plane.events.predictions[1:] == [(["fourth"], columns(2), [survived] * 2)]
 
     run(test)
 
@@ -242,7 +245,9 @@ def test_it_is_ready_when_it_is_told_so_and_says_what_it_serves(model: Model) ->
         metadata = plane.metadata()
         assert (metadata.identity.name, metadata.identity.version, metadata.usecase) == ("ship", "3", "tiny")
         assert metadata.schema.names == tuple(ROW)
-        assert plane.reader.from_rows([ROW_VALUES], None, "rows") == columns()
+        *inputs, keys = plane.reader.from_rows([ROW_VALUES], None, "rows")
+        assert inputs == columns()
+        assert np.isnan(keys).tolist() == [True]
 
     run(test)
 

@@ -1,21 +1,25 @@
 """Bounded disk: what is no longer needed is removed, a little at a time.
 
-A prediction stays until its window is judged, its labelled rows are exported, and it is older than the retention or
-beyond its number of rows. Of a judged window the verdict stays, of a version the newest ones.
+Predictions that are kept together stay until the windows of their rows are judged, their labelled rows are exported,
+and they are older than the retention or beyond its number of rows. Of a judged window the verdict stays, of a version
+the newest ones.
 """
 
 from __future__ import annotations
 
 import sqlite3
 
+import orjson
+
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.processor import Processor
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.versions import WatchedVersion
 
-CHUNK = 2_000
+# Requests whose predictions are removed in one transaction, and predictions that are looked at together.
+REQUESTS, CHUNK = 2_000, 100
 VACUUM_PAGES = 500
-OLDEST = "SELECT id, version, start, rows, puid, alias, received FROM predictions WHERE id > ? ORDER BY id LIMIT ?"
+OLDEST = "SELECT id, version, start, rows, requests, received FROM predictions WHERE id > ? ORDER BY id LIMIT ?"
 # A version's rows from here on belong to a window without verdict.
 OPEN = "SELECT version, min(first) FROM windows WHERE state = 'waiting' GROUP BY version"
 UNWRITTEN = "SELECT DISTINCT prediction FROM labels WHERE exported = 0"
@@ -33,16 +37,20 @@ class _Due:
         self._excess = sum(map(self._rows, self._versions.values())) - kept
 
     def next(self) -> list[tuple[int, str, list[str]]]:
-        """Id, model, and puid and alias of some; empty at the end."""
+        """Id, model, and names of the requests of some; empty at the end."""
         found: list[tuple[int, str, list[str]]] = []
-        while not found:
+        requests = 0
+        while requests < REQUESTS:
             chunk = self._connection.execute(OLDEST, (self._last, CHUNK)).fetchall()
-            for id_, version, start, rows, puid, alias, received in chunk:
-                if received >= self._before and self._excess < rows:
+            for id_, version, start, rows, asked, received in chunk:
+                if requests >= REQUESTS or (received >= self._before and self._excess < rows):
                     return found
                 self._last = id_
                 if start + rows <= self._open.get(version, 0) and id_ not in self._unwritten:
-                    found.append((id_, self._versions[version].model, [puid, alias] if alias else [puid]))
+                    document = orjson.loads(asked)
+                    names = [*document["ids"], *filter(None, document["aliases"])]
+                    found.append((id_, self._versions[version].model, names))
+                    requests += len(document["ids"])
                     self._excess -= rows
             if len(chunk) < CHUNK:
                 break
@@ -89,13 +97,17 @@ class Compaction:
         self, connection: sqlite3.Connection, processor: Processor, found: list[tuple[int, str, list[str]]]
     ) -> None:
         """Removes predictions (id, model, names) and remembers their names."""
-        names = [(model, "puid", puid) for _, model, puids in found for puid in puids]
+        names = [(model, "puid", name) for _, model, named in found for name in named]
         with self._database.writing(connection):
             for id_, _, _ in found:
                 rows = connection.execute(
                     "DELETE FROM entities WHERE prediction = ? RETURNING model, entity", (id_,)
                 ).fetchall()
                 names += [(model, "entity", entity) for model, entity in rows]
+            connection.executemany(
+                "DELETE FROM names WHERE name = ? AND prediction = ?",
+                [(name, id_) for id_, _, named in found for name in named],
+            )
             connection.executemany("DELETE FROM predictions WHERE id = ?", [(id_,) for id_, _, _ in found])
             processor.tombstones.add(connection, names)
 

@@ -21,7 +21,7 @@ from lifeboat.detector.disk import DiskError, broken_files, has_room, is_broken,
 from lifeboat.system import log
 from lifeboat.system.files import take_lock
 
-FORMAT = 3
+FORMAT = 4
 LOCK_SECONDS, LOOK_SECONDS = 5.0, 1.0
 # Bytes of a file that is read through at the start, for a second or so; a larger one is found broken where it is read.
 CHECKED = 256 << 20
@@ -34,6 +34,14 @@ CREATE INDEX labels_pending ON labels (id) WHERE exported = 0;"""
 # Figures by name, as JSON: which there are, the kind of label says.
 LIVE = """CREATE TABLE live (version INTEGER PRIMARY KEY, rows INTEGER, figures TEXT);
 CREATE TABLE history (id INTEGER PRIMARY KEY, version INTEGER, time REAL, rows INTEGER, figures TEXT);"""
+# Predictions that came together, as JSON column by column; and what each of their requests is called.
+PREDICTIONS = """CREATE TABLE predictions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, start INTEGER, rows INTEGER, received REAL, requests TEXT,
+    columns BLOB, scores BLOB);
+CREATE INDEX predictions_start ON predictions (version, start);
+CREATE TABLE names (
+    name TEXT, prediction INTEGER, first INTEGER, rows INTEGER, version INTEGER, alias INTEGER,
+    PRIMARY KEY (name, prediction, first)) WITHOUT ROWID;"""
 TABLES = f"""
 CREATE TABLE inbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT, received REAL, mode TEXT, events INTEGER, head BLOB, body BLOB);
@@ -42,16 +50,12 @@ CREATE TABLE ids (block INTEGER PRIMARY KEY, digests BLOB);
 CREATE TABLE halves (
     id INTEGER PRIMARY KEY, received REAL, side TEXT, puid TEXT, model TEXT, version TEXT, event BLOB);
 CREATE TABLE held (
-    id INTEGER PRIMARY KEY, received REAL, model TEXT, usecase TEXT, digest TEXT, first BLOB, second BLOB);
+    id INTEGER PRIMARY KEY, received REAL, model TEXT, usecase TEXT, digest TEXT, first BLOB, second BLOB,
+    count INTEGER NOT NULL DEFAULT 1);
 CREATE TABLE versions (
     id INTEGER PRIMARY KEY, model TEXT, version TEXT, digest TEXT, rule TEXT, total INTEGER, first INTEGER,
     number INTEGER, opened REAL, last REAL, UNIQUE (model, version, digest));
-CREATE TABLE predictions (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, version INTEGER, start INTEGER, rows INTEGER, puid TEXT, time REAL,
-    received REAL, columns BLOB, scores BLOB, alias TEXT NOT NULL DEFAULT '');
-CREATE INDEX predictions_start ON predictions (version, start);
-CREATE INDEX predictions_puid ON predictions (puid);
-CREATE INDEX predictions_alias ON predictions (alias) WHERE alias != '';
+{PREDICTIONS}
 CREATE TABLE entities (
     model TEXT, entity TEXT, prediction INTEGER, row INTEGER, PRIMARY KEY (model, entity)) WITHOUT ROWID;
 CREATE INDEX entities_prediction ON entities (prediction);
@@ -97,8 +101,25 @@ INSERT INTO history SELECT id, version, time, rows, json_object('accuracy', accu
 DROP TABLE live_2;
 DROP TABLE history_2;
 """  # noqa: S608  # our own tables
+# Of format 3, where each prediction was a row. An id is never given twice: labels of predictions that went stay.
+TO_4 = f"""
+ALTER TABLE held ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
+DROP INDEX predictions_start;
+DROP INDEX predictions_puid;
+DROP INDEX predictions_alias;
+ALTER TABLE predictions RENAME TO predictions_3;
+{PREDICTIONS}
+INSERT INTO predictions SELECT id, version, start, rows, received, json_object('ids', json_array(puid),
+    'aliases', json_array(alias), 'times', json_array(time), 'rows', json_array(rows)), columns, scores
+    FROM predictions_3;
+INSERT INTO names SELECT puid, id, 0, rows, version, 0 FROM predictions_3;
+INSERT INTO names SELECT alias, id, 0, rows, version, 1 FROM predictions_3 WHERE alias NOT IN ('', puid);
+DELETE FROM sqlite_sequence WHERE name = 'predictions';
+UPDATE sqlite_sequence SET name = 'predictions' WHERE name = 'predictions_3';
+DROP TABLE predictions_3;
+"""  # noqa: S608  # our own tables
 # What brings a file of each format to the next.
-STEPS = {1: TO_2, 2: TO_3}
+STEPS = {1: TO_2, 2: TO_3, 3: TO_4}
 
 
 class Database:

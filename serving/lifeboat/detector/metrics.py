@@ -13,7 +13,7 @@ from lifeboat.detector.performance.labels import MEANINGS
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 STORAGE_UP = "lifeboat_drift_storage_up", "Whether the database can be written"
-KINDS = ("request", "response", "feedback", "other")
+KINDS = ("prediction", "request", "response", "feedback", "other")
 OF_VERSION = ("model", "version")
 OF_FEATURE = (*OF_VERSION, "feature")
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -92,7 +92,9 @@ def _totals(report: dict[str, Any], counters: dict[str, int]) -> Iterator[Metric
     exported = report["feedback"]["exported"]
     yield CounterMetricFamily("lifeboat_labelled_rows", "Rows with truth written to the store", value=exported)
     yield GaugeMetricFamily("lifeboat_drift_waiting", "Events not folded in yet", value=events["waiting"])
-    yield GaugeMetricFamily("lifeboat_drift_held", "Events that wait for a bundle", value=events["held"])
+    yield GaugeMetricFamily(
+        "lifeboat_drift_held", "Predictions and feedback that wait for a bundle", value=events["held"]
+    )
     if events["last"] is not None:
         name = "lifeboat_drift_last_event_timestamp_seconds"
         yield GaugeMetricFamily(name, "When the last event was folded in", value=events["last"])

@@ -21,6 +21,8 @@ VERSIONS = """SELECT * FROM (SELECT id, model, version, digest, rule, total, fir
 ORDER BY number > 1 DESC, total DESC, id LIMIT ?) ORDER BY model, last"""
 WINDOWS = """SELECT number, opened, closed, rows, drift, alarm, state, reason, threshold, p_values FROM windows
 WHERE version = ? ORDER BY number DESC LIMIT ?"""
+# What becomes of a closed window.
+STATES = ("judged", "failed", "skipped")
 LATEST = """SELECT number, verdict FROM windows WHERE version = ? AND state = 'judged' ORDER BY number DESC LIMIT 1"""
 
 
@@ -68,7 +70,7 @@ class Report:
         try:
             counters = read_counters(self._connection)
             truths = self._connection.execute("SELECT count(*) FROM truths").fetchone()[0]
-            held = 2 * self._connection.execute("SELECT count(*) FROM held").fetchone()[0]  # about: each as two events
+            held = self._connection.execute("SELECT coalesce(sum(count), 0) FROM held").fetchone()[0]
             models = self._models(moment, counters)
         finally:
             self._connection.execute("COMMIT")
@@ -96,7 +98,7 @@ class Report:
         models = []
         for row in rows:
             id_, active = row[0], newest[row[1], row[2]] == row[0] and moment - row[-1] < self._active_seconds
-            judgements = {state: counters.get(f"windows:{id_}:{state}", 0) for state in ("judged", "failed")}
+            judgements = {state: counters.get(f"windows:{id_}:{state}", 0) for state in STATES}
             models.append({**self._model(*[*row, active]), "judgements": judgements})
         return models
 

@@ -75,6 +75,9 @@ class DetectorSettings(S3Settings):
     reply_url: str = option("", "URL that is posted a CloudEvent for each judged window; none unless set")
     judge: str = option("lifeboat.detector.drift_test", "Python module whose run_drift_test tests a window")
     judge_seconds: float = option(300.0, "time for the judgement of a window")
+    judge_rate: float = option(
+        2.0, "windows of a version judged a second over time; a burst of 100 is judged whole, of more some are skipped"
+    )
     log_requests: bool = option(False, "log one line a request, without its body")
 
     def __post_init__(self) -> None:

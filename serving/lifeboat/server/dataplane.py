@@ -14,7 +14,9 @@ from functools import partial
 from typing import TypeVar
 
 from lifeboat.http.errors import RequestError, unavailable
-from lifeboat.server.events import Content, Events, Exchange
+from lifeboat.server.asked import Asked
+from lifeboat.server.columnar import ColumnarWriter
+from lifeboat.server.events import Content, Events
 from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.large_requests import SMALL, LargeRequests
 from lifeboat.server.metrics import ServerMetrics
@@ -63,7 +65,7 @@ class DataPlane:
         self.identity = self._metadata.identity
         self.events = self._open_events(settings) if settings.events_url else None
         self._large = LargeRequests(loop)
-        self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._large)
+        self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._watch, self._large)
         self._queues: tuple[Sized, ...] = (self._batcher.waiting, self._large.waiting, *queues)
 
     def metadata(self) -> ModelMetadata:
@@ -113,24 +115,20 @@ class DataPlane:
 
     def infer(
         self,
-        columns: Columns,
-        rows: int,
-        id_: RequestId,
+        asked: Asked,
         write: Callable[[Answers], T],
         error: Callable[[RequestError], T],
-        send: Callable[[T], Exchange | None],
+        send: Callable[[T], object],
     ) -> None:
         """Predicts rows.
 
         Args:
-            columns: as `reader` gives them.
-            rows: their number.
-            id_: of the request.
+            asked: the rows, and whose they are.
             write: makes the answer of the model's, [n, width].
             error: makes it of what went wrong; must not raise.
-            send: takes that answer; gives what the events are to carry, None for nothing.
+            send: takes that answer.
         """
-        self._batcher.submit(Job(columns, rows, partial(self._finish, id_, write, error, send)))
+        self._batcher.submit(Job(asked, partial(self._finish, write, error, send)))
 
     def score(self, columns: Columns) -> Answers:
         """Predicts rows at once and alone, counted and watched by nobody: the warm-up."""
@@ -164,25 +162,41 @@ class DataPlane:
             self.events.send_to(url)
 
     def _open_events(self, settings: ServerSettings) -> Events:
-        return Events.of(settings, self.identity, self._metrics)
+        schema, task, decision = self._model.schema, self._metadata.task, self._metadata.decision
+        writer = ColumnarWriter(schema, task, decision, self.identity.tags)
+        return Events.of(settings, self.identity, writer, self._metrics)
 
     def _finish(
         self,
-        id_: RequestId,
         write: Callable[[Answers], T],
         error: Callable[[RequestError], T],
-        send: Callable[[T], Exchange | None],
+        send: Callable[[T], object],
         answers: Answers | None,
-    ) -> None:
+    ) -> bool:
+        """Answers a request; tells whether by a prediction."""
         if answers is None:
             send(error(RequestError(500, "the model failed on this request")))
-            return
-        self._metrics.predicted(*self._metadata.task.counted(answers, self._metadata.decision))
+            return False
         try:
             answer = write(answers)
         except Exception as problem:  # the others of this run must still be answered
             log.error("an answer cannot be written", problem)
-            answer = error(RequestError(500, "internal error"))
-        exchange = send(answer)
-        if self.events is not None and exchange is not None:
-            self.events.predicted(exchange, id_)
+            send(error(RequestError(500, "internal error")))
+            return False
+        send(answer)
+        return True
+
+    def _watch(self, jobs: list[Job], columns: Columns, answers: Answers) -> None:
+        """Counts a run of the model, and tells the events."""
+        self._metrics.predicted(*self._metadata.task.counted(answers, self._metadata.decision))
+        if self.events is None:
+            return
+        watched = [job.asked for job in jobs if job.asked.is_watched]
+        if len(watched) == len(jobs):
+            self.events.predicted(watched, columns, answers)
+            return
+        start = 0
+        for job in jobs:
+            if job.asked.is_watched:
+                self.events.predicted([job.asked], job.asked.columns, answers[start : start + job.asked.rows])
+            start += job.asked.rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Iterable
@@ -20,6 +21,9 @@ from lifeboat.system import log
 
 # For the events of the last predictions, once every client has its answer.
 EVENTS_SECONDS = 3.0
+# Of the garbage collector. A request's objects are in no circle and go with its answer, but those that the events keep
+# for a moment look like garbage to come: at each 700 they were looked through.
+COLLECT = 50_000, 20, 100
 
 
 class Server:
@@ -36,6 +40,8 @@ class Server:
         info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
         service = Service(model, settings, ServerMetrics(info, model.bundle.task), loop)
         service.warm()
+        gc.freeze()  # what is loaded stays, and is not looked through
+        gc.set_threshold(*COLLECT)
         self.plane = service.plane
         self._listener = Listener(loop, settings.listener_limits, service.slicer, service.app.refusal)
         self.stopping = asyncio.Event()

@@ -62,7 +62,7 @@ class ServerSettings:
         "header in which the mesh passes on whom it has verified: the source of a truth; none is believed unless set",
     )
     events_url: str = _setting("", "URL that takes each prediction as CloudEvents; none are sent unless set")
-    events_buffer: int = _setting(10_000, "events that wait for their receiver at most")
+    events_buffer: int = _setting(20_000, "predictions and feedback that wait for their receiver at most")
     events_bytes: int = _setting(32 * 1024 * 1024, "bytes of events that wait at most")
     deployment: str = _setting("lifeboat", "name of the deployment, for events", "SELDON_DEPLOYMENT_ID")
     predictor: str = _setting("default", "name of the predictor, for events", "PREDICTOR_ID")

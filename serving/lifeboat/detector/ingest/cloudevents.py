@@ -14,8 +14,11 @@ from lifeboat.data.labelled.sources import ANONYMOUS, UNREADABLE, is_source
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.http.http_types import JSON, Request, lower_media_type
 from lifeboat.http.structure import count_above
+from lifeboat.server.columnar import COUNT, MOST, PREDICTIONS
 from lifeboat.server.events import CLIENT_ID, SOURCE
 
+# Of Seldon's payload logger: a prediction in two events.
+REQUEST, RESPONSE = "io.seldon.serving.inference.request", "io.seldon.serving.inference.response"
 # A mixed batch holds some that are no events.
 Mode = Literal["binary", "structured", "batch", "mixed"]
 # Content that holds binary data behind its JSON.
@@ -64,6 +67,7 @@ class CloudEvent:
         content: bytes, or the parsed JSON of an event that came as JSON.
         alias: how the client calls its request, "" if it does not.
         sender: who sent a truth.
+        count: as how many events it counts: predictions come many in one.
     """
 
     id: str
@@ -77,6 +81,7 @@ class CloudEvent:
     content: Any
     alias: str = ""
     sender: str = ANONYMOUS
+    count: int = 1
 
     def pack(self) -> bytes:
         """As one blob; content that is nested deeper than can be written becomes null."""
@@ -86,7 +91,7 @@ class CloudEvent:
         except TypeError:  # its one reason here: what came was JSON
             content = b"null"
         head = [self.id, self.source, self.type, self.time, self.puid, self.model, self.version, self.content_type]
-        return orjson.dumps([is_json, *head, self.alias, self.sender]) + b"\n" + content
+        return orjson.dumps([is_json, *head, self.alias, self.sender, self.count]) + b"\n" + content
 
     @classmethod
     def unpack(cls, blob: bytes) -> CloudEvent:
@@ -119,14 +124,16 @@ def receive(request: Request) -> Post:
         raise bad(f"header ce-{problem}")
     if not attributes["datacontenttype"].startswith(BINARY):
         _refuse_crowd(request.body)
-    return Post("binary", 1, orjson.dumps(attributes), request.body)
+    return Post("binary", _count(attributes), orjson.dumps(attributes), request.body)
 
 
 def unfold(post: Post) -> list[CloudEvent | None]:
     """The events of a post that was received; None for what is none."""
     if post.mode == "binary":
         attributes = orjson.loads(post.head)
-        return [_event(attributes, attributes.get("datacontenttype", ""), post.body)]
+        event = _event(attributes, attributes.get("datacontenttype", ""), post.body)
+        event.count = post.events
+        return [event]
     entries = orjson.loads(post.body)
     if post.mode == "structured":
         return [_from_json(entries)]
@@ -170,6 +177,16 @@ def _parse(body: bytes) -> Any:
 def _refuse_crowd(body: bytes) -> None:
     if is_crowded(body, len(body)):
         raise bad(f"the body has more than {CONTAINERS} lists or objects, which is the limit")
+
+
+def _count(attributes: dict[str, str]) -> int:
+    """As how many events a binary one counts."""
+    if attributes["type"] != PREDICTIONS:
+        return 1
+    said = attributes.get(COUNT, "")
+    if not (said.isascii() and said.isdigit() and len(said) <= len(str(MOST)) and 0 < int(said) <= MOST):
+        raise bad(f"header ce-{COUNT}: is not a number of predictions from 1 to {MOST}")
+    return int(said)
 
 
 def _attributes(headers: dict[bytes, bytes]) -> dict[str, str]:

@@ -15,9 +15,10 @@ from heapq import heapify, heappop, heapreplace
 from lifeboat.detector.ingest.bundles import NotYetError
 from lifeboat.detector.ingest.cloudevents import CloudEvent
 
-INSERT = "INSERT INTO held (id, received, model, usecase, digest, first, second) VALUES (?, ?, ?, ?, ?, ?, ?)"
-ALL = """SELECT id, received, model, usecase, digest, length(first) + coalesce(length(second), 0) FROM held
+INSERT = "INSERT INTO held (id, received, model, usecase, digest, first, second, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+ALL = """SELECT id, received, model, usecase, digest, length(first) + coalesce(length(second), 0), count FROM held
 ORDER BY id"""
+# Predictions and feedback that are read at once.
 CHUNK = 500
 # A feedback waits for any bundle of its model.
 ANY = ""
@@ -28,7 +29,7 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What waits: request and response, or a feedback alone."""
+    """What waits: request and response, or an event of many predictions or a feedback alone."""
 
     id: int
     received: float
@@ -49,6 +50,9 @@ class Pending:
 
     Args:
         limit, size: predictions and bytes that the room holds.
+
+    Attributes:
+        count: predictions and feedback that wait.
     """
 
     def __init__(self, limit: int, size: int) -> None:
@@ -57,22 +61,18 @@ class Pending:
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads what is in the database."""
         self._queues: dict[Key, _Queue] = {}
-        self._items: OrderedDict[int, tuple[Key, float, float]] = OrderedDict()
+        self._items: OrderedDict[int, tuple[Key, float, float, int]] = OrderedDict()
         self._share, self._next = 0.0, 1
+        self.count = 0
         self._new: dict[int, tuple[object, ...]] = {}
         self._done: list[int] = []
-        for id_, received, model, usecase, digest, size in connection.execute(ALL):
-            self._put(id_, (model, usecase, digest), received, size)
+        for id_, received, model, usecase, digest, size, count in connection.execute(ALL):
+            self._put(id_, (model, usecase, digest), received, size, count)
 
     @property
     def keys(self) -> list[Key]:
         """What is waited for."""
         return list(self._queues)
-
-    @property
-    def events(self) -> int:
-        """How many events wait, about: a feedback counts as two."""
-        return 2 * len(self._items)
 
     def check(self, key: Key) -> None:
         """Raises NotYetError where something waits for this already: what comes next waits behind it."""
@@ -82,14 +82,18 @@ class Pending:
     def add(self, key: Key, received: float, first: CloudEvent, second: CloudEvent | None = None) -> None:
         """Puts aside."""
         blobs = first.pack(), None if second is None else second.pack()
-        self._new[self._next] = (self._next, received, *key, *blobs)
-        self._put(self._next, key, received, sum(len(blob) for blob in blobs if blob is not None))
+        self._new[self._next] = (self._next, received, *key, *blobs, first.count)
+        self._put(self._next, key, received, sum(len(blob) for blob in blobs if blob is not None), first.count)
 
     def next(self, connection: sqlite3.Connection, key: Key) -> list[Item]:
         """The first that wait for a bundle, as they were written."""
         queue = self._queues.get(key)
-        items = []
-        for id_ in list(queue.ids)[:CHUNK] if queue else []:
+        items: list[Item] = []
+        read = 0
+        for id_ in queue.ids if queue else ():
+            if read >= CHUNK:
+                break
+            read += self._items[id_][3]
             row = connection.execute("SELECT received, first, second FROM held WHERE id = ?", (id_,)).fetchone()
             received, first, second = row
             items.append(
@@ -105,11 +109,10 @@ class Pending:
         """Gives up what came before a moment; tells how many."""
         number = 0
         while self._items:
-            key, received, _ = next(iter(self._items.values()))
+            key, received, _, _ = next(iter(self._items.values()))
             if received > before:
                 break
-            self._remove(key)
-            number += 1
+            number += self._remove(key)
         return number
 
     def make_room(self, stored: Callable[[Key], bool]) -> int:
@@ -121,16 +124,14 @@ class Pending:
         number = 0
         for key, queue in list(self._queues.items()):
             while queue.ids and queue.share > SHARE:
-                self._remove(key)
-                number += 1
+                number += self._remove(key)
         if self._share <= 1:
             return number
         most = [(stored(key), -queue.share, queue.ids[0], key) for key, queue in self._queues.items()]
         heapify(most)
         while self._share > LEFT:
             is_stored, _, _, key = most[0]
-            self._remove(key)
-            number += 1
+            number += self._remove(key)
             if left := self._queues.get(key):
                 heapreplace(most, (is_stored, -left.share, left.ids[0], key))
             else:
@@ -143,20 +144,22 @@ class Pending:
         connection.executemany("DELETE FROM held WHERE id = ?", [(id_,) for id_ in self._done])
         self._new, self._done = {}, []
 
-    def _put(self, id_: int, key: Key, received: float, size: int) -> None:
-        share = max(1 / self._limit, size / self._size)
+    def _put(self, id_: int, key: Key, received: float, size: int, count: int) -> None:
+        share = max(count / self._limit, size / self._size)
         queue = self._queues.setdefault(key, _Queue(deque()))
         queue.ids.append(id_)
         queue.share += share
         self._share += share
-        self._items[id_] = key, received, share
+        self._items[id_] = key, received, share, count
+        self.count += count
         self._next = id_ + 1
 
-    def _remove(self, key: Key) -> None:
-        """The oldest that waits for this."""
+    def _remove(self, key: Key) -> int:
+        """The oldest that waits for this; tells as how many it counts."""
         queue = self._queues[key]
         id_ = queue.ids.popleft()
-        _, _, share = self._items.pop(id_)
+        _, _, share, count = self._items.pop(id_)
+        self.count -= count
         queue.share -= share
         # From nothing on, sums of fractions that were added and taken away begin anew.
         self._share = self._share - share if self._items else 0.0
@@ -164,3 +167,4 @@ class Pending:
             del self._queues[key]
         if self._new.pop(id_, None) is None:
             self._done.append(id_)
+        return count

@@ -13,11 +13,13 @@ from typing import Any
 import orjson
 
 from lifeboat.detector.counters import Counters
-from lifeboat.detector.ingest.bundles import Bundles, NotYetError
+from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
 from lifeboat.detector.ingest.cloudevents import (
     BATCH_BYTES,
     BINARY,
     LIMITS,
+    REQUEST,
+    RESPONSE,
     VALUES,
     CloudEvent,
     Post,
@@ -36,7 +38,9 @@ from lifeboat.detector.windows.predictions import Predictions
 from lifeboat.detector.windows.versions import WatchedVersions
 from lifeboat.http.errors import RequestError
 from lifeboat.http.structure import count_names
-from lifeboat.server.events import FEEDBACK, REQUEST, RESPONSE
+from lifeboat.server.columnar import PREDICTIONS, Requests
+from lifeboat.server.events import FEEDBACK
+from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.system import log
 
 SIDES: dict[str, Side] = {REQUEST: "request", RESPONSE: "response"}
@@ -45,7 +49,7 @@ DIGEST, MANY = 64, 1 << 60
 CLOCKS_DIFFER = 86_400
 # Behind the JSON of such a content binary data comes, in which a bracket is none.
 JSON_BYTES = {BINARY: BATCH_BYTES}
-KINDS = {REQUEST: "request", RESPONSE: "response", FEEDBACK: "feedback"}
+KINDS = {REQUEST: "request", RESPONSE: "response", PREDICTIONS: "prediction", FEEDBACK: "feedback"}
 
 
 def describe(error: Exception) -> dict[str, Any]:
@@ -68,7 +72,9 @@ class Processor:
         self.joiner = RequestJoiner(
             self.counters, settings.join_seconds, settings.max_halves, settings.max_halves_bytes
         )
-        self.versions = WatchedVersions(settings.max_versions, settings.max_newcomers, settings.retention_rows // 2)
+        self.versions = WatchedVersions(
+            settings.max_versions, settings.max_newcomers, settings.retention_rows // 2, settings.judge_rate
+        )
         self.pending, self.predictions = Pending(settings.max_held, settings.max_held_bytes), Predictions()
         self.tombstones = Tombstones(settings.max_ids)
         self.labels = Labels(settings, self.counters, self.versions, self.tombstones)
@@ -93,10 +99,10 @@ class Processor:
             if event is None:
                 self.counters.refuse("envelope")
             elif self.dedup.first(event.source, event.id):
-                self.counters.add(f"events:{KINDS.get(event.type, 'other')}")
+                self.counters.add(f"events:{KINDS.get(event.type, 'other')}", event.count)
                 self._take(event, received, now)
             else:
-                self.counters.add("duplicates")
+                self.counters.add("duplicates", event.count)
 
     def retry(self, connection: sqlite3.Connection, now: float) -> None:
         """Takes what waited for a bundle that is here, and gives up what has waited too long."""
@@ -115,6 +121,9 @@ class Processor:
             self.counters.refuse("no room for unknown models", given_up)
         self.pending.flush(connection)
         closed = self.versions.flush(connection)
+        for version_id, number in self.versions.skipped.items():
+            self.counters.add(f"windows:{version_id}:skipped", number)
+        self.versions.skipped.clear()
         self.predictions.flush(connection)
         self.labels.flush(connection, self.predictions.arrived)
         self.predictions.arrived = []
@@ -126,26 +135,25 @@ class Processor:
     def _take(self, event: CloudEvent, received: float, now: float) -> None:
         try:
             # Of a request it depends on its columns how many values there may be.
-            self._bound(event, MANY if event.type == REQUEST else VALUES)
+            self._bound(event, MANY if event.type in (REQUEST, PREDICTIONS) else VALUES)
             self._check_depth(event)
             if event.type in SIDES:
                 self._take_half(SIDES[event.type], event, received, now)
+            elif event.type == PREDICTIONS:
+                self._take_many(event, received, now)
             elif event.type == FEEDBACK:
                 self._take_feedback(event, received)
         except RefusedError as reason:
-            self.counters.refuse(str(reason))
+            self.counters.refuse(str(reason), event.count)
         except sqlite3.Error:
             raise
         except Exception as error:  # whatever a payload can do, it must not cost the others of its batch
-            self._lose(error)
+            self._lose(error, event.count)
 
     def _take_half(self, side: Side, event: CloudEvent, received: float, now: float) -> None:
         if not event.puid:
             raise RefusedError("no request id")
-        if (event.time or received) < now - self._settings.retention_seconds:
-            raise RefusedError("too old")
-        if event.time is not None and event.time > received + CLOCKS_DIFFER:
-            raise RefusedError("too new")
+        self._check_time([event.time or received], received, now)
         pair = self.joiner.join(side, event, received)
         if pair is None:
             return
@@ -157,10 +165,34 @@ class Processor:
         except NotYetError:
             self.pending.add(key, received, *pair)
 
-    def _lose(self, error: Exception) -> None:
+    def _take_many(self, event: CloudEvent, received: float, now: float) -> None:
+        document = _columns_of(event)
+        key, version = self._identify(event, document)
+        try:
+            self.pending.check(key)
+            self._predict_many(key, version, event, document, received, now)
+        except NotYetError:
+            self.pending.add(key, received, event)
+
+    def _predict_many(
+        self, key: Key, version_name: str, event: CloudEvent, document: dict[str, Any], received: float, now: float
+    ) -> None:
+        known = self._bundles.find(key[1], key[2])
+        self._bound(event, max(VALUES, self._settings.max_rows * len(known.schema.known)))
+        requests, columns, scores = known.decoder.read_many(document, event.count)
+        self._check_time(requests.times, received, now)
+        self._keep(key, version_name, known, requests, columns, scores, received, now)
+
+    def _check_time(self, times: list[float], received: float, now: float) -> None:
+        if min(times) < now - self._settings.retention_seconds:
+            raise RefusedError("too old")
+        if max(times) > received + CLOCKS_DIFFER:
+            raise RefusedError("too new")
+
+    def _lose(self, error: Exception, count: int = 1) -> None:
         """Gives up one event that breaks what nobody thought of."""
         log.error("an event cannot be processed", **describe(error))
-        self.counters.refuse("internal error")
+        self.counters.refuse("internal error", count)
 
     def _resume_all(self, connection: sqlite3.Connection, key: Key, now: float) -> None:
         while items := self.pending.next(connection, key):
@@ -170,12 +202,17 @@ class Processor:
                 except NotYetError:
                     return
                 except RefusedError as reason:
-                    self.counters.refuse(str(reason))
+                    self.counters.refuse(str(reason), item.first.count)
                 except Exception as error:  # whatever a payload can do, it must not stand in the way of the others
-                    self._lose(error)
+                    self._lose(error, item.first.count)
                 self.pending.done(key)
 
     def _resume(self, key: Key, item: Item, now: float) -> None:
+        if item.second is None and item.first.type == PREDICTIONS:
+            document = _columns_of(item.first)
+            _, version = self._identify(item.first, document)
+            self._predict_many(key, version, item.first, document, item.received, now)
+            return
         if item.second is None:
             self._read_labels(item.first, item.received)
             return
@@ -199,15 +236,20 @@ class Processor:
         self, key: Key, version_name: str, pair: tuple[CloudEvent, CloudEvent], answer: tuple[dict[str, Any], bytes],
         received: float, now: float,
     ) -> None:  # fmt: skip
-        model, usecase, digest = key
-        known = self._bundles.find(usecase, digest)
+        known = self._bundles.find(key[1], key[2])
         self._bound(pair[0], max(VALUES, self._settings.max_rows * len(known.schema.known)))
         columns, scores = known.decoder.read(pair[0], *answer)
+        requests = Requests([pair[0].puid], [pair[0].alias], [pair[0].time or received], [len(scores)])
+        self._keep(key, version_name, known, requests, columns, scores, received, now)
+
+    def _keep(
+        self, key: Key, version_name: str, known: Known, requests: Requests, columns: Columns, scores: list[Any],
+        received: float, now: float,
+    ) -> None:  # fmt: skip
+        model, _, digest = key
         version = self.versions.find(model, version_name, digest, known.window_policy)
         start = self.versions.add(version, len(scores), now)
-        times = pair[0].time or received, received
-        names = pair[0].puid, pair[0].alias
-        self.predictions.add(version, known, start, names, times, columns, scores)
+        self.predictions.add(version, known, start, requests, columns, scores, received)
 
     @staticmethod
     def _bound(event: CloudEvent, values: int) -> None:
@@ -240,6 +282,18 @@ class Processor:
         known = self._bundles.find(self._settings.usecase_of(event.model), version.digest)
         limits = self._settings.max_rows, self._settings.max_depth
         self.labels.add(read_labels(event, known.schema, *limits, received))
+
+
+def _columns_of(event: CloudEvent) -> dict[str, Any]:
+    """The content of an event of many predictions; raises RefusedError (payload)."""
+    try:
+        # As JSON itself, such an event would be parsed where it is acknowledged: it comes in binary mode.
+        document = orjson.loads(event.content) if isinstance(event.content, bytes) else None
+    except orjson.JSONDecodeError:
+        document = None
+    if type(document) is not dict:
+        raise RefusedError("payload")
+    return document
 
 
 def _name(value: Any, limit: int) -> str:

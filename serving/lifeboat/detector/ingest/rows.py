@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, CloudEvent
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import HEADER_LENGTH, Request, Response
+from lifeboat.server.columnar import Requests, read_inputs
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.protocols.seldon import SeldonCodec
 from lifeboat.server.protocols.v2 import V2Codec
@@ -33,17 +33,12 @@ class _OffSchemaError(RequestError):
 
 
 class _Reader(Reader):
-    """Reads the keys as columns too: they find a prediction again when its truth comes."""
-
-    def __init__(self, schema: Schema, max_rows: int) -> None:
-        keys = tuple(replace(key, nullable=True) for key in schema.keys)
-        super().__init__(Schema((*schema.columns, *keys), schema.label), max_rows)
-        self._unnamed = list(schema.names)
+    """Tells rows that the schema refuses from a payload that is broken."""
 
     def from_rows(self, rows: Any, names: Any, where: str) -> Columns:
-        """As `Reader` has it; unnamed rows hold the inputs only."""
+        """As `Reader` has it."""
         with _as_off_schema():
-            return super().from_rows(rows, names or self._unnamed, where)
+            return super().from_rows(rows, names, where)
 
     def from_objects(self, rows: Any, where: str) -> Columns:
         """As `Reader` has it."""
@@ -64,6 +59,16 @@ def _as_off_schema() -> Iterator[None]:
         raise _OffSchemaError(error.status, error.info) from None
 
 
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except _OffSchemaError:
+        raise RefusedError("schema") from None
+    except RequestError:
+        raise RefusedError("payload") from None
+
+
 class Decoder:
     """Reads the payloads of one bundle.
 
@@ -74,12 +79,12 @@ class Decoder:
     """
 
     def __init__(self, schema: Schema, max_rows: int, max_depth: int) -> None:
-        reader, self._task = _Reader(schema, max_rows), task_of(schema.label)
+        self._reader, self._task = _Reader(schema, max_rows), task_of(schema.label)
         self._max_depth = max_depth
         # Of each output that the answer's numbers are in, how many a row has.
         self._widths = {name: self._task.outputs[name].width or 1 for name in self._task.answer_outputs}
-        self._seldon = SeldonCodec(reader, self._task.names, {})
-        self._v2 = V2Codec(reader, self._task, self._task.decision(), NOBODY, max_depth)
+        self._seldon = SeldonCodec(self._reader, self._task.names, {})
+        self._v2 = V2Codec(self._reader, self._task, self._task.decision(), NOBODY, max_depth)
 
     def read(self, request: CloudEvent, answer: dict[str, Any], blob: bytes) -> tuple[Columns, list[Any]]:
         """Reads a prediction.
@@ -94,18 +99,38 @@ class Decoder:
         Raises:
             RefusedError: schema or payload.
         """
-        try:
+        with _refusing():
             columns = self._read_v2(request) if "outputs" in answer else self._read_seldon(request)
-        except _OffSchemaError:
-            raise RefusedError("schema") from None
-        except RequestError:
-            raise RefusedError("payload") from None
         numbers = self._v2_numbers(answer, blob) if "outputs" in answer else self._seldon_numbers(answer)
+        return columns, self._kept(numbers, len(columns[0]))
+
+    def read_many(self, document: dict[str, Any], count: int) -> tuple[Requests, Columns, list[Any]]:
+        """Reads predictions that came in one event.
+
+        Args:
+            document: its content.
+            count: how many predictions it says it holds.
+
+        Returns:
+            Whose the rows are; and as `read`, of all of them.
+
+        Raises:
+            RefusedError: schema or payload.
+        """
+        with _refusing():
+            requests = Requests.read(document)
+            if len(requests.ids) != count:
+                raise RefusedError("payload")
+            columns = read_inputs(document, sum(requests.rows), self._reader.from_columns)
+        return requests, columns, self._kept(self._v2_numbers(document, b""), len(columns[0]))
+
+    def _kept(self, numbers: list[list[Any]], rows: int) -> list[Any]:
+        """What is kept of each row's answer."""
         is_number = self._task.is_number
-        if any(len(column) != len(columns[0]) or not all(map(is_number, column)) for column in numbers):
+        if any(len(column) != rows or not all(map(is_number, column)) for column in numbers):
             raise RefusedError("payload")
         kept: list[Any] = self._task.kept(np.column_stack(numbers)).tolist()
-        return columns, kept
+        return kept
 
     def _read_seldon(self, event: CloudEvent) -> Columns:
         document = read_json(event, self._max_depth)

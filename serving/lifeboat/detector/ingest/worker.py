@@ -167,10 +167,10 @@ class Worker:
     def _say_what_waits(self, now: float) -> None:
         """Once a minute and with a count: anybody can send what has no bundle."""
         held, self.problem = self._processor.pending, ""
-        if not held.events:
+        if not held.count:
             self._waits_since = now
         elif now - self._waits_since > PATIENCE_SECONDS:
-            self.problem = f"{held.events} events wait for {len(held.keys)} bundles that are not here"
+            self.problem = f"{held.count} predictions and truths wait for {len(held.keys)} bundles that are not here"
             if now - self._said >= SAY_SECONDS:
                 self._said = now
                 log.error(self.problem)

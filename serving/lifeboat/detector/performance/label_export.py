@@ -9,7 +9,9 @@ import asyncio
 import math
 import sqlite3
 import time
+from bisect import bisect_right
 from collections import defaultdict
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -26,13 +28,14 @@ from lifeboat.detector.ingest.rows import RefusedError
 from lifeboat.detector.performance.packed_answers import unpack
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.registry.storage import open_storage
+from lifeboat.server.columnar import Requests
 from lifeboat.system import log
 from lifeboat.tasks.kinds import task_of
 
-PENDING = """SELECT l.id, l.labelled, l.row, l.truth, l.score, v.model, v.version, v.digest,
-p.id, p.puid, p.time, p.columns, l.source
-FROM labels l JOIN predictions p ON p.id = l.prediction JOIN versions v ON v.id = l.version
+PENDING = """SELECT l.id, l.labelled, l.prediction, l.row, l.truth, l.score, v.model, v.version, v.digest, l.source
+FROM labels l JOIN versions v ON v.id = l.version
 WHERE l.exported = 0 ORDER BY l.id LIMIT ?"""
+ASKED = "SELECT requests, columns FROM predictions WHERE id = ?"
 # Only what was written: a truth that was corrected meanwhile is written again.
 DONE = "UPDATE labels SET exported = 1 WHERE id = ? AND labelled = ?"
 LOOK_SECONDS = 0.5
@@ -75,9 +78,11 @@ class LabelExport:
         """Writes one part for each bundle; False if nothing is left."""
         groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
         for line in self._connection.execute(PENDING, (self._settings.export_rows,)):
-            groups[line[5], line[7]].append(line)
+            groups[line[6], line[8]].append(line)
         for (model, digest), lines in groups.items():
             usecase = self._settings.usecase_of(model)
+            # By prediction: what was asked of one is read once for its rows.
+            lines.sort(key=lambda line: (line[2], line[3]))
             self._write_part(usecase, self._bundles.find(usecase, digest), lines)
         return len(groups) > 0 and self._pending() >= self._settings.export_rows
 
@@ -98,7 +103,7 @@ class LabelExport:
         return {name: read_conflicts(storage, name) for name in names}
 
     def _write_part(self, usecase: str, known: Known, lines: list[Any]) -> None:
-        rows = _Rows(known)
+        rows = _Rows(known, self._connection)
         storage = open_storage(self._settings.store, self._settings.s3)
         written = len(lines)
         try:
@@ -120,27 +125,32 @@ class LabelExport:
 
 
 class _Rows:
-    """Makes rows of the labelled dataset; a prediction's columns are read once for its rows."""
+    """Makes rows of the labelled dataset."""
 
-    def __init__(self, known: Known) -> None:
-        schema = known.schema
+    def __init__(self, known: Known, connection: sqlite3.Connection) -> None:
+        schema, self._connection = known.schema, connection
         self._asked = [*schema.columns, *schema.keys]
         self._label, self._is_float = schema.label.name, schema.label.stored_column.kind == "float"
         self._task = task_of(schema.label)
-        self._columns: tuple[int, list[list[Any]]] = 0, []
+        self._read = 0
 
     def of(self, line: Any) -> dict[str, Any]:
         """One row of the query."""
-        _, labelled, row, truth, score, _, version, _, prediction, puid, predicted, columns, source = line
-        if self._columns[0] != prediction:
-            self._columns = prediction, orjson.loads(columns)
+        _, labelled, prediction, row, truth, score, _, version, _, source = line
+        if self._read != prediction:
+            requests, columns = self._connection.execute(ASKED, (prediction,)).fetchone()
+            self._requests, self._columns = Requests(**orjson.loads(requests)), orjson.loads(columns)
+            self._starts = [0, *accumulate(self._requests.rows)]
+            self._read = prediction
+        place = bisect_right(self._starts, row) - 1
         # In JSON of Seldon's a whole number is an integer, also where the label is none.
         truth = float(truth) if self._is_float else truth
-        values = (column[row] for column in self._columns[1])
+        values = (column[row] for column in self._columns)
         return {
             **{column.name: column.written(value) for column, value in zip(self._asked, values, strict=True)},
-            self._label: truth, PUID: puid, ROW: row, VERSION: version, SCORE: self._followed(score),
-            PREDICTED_AT: predicted, LABELLED_AT: labelled, SOURCE: source,
+            self._label: truth, PUID: self._requests.ids[place], ROW: row - self._starts[place], VERSION: version,
+            SCORE: self._followed(score), PREDICTED_AT: self._requests.times[place], LABELLED_AT: labelled,
+            SOURCE: source,
         }  # fmt: skip
 
     def _followed(self, score: float | str) -> float:

@@ -35,10 +35,13 @@ MEANINGS = (
 )  # fmt: skip
 # More than one of a version is too many, and of versions there are fewer.
 MOST = 200
-BY_PUID = """SELECT id, version, rows, scores FROM predictions WHERE puid = ?1 OR (alias = ?1 AND alias != '')
-ORDER BY id DESC LIMIT ?2"""
-BY_ENTITY = """SELECT p.id, p.version, p.rows, p.scores, e.row FROM entities e JOIN predictions p
+BY_NAME = """SELECT prediction, version, first, rows FROM names WHERE name = ? ORDER BY prediction DESC, first DESC
+LIMIT ?"""
+BY_ENTITY = """SELECT p.id, p.version, e.row FROM entities e JOIN predictions p
 ON p.id = e.prediction WHERE e.model = ? AND e.entity = ?"""
+SCORES = "SELECT scores FROM predictions WHERE id = ?"
+# Predictions whose scores are remembered: truths come about in their order, and each of them is of many rows.
+REMEMBERED = 64
 FOUND = "SELECT id, source, truth, counted FROM labels WHERE prediction = ? AND row = ? ORDER BY id"
 LABEL = """INSERT INTO labels (prediction, row, version, score, truth, labelled, source, counted)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -52,12 +55,11 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A row that was predicted, with what is kept of its answer, packed."""
+    """A row that was predicted."""
 
     prediction: int
     version: int
     row: int
-    score: float | str
 
 
 class _AmbiguousError(Exception):
@@ -83,6 +85,7 @@ class Labels:
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads who waits."""
         self._new: list[Truth] = []
+        self._scores: dict[int, list[Any]] = {}
         self._waiting: Counter[Name] = Counter()
         self._by_source: Counter[str] = Counter()
         for *name, source, number in connection.execute(
@@ -113,7 +116,7 @@ class Labels:
                 continue
             self._counters.add_source(truth.source)
             self._place(connection, truth)
-        self._new = []
+        self._new, self._scores = [], {}
 
     def expire(self, connection: sqlite3.Connection, now: float) -> None:
         """Gives up on truths that have waited too long; inside a transaction."""
@@ -183,23 +186,28 @@ class Labels:
         """
         model, kind, text = name
         if kind == "entity":
-            found = connection.execute(BY_ENTITY, (model, text)).fetchall()
+            found = [(*line, True) for line in connection.execute(BY_ENTITY, (model, text))]
         else:
-            found = [(*line, row) for line in connection.execute(BY_PUID, (text, MOST))]
+            lines = connection.execute(BY_NAME, (text, MOST))
+            found = [(id_, version, first + row, row < rows) for id_, version, first, rows in lines]
         versions = self._versions.by_id()
-        newest: dict[int, tuple[Any, ...]] = {}
-        for line in found:
-            if line[1] in versions and versions[line[1]].model == model:
-                if line[1] in newest:
+        newest: dict[int, tuple[_Row, bool]] = {}
+        for id_, version, at, is_there in found:
+            if version in versions and versions[version].model == model:
+                if version in newest:
                     raise _AmbiguousError
-                newest[line[1]] = line
-        if not newest:
-            return None
-        return [
-            _Row(id_, v, at, pack(orjson.loads(scores)[at]))
-            for id_, v, rows, scores, at in newest.values()
-            if at < rows
-        ]
+                newest[version] = _Row(id_, version, at), is_there
+        return [one for one, is_there in newest.values() if is_there] if newest else None
+
+    def _score(self, connection: sqlite3.Connection, row: _Row) -> float | str:
+        """What is kept of the answer to a row, packed."""
+        scores = self._scores.get(row.prediction)
+        if scores is None:
+            if len(self._scores) >= REMEMBERED:
+                del self._scores[next(iter(self._scores))]
+            [found] = connection.execute(SCORES, (row.prediction,)).fetchone()
+            scores = self._scores[row.prediction] = orjson.loads(found)
+        return pack(scores[row.row])
 
     def _label(self, connection: sqlite3.Connection, rows: list[_Row], value: float, now: float, source: str) -> None:
         if not rows:
@@ -222,7 +230,7 @@ class Labels:
             counted, meaning = own[3], "contradictory"
         else:
             counted = source in self._trusted and standing is None
-            place = (row.prediction, row.row, row.version, row.score, value, now, source, counted)
+            place = (row.prediction, row.row, row.version, self._score(connection, row), value, now, source, counted)
             connection.execute(LABEL, place)
             meaning = self._meaning(said, standing, value, source)
         if counted:

@@ -1,34 +1,58 @@
-"""The predictions as they are kept for their window and for their truth."""
+"""The predictions as they are kept for their window and for their truth: those of a pass together, column by column."""
 
 from __future__ import annotations
 
 import secrets
 import sqlite3
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import orjson
 
 from lifeboat.detector.ingest.bundles import Known
 from lifeboat.detector.windows.versions import WatchedVersion
+from lifeboat.server.columnar import Requests
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import LONGEST
 from lifeboat.usecase.column import entity_name
 
-INSERT = """INSERT INTO predictions (id, version, start, rows, puid, alias, time, received, columns, scores)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-# By the index that is said: of two that fit alike SQLite took that of the version, and went through all its rows.
-TAKEN = "SELECT 1 FROM predictions INDEXED BY predictions_puid WHERE puid = ? AND version = ?"
+INSERT = """INSERT INTO predictions (id, version, start, rows, received, requests, columns, scores)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
+NAME = "INSERT INTO names VALUES (?, ?, ?, ?, ?, ?)"
+TAKEN = """SELECT n.name FROM json_each(?) j CROSS JOIN names n ON n.name = j.value
+WHERE n.version = ? AND n.alias = 0"""
 ENTITY = "INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)"
+# Rows that are kept together, more or less: all of them are read for one of them.
+MOST_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A prediction of this pass, for truths that wait for it."""
+    """Predictions of this pass, for truths that wait for them."""
 
     model: str
     puids: list[str]
     entities: list[str]
+
+
+@dataclass(slots=True)
+class _Block:
+    """Predictions of a version that came one after the other.
+
+    Args:
+        id: in the database.
+        version: whose they are.
+        start: number of the first row.
+        columns, scores: of all rows.
+        received: when the last came.
+    """
+
+    id: int
+    version: int
+    start: int
+    columns: Columns
+    scores: list[object] = field(default_factory=list)
+    received: float = 0.0
+    requests: Requests = field(default_factory=lambda: Requests([], [], [], []))
 
 
 class Predictions:
@@ -39,52 +63,84 @@ class Predictions:
         self._connection = connection
         row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'predictions'").fetchone()
         self._next = (row[0] if row else 0) + 1
-        self._rows: list[tuple[Any, ...]] = []
+        self._blocks: list[_Block] = []
+        self._open: dict[int, _Block] = {}
+        self._names: list[tuple[str, int, int, int, int, int]] = []
         self._entities: list[tuple[str, str, int, int]] = []
         self.arrived: list[Arrived] = []
         self._puids: set[tuple[str, int]] = set()
 
     def add(
-        self, version: WatchedVersion, known: Known, start: int, names: tuple[str, str], times: tuple[float, float],
-        columns: Columns, scores: list[Any],
+        self, version: WatchedVersion, known: Known, start: int, requests: Requests, columns: Columns,
+        scores: list[object], received: float,
     ) -> None:  # fmt: skip
-        """Takes a prediction.
+        """Takes predictions.
 
         Args:
-            version, known: whose it is.
-            start: number of its first row.
-            names: the request's id and how its client calls it, "" if it does not.
-            times: when it was made, and when its event came.
+            version, known: whose they are.
+            start: number of their first row.
+            requests: what each is called, and how many rows it has.
             columns: inputs and keys.
             scores: what is kept of each row's answer.
+            received: when their event came.
         """
-        # A null is NaN among the numbers, which orjson writes as null, and "" among the strings.
-        puid, alias = self._name(version.id, *names)
-        row = (version.id, start, len(scores), puid, alias, *times, orjson.dumps(columns), orjson.dumps(scores))
-        self._rows.append((self._next, *row))
+        block = self._block_for(version.id, start, len(columns), len(scores))
+        first = len(block.scores)
         entities = _entities(known, columns)
-        self._entities += [(version.model, name, self._next, place) for place, name in entities]
-        asked = list(dict.fromkeys(filter(None, (*names, puid))))
+        self._entities += [(version.model, name, block.id, first + place) for place, name in entities]
+        asked = [*filter(None, requests.aliases), *requests.ids]
+        self._name(block, requests)
         self.arrived.append(Arrived(version.model, asked, [name for _, name in entities]))
-        self._next += 1
+        # A null is NaN among the numbers, which orjson writes as null, and "" among the strings.
+        for kept, values in zip(block.columns, columns, strict=True):
+            kept += values
+        block.scores += scores
+        block.received = received
 
     def flush(self, connection: sqlite3.Connection) -> None:
         """Writes; `arrived` stays for whoever comes after."""
-        connection.executemany(INSERT, self._rows)
+        rows = [
+            (
+                one.id, one.version, one.start, len(one.scores), one.received, orjson.dumps(one.requests).decode(),
+                orjson.dumps(one.columns), orjson.dumps(one.scores),
+            )
+            for one in self._blocks
+        ]  # fmt: skip
+        connection.executemany(INSERT, rows)
+        connection.executemany(NAME, self._names)
         connection.executemany(ENTITY, self._entities)
-        self._rows, self._entities, self._puids = [], [], set()
+        self._blocks, self._open, self._names, self._entities, self._puids = [], {}, [], [], set()
 
-    def _name(self, version: int, puid: str, alias: str) -> tuple[str, str]:
-        """What the prediction is called here: by an id of ours where another of its version has the request's.
+    def _block_for(self, version: int, start: int, width: int, rows: int) -> _Block:
+        block = self._open.get(version)
+        if block is None or len(block.scores) + rows > MOST_ROWS:
+            block = self._open[version] = _Block(self._next, version, start, [[] for _ in range(width)])
+            self._blocks.append(block)
+            self._next += 1
+        return block
+
+    def _name(self, block: _Block, requests: Requests) -> None:
+        """What each request is called here: by an id of ours where another of its version has its own.
 
         Behind Seldon's executor a client may say the same id each time. Each is a prediction of its own, and a truth by
         that id is of neither (`truths`).
         """
-        alias = alias if alias != puid and len(alias) <= LONGEST else ""
-        if (puid, version) in self._puids or self._connection.execute(TAKEN, (puid, version)).fetchone():
-            puid, alias = secrets.token_hex(16), puid
-        self._puids.add((puid, version))
-        return puid, alias
+        version, first, kept = block.version, len(block.scores), block.requests
+        found = self._connection.execute(TAKEN, (orjson.dumps(requests.ids).decode(), version))
+        taken = {name for (name,) in found}
+        for puid, alias, rows in zip(requests.ids, requests.aliases, requests.rows, strict=True):
+            if puid in taken or (puid, version) in self._puids:
+                puid, alias = secrets.token_hex(16), puid
+            alias = alias if alias != puid and len(alias) <= LONGEST else ""
+            self._puids.add((puid, version))
+            self._names.append((puid, block.id, first, rows, version, 0))
+            if alias:
+                self._names.append((alias, block.id, first, rows, version, 1))
+            kept.ids.append(puid)
+            kept.aliases.append(alias)
+            first += rows
+        kept.times.extend(requests.times)
+        kept.rows.extend(requests.rows)
 
 
 def _entities(known: Known, columns: Columns) -> list[tuple[int, str]]:

@@ -3,6 +3,10 @@
 A version counts its rows from 0 on; a prediction has the numbers from `start` on, a window those from `first` on. A
 prediction of many rows can so lie in several windows.
 
+Judging a window takes milliseconds of a processor, whatever the rows: beyond some windows a second more judgements tell
+nobody anything sooner, and cost more than the predictions. So a version has an allowance, which grows with time; where
+it is used up, a window that closes is skipped: its rows count, and wait for their truth, and are judged by nobody.
+
 Anybody who may send events can invent names of versions. So a new name always gets in, as a newcomer, and costs little
 until its first window closes. Newcomers have a large room of their own, the others a small one, since each of those has
 metrics and a place on the page. In both, the bundle with most names gives way, with the name that has brought least and
@@ -12,7 +16,7 @@ was silent longest; a newcomer never displaces a version that has closed a windo
 from __future__ import annotations
 
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
@@ -25,9 +29,13 @@ WINDOW = (
     "INSERT INTO windows (version, number, first, rows, opened, closed, state) VALUES (?, ?, ?, ?, ?, ?, 'waiting')"
 )
 VERSION = "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+FORGET_NAMES = """DELETE FROM names WHERE (name, prediction) IN
+(SELECT j.value, p.id FROM predictions p, json_each(p.requests, '$.{}') j WHERE p.version = ?)"""
 TABLES = "windows", "labels", "live", "history", "online", "predictions"
 # A row outweighs so many seconds of silence when one of two versions has to give way.
 ROW_SECONDS = 10.0
+# Windows that may be judged at once.
+BURST = 100
 # How full the newcomers' room is left when some had to go, so that it is seldom looked through.
 LEFT = 0.9
 
@@ -44,6 +52,8 @@ class WatchedVersion:
         first, number: of the open window.
         opened: when the open window got its first row, None if it has none.
         last: when the newest row came.
+        allowance: windows that may be judged now; all of them after a start.
+        allowed: when that was reckoned.
     """
 
     id: int
@@ -56,6 +66,8 @@ class WatchedVersion:
     number: int = 1
     opened: float | None = None
     last: float = 0.0
+    allowance: float = BURST
+    allowed: float = 0.0
 
     @property
     def is_newcomer(self) -> bool:
@@ -75,14 +87,19 @@ class WatchedVersions:
         limit: versions that have closed a window, at most.
         newcomers: versions that have not, at most.
         rows: that newcomers may hold together.
+        judge_rate: windows of a version judged a second, over time.
+
+    Attributes:
+        skipped: windows of this pass that are not judged, by version.
     """
 
-    def __init__(self, limit: int, newcomers: int, rows: int) -> None:
-        self._limit, self._newcomers, self._rows = limit, newcomers, rows
+    def __init__(self, limit: int, newcomers: int, rows: int, judge_rate: float) -> None:
+        self._limit, self._newcomers, self._rows, self._judge_rate = limit, newcomers, rows, judge_rate
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads what is in the database."""
         self._changed: dict[int, WatchedVersion] = {}
+        self.skipped: Counter[int] = Counter()
         self._closed: list[tuple[int, int, int, int, float | None, float]] = []
         self._known: dict[tuple[str, str, str], WatchedVersion] = {}
         self._newest: dict[str, WatchedVersion] = {}
@@ -150,10 +167,10 @@ class WatchedVersions:
         connection.execute(
             "DELETE FROM entities WHERE prediction IN (SELECT id FROM predictions WHERE version = ?)", (version.id,)
         )
-        deleted = 0
-        for table in TABLES:  # the last one is that of the predictions
-            statement = f"DELETE FROM {table} WHERE version = ?"  # noqa: S608  # our names
-            deleted = connection.execute(statement, (version.id,)).rowcount
+        deleted = connection.execute(FORGET_NAMES.format("ids"), (version.id,)).rowcount
+        connection.execute(FORGET_NAMES.format("aliases"), (version.id,))
+        for table in TABLES:
+            connection.execute(f"DELETE FROM {table} WHERE version = ?", (version.id,))  # noqa: S608  # our names
         connection.execute("DELETE FROM versions WHERE id = ?", (version.id,))
         connection.execute("DELETE FROM counters WHERE name GLOB ?", (f"windows:{version.id}:*",))
         del self._known[version.model, version.version, version.digest]
@@ -187,8 +204,14 @@ class WatchedVersions:
             self._close(version, rows, now)
 
     def _close(self, version: WatchedVersion, rows: int, now: float) -> None:
-        self._closed.append((version.id, version.number, version.first, rows, version.opened, now))
-        version.number += 1
+        version.allowance = min(BURST, version.allowance + self._judge_rate * max(0.0, now - version.allowed))
+        version.allowed = now
+        if version.allowance >= 1:
+            version.allowance -= 1
+            self._closed.append((version.id, version.number, version.first, rows, version.opened, now))
+            version.number += 1
+        else:
+            self.skipped[version.id] += 1
         version.first += rows
         version.opened = now if version.total > version.first else None
         self._changed[version.id] = version

@@ -13,26 +13,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from lifeboat.server.asked import Asked
 from lifeboat.server.large_requests import LargeRequests
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.row_parser import Columns
 
-Finish = Callable[[Answers | None], None]
+# Takes the answers to a request, None if the model failed; tells whether its client has them.
+Finish = Callable[[Answers | None], bool]
 
 
 @dataclass(slots=True)
 class Job:
-    """The rows of one request.
+    """One request.
 
     Args:
-        columns: as `Reader` gives them.
-        rows: their number.
-        finish: takes the probabilities, or None if the model failed.
+        asked: its rows.
+        finish: answers it.
     """
 
-    columns: Columns
-    rows: int
+    asked: Asked
     finish: Finish
+
+
+# Told of each run of the model once all of its requests are answered: these, their columns and the answers, row by row.
+Ran = Callable[[list[Job], Columns, Answers], None]
 
 
 class Batcher:
@@ -40,8 +44,9 @@ class Batcher:
 
     Args:
         loop: the event loop.
-        predict: columns to probabilities [n, 2].
+        predict: columns to answers, [n, width].
         failed: is told of an error of the model; the request's own finish then answers it.
+        ran: is told of requests that were answered.
         aside: runs a larger job.
         max_rows: of one run.
 
@@ -54,17 +59,18 @@ class Batcher:
         loop: asyncio.AbstractEventLoop,
         predict: Callable[[Sequence[list[Any]]], Answers],
         failed: Callable[[Exception], None],
+        ran: Ran,
         aside: LargeRequests,
         max_rows: int = 256,
     ) -> None:
         self._loop, self._predict, self._failed, self._max_rows = loop, predict, failed, max_rows
-        self._aside = aside
+        self._ran, self._aside = ran, aside
         self.waiting: list[Job] = []
 
     def submit(self, job: Job) -> None:
         """Takes a job; its `finish` is called within this pass of the loop, unless it is a large one."""
-        if job.rows > self._max_rows:
-            self._aside.run(partial(self._score, job.columns), lambda future: job.finish(future.result()))
+        if job.asked.rows > self._max_rows:
+            self._aside.run(partial(self._score, job.asked.columns), lambda future: self._finish(job, future.result()))
             return
         if not self.waiting:
             self._loop.call_soon(self._flush)
@@ -76,30 +82,40 @@ class Batcher:
         group: list[Job] = []
         rows = 0
         for job in jobs:
-            if group and rows + job.rows > self._max_rows:
+            if group and rows + job.asked.rows > self._max_rows:
                 self._run(group, rows)
                 group, rows = [], 0
             group.append(job)
-            rows += job.rows
+            rows += job.asked.rows
         self._run(group, rows)
 
     def _run(self, group: list[Job], rows: int) -> None:
         if len(group) == 1:
-            group[0].finish(self._score(group[0].columns))
+            self._finish(group[0], self._score(group[0].asked.columns))
             return
-        joined = [
-            [value for part in parts for value in part] for parts in zip(*(job.columns for job in group), strict=True)
-        ]
-        probabilities = self._score(joined)
-        if probabilities is None or len(probabilities) != rows:
+        columns = zip(*(job.asked.columns for job in group), strict=True)
+        joined = [[value for part in parts for value in part] for parts in columns]
+        answers = self._score(joined)
+        if answers is None or len(answers) != rows:
             # One of them broke the run for all: each alone, so that only that one fails.
             for job in group:
-                job.finish(self._score(job.columns))
+                self._finish(job, self._score(job.asked.columns))
             return
-        start = 0
+        start, places = 0, list[slice]()
         for job in group:
-            job.finish(probabilities[start : start + job.rows])
-            start += job.rows
+            places.append(slice(start, start + job.asked.rows))
+            start += job.asked.rows
+        answered = [job.finish(answers[place]) for job, place in zip(group, places, strict=True)]
+        if all(answered):
+            self._ran(group, joined, answers)
+            return
+        for job, place, is_answered in zip(group, places, answered, strict=True):
+            if is_answered:
+                self._ran([job], job.asked.columns, answers[place])
+
+    def _finish(self, job: Job, answers: Answers | None) -> None:
+        if job.finish(answers) and answers is not None:
+            self._ran([job], job.asked.columns, answers)
 
     def _score(self, columns: Columns) -> Answers | None:
         try:

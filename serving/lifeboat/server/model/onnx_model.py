@@ -42,14 +42,14 @@ class Model:
 
         Args:
             columns: for each column of the schema, in its order, one list of n values: floats (NaN for null) or strings
-                ("" for null).
+                ("" for null). The keys, which may come behind them, are no inputs.
 
         Returns:
             float32 [n, width], as the task has it.
         """
         feed = {
             name: np.array(values, dtype).reshape(-1, 1)
-            for (name, dtype), values in zip(self._kinds, columns, strict=True)
+            for (name, dtype), values in zip(self._kinds, columns, strict=False)
         }
         answers: Answers = self._session.run(self._output, feed)[0]
         return answers

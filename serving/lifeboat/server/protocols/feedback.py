@@ -12,7 +12,7 @@ from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import Request, Response
-from lifeboat.server.protocols.rest import content_of
+from lifeboat.server.protocols.rest import content_of, is_watched, size_of
 from lifeboat.server.protocols.seldon import ARRAYS, FORMS, refuse_both
 from lifeboat.server.request_id import HEADER
 from lifeboat.server.settings import ServerSettings
@@ -76,8 +76,7 @@ class FeedbackRest:
 
     def _take(self, request: Request) -> Response | None:
         self._refuse_foreign_page(request)
-        size = len(request.body) + len(request.query)
-        return self._plane.read(request, size, self._read, self._count, self._app.attempt)
+        return self._plane.read(request, size_of(request), self._read, self._count, self._app.attempt)
 
     def _read(self, request: Request) -> tuple[Feedback, Any]:
         """The feedback and how it names its prediction."""
@@ -88,7 +87,7 @@ class FeedbackRest:
     def _count(self, request: Request, found: tuple[Feedback, Any]) -> Response:
         feedback, said = found
         id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, "response.meta.puid")
-        content = content_of(request) if self._plane.events is not None else None
+        content = content_of(request) if self._plane.events is not None and is_watched(request) else None
         self._plane.feedback(feedback.truth, feedback.reward, id_, self._source(request), content)
         meta = {"puid": id_.named, "tags": self._plane.identity.tags}
         return Response.of({"data": {"ndarray": []}, "meta": meta})

@@ -1,11 +1,11 @@
-"""What the adapters of REST share: what the events carry of a request, and the header that names it."""
+"""What the adapters of REST share: whether the events are told of a request, and the header that names it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lifeboat.http.http_types import FORM, HEADER_LENGTH, JSON, Request, Response, lower_media_type
-from lifeboat.server.events import Content, Exchange
+from lifeboat.http.http_types import FORM, JSON, Request, Response, lower_media_type
+from lifeboat.server.events import Content
 from lifeboat.server.request_id import RequestId
 
 if TYPE_CHECKING:
@@ -26,21 +26,20 @@ def readiness(plane: DataPlane) -> Response:
     return Response.of({"ready": True, "name": plane.identity.name, "version": plane.identity.version})
 
 
-def content_of(request: Request) -> Content | None:
-    """What an event carries of a request; None where its client asked not to be logged, in one of the words that
-    Seldon's executor knows."""
-    if request.headers.get(b"seldon-skip-logging", b"").lower() in _YES:
-        return None
+def is_watched(request: Request) -> bool:
+    """Whether the events are told; not where its client asked not to be logged, in one of the words that Seldon's
+    executor knows."""
+    return request.headers.get(b"seldon-skip-logging", b"").lower() not in _YES
+
+
+def content_of(request: Request) -> Content:
+    """What an event carries of a request."""
     if not request.body:
         return Content(FORM, request.query)
     sent = request.headers.get(b"content-type", JSON).decode("latin-1")
-    content_type = lower_media_type(sent).encode("latin-1")
-    if request.protocol == "v2" and HEADER_LENGTH in request.headers and content_type.startswith(JSON):
-        content_type = b"application/octet-stream"
-    return Content(content_type, request.body)
+    return Content(lower_media_type(sent).encode("latin-1"), request.body)
 
 
-def exchange_of(request: Request, answer: Response) -> Exchange | None:
-    """What the events carry of a prediction."""
-    content = content_of(request)
-    return None if content is None else Exchange(content, Content(answer.content_type, answer.body))
+def size_of(request: Request) -> int:
+    """Bytes of what it says."""
+    return len(request.body) + len(request.query)

@@ -1,4 +1,4 @@
-"""From the rows of a request to the model's columns: each value checked once, by its column.
+"""From the rows of a request to columns: each value checked once, by its column.
 
 Every check is `Column.parse` of the schema. A column's parser here only answers the ordinary cases itself
 (a number in its range, a string that is allowed) and leaves everything else to it, so that rules and
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lifeboat.http.errors import RequestError, bad
@@ -27,17 +27,15 @@ class _Layout:
 
     Args:
         width: of a row.
-        inputs: for each input of the model its parser, its place (None where it is left out) and its null.
-        keys: parser and place of the values that are checked but are no inputs.
+        read: for each column its parser, its place (None where it is left out) and its null.
     """
 
     width: int
-    inputs: tuple[tuple[Parser, int | None, Value], ...]
-    keys: tuple[tuple[Parser, int], ...]
+    read: tuple[tuple[Parser, int | None, Value], ...]
 
 
 class Reader:
-    """Turns rows into columns.
+    """Turns rows into columns: the inputs of the model, and behind them the keys, null where a request has none.
 
     Args:
         schema: of a row.
@@ -46,9 +44,8 @@ class Reader:
 
     def __init__(self, schema: Schema, max_rows: int) -> None:
         self._schema, self._max_rows = schema, max_rows
-        self._parsers = {name: compile_parser(column) for name, column in schema.known.items()}
-        self._inputs = tuple((name, self._parsers[name]) for name in schema.names)
-        self._keys = tuple((key.name, self._parsers[key.name]) for key in schema.keys)
+        self._columns = (*schema.columns, *(replace(key, nullable=True) for key in schema.keys))
+        self._parsers = {column.name: compile_parser(column) for column in self._columns}
         self._layouts: dict[tuple[Any, ...], _Layout] = {}
         # The most of one kind (names, values, lists or objects) that a body needs: in a feedback each row may have its
         # request, an answer of two probabilities and a truth. The rest is for what is said of all rows at once.
@@ -73,13 +70,9 @@ class Reader:
             if len(row) != layout.width:
                 raise bad(f"{where}: row {number} has {len(row)} values, there are {layout.width} names")
         try:
-            for parser, place in layout.keys:
-                for row in rows:
-                    if row[place] is not None:
-                        parser(row[place])
             return [
                 [null] * len(rows) if place is None else [parser(row[place]) for row in rows]
-                for parser, place, null in layout.inputs
+                for parser, place, null in layout.read
             ]
         except ValueError:
             order = names or self._schema.names
@@ -99,11 +92,7 @@ class Reader:
             if not row.keys() <= known:
                 raise self._first_problem(rows)
         try:
-            for name, parser in self._keys:
-                for row in rows:
-                    if row.get(name) is not None:
-                        parser(row[name])
-            return [[parser(row.get(name)) for row in rows] for name, parser in self._inputs]
+            return [[parser(row.get(name)) for row in rows] for name, parser in self._parsers.items()]
         except ValueError:
             raise self._first_problem(rows) from None
 
@@ -117,13 +106,9 @@ class Reader:
             raise bad(f"the inputs hold {rows} rows, allowed are 1 to {self._max_rows}")
         layout = self._layout(list(columns))
         try:
-            for name, parser in self._keys:
-                for value in columns.get(name, ()):
-                    if value is not None:
-                        parser(value)
             return [
                 [null] * rows if place is None else [parser(value) for value in columns[name]]
-                for (name, parser), (_, place, null) in zip(self._inputs, layout.inputs, strict=True)
+                for name, (parser, place, null) in zip(self._parsers, layout.read, strict=True)
             ]
         except ValueError:
             objects = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
@@ -160,9 +145,8 @@ class Reader:
             if column.name not in order and not column.nullable:
                 raise bad(f"column {column.name}: missing, and it may not be null")
         places = {name: place for place, name in enumerate(order)}
-        inputs = tuple((self._parsers[c.name], places.get(c.name), c.null) for c in self._schema.columns)
-        keys = tuple((parser, places[name]) for name, parser in self._keys if name in places)
-        return _Layout(len(order), inputs, keys)
+        read = tuple((self._parsers[column.name], places.get(column.name), column.null) for column in self._columns)
+        return _Layout(len(order), read)
 
     def _first_problem(self, rows: list[dict[str, Any]]) -> RequestError:
         """The first row that the schema refuses, in its words."""

@@ -12,15 +12,15 @@ from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import JSON, Request, Response
+from lifeboat.server.asked import Asked
 from lifeboat.server.identity import ModelMetadata
-from lifeboat.server.protocols.rest import exchange_of, puid_line
+from lifeboat.server.protocols.rest import is_watched, puid_line, size_of
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.request_id import HEADER, RequestId
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
     from lifeboat.server.dataplane import DataPlane
-    from lifeboat.server.events import Exchange
     from lifeboat.server.model.onnx_model import Answers
 
 # orjson then writes float32 as the shortest text that reads back as the same float32.
@@ -177,8 +177,7 @@ class SeldonRest:
 
     def _predict(self, request: Request) -> None:
         self._plane.check_load()
-        size = len(request.body) + len(request.query)
-        self._plane.read(request, size, self._read, self._infer, self._app.attempt)
+        self._plane.read(request, size_of(request), self._read, self._infer, self._app.attempt)
 
     def _read(self, request: Request) -> Message:
         return self._codec.read(read_document(request, *self._limits))
@@ -188,11 +187,8 @@ class SeldonRest:
         id_ = plane.ids.make(request.headers.get(HEADER, b""), message.puid, "meta.puid")
         request.id = id_.puid
 
-        def send(answer: Response) -> Exchange | None:
-            self._app.answer(request, answer)
-            return exchange_of(request, answer) if plane.events is not None else None
-
-        plane.infer(message.columns, message.rows, id_, partial(codec.write, message, id_), codec.error, send)
+        asked = Asked(message.columns, message.rows, id_, size_of(request), is_watched(request))
+        plane.infer(asked, partial(codec.write, message, id_), codec.error, partial(self._app.answer, request))
 
     def _health(self, _request: Request) -> Response:
         self._plane.check_ready()

@@ -6,6 +6,7 @@ A null is JSON's null, NaN in a tensor of floats and the empty string in one of 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -15,8 +16,9 @@ from lifeboat.http.app import App
 from lifeboat.http.body import check_content, parse_object
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
+from lifeboat.server.asked import Asked
 from lifeboat.server.protocols.outputs import OutputWriter, describe, read_outputs
-from lifeboat.server.protocols.rest import exchange_of, puid_line, readiness
+from lifeboat.server.protocols.rest import is_watched, puid_line, readiness, size_of
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.protocols.tensor import Tensor, read_tensor
 from lifeboat.server.request_id import HEADER, RequestId
@@ -26,7 +28,6 @@ from lifeboat.tasks.task import Task
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
     from lifeboat.server.dataplane import DataPlane
-    from lifeboat.server.events import Exchange
     from lifeboat.server.model.onnx_model import Answers
 
 _TYPES = (b"application/json", b"application/octet-stream")
@@ -71,7 +72,6 @@ class V2Codec:
         max_values: float = math.inf,
     ) -> None:
         self._reader, self._outputs = reader, OutputWriter(task, decision)
-        self._whole = frozenset(task.answer_outputs)
         self._limits = max_depth, max_values
         digest = {"bundle_digest": identity["bundle_digest"]}
         self._common = {
@@ -113,13 +113,6 @@ class V2Codec:
             return Response(200, text, JSON, puid_line(id_))
         header = b"%b%b: %d\r\n" % (puid_line(id_), HEADER_LENGTH, len(text))
         return Response(200, b"".join((text, *blobs)), b"application/octet-stream", header)
-
-    def to_watch(self, inference: Inference, answers: Answers, response: Response) -> Response:
-        """What the detector is told: the answer, or all its numbers where only other outputs were asked for."""
-        if self._whole <= inference.outputs.keys():
-            return response
-        outputs = [self._outputs.write(name, False, answers, []) for name in sorted(self._whole)]
-        return Response(200, orjson.dumps({**self._common, "outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY))
 
     @staticmethod
     def error(error: RequestError) -> Response:
@@ -187,23 +180,15 @@ class V2Rest:
 
     def _predict(self, request: Request) -> None:
         self._plane.check_load()
-        size = len(request.body) + len(request.query)
-        self._plane.read(request, size, self._codec.read, self._infer, self._app.attempt)
+        self._plane.read(request, size_of(request), self._codec.read, self._infer, self._app.attempt)
 
     def _infer(self, request: Request, inference: Inference) -> None:
         plane, codec = self._plane, self._codec
         id_ = plane.ids.make(request.headers.get(HEADER, b""), inference.id, "id")
         request.id = id_.puid
 
-        def write(answers: Answers) -> tuple[Response, Response]:
-            answer = codec.write(inference, id_, answers)
-            return answer, codec.to_watch(inference, answers, answer)
-
-        def send(answers: tuple[Response, Response]) -> Exchange | None:
-            self._app.answer(request, answers[0])
-            return exchange_of(request, answers[1]) if plane.events is not None else None
-
-        plane.infer(inference.columns, inference.rows, id_, write, _twice, send)
+        asked = Asked(inference.columns, inference.rows, id_, size_of(request), is_watched(request))
+        plane.infer(asked, partial(codec.write, inference, id_), codec.error, partial(self._app.answer, request))
 
     def _describe(self, _request: Request) -> Response:
         metadata, identity = self._plane.metadata(), self._plane.identity
@@ -218,9 +203,3 @@ class V2Rest:
     def _describe_server(self, _request: Request) -> Response:
         version, extensions = self._plane.identity.version, ["binary_tensor_data"]
         return Response.of({"name": "lifeboat", "version": version, "extensions": extensions})
-
-
-def _twice(error: RequestError) -> tuple[Response, Response]:
-    """An error, which the detector is told as the client is."""
-    answer = V2Codec.error(error)
-    return answer, answer
