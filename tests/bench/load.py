@@ -7,6 +7,7 @@ Python on one core, so beside a quick server it shows what the generator can do,
 from __future__ import annotations
 
 import json
+import os
 import re
 import selectors
 import shutil
@@ -17,9 +18,10 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import cycle
+from pathlib import Path
 from statistics import quantiles
 
 LOAD_CORE = "1"
@@ -33,12 +35,15 @@ class Contender:
         name: in the table.
         port: where it listens on this machine.
         path, body: of its request; no body is a GET.
+        meter: gives the seconds of processor that each of its parts has taken so far, once it rests; None where nobody
+            asks.
     """
 
     name: str
     port: int
     path: str
     body: str | None
+    meter: Callable[[], dict[str, float]] | None = None
 
     @property
     def message(self) -> bytes:
@@ -48,12 +53,20 @@ class Contender:
 
 @dataclass(frozen=True)
 class Result:
-    """Of one run: requests a second, median and 99th percentile in milliseconds, answers that were not 200."""
+    """Of one run.
+
+    Args:
+        rate: requests a second.
+        p50, p99: of the time of a request, in milliseconds.
+        failures: answers that were not 200.
+        cpu: microseconds of processor a request, by part of the contender.
+    """
 
     rate: float
     p50: float
     p99: float
     failures: int
+    cpu: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -113,8 +126,36 @@ def rounds(contenders: Sequence[Contender], connections: int, seconds: int, coun
     results: dict[str, list[Result]] = {contender.name: [] for contender in contenders}
     for _ in range(count):
         for contender in contenders:
-            results[contender.name].append(measure(contender, connections, seconds))
+            results[contender.name].append(_metered(contender, connections, seconds))
     return results
+
+
+def _metered(contender: Contender, connections: int, seconds: int) -> Result:
+    if contender.meter is None:
+        return measure(contender, connections, seconds)
+    before = contender.meter()
+    result = measure(contender, connections, seconds)
+    after = contender.meter()
+    requests = result.rate * seconds
+    return replace(result, cpu={part: 1e6 * (taken - before[part]) / requests for part, taken in after.items()})
+
+
+def processor_seconds(process: int, *, inside: bool = True) -> float:
+    """User and system time of a process and, unless they are not meant, of those that it has started.
+
+    Args:
+        process: its number.
+        inside: whether those that it has started count.
+    """
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + (sum(processor_seconds(child) for child in children(process)) if inside else 0.0)
+
+
+def children(process: int) -> list[int]:
+    """The processes that one has started and that run."""
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 def pace(contender: Contender, connections: int, seconds: float, rate: float | None = None) -> Result:

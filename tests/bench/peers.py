@@ -1,86 +1,21 @@
-"""What the bench compares with: our handler behind other HTTP servers, FastAPI with the same model, and the
-scikit-learn pipeline that the model was made from.
+"""What the bench compares with: FastAPI with the same model, and the pipeline of scikit-learn that it was made from.
 
-Each factory reads the bundle's directory from BENCH_BUNDLE, since these servers import an application by
-its name. `SklearnModel` runs in the environment of Seldon's wrapper.
+The factory reads the bundle's directory from BENCH_BUNDLE, since uvicorn imports an application by its name.
+`SklearnModel` runs in the environment of Seldon's wrapper.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pickle
 from pathlib import Path
-from time import perf_counter
 from typing import Annotated, Any, Literal
 
-from lifeboat.http.http_types import Request, Response
-from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import load_model
-from lifeboat.server.service import Service
-from lifeboat.server.settings import ServerSettings
 
 
 def _bundle() -> str:
     return os.environ["BENCH_BUNDLE"]
-
-
-class Waiter:
-    """Takes an answer and wakes whoever waits for it."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.answer: asyncio.Future[Response] = loop.create_future()
-
-    def reply(self, _request: Request, response: Response) -> None:
-        self.answer.set_result(response)
-
-
-class Handler:
-    """Our service, made inside the server's own loop."""
-
-    def __init__(self) -> None:
-        self._service: Service | None = None
-
-    async def answer(self, method: str, target: str, headers: dict[bytes, bytes], body: bytes) -> Response:
-        loop = asyncio.get_running_loop()
-        if self._service is None:
-            model = load_model(_bundle())
-            self._service = Service(model, ServerSettings(bundle=_bundle()), ServerMetrics({}, model.bundle.task), loop)
-        waiter = Waiter(loop)
-        request = Request(waiter, method.encode(), target.encode(), headers, body, True, perf_counter())
-        self._service.app.handle(request)
-        return await waiter.answer
-
-
-class Asgi(Handler):
-    """For uvicorn and granian."""
-
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body, more = body + message.get("body", b""), message.get("more_body", False)
-        response = await self.answer(scope["method"], scope["path"], dict(scope["headers"]), body)
-        headers = [(b"content-type", response.content_type), (b"content-length", b"%d" % len(response.body))]
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
-
-
-class Rsgi(Handler):
-    """For granian's own interface."""
-
-    async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        body = await protocol() if scope.method == "POST" else b""
-        sent = scope.headers.get("content-type")
-        headers = {b"content-type": sent.encode()} if sent else {}
-        response = await self.answer(scope.method, scope.path, headers, body)
-        kind = [("content-type", response.content_type.decode())]
-        protocol.response_bytes(response.status, kind, response.body)
-
-
-asgi, rsgi = Asgi(), Rsgi()
 
 
 def fastapi() -> Any:

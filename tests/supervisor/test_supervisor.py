@@ -25,7 +25,7 @@ from lifeboat.supervisor.process import Order, Process
 from lifeboat.supervisor.state import STATE_FILE
 from tests.ports import free_port
 from tests.server.load import Load
-from tests.server.receiver import Receiver, wait_for
+from tests.server.receiver import Receiver, wait_for_predictions
 from tests.server.world import ROW_VALUES, call, make_bundle, ndarray
 
 Connect = Callable[[], Control]
@@ -353,18 +353,18 @@ def test_events_follow_their_receiver_also_those_that_wait_and_those_of_a_proces
     call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="waits")
     control.start(bundle, "tiny", "2")
     control.send_events(receiver.url)
-    assert [event["requestid"] for event in wait_for(receiver, 2)] == ["waits"] * 2
+    assert [one["id"] for one in wait_for_predictions(receiver, 1)] == ["waits"]
     # The candidate was started before, with the old URL.
     control.promote()
     call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="candidate")
-    assert [event["requestid"] for event in wait_for(receiver, 4)][2:] == ["candidate"] * 2
+    assert [one["id"] for one in wait_for_predictions(receiver, 2)][1:] == ["candidate"]
     status = control.status()
     assert status.serving is not None
     assert status.events_url == receiver.url
     os.kill(status.serving.pid, signal.SIGKILL)
     eventually(lambda: bool((found := control.status().serving) and found.restarts == 1 and found.pid))
     call(url + "/predict", ndarray(ROW_VALUES), seldon_puid="restarted")
-    assert [event["requestid"] for event in wait_for(receiver, 6)][4:] == ["restarted"] * 2
+    assert [one["id"] for one in wait_for_predictions(receiver, 3)][2:] == ["restarted"]
 
 
 def test_events_of_a_server_that_sent_none_begin_when_it_is_told_where(
@@ -375,7 +375,7 @@ def test_events_of_a_server_that_sent_none_begin_when_it_is_told_where(
     assert control.status().events_url == ""
     control.send_events(receiver.url)
     call(control.status().url + "/predict", ndarray(ROW_VALUES), seldon_puid="told")
-    assert [event["requestid"] for event in wait_for(receiver, 2)] == ["told"] * 2
+    assert [one["id"] for one in wait_for_predictions(receiver, 1)] == ["told"]
     with pytest.raises(DeployError, match="events cannot be sent to 'nowhere': not an http or https URL"):
         control.send_events("nowhere")
     assert control.status().events_url == receiver.url
