@@ -73,6 +73,7 @@ def train_peer(directory: Path) -> tuple[Path, Path]:
     bundle, pipeline = directory / "bundle", directory / "pipeline.pickle"
     if pipeline.exists():
         return bundle, pipeline
+    from lifeboat.model.onnx.nodes import parts as estimators
     from lifeboat.preprocess.step import Outputs, preprocess
     from lifeboat.train.step import train
     from lifeboat.usecases.titanic import USECASE
@@ -84,5 +85,8 @@ def train_peer(directory: Path) -> tuple[Path, Path]:
     trained = train(USECASE, outputs.train, bundle, say=lambda _: None)
     columns = USECASE.schema.columns
     numbers = [column.name for column in columns if column.is_number]
-    pipeline.write_bytes(pickle.dumps((list(USECASE.schema.names), numbers, trained.model)))
+    for part in estimators(trained.model.pipeline):
+        # A generator of numpy 2, which the wrapper's numpy 1 cannot read, and nobody asks after training.
+        vars(part).pop("_feature_subsample_rng", None)
+    pipeline.write_bytes(pickle.dumps((list(USECASE.schema.names), numbers, trained.model.pipeline)))
     return bundle, pipeline

@@ -61,8 +61,9 @@ FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 NOT_NOW = (404, 405, 408, 429)
 # Of a binary event's attributes; the rest, spaces, quotes and the percent sign included, is percent-encoded.
 PLAIN = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
-# A moment in which a batch gathers.
-PAUSE = 0.02
+# A moment in which a batch gathers, unless an event is full before. A post takes about a millisecond of the loop: 50 a
+# second were felt at the 99th percentile of a server that is asked 500 times a second.
+PAUSE = 0.1
 
 
 class Content(NamedTuple):
@@ -143,7 +144,7 @@ class Events:
         self._feedback: deque[FeedbackEvent] = deque()
         # Predictions and feedback that wait, and their bytes.
         self._waiting = self._bytes = 0
-        self._arrived, self._moved = asyncio.Event(), asyncio.Event()
+        self._arrived, self._full, self._moved = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
@@ -212,11 +213,15 @@ class Events:
         self._waiting += count
         self._bytes += event.size
         self._arrived.set()
+        if self._waiting >= MOST or self._bytes >= PREDICTION_BYTES:
+            self._full.set()
 
     async def _run(self) -> None:
         while True:
             await self._arrived.wait()
-            await asyncio.sleep(PAUSE)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), PAUSE)
+            self._full.clear()
             # Predictions first: a feedback finds its own.
             await self._empty(self._predictions, _next_predictions, self._write_predictions)
             await self._empty(self._feedback, _next_feedback, self._write_feedback)
