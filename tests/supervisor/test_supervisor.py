@@ -343,6 +343,11 @@ def test_a_port_is_a_supervisors_own_before_anything_is_promoted(connect: Connec
         ensure_supervisor(other, "127.0.0.1", port, free_port(), sys.executable)
 
 
+def test_a_port_of_grpc_is_refused_and_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match="grpc_port: a supervised server answers over HTTP alone"):
+        ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), sys.executable, {"grpc_port": "9500"})
+
+
 def test_events_follow_their_receiver_also_those_that_wait_and_those_of_a_process_started_again(
     connect: Connect, bundle: Path, receiver: Receiver
 ) -> None:

@@ -7,6 +7,7 @@ import gc
 import signal
 import socket
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import uvloop
 
@@ -18,6 +19,9 @@ from lifeboat.server.model.onnx_model import load_model
 from lifeboat.server.service import Service
 from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
+
+if TYPE_CHECKING:
+    from lifeboat.server.rpc.server import RpcServer
 
 # For the events of the last predictions, once every client has its answer.
 EVENTS_SECONDS = 3.0
@@ -42,10 +46,25 @@ class Server:
         service.warm()
         gc.freeze()  # what is loaded stays, and is not looked through
         gc.set_threshold(*COLLECT)
-        self.plane = service.plane
+        self.plane, self._settings, self._metrics = service.plane, settings, service.metrics
+        self._rpc: RpcServer | None = None
         self._listener = Listener(loop, settings.listener_limits, service.slicer, service.app.refusal)
         self.stopping = asyncio.Event()
         self._sending = False
+
+    async def begin_rpc(self) -> int:
+        """Begins to take calls of gRPC; gives their port.
+
+        Raises:
+            PortError: it is in use.
+        """
+        # Imported here: gRPC's library takes a moment, which a server without it need not pay.
+        from lifeboat.server.rpc.server import RpcServer
+
+        self._rpc = RpcServer(self.plane, self._settings, self._metrics)
+        await self._rpc.start()
+        port: int = self._rpc.port
+        return port
 
     def accept(self, sockets: Iterable[socket.socket]) -> None:
         """Begins to take connections and says that it is ready."""
@@ -76,7 +95,7 @@ class Server:
         await self.stopping.wait()
         self.plane.ready = False
         log.info("draining", **self.plane.identity.tags)
-        await self._listener.drain()
+        await asyncio.gather(self._listener.drain(), *([self._rpc.drain()] if self._rpc is not None else []))
         if self.plane.events is not None:
             await self.plane.events.end(EVENTS_SECONDS)
         log.info("stopped", **self.plane.identity.tags)
@@ -95,7 +114,8 @@ async def _serve(settings: ServerSettings, sockets: list[socket.socket]) -> None
     server = Server(settings)
     for bound in sockets:
         listen(bound)
-    server.accept(sockets)
     addresses = ["{}:{}".format(*bound.getsockname()[:2]) for bound in sockets]
-    log.info("ready", addresses=addresses, **server.plane.identity.tags)
+    rpc = {"grpc": f"{settings.host}:{await server.begin_rpc()}"} if settings.grpc_port else {}
+    server.accept(sockets)
+    log.info("ready", addresses=addresses, **rpc, **server.plane.identity.tags)
     await server.run()

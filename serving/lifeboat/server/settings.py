@@ -31,6 +31,9 @@ class ServerSettings:
     bundle: str = _setting("", "directory of the bundle to serve")
     host: str = _setting("0.0.0.0", "address to listen on")  # noqa: S104  # a container serves its pod's address
     port: int = _setting(9000, "port of the predictions", "PREDICTIVE_UNIT_HTTP_SERVICE_PORT")
+    grpc_port: int = _setting(
+        0, "port of the predictions over gRPC; none unless set (Seldon's is 9500)", "PREDICTIVE_UNIT_GRPC_SERVICE_PORT"
+    )
     metrics_port: int = _setting(6000, "port of the metrics", "PREDICTIVE_UNIT_METRICS_SERVICE_PORT")
     metrics_path: str = _setting(
         "/prometheus", "path of the metrics besides /metrics", "PREDICTIVE_UNIT_METRICS_ENDPOINT"
@@ -77,7 +80,7 @@ class ServerSettings:
         for name, longest in LONGEST.items():
             if len(getattr(self, name)) > longest:
                 raise SettingsError(f"{name} has {len(getattr(self, name))} characters, the limit is {longest}")
-        for name in ("port", "metrics_port"):
+        for name in ("port", "metrics_port", "grpc_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise SettingsError(f"{name} is {getattr(self, name)}, a port is 0 to 65535")
 

@@ -17,7 +17,7 @@ from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from lifeboat.config.errors import LifeboatError, PortError
+from lifeboat.config.errors import LifeboatError, PortError, SettingsError
 from lifeboat.http.sockets import bind
 from lifeboat.server.settings import ServerSettings, from_texts
 from lifeboat.supervisor.control import LOG_FILE
@@ -143,7 +143,11 @@ def _log_to(path: Path) -> None:
 def _settings(arguments: argparse.Namespace) -> ServerSettings:
     address = {"host": arguments.host, "port": arguments.port, "metrics_port": arguments.metrics_port}
     pairs = [text.partition("=") for text in arguments.set]
-    return from_texts({**address, **{name: value for name, _, value in pairs}})
+    settings = from_texts({**address, **{name: value for name, _, value in pairs}})
+    if settings.grpc_port:
+        # Its library takes no socket that two servers share, by which one hands over to the next here.
+        raise SettingsError("grpc_port: a supervised server answers over HTTP alone")
+    return settings
 
 
 def _parser() -> argparse.ArgumentParser:

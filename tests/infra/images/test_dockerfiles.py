@@ -54,7 +54,9 @@ def test_every_stage_starts_from_the_pinned_base_from_nothing_or_from_another_st
 
 def test_both_start_from_the_same_base_with_the_makefiles_uv():
     components, serving = (arguments_of(folder) for folder in DOCKERFILES)
+    compiler = serving.pop("GRPC_TOOLS_VERSION")
     assert components == serving
+    assert f'"grpcio-tools=={compiler}"' in (ROOT / "pyproject.toml").read_text()
     assert f"UV_VERSION := {components['UV_VERSION']}\n" in (ROOT / "Makefile").read_text()
 
 

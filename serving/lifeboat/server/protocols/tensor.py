@@ -102,6 +102,44 @@ def read_tensor(entry: Any, binary: bytes, start: int) -> tuple[Tensor, int]:
     return Tensor(name, values), size
 
 
+def read_values(
+    name: str, datatype: str, shape: list[int], values: list[Any] | bytes, content_type: str | None
+) -> list[Any]:
+    """The values of an input that came as a message of gRPC.
+
+    Args:
+        name, datatype, shape: as the message says.
+        values: those of its contents, or binary data.
+        content_type: its parameter; None for none.
+
+    Raises:
+        RequestError: 400; it names the input and what is wrong.
+    """
+    if datatype not in DATATYPES:
+        raise bad(f"input {name}: the datatype {shown_value(datatype)} is none of {', '.join(DATATYPES)}")
+    rows = _rows(name, shape)
+    if isinstance(values, list):
+        found = _from_contents(name, datatype, values, rows)
+    else:
+        found, _ = _read_values({"name": name, "datatype": datatype}, values, 0, rows, len(values))
+    if content_type is not None:
+        _check_content_type(name, datatype, content_type)
+    if content_type == "base64":
+        return [_from_base64(name, row, value) for row, value in enumerate(found, start=1)]
+    return found
+
+
+def _from_contents(name: str, datatype: str, values: list[Any], rows: int) -> list[Any]:
+    if len(values) != rows:
+        raise bad(f"input {name}: its contents hold {len(values)} values, its shape asks for {rows}")
+    if datatype == "BYTES":
+        return [_decode(name, value) for value in values]
+    if "f" in DATATYPES[datatype].code:
+        return [None if value != value else value for value in values]
+    _check_values(name, datatype, values)
+    return values
+
+
 def read_parameters(where: str, entry: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """The parameters of a request, an input or an output; none where they are left out.
 

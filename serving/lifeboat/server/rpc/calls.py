@@ -1,0 +1,168 @@
+"""What every call has in common: it is counted, its errors are gRPC's, and it goes through the data plane."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc import StatusCode
+from grpc.aio import AbortError
+
+from lifeboat.http.errors import RequestError, bad
+from lifeboat.server.asked import Asked
+from lifeboat.server.dataplane import DataPlane
+from lifeboat.server.metrics import ServerMetrics
+from lifeboat.server.model.onnx_model import Answers
+from lifeboat.server.request_id import HEADER, RequestId
+from lifeboat.system import log
+
+Context = Any  # grpc.aio.ServicerContext, generic in what grpc does not say
+C = TypeVar("C")
+T = TypeVar("T")
+# The status of HTTP, by which we count, as gRPC has it.
+CODES = {
+    400: StatusCode.INVALID_ARGUMENT, 403: StatusCode.PERMISSION_DENIED, 404: StatusCode.NOT_FOUND,
+    413: StatusCode.RESOURCE_EXHAUSTED, 500: StatusCode.INTERNAL, 503: StatusCode.UNAVAILABLE,
+}  # fmt: skip
+# When to ask again, in the words that clients of gRPC know.
+AGAIN = (("retry-after", "1"), ("grpc-retry-pushback-ms", "1000"))
+_YES = ("true", "on", "1")
+
+
+class Metadata(NamedTuple):
+    """What a call says beside its message.
+
+    Args:
+        puid: as the header Seldon-Puid; empty for none.
+        is_watched: whether the events are told.
+    """
+
+    puid: bytes
+    is_watched: bool
+
+    @classmethod
+    def of(cls, context: Context) -> Metadata:
+        """Of a call."""
+        said = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        skipped = said.get("seldon-skip-logging", "").lower() in _YES
+        return cls(said.get(HEADER.decode(), "").encode(), not skipped)
+
+
+class OverloadError(RequestError):
+    """A 503 for too much load, which gRPC tells from a server that is not ready."""
+
+
+class Calls:
+    """Makes the handlers of methods.
+
+    Args:
+        plane: predicts.
+        metrics: counts.
+        loop: on which the predictions run.
+    """
+
+    def __init__(self, plane: DataPlane, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop) -> None:
+        self.plane, self._metrics, self._loop = plane, metrics, loop
+
+    def handler(
+        self, protocol: str, work: Callable[[Any, Context], Awaitable[Any]], kinds: tuple[Any, Any]
+    ) -> grpc.RpcMethodHandler:
+        """A method.
+
+        Args:
+            protocol: under which it is counted.
+            work: gives the response to a request, or raises RequestError.
+            kinds: classes of both.
+        """
+
+        async def call(body: bytes, context: Context) -> Any:
+            started = perf_counter()
+            self._metrics.begin()
+            status = 500
+            try:
+                answer = await work(_parse(kinds[0], body), context)
+                status = 200
+            except RequestError as error:
+                status = error.status
+                self._count(error)
+                await context.abort(_code(error), error.info, AGAIN if status == 503 else ())
+            except (AbortError, asyncio.CancelledError):
+                raise
+            except Exception as error:  # nothing that a client sends may show a traceback
+                log.error("a call failed", error)
+                await context.abort(StatusCode.INTERNAL, "internal error")
+            else:
+                return answer
+            finally:
+                self._metrics.end(protocol, status, perf_counter() - started)
+
+        # Parsed in the call: what is no message would be an internal error to gRPC's library.
+        return grpc.unary_unary_rpc_method_handler(call, None, kinds[1].SerializeToString)
+
+    def check(self) -> None:
+        """Raises a 503 unless a prediction may begin."""
+        self.plane.check_ready()
+        try:
+            self.plane.check_load()
+        except RequestError as error:
+            raise OverloadError(error.status, error.info) from None
+
+    async def read(self, request: C, read: Callable[[C], T]) -> T:
+        """Reads a message: at once or, where it is large, in the thread of such."""
+        found: asyncio.Future[T] = self._loop.create_future()
+
+        def resume(_: C, then: Callable[[], None]) -> None:
+            try:
+                then()
+            except Exception as error:  # raised where the call waits for it
+                found.set_exception(error)
+
+        size: int = request.ByteSize()  # type: ignore[attr-defined]  # of protobuf's messages
+        self.plane.read(request, size, read, lambda _, result: found.set_result(result), resume)
+        return await found
+
+    async def predict(self, asked: Asked, write: Callable[[Answers], T]) -> T:
+        """Predicts; gives what is written of the answers."""
+        answered: asyncio.Future[T] = self._loop.create_future()
+
+        def send(give: Callable[[asyncio.Future[T]], None]) -> None:
+            if not answered.done():  # its client may be gone
+                give(answered)
+
+        def written(answers: Answers) -> Callable[[asyncio.Future[T]], None]:
+            answer = write(answers)
+            return lambda future: future.set_result(answer)
+
+        def failed(error: RequestError) -> Callable[[asyncio.Future[T]], None]:
+            return lambda future: future.set_exception(error)
+
+        self.plane.infer(asked, written, failed, send)
+        return await answered
+
+    def identify(self, context: Context, said: str, where: str) -> tuple[RequestId, bool]:
+        """Which request a call is, and whether the events are told; its puid goes with the answer."""
+        metadata = Metadata.of(context)
+        id_ = self.plane.ids.make(metadata.puid, said or None, where)
+        context.set_trailing_metadata(((HEADER.decode(), id_.puid),))
+        return id_, metadata.is_watched
+
+    def _count(self, error: RequestError) -> None:
+        if isinstance(error, OverloadError):
+            self._metrics.rejected("overload")
+        elif error.status not in (500, 503):
+            self._metrics.rejected("large" if error.status == 413 else "bad")
+
+
+def _parse(kind: type[Message], body: bytes) -> Any:
+    try:
+        return kind.FromString(body)
+    except DecodeError:
+        raise bad(f"the message is no {kind.DESCRIPTOR.full_name}") from None
+
+
+def _code(error: RequestError) -> StatusCode:
+    return StatusCode.RESOURCE_EXHAUSTED if isinstance(error, OverloadError) else CODES[error.status]

@@ -1,0 +1,162 @@
+"""Seldon's protocol over gRPC: `seldon.protos.Seldon`, as its gateway has it, and `seldon.protos.Model`, by which its
+executor asks a model.
+
+A message is read as the document of the same shape that REST has, and answered in its form.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from google.protobuf.json_format import ParseDict
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from lifeboat.data.labelled.sources import ANONYMOUS, read_source
+from lifeboat.http.errors import bad
+from lifeboat.http.http_types import JSON
+from lifeboat.server.asked import Asked
+from lifeboat.server.events import Content
+from lifeboat.server.model.onnx_model import Answers
+from lifeboat.server.protocols.feedback import Feedback, read_feedback
+from lifeboat.server.protocols.seldon import Message, SeldonCodec, init_metadata
+from lifeboat.server.request_id import RequestId
+from lifeboat.server.rpc.calls import Calls, Context
+from lifeboat.server.rpc.messages import message
+from lifeboat.server.settings import ServerSettings
+
+_TFTENSOR = 4
+
+
+class SeldonService:
+    """The methods of one of its services.
+
+    Args:
+        name: of the service.
+        calls: over the data plane.
+        settings: limits, and where to find who sends a feedback.
+    """
+
+    protocol = "grpc-seldon"
+
+    def __init__(self, name: str, calls: Calls, settings: ServerSettings) -> None:
+        self.name = name
+        self._calls, self._plane, self._settings = calls, calls.plane, settings
+        metadata = calls.plane.metadata()
+        self._label, self._names = metadata.schema.label, metadata.task.names
+        self._codec = SeldonCodec(calls.plane.reader, metadata.task.names, calls.plane.identity.tags)
+
+    async def Predict(self, request: Any, context: Context) -> Any:  # noqa: N802  # the protocol's names
+        """A prediction."""
+        self._calls.check()
+        found = await self._calls.read(request, self._read)
+        id_, is_watched = self._calls.identify(context, found.puid or "", "meta.puid")
+        asked = Asked(found.columns, found.rows, id_, request.ByteSize(), is_watched)
+        return await self._calls.predict(asked, lambda answers: self._write(request, found, id_, answers))
+
+    async def SendFeedback(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """What was true of an earlier prediction."""
+        feedback, body = await self._calls.read(request, self._read_feedback)
+        id_, is_watched = self._calls.identify(context, request.response.meta.puid, "response.meta.puid")
+        content = Content(JSON, body) if is_watched else None
+        self._plane.feedback(feedback.truth, feedback.reward, id_, self._source(context), content)
+        answer: Any = message("seldon.protos.SeldonMessage")()
+        answer.data.ndarray.SetInParent()
+        self._sign(answer, id_)
+        return answer
+
+    async def Metadata(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+        """Inputs and outputs of the model."""
+        described = init_metadata(self._plane.metadata())
+        return ParseDict(described, message("seldon.protos.SeldonModelMetadata")())
+
+    ModelMetadata = Metadata
+
+    def _read(self, request: Any) -> Message:
+        return self._codec.read(document_of(request))
+
+    def _read_feedback(self, request: Any) -> tuple[Feedback, bytes]:
+        document = {
+            name: document_of(getattr(request, name)) for name in ("request", "response", "truth")
+            if request.HasField(name)
+        }  # fmt: skip
+        document["reward"] = request.reward
+        return read_feedback(document, self._label, self._settings.max_rows), orjson.dumps(document)
+
+    def _write(self, request: Any, found: Message, id_: RequestId, answers: Answers) -> Any:
+        answer: Any = message("seldon.protos.SeldonMessage")()
+        answer.data.names.extend(self._names)
+        if found.tensor:
+            answer.data.tensor.shape.extend(answers.shape)
+            answer.data.tensor.values.extend(answers.reshape(-1).tolist())
+        else:
+            rows = answer.data.ndarray.values
+            for row in answers.tolist():
+                cells = rows.add().list_value.values
+                for number in row:
+                    cells.add(number_value=number)
+        answer.meta.CopyFrom(request.meta)
+        self._sign(answer, id_)
+        return answer
+
+    def _sign(self, answer: Any, id_: RequestId) -> None:
+        """Says whose it is."""
+        answer.meta.puid = id_.named
+        for name, value in self._plane.identity.tags.items():
+            answer.meta.tags[name].string_value = value
+
+    def _source(self, context: Context) -> str:
+        """Who sends: the subject that the mesh has verified, where a setting says that there is one."""
+        header = self._settings.subject_header.lower()
+        said = dict(context.invocation_metadata() or ())
+        return read_source(str(said[header]).encode()) if header and header in said else ANONYMOUS
+
+
+def document_of(said: Any) -> dict[str, Any]:
+    """A SeldonMessage as JSON has it.
+
+    Raises:
+        RequestError: 400; it holds a tensor of TensorFlow's.
+    """
+    document: dict[str, Any] = {}
+    kind = said.WhichOneof("data_oneof")
+    if kind == "data":
+        document["data"] = _data(said.data)
+    elif kind == "jsonData":
+        document["jsonData"] = _plain(said.jsonData)
+    elif kind is not None:
+        document[kind] = ""
+    if said.HasField("meta"):
+        meta = said.meta
+        document["meta"] = {"puid": meta.puid, "tags": {name: _plain(value) for name, value in meta.tags.items()}}
+    return document
+
+
+def _data(data: Any) -> dict[str, Any]:
+    if any(field.field_number == _TFTENSOR for field in UnknownFieldSet(data)):
+        raise bad("data.tftensor has no meaning for rows of named columns: send ndarray or tensor")
+    found: dict[str, Any] = {"names": list(data.names)} if data.names else {}
+    kind = data.WhichOneof("data_oneof")
+    if kind == "tensor":
+        values = [_number(value) for value in data.tensor.values]
+        found["tensor"] = {"shape": list(data.tensor.shape), "values": values}
+    elif kind == "ndarray":
+        found["ndarray"] = [_plain(value) for value in data.ndarray.values]
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """What a google.protobuf.Value holds."""
+    kind = value.WhichOneof("kind")
+    if kind == "number_value":
+        return _number(value.number_value)
+    if kind == "list_value":
+        return [_plain(one) for one in value.list_value.values]
+    if kind == "struct_value":
+        return {name: _plain(one) for name, one in value.struct_value.fields.items()}
+    return None if kind in (None, "null_value") else getattr(value, kind)
+
+
+def _number(value: float) -> float | None:
+    """A number as JSON has it: one that is none is a null, as JSON has no other."""
+    return None if value != value else value

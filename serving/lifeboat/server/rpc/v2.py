@@ -1,0 +1,149 @@
+"""The Open Inference Protocol over gRPC: `inference.GRPCInferenceService`.
+
+A null is NaN in a tensor of floats and the empty value in one of BYTES. An answer is raw where its request was.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from lifeboat.http.errors import RequestError, bad
+from lifeboat.server.asked import Asked
+from lifeboat.server.model.onnx_model import Answers
+from lifeboat.server.protocols.outputs import describe, read_outputs
+from lifeboat.server.protocols.row_parser import Columns
+from lifeboat.server.protocols.tensor import pack_strings, read_parameters, read_values
+from lifeboat.server.request_id import RequestId
+from lifeboat.server.rpc.calls import Calls, Context
+from lifeboat.server.rpc.messages import INFERENCE, message
+
+# In which field of its contents a datatype's values are.
+CONTENTS = {
+    "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
+    "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
+    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
+}  # fmt: skip
+_INPUT_PARAMETERS = frozenset({"content_type", "binary_data_size"})
+
+
+class InferenceService:
+    """Its methods.
+
+    Args:
+        calls: over the data plane.
+    """
+
+    name = INFERENCE
+    protocol = "grpc-v2"
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls, self._plane = calls, calls.plane
+        metadata = calls.plane.metadata()
+        self._task, self._decision, self._identity = metadata.task, metadata.decision, metadata.identity
+        kinds = {column.name: column.kind for column in metadata.schema.columns}
+        self._described = describe(kinds, metadata.task.outputs)
+
+    async def ServerLive(self, _request: Any, _context: Context) -> Any:  # noqa: N802  # the protocol's names
+        """Whether the process runs."""
+        return message("inference.ServerLiveResponse")(live=True)
+
+    async def ServerReady(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+        """Whether it takes requests."""
+        return message("inference.ServerReadyResponse")(ready=self._plane.ready)
+
+    async def ModelReady(self, request: Any, _context: Context) -> Any:  # noqa: N802
+        """Whether the model takes requests."""
+        self._check_name(request.name, request.version)
+        return message("inference.ModelReadyResponse")(ready=self._plane.ready)
+
+    async def ServerMetadata(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+        """What this is."""
+        return message("inference.ServerMetadataResponse")(name="lifeboat", version=self._identity.version)
+
+    async def ModelMetadata(self, request: Any, _context: Context) -> Any:  # noqa: N802
+        """Inputs and outputs of the model."""
+        self._check_name(request.name, request.version)
+        identity = self._identity
+        return message("inference.ModelMetadataResponse")(
+            name=identity.name, versions=[identity.version], platform="onnx_onnxv1", **self._described
+        )
+
+    async def ModelInfer(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """A prediction."""
+        self._check_name(request.model_name, request.model_version)
+        self._calls.check()
+        columns, outputs = await self._calls.read(request, self._read)
+        id_, is_watched = self._calls.identify(context, request.id, "id")
+        asked = Asked(columns, len(columns[0]), id_, request.ByteSize(), is_watched)
+        is_raw = bool(request.raw_input_contents)
+        return await self._calls.predict(asked, lambda answers: self._write(answers, id_, outputs, is_raw))
+
+    def _check_name(self, name: str, version: str) -> None:
+        identity = self._identity
+        if name != identity.name or version not in ("", identity.version):
+            known = f"{identity.name}, version {identity.version}"
+            raise RequestError(404, f"there is no model {name!r:.100}, version {version!r:.100}; there is {known}")
+
+    def _read(self, request: Any) -> tuple[Columns, list[str]]:
+        raw = request.raw_input_contents
+        if raw and len(raw) != len(request.inputs):
+            raise bad(f"raw_input_contents holds {len(raw)} tensors, there are {len(request.inputs)} inputs")
+        if not request.inputs:
+            raise bad("inputs is empty: it takes one tensor for each column")
+        columns: dict[str, list[Any]] = {}
+        for place, one in enumerate(request.inputs):
+            if one.name in columns:
+                raise bad(f"input {one.name}: given twice")
+            if raw and one.HasField("contents"):
+                raise bad(f"input {one.name}: contents and raw_input_contents are both given")
+            said = read_parameters(f"input {one.name}", {"parameters": _parameters(one)}, _INPUT_PARAMETERS)
+            values = raw[place] if raw else _contents(one)
+            columns[one.name] = read_values(one.name, one.datatype, list(one.shape), values, said.get("content_type"))
+        rows = len(next(iter(columns.values())))
+        for name, values in columns.items():
+            if len(values) != rows:
+                raise bad(f"input {name}: {len(values)} rows, the first input has {rows}")
+        wanted = [{"name": one.name, "parameters": _parameters(one)} for one in request.outputs]
+        outputs = read_outputs({"outputs": wanted, "parameters": _parameters(request)}, self._task.outputs)
+        return self._plane.reader.from_columns(columns, rows), list(outputs)
+
+    def _write(self, answers: Answers, id_: RequestId, outputs: list[str], is_raw: bool) -> Any:
+        identity = self._identity
+        response: Any = message("inference.ModelInferResponse")(
+            model_name=identity.name, model_version=identity.version, id=id_.body or id_.own
+        )
+        response.parameters["bundle_digest"].string_param = identity.digest
+        for name in outputs:
+            described, data = self._task.outputs[name], self._task.tensor(name, answers, self._decision)
+            tensor = response.outputs.add(name=name, datatype=described.datatype, shape=described.shape(len(answers)))
+            if is_raw:
+                packed = pack_strings(data) if isinstance(data, list) else np.ascontiguousarray(data).tobytes()
+                response.raw_output_contents.append(packed)
+            else:
+                values = [text.encode() for text in data] if isinstance(data, list) else data.reshape(-1).tolist()
+                getattr(tensor.contents, CONTENTS[described.datatype]).extend(values)
+        return response
+
+
+def _contents(tensor: Any) -> list[Any]:
+    """The values of a tensor that came with its contents."""
+    field = CONTENTS.get(tensor.datatype)
+    if field is None:
+        if tensor.datatype == "FP16":
+            raise bad(f"input {tensor.name}: FP16 has no contents of its own, only raw_input_contents")
+        return []
+    filled = [one.name for one, _ in tensor.contents.ListFields() if one.name != field]
+    if filled:
+        raise bad(f"input {tensor.name}: the values of {tensor.datatype} are in {field}, not in {filled[0]}")
+    return list(getattr(tensor.contents, field))
+
+
+def _parameters(said: Any) -> dict[str, Any]:
+    """Those of a message, of whatever kind each is."""
+    found = {}
+    for name, parameter in said.parameters.items():
+        kind = parameter.WhichOneof("parameter_choice")
+        found[name] = None if kind is None else getattr(parameter, kind)
+    return found
