@@ -12,7 +12,7 @@ from typing import Any
 from lifeboat.tasks.task import Task
 
 LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-PROTOCOLS = ("seldon", "v2", "grpc-seldon", "grpc-v2", "other")
+PROTOCOLS = ("seldon", "v2", "v1", "mlflow", "grpc-seldon", "grpc-v2", "other")
 # These series are there before their first request: from nothing to one is no increase that a rate sees.
 FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldon", "v2") for status in (200, 500)}
 FROM_START |= {""}  # the scores have no label

@@ -11,6 +11,7 @@ from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import Model
 from lifeboat.server.protocols.feedback import FeedbackRest
 from lifeboat.server.protocols.information import add_information
+from lifeboat.server.protocols.instances import InstancesRest
 from lifeboat.server.protocols.seldon import SeldonCodec, SeldonRest
 from lifeboat.server.protocols.v2 import V2Rest
 from lifeboat.server.settings import ServerSettings
@@ -43,6 +44,7 @@ class Service:
         self._example = model.bundle.golden[0]["row"]
         FeedbackRest(self.app, self.plane, settings)
         V2Rest(self.app, self.plane, settings.max_depth)
+        InstancesRest(self.app, self.plane, settings.max_depth)
         add_information(self.app, self.plane, metrics, settings)
 
     def warm(self) -> None:

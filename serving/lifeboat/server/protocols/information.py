@@ -21,4 +21,4 @@ def add_information(app: App, plane: DataPlane, metrics: ServerMetrics, settings
     app.add("GET", "/ready /readyz", lambda _: readiness(plane))
     app.add("GET", f"/metrics {settings.metrics_path}", lambda _: Response(200, metrics.render(), CONTENT_TYPE))
     app.add("GET", "/openapi.json /seldon.json", lambda _: Response.of(document))
-    app.add("GET", "/docs", lambda _: Response(200, page, b"text/html; charset=utf-8"))
+    app.add("GET", "/docs /api/v1.0/doc /api/v1.0/doc/", lambda _: Response(200, page, b"text/html; charset=utf-8"))

@@ -42,6 +42,10 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
         "InferenceAnswer": _inference_answer(),
         "Error": _object({"status": _object({"info": {"type": "string"}})}),
         "InferenceError": _object({"error": {"type": "string"}}),
+        "Instances": _instances(schema, "instances", settings.max_rows),
+        "Invocation": _instances(schema, "dataframe_records", settings.max_rows),
+        "Predictions": _object({"predictions": {"type": "array", "items": {"type": "object"}}}),
+        "MlflowError": _object({"error_code": {"type": "string"}, "message": {"type": "string"}}),
     }
     paths = {
         "/predict": {"post": _post("Predict, Seldon's protocol", "Message", "Prediction", "Error", [_PUID])},
@@ -52,6 +56,10 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
         infer: {
             "post": _post("Predict, Open Inference Protocol", "Inference", "InferenceAnswer", "InferenceError", [])
         },
+        f"/v1/models/{quote(name, safe='')}:predict": {
+            "post": _post("Predict, KServe's first protocol", "Instances", "Predictions", "InferenceError", [])
+        },
+        "/invocations": {"post": _post("Predict, as MLflow asks", "Invocation", "Predictions", "MlflowError", [])},
         infer.removesuffix("/infer"): {"get": _get("The model's inputs and outputs")},
         "/metadata": {"get": _get("The model's metadata, Seldon's form")},
         "/ready": {"get": _get("Whether the server takes requests")},
@@ -89,6 +97,12 @@ def _message(schema: Schema, max_rows: int) -> dict[str, Any]:
         ],
         "example": {"data": {"names": list(example), "ndarray": [list(example.values())]}},
     }
+
+
+def _instances(schema: Schema, name: str, max_rows: int) -> dict[str, Any]:
+    """Rows as objects, under the name that a protocol gives them."""
+    rows = {"type": "array", "items": _ref("Row"), "minItems": 1, "maxItems": max_rows}
+    return {**_closed({name: rows}, [name]), "example": {name: [schema.example()]}}
 
 
 def _prediction(schema: Schema) -> dict[str, Any]:
