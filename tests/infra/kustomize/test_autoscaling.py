@@ -50,9 +50,10 @@ def test_the_metric_is_made_of_a_series_that_the_server_has() -> None:
     assert "<<.LabelMatchers>>" in query
     assert "<<.GroupBy>>" in query
     known = server_metrics()[series]
-    assert set(re.findall(r"(\w+)=~", query)) <= known | OF_THE_POD
-    (protocols,) = re.findall(r'protocol=~"([\w|]+)"', query)
-    assert set(protocols.split("|")) == set(PROTOCOLS) - {"other"}
+    assert set(re.findall(r"(\w+)[=!][~=]?\"", query)) <= known | OF_THE_POD
+    # Every protocol counts, and a probe or a scrape, which are "other", are no load.
+    assert re.findall(r"protocol([^,}]+)", query) == ['!="other"']
+    assert "other" in PROTOCOLS
 
 
 def test_the_adapter_asks_the_prometheus_that_the_deploy_step_asks() -> None:
