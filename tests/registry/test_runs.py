@@ -86,8 +86,14 @@ def test_the_trials_of_the_search_are_runs_below_the_evaluation(registry: Regist
             {"cv.log_loss": 0.44, "cv.roc_auc": 0.86},
             "FINISHED",
         ),
+        "trial 3: linear (C=9.0)": (
+            {"candidate": "linear", "C": "9.0"},
+            {"cv.log_loss": 0.9, "cv.roc_auc": 0.5},
+            "KILLED",
+        ),
     }
-    assert len(runs_of(registry)) == 3
+    assert [run.data.tags["folds"] for run in trials if run.info.status == "KILLED"] == ["2"]
+    assert len(runs_of(registry)) == 4
 
 
 def test_a_runs_data_has_name_digest_source_schema_and_use(registry: Registry, tmp_path: Path) -> None:

@@ -51,6 +51,9 @@ def make_bundle(directory: Path, bias: float = 0.0) -> Bundle:
             "parameters": {"C": 0.3},
             "cross_validation": {"rows": 700, "folds": 5, "log_loss": 0.41, "roc_auc": 0.88},
             "trials": TRIALS,
+            "given_up": [
+                {"candidate": "linear", "parameters": {"C": 9.0}, "folds": 2, "log_loss": 0.9, "roc_auc": 0.5}
+            ],
         },
     }
     write_bundle(directory, files, manifest)

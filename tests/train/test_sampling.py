@@ -73,6 +73,10 @@ def test_bad_trials_are_given_up_and_told() -> None:
     told = [line for line in said if "given up, worse than most before it" in line]
     assert told
     assert len(result.trials) == 25 - len(told)
+    assert len(result.given_up) == len(told)
+    assert all(1 <= trial.folds < 4 for trial in result.given_up)
+    assert all(trial.folds == 4 for trial in result.trials)
+    assert all(trial.loss > result.best.loss for trial in result.given_up)
     assert [line.split(":")[0] for line in said if line.startswith("trial")] == [f"trial {n}/25" for n in range(1, 26)]
 
 

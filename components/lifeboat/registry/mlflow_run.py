@@ -126,7 +126,7 @@ def _log(client: Any, experiment: str, evaluated: Evaluated, run_id: str, model_
     if evaluated.data:
         client.log_inputs(run_id, [_dataset_input(data) for data in evaluated.data])
     client.log_artifacts(run_id, str(evaluated.reports), "reports")
-    _log_trials(client, experiment, run_id, training.get("trials", ()))
+    _log_trials(client, experiment, run_id, [*training.get("trials", ()), *training.get("given_up", ())])
 
 
 def _log_model(client: Any, experiment: str, evaluated: Evaluated, run_id: str) -> str:
@@ -154,14 +154,17 @@ def _log_trials(client: Any, experiment: str, parent: str, trials: Sequence[Mapp
 
 
 def _log_trial(client: Any, experiment: str, parent: str, place: int, trial: Mapping[str, Any]) -> None:
-    """The bundle knows no times, so a trial lasts a moment."""
+    """The bundle knows no times, so a trial lasts a moment; one that was given up is killed in MLflow's words."""
     shown = ", ".join(f"{name.rpartition('__')[2]}={value}" for name, value in trial["parameters"].items())
     name = f"trial {place}: {trial['candidate']}{f' ({shown})' if shown else ''}"
     began, tags = _milliseconds() - place, {"mlflow.parentRunId": parent}
     run_id = client.create_run(experiment, start_time=began, run_name=name[:250], tags=tags).info.run_id
     parameters = {"candidate": trial["candidate"], **trial["parameters"]}
+    folds = trial.get("folds")  # of one that was given up
     client.log_batch(run_id, metrics=_metrics(_cross_validated(trial)), params=_parameters(parameters))
-    client.set_terminated(run_id)
+    if folds is not None:
+        client.set_tag(run_id, "folds", folds)
+    client.set_terminated(run_id, "FINISHED" if folds is None else "KILLED")
 
 
 @contextmanager

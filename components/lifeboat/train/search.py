@@ -48,6 +48,7 @@ class Trial:
         spread: the standard deviation over the folds of the one that was chosen by.
         loss: by which the trials are ranked; lower is better.
         out_of_fold: what an estimator that did not see the row gave, of each row that a fold held, [n, raw width].
+        folds: how many it was tried on; fewer than there are where it was given up.
     """
 
     candidate: str
@@ -56,6 +57,7 @@ class Trial:
     spread: float
     loss: float
     out_of_fold: NDArray[np.float64]
+    folds: int
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Search:
         weights: how much each of them counts, [n]; None where all count alike.
         searched: how many rows the trials were made on.
         left_out: candidates that cannot be used, with the reason.
+        given_up: trials that were, after some folds.
     """
 
     learning: Learning[Any]
@@ -82,6 +85,7 @@ class Search:
     left_out: dict[str, str]
     searched: int
     weights: Weights = None
+    given_up: tuple[Trial, ...] = ()
 
     @property
     def best(self) -> Trial:
@@ -169,10 +173,14 @@ def search(
             made = seeded(clone(candidate.estimator).set_params(**parameters), seed)
             trial = _try(learning, chosen_by, (candidate, made, parameters), folds, some, report)
         shown = ", ".join(f"{key.rpartition('__')[2]}={_short(value)}" for key, value in parameters.items())
-        found = "given up, worse than most before it" if trial is None else _figures(task, chosen_by, trial)
+        is_given_up = trial.folds < len(folds)
+        found = "given up, worse than most before it" if is_given_up else _figures(task, chosen_by, trial)
         say(f"trial {before + number}/{sum(counts)}: {name} ({shown}): {found}, {time.perf_counter() - start:.1f} s")
-        return trial
+        if is_given_up:
+            given_up.append(trial)
+        return None if is_given_up else trial
 
+    given_up: list[Trial] = []
     tried: list[Trial | None] = []
     for candidate, before in zip(usable, accumulate(counts, initial=0), strict=False):
         one = partial(attempt, candidate, before)
@@ -184,7 +192,7 @@ def search(
     trials = [replace(trial, out_of_fold=trial.out_of_fold[held]) for trial in tried if trial is not None]
     return Search(
         learning, sorted(trials, key=lambda trial: trial.loss), learning.uncalibrated, {}, sample[held], some.y[held],
-        divided.number[held], left_out, len(sample), chosen_weights(some.weights, held),
+        divided.number[held], left_out, len(sample), chosen_weights(some.weights, held), tuple(given_up),
     ).recalibrated()  # fmt: skip
 
 
@@ -336,8 +344,8 @@ def _try(
     folds: list[CrossValidationFold],
     rows: Rows,
     report: Report | None = None,
-) -> Trial | None:
-    """The candidate on every fold; None where it was given up, as `report` says of the mean loss after each."""
+) -> Trial:
+    """The candidate on every fold, or until it is given up, as `report` says of the mean loss after each."""
     candidate, estimator, parameters = plan
     given: list[NDArray[np.float64]] = []
     figures: list[dict[str, float]] = []
@@ -347,10 +355,10 @@ def _try(
         weights = chosen_weights(rows.weights, fold.rows)
         figures.append(learning.figures(rows.y[fold.rows], learning.uncalibrated.apply(given[-1]), weights))
         if report is not None and report(len(figures), _loss(figures, chosen_by)) and len(figures) < len(folds):
-            return None
+            break
     # By time there are rows that no fold holds.
     raw = np.full((len(rows), given[0].shape[1]), np.nan)
-    for fold, answers in zip(folds, given, strict=True):
+    for fold, answers in zip(folds, given, strict=False):  # fewer of one that was given up
         raw[fold.rows] = answers
     values = {metric: np.array([one[metric] for one in figures]) for metric in figures[0]}
     # A figure that no fold can tell of, such as of a class that is in none, is NaN.
@@ -359,5 +367,5 @@ def _try(
     chosen = means[chosen_by.name]
     return Trial(
         candidate.name, parameters, means, float(np.nanstd(values[chosen_by.name])),
-        chosen_by.loss(chosen), raw,
+        chosen_by.loss(chosen), raw, len(figures),
     )  # fmt: skip

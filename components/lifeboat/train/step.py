@@ -220,6 +220,10 @@ def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
     def rounded(figures: Mapping[str, float]) -> dict[str, float | None]:
         return {name: None if np.isnan(figures[name]) else round(figures[name], 6) for name in shown}
 
+    given_up = [
+        {"candidate": trial.candidate, "parameters": trial.parameters, "folds": trial.folds, **rounded(trial.figures)}
+        for trial in found.given_up
+    ]
     return {
         "candidate": found.best.candidate,
         "parameters": found.best.parameters,
@@ -237,6 +241,7 @@ def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
             {"candidate": trial.candidate, "parameters": trial.parameters, **rounded(trial.figures)}
             for trial in found.trials
         ],
+        **({"given_up": given_up} if given_up else {}),
     }
 
 
