@@ -1,4 +1,4 @@
-"""What every adapter asks the data plane."""
+"""What every adapter asks the data plane, and the word by which a client asks that the events are not told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,15 @@ from dataclasses import dataclass
 
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import RequestId
+
+# The field of a request's head, whatever the protocol calls it, and the words in it that Seldon's executor knows.
+SKIP = b"seldon-skip-logging"
+_YES = (b"true", b"on", b"1")
+
+
+def skips(said: bytes) -> bool:
+    """Whether a client asks not to be logged; nothing said is no."""
+    return said.lower() in _YES
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ import orjson
 from numpy.typing import NDArray
 
 from lifeboat.http.errors import bad
-from lifeboat.server.protocols.outputs import OutputWriter, describe
+from lifeboat.server.protocols.outputs import OutputWriter, describe, identified
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import RequestId
 from lifeboat.tasks.decision import Decision
@@ -82,10 +82,7 @@ class ColumnarWriter:
         self._inputs = [(one["name"], one["datatype"]) for one in describe(kinds, {})["inputs"]]
         self._keys = len(schema.names)
         self._outputs, self._answered = OutputWriter(task, decision), sorted(task.answer_outputs)
-        self._head = {
-            "model_name": tags["model_name"], "model_version": tags["model_version"],
-            "parameters": {"bundle_digest": tags["bundle_digest"]},
-        }  # fmt: skip
+        self._head = identified(tags)
 
     def write(self, batch: Sequence[Predicted]) -> bytes:
         """The content of an event."""

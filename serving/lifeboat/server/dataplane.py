@@ -20,7 +20,7 @@ from lifeboat.server.events import Content, Events
 from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.large_requests import SMALL, LargeRequests
 from lifeboat.server.metrics import ServerMetrics
-from lifeboat.server.model.batcher import Batcher, Job
+from lifeboat.server.model.batcher import Batcher, Job, shares
 from lifeboat.server.model.onnx_model import Answers, Model
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.request_id import RequestId, RequestIds
@@ -195,8 +195,6 @@ class DataPlane:
         if len(watched) == len(jobs):
             self.events.predicted(watched, columns, answers)
             return
-        start = 0
-        for job in jobs:
+        for job, own in shares(jobs, answers):
             if job.asked.is_watched:
-                self.events.predicted([job.asked], job.asked.columns, answers[start : start + job.asked.rows])
-            start += job.asked.rows
+                self.events.predicted([job.asked], job.asked.columns, own)

@@ -67,7 +67,7 @@ PAUSE = 0.1
 
 
 class Content(NamedTuple):
-    """What an event carries of a request or an answer; what is called JSON is JSON, or it would spoil its batch.
+    """What an event carries of a feedback; what is called JSON is JSON, or it would spoil its batch.
 
     Args:
         content_type: of HTTP.

@@ -42,11 +42,12 @@ class Server:
         model = load_model(settings.bundle)
         identity = Identity.of(model.bundle, settings)
         info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
-        service = Service(model, settings, ServerMetrics(info, model.bundle.task), loop)
+        self._settings, self._metrics = settings, ServerMetrics(info, model.bundle.task)
+        service = Service(model, settings, self._metrics, loop)
         service.warm()
         gc.freeze()  # what is loaded stays, and is not looked through
         gc.set_threshold(*COLLECT)
-        self.plane, self._settings, self._metrics = service.plane, settings, service.metrics
+        self.plane = service.plane
         self._rpc: RpcServer | None = None
         self._listener = Listener(loop, settings.listener_limits, service.slicer, service.app.refusal)
         self.stopping = asyncio.Event()

@@ -28,7 +28,6 @@ class Service:
 
     Attributes:
         plane: the model.
-        metrics: of its requests.
         app: its protocols of HTTP.
         slicer: takes their requests, a few milliseconds of work at a time.
     """
@@ -38,7 +37,6 @@ class Service:
     ) -> None:
         self.app = App(metrics, settings.log_requests, settings.log_payloads, SeldonCodec.error)
         self.slicer = TimeSlicer(loop, self.app.handle, settings.max_pending)
-        self.metrics = metrics
         self.plane = DataPlane(model, settings, metrics, loop, (self.slicer.waiting,))
         self._seldon = SeldonRest(self.app, self.plane, settings.max_depth)
         self._example = model.bundle.golden[0]["row"]

@@ -37,6 +37,16 @@ class Item:
     second: CloudEvent | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Of what waits: for what, since when, its share of the room, and as how many predictions it counts."""
+
+    key: Key
+    received: float
+    share: float
+    count: int
+
+
 @dataclass(slots=True)
 class _Queue:
     """What waits for one bundle: ids, oldest first, and the share of the room that they take."""
@@ -61,7 +71,7 @@ class Pending:
     def load(self, connection: sqlite3.Connection) -> None:
         """Reads what is in the database."""
         self._queues: dict[Key, _Queue] = {}
-        self._items: OrderedDict[int, tuple[Key, float, float, int]] = OrderedDict()
+        self._items: OrderedDict[int, _Held] = OrderedDict()
         self._share, self._next = 0.0, 1
         self.count = 0
         self._new: dict[int, tuple[object, ...]] = {}
@@ -93,7 +103,7 @@ class Pending:
         for id_ in queue.ids if queue else ():
             if read >= CHUNK:
                 break
-            read += self._items[id_][3]
+            read += self._items[id_].count
             row = connection.execute("SELECT received, first, second FROM held WHERE id = ?", (id_,)).fetchone()
             received, first, second = row
             items.append(
@@ -109,10 +119,10 @@ class Pending:
         """Gives up what came before a moment; tells how many."""
         number = 0
         while self._items:
-            key, received, _, _ = next(iter(self._items.values()))
-            if received > before:
+            oldest = next(iter(self._items.values()))
+            if oldest.received > before:
                 break
-            number += self._remove(key)
+            number += self._remove(oldest.key)
         return number
 
     def make_room(self, stored: Callable[[Key], bool]) -> int:
@@ -150,7 +160,7 @@ class Pending:
         queue.ids.append(id_)
         queue.share += share
         self._share += share
-        self._items[id_] = key, received, share, count
+        self._items[id_] = _Held(key, received, share, count)
         self.count += count
         self._next = id_ + 1
 
@@ -158,13 +168,13 @@ class Pending:
         """The oldest that waits for this; tells as how many it counts."""
         queue = self._queues[key]
         id_ = queue.ids.popleft()
-        _, _, share, count = self._items.pop(id_)
-        self.count -= count
-        queue.share -= share
+        held = self._items.pop(id_)
+        self.count -= held.count
+        queue.share -= held.share
         # From nothing on, sums of fractions that were added and taken away begin anew.
-        self._share = self._share - share if self._items else 0.0
+        self._share = self._share - held.share if self._items else 0.0
         if not queue.ids:
             del self._queues[key]
         if self._new.pop(id_, None) is None:
             self._done.append(id_)
-        return count
+        return held.count

@@ -8,7 +8,7 @@ request is scored at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -37,6 +37,14 @@ class Job:
 
 # Told of each run of the model once all of its requests are answered: these, their columns and the answers, row by row.
 Ran = Callable[[list[Job], Columns, Answers], None]
+
+
+def shares(jobs: Sequence[Job], answers: Answers) -> Iterator[tuple[Job, Answers]]:
+    """Each job of a run with its own answers."""
+    start = 0
+    for job in jobs:
+        yield job, answers[start : start + job.asked.rows]
+        start += job.asked.rows
 
 
 class Batcher:
@@ -101,17 +109,13 @@ class Batcher:
             for job in group:
                 self._finish(job, self._score(job.asked.columns))
             return
-        start, places = 0, list[slice]()
-        for job in group:
-            places.append(slice(start, start + job.asked.rows))
-            start += job.asked.rows
-        answered = [job.finish(answers[place]) for job, place in zip(group, places, strict=True)]
+        answered = [job.finish(own) for job, own in shares(group, answers)]
         if all(answered):
             self._ran(group, joined, answers)
             return
-        for job, place, is_answered in zip(group, places, answered, strict=True):
+        for (job, own), is_answered in zip(shares(group, answers), answered, strict=True):
             if is_answered:
-                self._ran([job], job.asked.columns, answers[place])
+                self._ran([job], job.asked.columns, own)
 
     def _finish(self, job: Job, answers: Answers | None) -> None:
         if job.finish(answers) and answers is not None:

@@ -17,10 +17,9 @@ from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import JSON, Request, Response
-from lifeboat.server.asked import Asked
-from lifeboat.server.protocols.rest import is_watched, puid_line, readiness, size_of
+from lifeboat.server.protocols.rest import Predictor, puid_line, readiness
 from lifeboat.server.protocols.row_parser import Columns, Reader
-from lifeboat.server.request_id import HEADER, RequestId
+from lifeboat.server.request_id import RequestId
 
 if TYPE_CHECKING:
     from lifeboat.server.dataplane import DataPlane
@@ -39,7 +38,7 @@ def read_instances(document: dict[str, Any], reader: Reader) -> Columns:
         RequestError: 400; it names row, column, value and limit.
     """
     refuse_unknown("the request", "member", document, {"instances"})
-    return _rows(document.get("instances"), None, "instances", reader)
+    return _rows(document.get("instances"), "instances", reader)
 
 
 def read_invocation(document: dict[str, Any], reader: Reader) -> Columns:
@@ -68,13 +67,13 @@ def read_invocation(document: dict[str, Any], reader: Reader) -> Columns:
             if len(values) != rows:
                 raise bad(f"inputs: column {name} has {len(values)} values, the first column {rows}")
         return reader.from_columns(columns, rows)
-    return _rows(value, None, form, reader)
+    return _rows(value, form, reader)
 
 
-def _rows(rows: Any, names: list[str] | None, where: str, reader: Reader) -> Columns:
+def _rows(rows: Any, where: str, reader: Reader) -> Columns:
     if type(rows) is list and rows and type(rows[0]) is dict:
         return reader.from_objects(rows, where)
-    return reader.from_rows(rows, names, where)
+    return reader.from_rows(rows, None, where)
 
 
 class InstancesRest:
@@ -87,7 +86,7 @@ class InstancesRest:
     """
 
     def __init__(self, app: App, plane: DataPlane, max_depth: int) -> None:
-        self._app, self._plane = app, plane
+        self._plane, self._predictor = plane, Predictor(app, plane)
         self._limits = max_depth, plane.reader.max_values
         metadata = plane.metadata()
         self._task, self._decision = metadata.task, metadata.decision
@@ -101,7 +100,6 @@ class InstancesRest:
         app.add("GET", "/version", lambda _: Response(200, plane.identity.version.encode(), b"text/plain"))
 
     def _predict(self, read: Callable[[dict[str, Any], Reader], Columns], request: Request) -> None:
-        self._plane.check_load()
         limits, reader = self._limits, self._plane.reader
 
         def columns_of(one: Request) -> Columns:
@@ -109,14 +107,11 @@ class InstancesRest:
                 one.body = _with_nulls(one.body)
             return read(read_document(one, *limits), reader)
 
-        self._plane.read(request, size_of(request), columns_of, self._infer, self._app.attempt)
+        self._predictor.read(request, columns_of, self._infer)
 
     def _infer(self, request: Request, columns: Columns) -> None:
-        id_ = self._plane.ids.make(request.headers.get(HEADER, b""), None, "")
-        request.id = id_.puid
         error = v1_error if request.protocol == "v1" else mlflow_error
-        asked = Asked(columns, len(columns[0]), id_, size_of(request), is_watched(request))
-        self._plane.infer(asked, partial(self._write, id_), error, partial(self._app.answer, request))
+        self._predictor.ask(request, columns, None, "", self._write, error)
 
     def _write(self, id_: RequestId, answers: Answers) -> Response:
         # As numpy's numbers: orjson then writes float32 as the shortest text that reads back as the same.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lifeboat.http.errors import bad, refuse_unknown
-from lifeboat.server.protocols.tensor import pack_strings, read_parameters
+from lifeboat.server.protocols.tensor import pack, read_parameters
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Output, Task
 from lifeboat.usecase.column import shown_value
@@ -71,11 +71,17 @@ class OutputWriter:
             "name": name, "datatype": described.datatype, "shape": described.shape(len(answers))
         }  # fmt: skip
         if as_binary:
-            blobs.append(pack_strings(data) if isinstance(data, list) else data.tobytes())
+            blobs.append(pack(data))
             output["parameters"] = {"binary_data_size": len(blobs[-1])}
         else:
             output["data"] = data if isinstance(data, list) else data.reshape(-1)
         return output
+
+
+def identified(tags: Mapping[str, str]) -> dict[str, Any]:
+    """Which model, version and bundle it is, as each answer of the protocol begins."""
+    names = {name: tags[name] for name in ("model_name", "model_version")}
+    return {**names, "parameters": {"bundle_digest": tags["bundle_digest"]}}
 
 
 def describe(columns: Mapping[str, str], known: Mapping[str, Output]) -> dict[str, Any]:

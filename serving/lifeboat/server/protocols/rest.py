@@ -1,18 +1,24 @@
-"""What the adapters of REST share: whether the events are told of a request, and the header that names it."""
+"""What the adapters of REST share: how a request is predicted, named and shown to the events."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from lifeboat.http.app import App, Wording
 from lifeboat.http.http_types import FORM, JSON, Request, Response, lower_media_type
+from lifeboat.server.asked import SKIP, Asked, skips
 from lifeboat.server.events import Content
-from lifeboat.server.request_id import RequestId
+from lifeboat.server.protocols.row_parser import Columns
+from lifeboat.server.request_id import HEADER, RequestId
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with the codecs and has no ONNX Runtime.
     from lifeboat.server.dataplane import DataPlane
+    from lifeboat.server.model.onnx_model import Answers
 
-_YES = (b"true", b"on", b"1")
+T = TypeVar("T")
 
 
 def puid_line(id_: RequestId) -> bytes:
@@ -29,7 +35,7 @@ def readiness(plane: DataPlane) -> Response:
 def is_watched(request: Request) -> bool:
     """Whether the events are told; not where its client asked not to be logged, in one of the words that Seldon's
     executor knows."""
-    return request.headers.get(b"seldon-skip-logging", b"").lower() not in _YES
+    return not skips(request.headers.get(SKIP, b""))
 
 
 def content_of(request: Request) -> Content:
@@ -43,3 +49,43 @@ def content_of(request: Request) -> Content:
 def size_of(request: Request) -> int:
     """Bytes of what it says."""
     return len(request.body) + len(request.query)
+
+
+class Predictor:
+    """How an adapter of REST has a request predicted.
+
+    Args:
+        app: answers.
+        plane: predicts.
+    """
+
+    def __init__(self, app: App, plane: DataPlane) -> None:
+        self._app, self._plane = app, plane
+
+    def read(self, request: Request, read: Callable[[Request], T], then: Callable[[Request, T], None]) -> None:
+        """Reads a request, unless there are too many, and goes on with it."""
+        self._plane.check_load()
+        self._plane.read(request, size_of(request), read, then, self._app.attempt)
+
+    def ask(
+        self,
+        request: Request,
+        columns: Columns,
+        said: Any,
+        where: str,
+        write: Callable[[RequestId, Answers], Response],
+        error: Wording,
+    ) -> None:
+        """Predicts and answers.
+
+        Args:
+            request: was read.
+            columns: of it.
+            said, where: see `RequestIds.make`.
+            write: makes the answer.
+            error: words what went wrong.
+        """
+        id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, where)
+        request.id = id_.puid
+        asked = Asked(columns, len(columns[0]), id_, size_of(request), is_watched(request))
+        self._plane.infer(asked, partial(write, id_), error, partial(self._app.answer, request))

@@ -12,11 +12,10 @@ from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import JSON, Request, Response
-from lifeboat.server.asked import Asked
 from lifeboat.server.identity import ModelMetadata
-from lifeboat.server.protocols.rest import is_watched, puid_line, size_of
+from lifeboat.server.protocols.rest import Predictor, puid_line
 from lifeboat.server.protocols.row_parser import Columns, Reader
-from lifeboat.server.request_id import HEADER, RequestId
+from lifeboat.server.request_id import RequestId
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
@@ -159,7 +158,7 @@ class SeldonRest:
     """
 
     def __init__(self, app: App, plane: DataPlane, max_depth: int) -> None:
-        self._app, self._plane = app, plane
+        self._plane, self._predictor = plane, Predictor(app, plane)
         self._limits = max_depth, plane.reader.max_values
         self._codec = SeldonCodec(plane.reader, plane.metadata().task.names, plane.identity.tags)
         app.add("GET POST", "/predict /api/v1.0/predictions /api/v0.1/predictions", self._predict, "seldon")
@@ -176,19 +175,16 @@ class SeldonRest:
             self._codec.write(message, id_, self._plane.score(message.columns))
 
     def _predict(self, request: Request) -> None:
-        self._plane.check_load()
-        self._plane.read(request, size_of(request), self._read, self._infer, self._app.attempt)
+        self._predictor.read(request, self._read, self._infer)
 
     def _read(self, request: Request) -> Message:
         return self._codec.read(read_document(request, *self._limits))
 
     def _infer(self, request: Request, message: Message) -> None:
-        plane, codec = self._plane, self._codec
-        id_ = plane.ids.make(request.headers.get(HEADER, b""), message.puid, "meta.puid")
-        request.id = id_.puid
-
-        asked = Asked(message.columns, message.rows, id_, size_of(request), is_watched(request))
-        plane.infer(asked, partial(codec.write, message, id_), codec.error, partial(self._app.answer, request))
+        codec = self._codec
+        self._predictor.ask(
+            request, message.columns, message.puid, "meta.puid", partial(codec.write, message), codec.error
+        )
 
     def _health(self, _request: Request) -> Response:
         self._plane.check_ready()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from base64 import b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifeboat.http.errors import bad, refuse_unknown
 from lifeboat.usecase.column import shown_value
@@ -155,8 +157,19 @@ def read_parameters(where: str, entry: dict[str, Any], known: frozenset[str]) ->
     return parameters
 
 
-def pack_strings(values: list[str]) -> bytes:
-    """BYTES as binary data: each value behind its length in four bytes."""
+def count_rows(columns: Mapping[str, list[Any]]) -> int:
+    """The rows of inputs, at least one; raises a 400 unless all have as many."""
+    rows = len(next(iter(columns.values())))
+    for name, values in columns.items():
+        if len(values) != rows:
+            raise bad(f"input {name}: {len(values)} rows, the first input has {rows}")
+    return rows
+
+
+def pack(values: list[str] | NDArray[Any]) -> bytes:
+    """An output as binary data; texts each behind its length in four bytes."""
+    if not isinstance(values, list):
+        return values.tobytes()
     encoded = [value.encode() for value in values]
     return b"".join(chain.from_iterable((len(value).to_bytes(4, "little"), value) for value in encoded))
 

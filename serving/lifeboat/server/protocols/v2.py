@@ -16,12 +16,11 @@ from lifeboat.http.app import App
 from lifeboat.http.body import check_content, parse_object
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
-from lifeboat.server.asked import Asked
-from lifeboat.server.protocols.outputs import OutputWriter, describe, read_outputs
-from lifeboat.server.protocols.rest import is_watched, puid_line, readiness, size_of
+from lifeboat.server.protocols.outputs import OutputWriter, describe, identified, read_outputs
+from lifeboat.server.protocols.rest import Predictor, puid_line, readiness
 from lifeboat.server.protocols.row_parser import Columns, Reader
-from lifeboat.server.protocols.tensor import Tensor, read_tensor
-from lifeboat.server.request_id import HEADER, RequestId
+from lifeboat.server.protocols.tensor import Tensor, count_rows, read_tensor
+from lifeboat.server.request_id import RequestId
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Task
 
@@ -39,16 +38,14 @@ class Inference:
 
     Args:
         columns: the rows, for the model.
-        rows: their number.
         id: of the request, None for none.
         outputs: names asked for, and whether each is wanted as binary data.
     """
 
-    __slots__ = ("columns", "id", "outputs", "rows")
+    __slots__ = ("columns", "id", "outputs")
 
     def __init__(self, columns: Columns, id_: str | None, outputs: dict[str, bool]) -> None:
-        self.columns, self.rows = columns, len(columns[0])
-        self.id, self.outputs = id_, outputs
+        self.columns, self.id, self.outputs = columns, id_, outputs
 
 
 class V2Codec:
@@ -73,12 +70,7 @@ class V2Codec:
     ) -> None:
         self._reader, self._outputs = reader, OutputWriter(task, decision)
         self._limits = max_depth, max_values
-        digest = {"bundle_digest": identity["bundle_digest"]}
-        self._common = {
-            "model_name": identity["model_name"],
-            "model_version": identity["model_version"],
-            "parameters": digest,
-        }
+        self._common = identified(identity)
 
     def read(self, request: Request) -> Inference:
         """Reads an inference request.
@@ -141,11 +133,8 @@ class V2Codec:
             tensors[tensor.name] = tensor
         if used != len(binary):
             raise bad(f"{len(binary)} bytes of binary data were sent, the inputs take {used}")
-        rows = len(next(iter(tensors.values())).values)
-        for tensor in tensors.values():
-            if len(tensor.values) != rows:
-                raise bad(f"input {tensor.name}: {len(tensor.values)} rows, the first input has {rows}")
-        return self._reader.from_columns({name: tensor.values for name, tensor in tensors.items()}, rows)
+        columns = {name: tensor.values for name, tensor in tensors.items()}
+        return self._reader.from_columns(columns, count_rows(columns))
 
 
 class V2Rest:
@@ -158,7 +147,7 @@ class V2Rest:
     """
 
     def __init__(self, app: App, plane: DataPlane, max_depth: int) -> None:
-        self._app, self._plane = app, plane
+        self._plane, self._predictor = plane, Predictor(app, plane)
         identity, metadata = plane.identity, plane.metadata()
         self._codec = V2Codec(
             plane.reader,
@@ -179,16 +168,13 @@ class V2Rest:
         app.add_fallback("/v2", error)
 
     def _predict(self, request: Request) -> None:
-        self._plane.check_load()
-        self._plane.read(request, size_of(request), self._codec.read, self._infer, self._app.attempt)
+        self._predictor.read(request, self._codec.read, self._infer)
 
     def _infer(self, request: Request, inference: Inference) -> None:
-        plane, codec = self._plane, self._codec
-        id_ = plane.ids.make(request.headers.get(HEADER, b""), inference.id, "id")
-        request.id = id_.puid
-
-        asked = Asked(inference.columns, inference.rows, id_, size_of(request), is_watched(request))
-        plane.infer(asked, partial(codec.write, inference, id_), codec.error, partial(self._app.answer, request))
+        codec = self._codec
+        self._predictor.ask(
+            request, inference.columns, inference.id, "id", partial(codec.write, inference), codec.error
+        )
 
     def _describe(self, _request: Request) -> Response:
         metadata, identity = self._plane.metadata(), self._plane.identity

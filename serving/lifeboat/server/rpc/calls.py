@@ -13,7 +13,7 @@ from grpc import StatusCode
 from grpc.aio import AbortError
 
 from lifeboat.http.errors import RequestError, bad
-from lifeboat.server.asked import Asked
+from lifeboat.server.asked import SKIP, Asked, skips
 from lifeboat.server.dataplane import DataPlane
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import Answers
@@ -30,7 +30,6 @@ CODES = {
 }  # fmt: skip
 # When to ask again, in the words that clients of gRPC know.
 AGAIN = (("retry-after", "1"), ("grpc-retry-pushback-ms", "1000"))
-_YES = ("true", "on", "1")
 
 
 class Metadata(NamedTuple):
@@ -48,8 +47,8 @@ class Metadata(NamedTuple):
     def of(cls, context: Context) -> Metadata:
         """Of a call."""
         said = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        skipped = said.get("seldon-skip-logging", "").lower() in _YES
-        return cls(said.get(HEADER.decode(), "").encode(), not skipped)
+        skipped, puid = (said.get(name.decode(), "").encode() for name in (SKIP, HEADER))
+        return cls(puid, not skips(skipped))
 
 
 class OverloadError(RequestError):

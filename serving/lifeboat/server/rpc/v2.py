@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.server.asked import Asked
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.outputs import describe, read_outputs
 from lifeboat.server.protocols.row_parser import Columns
-from lifeboat.server.protocols.tensor import pack_strings, read_parameters, read_values
+from lifeboat.server.protocols.tensor import count_rows, pack, read_parameters, read_values
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.rpc.calls import Calls, Context
 from lifeboat.server.rpc.messages import INFERENCE, message
@@ -101,10 +99,7 @@ class InferenceService:
             said = read_parameters(f"input {one.name}", {"parameters": _parameters(one)}, _INPUT_PARAMETERS)
             values = raw[place] if raw else _contents(one)
             columns[one.name] = read_values(one.name, one.datatype, list(one.shape), values, said.get("content_type"))
-        rows = len(next(iter(columns.values())))
-        for name, values in columns.items():
-            if len(values) != rows:
-                raise bad(f"input {name}: {len(values)} rows, the first input has {rows}")
+        rows = count_rows(columns)
         wanted = [{"name": one.name, "parameters": _parameters(one)} for one in request.outputs]
         outputs = read_outputs({"outputs": wanted, "parameters": _parameters(request)}, self._task.outputs)
         return self._plane.reader.from_columns(columns, rows), list(outputs)
@@ -119,8 +114,7 @@ class InferenceService:
             described, data = self._task.outputs[name], self._task.tensor(name, answers, self._decision)
             tensor = response.outputs.add(name=name, datatype=described.datatype, shape=described.shape(len(answers)))
             if is_raw:
-                packed = pack_strings(data) if isinstance(data, list) else np.ascontiguousarray(data).tobytes()
-                response.raw_output_contents.append(packed)
+                response.raw_output_contents.append(pack(data))
             else:
                 values = [text.encode() for text in data] if isinstance(data, list) else data.reshape(-1).tolist()
                 getattr(tensor.contents, CONTENTS[described.datatype]).extend(values)
