@@ -20,6 +20,7 @@ MAINS = (
     "/__main__.py",
     "pipelines/lifeboat/cli/verbs.py",
     "serving/lifeboat/server/fetch.py",
+    "serving/lifeboat/server/supervised.py",
 )
 
 

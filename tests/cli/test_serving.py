@@ -36,9 +36,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def control(home: Path) -> Iterator[Control]:
     """A supervisor where the program looks for it, with nothing promoted; ended afterwards, however the test ends."""
     state = Settings(home=str(home)).serving_state("tiny")
-    control = ensure_supervisor(
-        state, "127.0.0.1", free_port(), free_port(), sys.executable, {"drain_idle_seconds": "0.1"}
-    )
+    ports = {"port": free_port(), "metrics_port": free_port()}
+    control = ensure_supervisor(state, "127.0.0.1", ports, sys.executable, {"drain_idle_seconds": "0.1"})
     with control:
         pid = control.status().pid
         yield control

@@ -53,7 +53,7 @@ def silent(said: str) -> None:
 
 
 def test_the_defaults_are_given_where_they_are_free_and_nothing_is_said(home: Home, defaults: dict[str, int]) -> None:
-    assert home().reserve(SHIP, silent) == {name: defaults[name] for name in ("port", "metrics_port")}
+    assert home().reserve(SHIP, silent) == {name: defaults[name] for name in ("port", "metrics_port", "grpc_port")}
     assert home().reserve(DETECTOR, silent) == {"detector_port": defaults["detector_port"]}
     assert home().explain(SHIP) == []
     # Another home may count on the same ones: who listens first has them.
@@ -70,6 +70,7 @@ def test_a_second_use_case_gets_the_next_ones_and_both_keep_theirs(home: Home, d
     assert said == [
         f"port {first['port']} {kept} {second['port']}",
         f"metrics port {first['metrics_port']} {kept} {second['metrics_port']}",
+        f"gRPC port {first['grpc_port']} {kept} {second['grpc_port']}",
     ]
     assert (home().reserve(IRIS, silent), home().reserve(SHIP, silent)) == (second, first)
     with listening(first["port"]):
@@ -124,7 +125,7 @@ def test_callers_at_the_same_time_get_ports_of_their_own(home: Home) -> None:
     for caller in callers:
         caller.join()
     given = [port for name in services for port in home().kept(name).values()]
-    assert len(set(given)) == len(given) == 2 * len(services)
+    assert len(set(given)) == len(given) == 3 * len(services)
 
 
 def test_problems_are_told_all_at_once_and_keep_nothing(home: Home, tmp_path: Path) -> None:

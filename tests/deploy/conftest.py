@@ -137,7 +137,7 @@ def world(tmp_path: Path, empty_registry: Path) -> Iterator[LocalWorld]:
     home = tmp_path / "home"
     home.mkdir()
     shutil.copy(empty_registry, home / "mlflow.db")
-    ports = {"port": free_port(), "metrics_port": free_port()}
+    ports = {name: free_port() for name in ("port", "metrics_port", "grpc_port")}
     settings = Settings(home=str(home), detector_python=NO_DETECTOR, **ports)
     yield LocalWorld(tmp_path, settings, Registry(settings), LocalTarget(settings))
     control = find_supervisor(settings.serving_state("tiny"))

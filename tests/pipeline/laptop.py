@@ -18,7 +18,7 @@ class Laptop:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        ports = {name: free_port() for name in ("port", "metrics_port", "detector_port")}
+        ports = {name: free_port() for name in ("port", "metrics_port", "grpc_port", "detector_port")}
         self.settings = Settings(home=str(home), **ports)
         self.environment = {
             **os.environ,

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
 from lifeboat.config import home_ports as ports
@@ -23,12 +24,14 @@ from lifeboat.deploy.local import LocalTarget
 from lifeboat.deploy.probe import ask
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.registry.registry import Version
+from lifeboat.server.rpc.messages import SELDON
 from lifeboat.services.detector import ensure_detector, find_detector, served
 from lifeboat.services.ports import port_problems, refuse_strangers, reserve_ports, server_url
 from lifeboat.services.status import describe_home
 from lifeboat.supervisor.control import LOG_FILE, find_supervisor
 from tests.detector.world import QUICK, add_bundle
 from tests.ports import free_port
+from tests.server.rpc.stub import Stub, seldon_message
 from tests.server.world import ROW, call
 
 
@@ -48,6 +51,17 @@ class Home:
         digest = add_bundle(Path(self.settings.bundle_store), usecase)
         bundle = open_bundle(Path(self.settings.bundle_store) / "bundles" / usecase / digest)
         return bundle, Version(usecase, "1", digest, "")
+
+    def call(self, usecase: str) -> str:
+        """Asks the use case's server over gRPC, by a connection of its own; gives the model that answers."""
+        control = find_supervisor(self.settings.serving_state(usecase))
+        assert control is not None
+        with (
+            control,
+            grpc.insecure_channel(control.status().grpc_address, [("grpc.use_local_subchannel_pool", 1)]) as to,
+        ):
+            answer = Stub(to, SELDON)("Predict", seldon_message({"jsonData": ROW}))
+        return str(answer.meta.tags["model_name"].string_value)
 
     def watch(self) -> str:
         """Starts the detector and gives its URL."""
@@ -114,32 +128,36 @@ def test_two_use_cases_of_a_home_serve_and_one_detector_watches_both(
     eventually(home.rows, {"iris": 3, "ship": 2})
     lines = describe_home(home.settings)
     assert f" at {ship}, ready, " in lines["ship"][0]
+    assert lines["ship"][0].endswith(f", gRPC 127.0.0.1:{defaults['grpc_port']}")
     assert f" at {iris}, ready, " in lines["iris"][0]
     assert lines["drift detector"] == [f"at {detector}, ready"]
     [who] = [line for line in lines["iris"][1:] if line.startswith("use case iris has port")]
     assert f", since {defaults['port']} is taken by use case ship of this home (process " in who
 
 
-def test_two_homes_at_the_same_time_have_servers_of_their_own(
+def test_two_homes_of_two_use_cases_at_the_same_time_have_servers_of_their_own(
     make_home: Callable[[str], Home], defaults: dict[str, int]
 ) -> None:
     homes = [make_home("one"), make_home("two")]
-    urls: dict[Home, tuple[str, str]] = {}
+    urls: dict[Home, tuple[str, str, str]] = {}
     # Both count on the defaults before either listens.
     assert [reserve_ports(home.settings, "ship") for home in homes] == [[], []]
 
     def run(home: Home) -> None:
-        urls[home] = home.serve("ship"), home.watch()
+        urls[home] = home.serve("ship"), home.watch(), home.serve("iris")
 
     runs = [threading.Thread(target=run, args=(home,)) for home in homes]
     for one in runs:
         one.start()
     for one in runs:
         one.join()
-    assert len({url for pair in urls.values() for url in pair}) == 4
+    assert len({url for every in urls.values() for url in every}) == 6
     for number, home in enumerate(homes, start=1):
         ask(urls[home][0], [ROW] * number)
-        eventually(home.rows, {"ship": number})
+        # Over gRPC, whose servers of one port would answer each other's calls in silence: every time the right one.
+        for usecase in ("ship", "iris"):
+            assert [home.call(usecase) for _ in range(10)] == [usecase] * 10
+        eventually(home.rows, {"ship": number + 10, "iris": 10})
     [late] = [home for home in homes if port_of(urls[home][0]) != defaults["port"]]
     [early] = [home for home in homes if home is not late]
     who = f"is taken by use case ship of {early.settings.home_path} (process "

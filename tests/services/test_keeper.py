@@ -249,7 +249,7 @@ def test_one_that_is_stopped_alone_stays_so_and_the_keeper_ends_when_nothing_is_
 
 
 def test_one_use_case_alone_comes_back_and_what_serves_on_other_ports_goes_on(laptop: Kept) -> None:
-    other = replace(laptop.settings, port=free_port(), metrics_port=free_port())
+    other = replace(laptop.settings, port=free_port(), metrics_port=free_port(), grpc_port=free_port())
     laptop.deploy("iris", other)
     assert laptop.lifeboat("stop").count("stopped ") == 2
     laptop.lifeboat("serve", "--detach", "--usecase", MODEL)

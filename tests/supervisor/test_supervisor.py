@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import grpc
 import pytest
 
 from lifeboat.config.errors import DeployError, PortError
@@ -23,9 +26,11 @@ from lifeboat.supervisor.control import LOG_FILE, Control, ensure_supervisor, fi
 from lifeboat.supervisor.model_server import ModelServer
 from lifeboat.supervisor.process import Order, Process
 from lifeboat.supervisor.state import STATE_FILE
+from lifeboat.system.addresses import find_holder
 from tests.ports import free_port
 from tests.server.load import Load
 from tests.server.receiver import Receiver, wait_for_predictions
+from tests.server.rpc.load import RpcLoad
 from tests.server.world import ROW_VALUES, call, make_bundle, ndarray
 
 Connect = Callable[[], Control]
@@ -34,11 +39,11 @@ Connect = Callable[[], Control]
 @pytest.fixture
 def connect(tmp_path: Path) -> Iterator[Connect]:
     """Connects to the supervisor of this test, starting it the first time."""
-    port, metrics_port, opened = free_port(), free_port(), list[Control]()
+    ports, opened = some_ports(), list[Control]()
 
     def open_control() -> Control:
-        settings = {"drain_idle_seconds": "0.3"}
-        control = ensure_supervisor(tmp_path, "127.0.0.1", port, metrics_port, sys.executable, settings)
+        settings = {"drain_idle_seconds": "0.3", "grpc_connection_seconds": "0.5"}
+        control = ensure_supervisor(tmp_path, "127.0.0.1", ports, sys.executable, settings)
         opened.append(control)
         return control
 
@@ -50,6 +55,11 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
     if last is not None:
         with last:
             last.stop()
+
+
+def some_ports(port: int = 0) -> dict[str, int]:
+    """Free ones for all that a supervisor has, or a port for its predictions."""
+    return {"port": port or free_port(), "metrics_port": free_port(), "grpc_port": free_port()}
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 8.0) -> None:
@@ -112,6 +122,69 @@ def test_a_switch_under_load_fails_no_request_and_each_answer_is_of_one_version(
     assert load.answered > 200
     assert load.versions == {"0", "1", "2"}
     assert len(load.pairs) == 3
+
+
+def test_a_switch_under_load_fails_no_call_of_grpc_also_when_a_server_was_killed_before(
+    connect: Connect, bundle: Path
+) -> None:
+    control = connect()
+    deploy(control, bundle, "0")
+    status = control.status()
+    assert status.serving is not None
+    os.kill(status.serving.pid, signal.SIGKILL)
+    eventually(lambda: bool((found := control.status().serving) and found.restarts == 1 and found.pid))
+    port = int(status.grpc_address.rpartition(":")[2])
+    eventually(lambda: answers(port))
+    with RpcLoad(port) as load:
+        for version in (1, 2, 3):
+            time.sleep(0.4)
+            deploy(control, bundle, str(version))
+            before = dict(load.answered)
+            eventually(lambda version=version, before=before: load.answered[str(version)] > before[str(version)] + 20)
+            assert load.answered[str(version - 1)] == before[str(version - 1)], "the old one has ended"
+        load.expect_end()
+        control.stop()
+    assert load.failures == []
+    assert load.answered.keys() == {"0", "1", "2", "3"}
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+def test_a_port_of_grpc_is_one_supervisors_and_no_other_servers(connect: Connect, bundle: Path, tmp_path: Path) -> None:
+    control = connect()
+    address = control.status().grpc_address
+    port = int(address.rpartition(":")[2])
+    taken = f"cannot listen on 127.0.0.1 port {port}: Address already in use"
+    others = {**some_ports(), "grpc_port": port}
+    with pytest.raises(PortError, match=taken):  # before there is a model
+        ensure_supervisor(tmp_path / "other", "127.0.0.1", others, sys.executable)
+    deploy(control, bundle, "1")
+    with pytest.raises(PortError, match=taken):
+        ensure_supervisor(tmp_path / "other", "127.0.0.1", others, sys.executable)
+    holder = find_holder(port)
+    assert holder is not None
+    assert (holder.pid, holder.service) == (control.status().pid, (f"use case {tmp_path.name}", tmp_path.parent.parent))
+    control.stop()
+    # Free at once, also for one that shares it with nobody.
+    with bind("127.0.0.1", port) as bound:
+        listen(bound)
+
+
+def test_a_port_of_grpc_that_another_program_shares_is_refused(tmp_path: Path) -> None:
+    ports = some_ports()
+    server = grpc.server(ThreadPoolExecutor(1))  # it shares its port, as gRPC's servers do unless they are told not to
+    server.add_insecure_port(f"127.0.0.1:{ports['grpc_port']}")
+    server.start()
+    with pytest.raises(
+        PortError, match=f"cannot listen on 127.0.0.1 port {ports['grpc_port']}: Address already in use"
+    ):
+        ensure_supervisor(tmp_path, "127.0.0.1", ports, sys.executable)
+    server.stop(None).wait()
 
 
 def test_a_broken_bundle_leaves_the_old_version_serving_and_says_why(
@@ -332,7 +405,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
-            ensure_supervisor(tmp_path, "127.0.0.1", port, free_port(), sys.executable)
+            ensure_supervisor(tmp_path, "127.0.0.1", some_ports(port), sys.executable)
     assert find_supervisor(tmp_path) is None
 
 
@@ -340,12 +413,7 @@ def test_a_port_is_a_supervisors_own_before_anything_is_promoted(connect: Connec
     port = int(connect().status().url.rpartition(":")[2])
     other = tmp_path / "other"
     with pytest.raises(PortError, match=f"cannot listen on 127.0.0.1 port {port}: Address already in use"):
-        ensure_supervisor(other, "127.0.0.1", port, free_port(), sys.executable)
-
-
-def test_a_port_of_grpc_is_refused_and_not_passed_over(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match="grpc_port: a supervised server answers over HTTP alone"):
-        ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), sys.executable, {"grpc_port": "9500"})
+        ensure_supervisor(other, "127.0.0.1", some_ports(port), sys.executable)
 
 
 def test_events_follow_their_receiver_also_those_that_wait_and_those_of_a_process_started_again(
@@ -388,12 +456,12 @@ def test_events_of_a_server_that_sent_none_begin_when_it_is_told_where(
 
 def test_an_interpreter_without_the_packages_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="cannot be started with"):
-        ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), str(tmp_path / "none"))
+        ensure_supervisor(tmp_path, "127.0.0.1", some_ports(), str(tmp_path / "none"))
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o700)
     with pytest.raises(DeployError, match="its last words are in"):
-        ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), str(broken))
+        ensure_supervisor(tmp_path, "127.0.0.1", some_ports(), str(broken))
 
 
 def test_a_supervisor_that_says_nothing_in_time_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,7 +470,7 @@ def test_a_supervisor_that_says_nothing_in_time_is_ended(tmp_path: Path, monkeyp
     silent.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
     silent.chmod(0o700)
     with pytest.raises(DeployError, match=r"not ready within 0\.5 s and was ended"):
-        ensure_supervisor(tmp_path, "127.0.0.1", free_port(), free_port(), str(silent))
+        ensure_supervisor(tmp_path, "127.0.0.1", some_ports(), str(silent))
     pid = int((tmp_path / "pid").read_text())
     eventually(lambda: b"sleep" not in Path(f"/proc/{pid}/cmdline").read_bytes())
 

@@ -18,7 +18,7 @@ from lifeboat.system.addresses import DETECTOR, Holder, base_url, find_holder, i
 from lifeboat.system.files import holding_lock, write_text
 
 PORTS_FILE, LOCK_FILE = "ports.json", "ports.lock"
-DEFAULTS = {"port": 9000, "metrics_port": 6000, "detector_port": 9010}
+DEFAULTS = {"port": 9000, "metrics_port": 6000, "grpc_port": 9500, "detector_port": 9010}
 # Besides the defaults of each other: the retrain trigger's, which has settings of its own.
 _OTHERS = frozenset({9020})
 _SEARCHED = 1000
@@ -237,11 +237,11 @@ def _flag(name: str) -> str:
 
 
 def _names(service: str) -> tuple[str, ...]:
-    return ("detector_port",) if service == DETECTOR else ("port", "metrics_port")
+    return ("detector_port",) if service == DETECTOR else ("port", "metrics_port", "grpc_port")
 
 
 def _words(name: str) -> str:
-    return "metrics port" if name == "metrics_port" else "port"
+    return {"metrics_port": "metrics port", "grpc_port": "gRPC port"}.get(name, "port")
 
 
 def _without(ports: Ports, given: set[int]) -> Ports:

@@ -34,6 +34,8 @@ PREFIX = "LIFEBOAT_"
 WHOLE = {"LIFEBOAT_PROJECT": "none"}
 # As `detector_python`: what serves here is not watched.
 NO_DETECTOR = "none"
+# The settings that are ports of a home's services.
+PORTS = ("port", "metrics_port", "grpc_port", "detector_port")
 HOME = ".lifeboat"
 # Of a port that is not chosen here: `lifeboat.config.home_ports` chooses, and the home keeps it.
 _OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
@@ -71,6 +73,7 @@ class Settings(S3Settings):
     host: str = option("127.0.0.1", "address the local model server listens on")
     port: int = option(0, f"port of a use case's local model server; {_OWN_PORT.format(9000)}")
     metrics_port: int = option(0, f"port of its metrics; {_OWN_PORT.format(6000)}")
+    grpc_port: int = option(0, f"port of its gRPC; {_OWN_PORT.format(9500)}")
     environments: str = option("", "directory of the servers' environments; lifeboat in the user's cache unless set")
     serving_python: str = option("", "Python of the model server's environment; one made for it unless set")
     detector_port: int = option(0, f"port of the home's drift detector; {_OWN_PORT.format(9010)}")
@@ -112,12 +115,16 @@ class Settings(S3Settings):
 
     def __post_init__(self) -> None:
         trusted_sources(self.trusted_sources, private=True)  # a name that is none is said now
-        ports = {"port": self.port, "metrics_port": self.metrics_port, "detector_port": self.detector_port}
+        ports = {name: getattr(self, name) for name in PORTS}
         for (name, port), (other, same) in combinations(ports.items(), 2):
             if port == same != 0:
                 raise SettingsError(
                     f"{variable(other)} is {same}, as is {variable(name)}: each needs a port of its own"
                 )
+
+    def with_ports_of_its_own(self) -> Settings:
+        """The same with no port chosen: those of the home it is of."""
+        return replace(self, port=0, metrics_port=0, grpc_port=0, detector_port=0)
 
     @property
     def home_path(self) -> Path:

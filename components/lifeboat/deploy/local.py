@@ -95,8 +95,7 @@ class LocalTarget:
             return _agreed(control, home, server_of(name))
         killed = (state / STATE_FILE).exists()
         ports = home.reserve(server_of(name), say, _KILLED_SECONDS if killed else 0.0)
-        address = (chosen.host, ports["port"], ports["metrics_port"])
-        return ensure_supervisor(state, *address, chosen.server_python, self._events(home, say))
+        return ensure_supervisor(state, chosen.host, ports, chosen.server_python, self._events(home, say))
 
     def _events(self, home: HomePorts, say: Say) -> dict[str, str]:
         """Where the servers send events; without a detector (yet) these wait, at worst are dropped, cost nothing."""

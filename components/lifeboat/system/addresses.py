@@ -119,10 +119,18 @@ def _holder(pid: int, sockets: set[str]) -> Holder | None:
     try:
         if not any(str(link.readlink()) in sockets for link in _descriptors(folder)):
             return None
-        words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        return Holder(pid, tuple(word for word in words if word), (folder / "cwd").readlink())
+        return _process(pid)
     except OSError:
         return None
+
+
+def _process(pid: int) -> Holder:
+    folder = _PROC / str(pid)
+    text = (folder / "cmdline").read_bytes().decode(errors="replace")
+    words = tuple(word for word in text.split("\0") if word)
+    if "lifeboat.server.supervised" in words:  # the port of gRPC is its own, but it is its parent that is known
+        return _process(int((folder / "stat").read_text().rpartition(")")[2].split()[1]))
+    return Holder(pid, words, (folder / "cwd").readlink())
 
 
 def _descriptors(folder: Path) -> Iterator[Path]:

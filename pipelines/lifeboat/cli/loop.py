@@ -28,12 +28,13 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
     usecase = load_usecase(options.usecase)
     settings.make_environments(print)
     start = time.monotonic()
-    ports = _free_ports(6)
+    ports = _free_ports(7)
     home = settings.home_path / "loops" / f"{usecase.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     # Beside what runs already: the circle touches neither its registry nor its server.
     own = replace(
         settings, home=str(home), tracking_uri="", store="", host="127.0.0.1",
         port=ports[0], metrics_port=ports[1], detector_port=ports[2],
+        grpc_port=ports[3],
     )  # fmt: skip
     home.mkdir(parents=True)
 
@@ -43,7 +44,7 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
 
     console.print(f"[bold]{usecase.title}[/bold]  (use case {usecase.name}, {home})", soft_wrap=True)
     console.print(f"  the detector's page, while this runs: http://127.0.0.1:{ports[2]}/", soft_wrap=True)
-    plan = DemoPlan(options.rate, options.calm, options.patience, *ports[3:])
+    plan = DemoPlan(options.rate, options.calm, options.patience, *ports[4:])
     result = Driver(usecase, own, plan, DemoTimeline(show)).run()
     page = home / "loop.html"
     write_text(page, render_page(result, usecase))

@@ -42,14 +42,15 @@ def gate_table(verdict: dict[str, Any]) -> Table:
     return table
 
 
-def say_live(console: Console, url: str, usecase: UseCase) -> None:
-    """Prints the endpoint, one curl command, and its real answer."""
+def say_live(console: Console, url: str, rpc: int | None, usecase: UseCase) -> None:
+    """Prints the endpoint, its port of gRPC, one curl command, and its real answer."""
     names = list(usecase.schema.names)
     values = list(usecase.schema.example().values())
     body = json.dumps({"data": {"names": names, "ndarray": [values]}}, ensure_ascii=False)
     [answer], tags = ask(url, [usecase.schema.example()])
     console.print(
-        f"  endpoint      {url}/api/v1.0/predictions (Seldon), {url}/v2 (Open Inference Protocol)",
+        f"  endpoint      {url}/api/v1.0/predictions (Seldon), {url}/v2 (Open Inference Protocol)"
+        + (f", both over gRPC at port {rpc}" if rpc else ""),
         soft_wrap=True,
     )
     console.print(

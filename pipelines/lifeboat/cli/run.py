@@ -21,12 +21,14 @@ from lifeboat.cli.known import remember
 from lifeboat.cli.report import gate_table, metrics_table, say_live
 from lifeboat.cli.serving import ensure_champion_serves
 from lifeboat.config.errors import LifeboatError, PipelineError, SettingsError
+from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
 from lifeboat.pipeline.local_run import Result, RunEvent, local_steps, run_pipeline
 from lifeboat.registry.mlflow_client import Connection
 from lifeboat.services.detector import ensure_detector
 from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.services.ports import refuse_strangers, reserve_ports
+from lifeboat.system.addresses import server_of
 from lifeboat.system.files import write_text
 from lifeboat.system.markup import terminal_text
 from lifeboat.system.progress import LEFT_OUT
@@ -149,5 +151,6 @@ def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: 
                 console.print(f"  - {item['name']}: {item['why']}", markup=False, soft_wrap=True)
         url = ensure_champion_serves(usecase.name, settings, console) or ""
     if url:
-        say_live(console, url, usecase)
+        rpc = HomePorts(settings).kept(server_of(usecase.name)).get("grpc_port")
+        say_live(console, url, rpc, usecase)
     return url

@@ -289,6 +289,7 @@ def _image(parser: argparse.ArgumentParser) -> None:
 def _ports(parser: argparse.ArgumentParser) -> None:
     _setting_flag(parser, "--port", "port")
     _setting_flag(parser, "--metrics-port", "metrics_port")
+    _setting_flag(parser, "--grpc-port", "grpc_port")
     _setting_flag(parser, "--detector-port", "detector_port")
 
 

@@ -102,9 +102,10 @@ def _running(found: Status, log: Path) -> str:
         return f"nothing promoted at {found.url}"
     trouble = unreadiness(f"{found.url}/ready", PROBE_SECONDS)
     state = f"but {trouble}; log {log}" if trouble else "ready"
+    rpc = f", gRPC {found.grpc_address}" if found.grpc_address else ""
     return (
         f"version {serving.version} (bundle {serving.digest[:12]}) at {found.url}, {state}, "
-        f"process {serving.pid or 'none at present'}, restarts {serving.restarts}"
+        f"process {serving.pid or 'none at present'}, restarts {serving.restarts}{rpc}"
     )
 
 

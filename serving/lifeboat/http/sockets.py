@@ -36,6 +36,18 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
+def bind_shared(host: str, port: int) -> socket.socket:
+    """A socket as `bind` makes it, which never listens but keeps the port for those that this program starts.
+
+    They bind it too, by SO_REUSEPORT. Whoever uses that as well and runs for the same user still could; whoever
+    looks first, as `bind` does, finds the port taken. Raises as `bind` does.
+    """
+    bound = bind(host, port)
+    # Only now: set before, it would let us in beside anybody.
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    return bound
+
+
 def listen(bound: socket.socket) -> None:
     """Lets clients connect to a bound socket.
 

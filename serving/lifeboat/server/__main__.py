@@ -6,7 +6,7 @@ import os
 import sys
 
 from lifeboat.config.errors import LifeboatError
-from lifeboat.server.settings import read_settings
+from lifeboat.server.settings import LIBRARIES, read_settings
 from lifeboat.system import log
 
 
@@ -16,7 +16,7 @@ def main() -> int:
     log.set_up()
     try:
         settings = read_settings(sys.argv[1:], os.environ)
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when ONNX Runtime is imported, so before that
+        os.environ.update(LIBRARIES | os.environ)
         from lifeboat.server.lifecycle import serve
 
         serve(settings)

@@ -53,19 +53,23 @@ class Server:
         self.stopping = asyncio.Event()
         self._sending = False
 
-    async def begin_rpc(self) -> int:
-        """Begins to take calls of gRPC; gives their port.
+    async def begin_rpc(self, shared: bool = False) -> str:
+        """Begins to take calls of gRPC; gives their address, empty where none was asked for.
+
+        Args:
+            shared: whether a supervisor keeps the port for the servers that hand it over to each other.
 
         Raises:
             PortError: it is in use.
         """
+        if not self._settings.grpc_port:
+            return ""
         # Imported here: gRPC's library takes a moment, which a server without it need not pay.
         from lifeboat.server.rpc.server import RpcServer
 
-        self._rpc = RpcServer(self.plane, self._settings, self._metrics)
+        self._rpc = RpcServer(self.plane, self._settings, self._metrics, shared)
         await self._rpc.start()
-        port: int = self._rpc.port
-        return port
+        return f"{self._settings.host}:{self._rpc.port}"
 
     def accept(self, sockets: Iterable[socket.socket]) -> None:
         """Begins to take connections and says that it is ready."""
@@ -116,7 +120,7 @@ async def _serve(settings: ServerSettings, sockets: list[socket.socket]) -> None
     for bound in sockets:
         listen(bound)
     addresses = ["{}:{}".format(*bound.getsockname()[:2]) for bound in sockets]
-    rpc = {"grpc": f"{settings.host}:{await server.begin_rpc()}"} if settings.grpc_port else {}
+    rpc = await server.begin_rpc()
     server.accept(sockets)
-    log.info("ready", addresses=addresses, **rpc, **server.plane.identity.tags)
+    log.info("ready", addresses=addresses, **({"grpc": rpc} if rpc else {}), **server.plane.identity.tags)
     await server.run()

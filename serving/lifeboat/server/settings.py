@@ -16,8 +16,13 @@ from lifeboat.config.options import add_flags, from_environment, given_flags, op
 from lifeboat.http.limits import ListenerLimits
 
 PREFIX = "LIFEBOAT_SERVER_"
+# What a program of the server puts into its environment, unless the user says otherwise, before it imports what reads
+# it: no telemetry; and gRPC would log as an error that a server which ends takes no more connections.
+LIBRARIES = {"ORT_DISABLE_TELEMETRY": "1", "GRPC_VERBOSITY": "NONE"}
 # Characters of the names that stand in each answer, in labels of metrics and in events, as the detector takes them.
 LONGEST = {"model_name": 128, "model_version": 128, "deployment": 253, "predictor": 253, "namespace": 253}
+# Seconds that a connection of gRPC lives at least: each costs its client a round trip and us about a millisecond.
+LEAST_AGE = 0.1
 
 
 def _setting(default: Any, text: str, seldon: str = "") -> Any:
@@ -53,6 +58,9 @@ class ServerSettings:
     drain_seconds: float = _setting(
         ListenerLimits.drain_seconds, "time after which a draining server ends whatever is unanswered"
     )
+    grpc_connection_seconds: float = _setting(
+        5.0, "age at which a connection of gRPC ends, its calls answered, so that its client finds another server"
+    )
     spin_us: int = _setting(
         ListenerLimits.spin_us,
         "microseconds to poll on after a request instead of sleeping; for a pod with a core to itself, which it burns",
@@ -75,6 +83,10 @@ class ServerSettings:
         for name in ("max_body", "max_rows", "max_depth", "max_connections", "max_pending"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}, the least is 1")
+        if self.grpc_connection_seconds < LEAST_AGE:
+            raise SettingsError(
+                f"grpc_connection_seconds is {self.grpc_connection_seconds:g}, the least is {LEAST_AGE:g}"
+            )
         if self.spin_us < 0:
             raise SettingsError(f"spin_us is {self.spin_us}, the least is 0")
         for name, longest in LONGEST.items():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from lifeboat.config.errors import LifeboatError
-from lifeboat.server.settings import ServerSettings
+from lifeboat.server.settings import LIBRARIES, ServerSettings
 from lifeboat.system import log
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def main() -> int:
     order = json.loads(sys.stdin.buffer.readline() or b"{}")
     if not order:
         return 0  # the parent ended before it could say what to do
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when ONNX Runtime is imported, so before that
+    os.environ.update(LIBRARIES | os.environ)
     try:
         uvloop.run(_work(order))
     except LifeboatError as error:
@@ -64,6 +64,11 @@ async def _follow(server: Server, private: list[socket.socket], public: list[soc
         if command == "events":
             server.send_events(url)
         elif command == "accept":
+            try:
+                await server.begin_rpc(shared=True)
+            except LifeboatError as error:
+                _tell(event="failed", error=str(error))
+                break
             server.accept(public)
             for listening in private:
                 server.close(listening)

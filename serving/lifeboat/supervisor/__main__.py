@@ -12,17 +12,16 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from lifeboat.config.errors import LifeboatError, PortError, SettingsError
-from lifeboat.http.sockets import bind
+from lifeboat.config.errors import LifeboatError, PortError
+from lifeboat.http.sockets import bind, bind_shared
 from lifeboat.server.settings import ServerSettings, from_texts
 from lifeboat.supervisor.control import LOG_FILE
 from lifeboat.supervisor.control_session import ControlSession
-from lifeboat.supervisor.daemon import Supervisor
+from lifeboat.supervisor.daemon import PublicSockets, Supervisor
 from lifeboat.supervisor.process import LOG
 from lifeboat.supervisor.state import SupervisorState
 from lifeboat.system.log import JsonLines
@@ -64,7 +63,7 @@ def _fail(error: LifeboatError) -> int:
     return 1
 
 
-async def _supervise(settings: ServerSettings, public: list[socket.socket], state: SupervisorState) -> None:
+async def _supervise(settings: ServerSettings, public: PublicSockets, state: SupervisorState) -> None:
     daemon = Supervisor(settings, public)
     conversations: dict[asyncio.Task[None], ControlSession] = {}
 
@@ -115,19 +114,17 @@ def _say_ready() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
-def _bind_public(settings: ServerSettings, patient: bool) -> list[socket.socket]:
+def _bind_public(settings: ServerSettings, patient: bool) -> PublicSockets:
     deadline = time.monotonic() + (PORT_SECONDS if patient else 0.0)
-    bound: list[socket.socket] = []
-    for port in (settings.port, settings.metrics_port):
-        bind_port = partial(bind, settings.host, port)
-        bound.append(_retry(bind_port, deadline))
-    return bound
+    heard = [_retry(bind, settings.host, port, deadline) for port in (settings.port, settings.metrics_port)]
+    kept = [_retry(bind_shared, settings.host, settings.grpc_port, deadline)] if settings.grpc_port else []
+    return PublicSockets(heard, kept)
 
 
-def _retry(bind_port: partial[socket.socket], deadline: float) -> socket.socket:
+def _retry(make: Callable[[str, int], socket.socket], host: str, port: int, deadline: float) -> socket.socket:
     while True:
         try:
-            return bind_port()
+            return make(host, port)
         except PortError:
             if time.monotonic() > deadline:
                 raise
@@ -141,13 +138,9 @@ def _log_to(path: Path) -> None:
 
 
 def _settings(arguments: argparse.Namespace) -> ServerSettings:
-    address = {"host": arguments.host, "port": arguments.port, "metrics_port": arguments.metrics_port}
+    address = {name: getattr(arguments, name) for name in ("host", "port", "metrics_port", "grpc_port")}
     pairs = [text.partition("=") for text in arguments.set]
-    settings = from_texts({**address, **{name: value for name, _, value in pairs}})
-    if settings.grpc_port:
-        # Its library takes no socket that two servers share, by which one hands over to the next here.
-        raise SettingsError("grpc_port: a supervised server answers over HTTP alone")
-    return settings
+    return from_texts({**address, **{name: value for name, _, value in pairs}})
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -156,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", default="9000", help="port of the predictions (default: 9000)")
     parser.add_argument("--metrics-port", default="6000", help="port of the metrics (default: 6000)")
+    parser.add_argument("--grpc-port", default="0", help="port of the predictions over gRPC (default: 0, none)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the model servers"
     )

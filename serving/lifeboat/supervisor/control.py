@@ -1,6 +1,7 @@
 """The client of the supervisor: how a deployment on a laptop starts, tries and promotes a model server.
 
-    with ensure_supervisor(state, "127.0.0.1", 9000, 6000, sys.executable) as control:
+    ports = {"port": 9000, "metrics_port": 6000, "grpc_port": 9500}
+    with ensure_supervisor(state, "127.0.0.1", ports, sys.executable) as control:
         candidate = control.start(bundle, "titanic", "3")   # ready on a private port
         ...                                                  # try candidate.url
         control.promote()                                    # it takes the public port, the old one drains
@@ -66,6 +67,7 @@ class Status:
         pid: of the supervisor.
         url: public URL of the model server.
         metrics_url: of its metrics.
+        grpc_address: of the same server over gRPC, such as 127.0.0.1:9500; empty for none.
         events_url: where it sends its events; empty for nowhere, None from a supervisor that cannot send them elsewhere
             since it was started by an earlier edition.
         serving: the promoted server, None before the first promotion.
@@ -75,15 +77,16 @@ class Status:
     pid: int
     url: str
     metrics_url: str
+    grpc_address: str
     events_url: str | None
     serving: Serving | None
     candidate: Serving | None
 
     @property
     def ports(self) -> dict[str, int]:
-        """Those of its two addresses, by the names of their settings."""
-        urls = {"port": self.url, "metrics_port": self.metrics_url}
-        return {name: int(url.split(":")[-1].partition("/")[0]) for name, url in urls.items()}
+        """Those of its addresses, by the names of their settings."""
+        urls = {"port": self.url, "metrics_port": self.metrics_url, "grpc_port": self.grpc_address}
+        return {name: int(url.split(":")[-1].partition("/")[0]) for name, url in urls.items() if url}
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,8 @@ class Control:
         """
         document = self._ask({"op": "status"}, seconds)
         serving, candidate = map(Serving.from_document, (document["serving"], document["candidate"]))
-        urls = document["url"], document["metrics_url"], document.get("events_url")
+        # A supervisor of an earlier edition has no gRPC, and one of the first tells of no events.
+        urls = document["url"], document["metrics_url"], document.get("grpc_address", ""), document.get("events_url")
         return Status(document["pid"], *urls, serving, candidate)
 
     def start(self, bundle_dir: str | os.PathLike[str], name: str, version: str) -> Candidate:
@@ -209,8 +213,7 @@ def find_supervisor(state_dir: str | os.PathLike[str]) -> Control | None:
 def ensure_supervisor(
     state_dir: str | os.PathLike[str],
     host: str,
-    port: int,
-    metrics_port: int,
+    ports: Mapping[str, int],
     python: str,
     server_settings: Mapping[str, str] | None = None,
 ) -> Control:
@@ -218,7 +221,7 @@ def ensure_supervisor(
 
     Args:
         state_dir: is made if missing; holds its state and its log.
-        host, port, metrics_port: the public address; a living supervisor keeps its own.
+        host, ports: the public addresses, port, metrics_port and maybe grpc_port; a living supervisor keeps its own.
         python: the interpreter of the environment with the dependency group `serving`.
         server_settings: settings of the model servers by name, such as {"events_url": "http://…"}.
 
@@ -230,10 +233,10 @@ def ensure_supervisor(
     state.mkdir(parents=True, exist_ok=True)
     control = find_supervisor(state)
     if control is None:
-        address = ["--host", host, "--port", str(port), "--metrics-port", str(metrics_port)]
+        addresses = [f"--{name.replace('_', '-')}={port}" for name, port in ports.items()]
         chosen = [f"--set={key}={value}" for key, value in (server_settings or {}).items()]
-        program = [python, "-m", "lifeboat.supervisor", "--state", str(state)]
-        failure = launch([*program, *address, *chosen], state / LOG_FILE)
+        program = [python, "-m", "lifeboat.supervisor", "--state", str(state), "--host", host]
+        failure = launch([*program, *addresses, *chosen], state / LOG_FILE)
         # Two callers may start one at the same time: the loser finds the winner's.
         control = _find_within(state, 5.0 if failure is None else 1.0)
         if control is None:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from lifeboat.config.errors import DeployError, LifeboatError
 from lifeboat.http.http_client import Target
@@ -37,18 +37,30 @@ class Deployment:
     decided: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+class PublicSockets(NamedTuple):
+    """The bound sockets of a supervisor.
+
+    Args:
+        heard: of the predictions and the metrics; the servers inherit them.
+        kept: whose ports the servers bind themselves: that of gRPC, or none.
+    """
+
+    heard: list[socket.socket]
+    kept: list[socket.socket]
+
+
 class Supervisor:
     """What the control connections talk to.
 
     Args:
         settings: of every server but its bundle, name and version.
-        public: bound sockets of the predictions and the metrics.
+        public: sockets of its addresses.
     """
 
-    def __init__(self, settings: ServerSettings, public: list[socket.socket]) -> None:
+    def __init__(self, settings: ServerSettings, public: PublicSockets) -> None:
         self._settings, self._public = settings, public
         # Also told at the end, when the sockets are closed.
-        self._ports = [bound.getsockname()[1] for bound in public]
+        self._ports = [bound.getsockname()[1] for bound in public.heard]
         self._serving: ModelServer | None = None
         self._deployment: Deployment | None = None
         self.stopping = asyncio.Event()
@@ -62,6 +74,7 @@ class Supervisor:
             "pid": os.getpid(),
             "url": base_url(host, main),
             "metrics_url": f"{base_url(host, metrics)}/metrics",
+            "grpc_address": base_url(host, rpc).removeprefix("http://") if (rpc := self._settings.grpc_port) else "",
             "events_url": self._settings.events_url,
             "serving": self._serving.describe() if self._serving is not None else None,
             "candidate": candidate.describe() if candidate is not None else None,
@@ -90,7 +103,7 @@ class Supervisor:
             model_name=question["name"],
             model_version=question["version"],
         )
-        deployment.server = ModelServer(settings, self._public, private)
+        deployment.server = ModelServer(settings, self._public.heard, private)
         try:
             await deployment.server.start()
         except LifeboatError:
@@ -111,7 +124,7 @@ class Supervisor:
                 raise DeployError("there is nothing to promote: start a candidate first")
             try:
                 # Nobody can connect before there is somebody to answer: from the first promotion on.
-                for bound in self._public:
+                for bound in self._public.heard:
                     listen(bound)
                 await new.accept()
             except DeployError:
@@ -156,7 +169,7 @@ class Supervisor:
         if self._deployment is not None:
             await self.abandon(self._deployment)
         # The servers close the sockets last, after the last connection in the queue; ours would outlive them.
-        for bound in self._public:
+        for bound in (*self._public.heard, *self._public.kept):
             bound.close()
         if self._serving is not None:
             serving, self._serving = self._serving, None

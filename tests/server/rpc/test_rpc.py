@@ -7,7 +7,6 @@ import random
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,33 +24,16 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from tritonclient.grpc import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
-from lifeboat.server.rpc.messages import INFERENCE, MODEL, SELDON, message, methods
+from lifeboat.server.rpc.messages import INFERENCE, MODEL, SELDON, message
 from tests.ports import free_port
 from tests.server.receiver import Receiver, wait_for, wait_for_predictions
+from tests.server.rpc.load import RpcLoad
+from tests.server.rpc.stub import Stub, seldon_message
 from tests.server.test_v2 import tensors
 from tests.server.world import ROOT, ROW, ROW_VALUES, Running, call, ndarray, server
 
 # Messages that are changed at random.
 GARBAGE = int(os.environ.get("LIFEBOAT_TEST_GARBAGE", "1500"))
-
-
-@dataclass
-class Stub:
-    """Methods of a service by name, over a channel."""
-
-    channel: grpc.Channel
-    service: str
-
-    def __call__(self, method: str, request: Any, **metadata: str) -> Any:
-        return self.ask(method, request, **metadata)[0]
-
-    def ask(self, method: str, request: Any, **metadata: str) -> tuple[Any, dict[str, str]]:
-        """The response, and what trails it."""
-        _, response = methods(self.service)[method]
-        sent = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
-        body = request if isinstance(request, bytes) else request.SerializeToString()
-        answer, rpc = self.channel.unary_unary(f"/{self.service}/{method}").with_call(body, metadata=sent, timeout=20)
-        return response.FromString(answer), dict(rpc.trailing_metadata())
 
 
 @dataclass
@@ -246,10 +228,6 @@ def test_seldons_message_is_answered_as_over_http(both: Both, service: str, form
     assert trailing["seldon-puid"] != "mine", "the header is ours, as over HTTP"
 
 
-def seldon_message(document: dict[str, Any]) -> Any:
-    return ParseDict(document, message("seldon.protos.SeldonMessage")())
-
-
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
@@ -343,32 +321,22 @@ def test_too_large_too_many_rows_and_too_much_are_refused_with_a_time_to_come_ba
         stub("ModelInfer", infer_request([ROW]))
 
 
-def test_on_sigterm_calls_under_way_are_answered_and_later_ones_told_to_go_elsewhere(bundle: Path) -> None:
-    """gRPC's library cancels those that reached it and wait for us to take them."""
-    for both in _both(bundle):
-        stopping = threading.Event()
-        failed: list[grpc.RpcError] = []
-
-        def ask(port: int = both.port, stopping: threading.Event = stopping, failed: list[Any] = failed) -> int:
-            answered = 0
-            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-                while True:
-                    try:
-                        Stub(channel, INFERENCE)("ModelInfer", infer_request([ROW] * 50))
-                    except grpc.RpcError as error:
-                        later = error.code() in (StatusCode.UNAVAILABLE, StatusCode.CANCELLED)
-                        if not later or not stopping.is_set():
-                            failed.append(error)
-                        return answered
-                    answered += 1
-
-        with ThreadPoolExecutor(4) as pool:
-            asked = [pool.submit(ask) for _ in range(4)]
+def test_on_sigterm_no_call_fails_and_connections_end_as_they_reach_their_age(bundle: Path) -> None:
+    for both in _both(bundle, "--grpc-connection-seconds", "0.5", "--model-version", "3"):
+        with RpcLoad(both.port) as load:
             time.sleep(1)
-            stopping.set()
+            load.expect_end()
             assert both.running.stop() == 0
-            assert all(one.result(30) > 3 for one in asked)
-        assert failed == []
+        assert load.failures == []
+        assert load.answered["3"] > 50
+
+
+def test_a_client_that_stays_is_not_waited_for_longer_than_a_connection_lives(bundle: Path) -> None:
+    for both in _both(bundle, "--grpc-connection-seconds", "0.3"):
+        both.inference("ServerLive", b"")
+        begun = time.monotonic()
+        assert both.running.stop() == 0
+        assert time.monotonic() - begun < 5
 
 
 def test_a_port_that_is_taken_is_said_and_nothing_serves(bundle: Path) -> None:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from lifeboat.config.errors import LifeboatError
@@ -56,7 +56,7 @@ class Keeper:
     def __init__(
         self, settings: Settings, say: Callable[[str, str], None], changed: Callable[[dict[str, Watched]], None]
     ) -> None:
-        self._settings = replace(settings, port=0, metrics_port=0, detector_port=0)
+        self._settings = settings.with_ports_of_its_own()
         self._say, self._changed = say, changed
         self._watched: dict[str, Watched] = {}
         # Why it cannot be told what should run, by the service's name.

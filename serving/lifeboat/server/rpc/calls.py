@@ -52,7 +52,7 @@ class Metadata(NamedTuple):
 
 
 class OverloadError(RequestError):
-    """A 503 for too much load, which gRPC tells from a server that is not ready."""
+    """A 503 for too much load, which is RESOURCE_EXHAUSTED to gRPC."""
 
 
 class Calls:
@@ -103,8 +103,7 @@ class Calls:
         return grpc.unary_unary_rpc_method_handler(call, None, kinds[1].SerializeToString)
 
     def check(self) -> None:
-        """Raises a 503 unless a prediction may begin."""
-        self.plane.check_ready()
+        """Raises a 503 where a prediction may not begin: also a server that drains answers whoever is connected."""
         try:
             self.plane.check_load()
         except RequestError as error:

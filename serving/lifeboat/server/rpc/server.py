@@ -14,6 +14,7 @@ from lifeboat.config.errors import PortError
 from lifeboat.server.dataplane import DataPlane
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.rpc.calls import Calls
+from lifeboat.server.rpc.handover import let_clients_go, take_new_connections
 from lifeboat.server.rpc.messages import MODEL, SELDON, methods, pool
 from lifeboat.server.rpc.seldon import SeldonService
 from lifeboat.server.rpc.v2 import InferenceService
@@ -21,6 +22,8 @@ from lifeboat.server.settings import ServerSettings
 
 # Of a message beside what HTTP's body may hold: headers of gRPC, and what a message is named.
 _FRAME = 16 * 1024
+# The library ends a connection at its age or a tenth of that later.
+_LATEST_AGE = 1.1
 
 
 class RpcServer:
@@ -30,21 +33,23 @@ class RpcServer:
         plane: predicts.
         settings: address and limits.
         metrics: counts.
+        shared: whether the port may be that of the version before, which hands over to this one.
 
     Raises:
         PortError: the address is in use.
     """
 
-    def __init__(self, plane: DataPlane, settings: ServerSettings, metrics: ServerMetrics) -> None:
-        self._settings = settings
+    def __init__(self, plane: DataPlane, settings: ServerSettings, metrics: ServerMetrics, shared: bool) -> None:
+        self._settings, self._shared = settings, shared
         self._server = grpc.aio.server(
             options=[
-                # Two servers on one port would answer each other's calls in silence.
-                ("grpc.so_reuseport", 0),
+                # Two servers on one port answer each other's calls in silence: only where a supervisor keeps it.
+                ("grpc.so_reuseport", int(shared)),
                 ("grpc.max_receive_message_length", settings.max_body + _FRAME),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_concurrent_streams", settings.max_pending),
                 ("grpc.max_connection_idle_ms", round(1000 * settings.keep_alive_seconds)),
+                ("grpc.max_connection_age_ms", round(1000 * settings.grpc_connection_seconds)),
                 ("grpc.http2.max_pings_without_data", 0),
             ],
         )
@@ -71,12 +76,17 @@ class RpcServer:
             raise PortError(f"cannot listen on {settings.host} port {settings.grpc_port}: it is in use") from error
 
     async def start(self) -> None:
-        """Begins to take calls."""
+        """Begins to take calls; where the port is shared, instead of the server before."""
         await self._server.start()
         for name in ("", *self._names):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        if self._shared:
+            take_new_connections(self.port)
 
     async def drain(self) -> None:
-        """Takes no more calls, and ends once those under way are answered."""
+        """Takes no more connections, and ends once those that there are have ended, each call answered."""
+        loop, settings = asyncio.get_running_loop(), self._settings
+        end = loop.time() + settings.drain_seconds
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(self._settings.drain_seconds)
+        await let_clients_go(self.port, min(_LATEST_AGE * settings.grpc_connection_seconds, settings.drain_seconds))
+        await self._server.stop(max(end - loop.time(), 0.0))
