@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from random import Random
 from urllib.parse import quote_from_bytes
 
@@ -14,7 +16,7 @@ _PUIDS = (
 _MORE = (
     b"accept: */*\r\n", b"user-agent: f\r\n", b"x-request-id: 1\r\nx-request-id: 2\r\n", b"range: bytes=0-1\r\n",
     b"accept-encoding: gzip\r\n", b"cookie: a=b; c=\xff\r\n", b"x:\r\n", b"connection: keep-alive\r\n",
-    b"if-none-match: *\r\n", b"content-encoding: identity\r\n", b"x-%s: 1\r\n" % (b"n" * 300), b"te: trailers\r\n",
+    b"if-none-match: *\r\n", b"x-%s: 1\r\n" % (b"n" * 300), b"te: trailers\r\n",
     b"forwarded: for=\"[::1]\"\r\n", b"content-length-x: 5\r\n",
 )  # fmt: skip
 
@@ -49,6 +51,22 @@ def post(rng: Random, path: bytes, body: bytes, content_type: bytes | None, fiel
     else:
         fields += b"content-length: %d\r\n" % len(body)
     return b"POST %b HTTP/1.1\r\nhost: a\r\n%b\r\n%b" % (path, fields, body)
+
+
+def compressed(rng: Random, body: bytes, fields: bytes, want: int | None) -> tuple[str, bytes, bytes, int | None]:
+    """A form, the body as it was said to be compressed, with its header, and the status that is to come of it."""
+    coding = rng.choice((b"gzip", b"deflate", b"identity", b"br"))
+    fields += b"content-encoding: %b\r\n" % coding
+    if coding == b"br":
+        return "unknown coding", body, fields, 415
+    if coding == b"identity":
+        return "identity", body, fields, want
+    packed = gzip.compress(body, 1, mtime=0) if coding == b"gzip" else zlib.compress(body)
+    if rng.random() < 0.5:
+        return "compressed", packed, fields, want
+    place = rng.randrange(len(packed))
+    broken = rng.choice((body, packed[:place], packed + b"x", packed + packed, zlib.compress(bytes(10_000_000))))
+    return "compressed wrongly", broken, fields, None
 
 
 def chunks(rng: Random, body: bytes) -> bytes:

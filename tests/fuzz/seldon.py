@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from .case import MODEL, Case, Part
-from .heads import FORM, as_form, as_multipart, post, puid_line, some_puid
+from .heads import FORM, as_form, as_multipart, compressed, post, puid_line, some_puid
 from .odd import change, change_bytes, dump
 from .rows import COLUMNS, Row, some_rows
 
@@ -131,9 +131,9 @@ def _send(rng: Random, kind: str, path: bytes, document: Any, rows: list[Row] | 
             return Case(kind, "query", MODEL, line, [part])
     elif draw < 0.16:
         form, content_type, want = "wrong type", rng.choice(_WRONG), None
-    elif draw < 0.17:
-        form, fields, want = "compressed", fields + b"content-encoding: gzip\r\n", 415
-    elif draw < 0.18:
+    elif draw < 0.19:
+        form, body, fields, want = compressed(rng, body, fields, want)
+    elif draw < 0.20:
         form, path, want = "wrong path", path.partition(b"?")[0] + b"x", 404
     part = Part(kind, want, text, puid=puid, rows=rows if intact else None)
     return Case(kind, form, MODEL, post(rng, path, body, content_type, fields), [part])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .case import MODEL, Case, Part
-from .heads import post, puid_line, some_puid
+from .heads import compressed, post, puid_line, some_puid
 from .odd import VALUES, change, change_bytes, dump, pick
 from .rows import CODES, COLUMNS, Row, some_rows
 
@@ -64,10 +64,10 @@ def inference(rng: Random) -> Case:
     if draw < 0.02:
         form, content_type, want = "wrong type", rng.choice((b"text/plain", b"application/jsonx", b"\xff")), 415
     elif draw < 0.03:
-        form, fields, want = "compressed", fields + b"content-encoding: deflate\r\n", 415
+        form, body, fields, want = compressed(rng, body, fields, want)
     elif draw < 0.04:
         form, path, want = "wrong path", rng.choice((b"/v2/models/other/infer", b"/v2/x", path + b"/")), 404
-    part = Part("v2", want, text, binary, puid=puid, rows=rows if intact and form in ("json", "binary") else None)
+    part = Part("v2", want, text, binary, puid=puid, rows=rows if want == 200 else None)
     return Case("v2", form, MODEL, post(rng, path, body, content_type, fields), [part])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import select
 import socket
@@ -116,7 +117,10 @@ class Talk:
             if len(headers) != len(fields):
                 self.problem = f"an answer has a field twice: {head[:300]!r}"
                 return
-            self.answers.append(Answer(status, headers, bytes(received[end + 4 : end + 4 + length])))
+            body = bytes(received[end + 4 : end + 4 + length])
+            if body and headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            self.answers.append(Answer(status, headers, body))
             self._final += status != 100
             start = end + 4 + length
         del received[:start]

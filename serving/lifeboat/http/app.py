@@ -13,6 +13,7 @@ from lifeboat.system import log
 
 Handler = Callable[[Request], Response | None]
 Wording = Callable[[RequestError], Response]
+Finish = Callable[[Request, Response, Callable[[Request, Response], None]], None]
 _REASONS = {408: "slow", 413: "large", 431: "large"}
 
 
@@ -52,11 +53,15 @@ class App:
         log_requests: whether to log a line for each, not only for failures of the server.
         log_payloads: whether such a line holds the bodies.
         error: words what is wrong, unless a route or a prefix has words of its own.
+
+    Attributes:
+        finish: has the last word on an answer, which it sends; None for none.
     """
 
     def __init__(self, metrics: Counting, log_requests: bool, log_payloads: bool, error: Wording) -> None:
         self._metrics, self._log_requests, self._log_payloads = metrics, log_requests, log_payloads
         self._error = error
+        self.finish: Finish | None = None
         self._routes: dict[bytes, dict[bytes, Route]] = {b"*": {}}  # what OPTIONS calls the whole server
         self._fallbacks: list[tuple[bytes, Wording]] = []
 
@@ -106,17 +111,23 @@ class App:
 
     def answer(self, request: Request, response: Response) -> None:
         """Sends the answer of a request, once."""
+        if self.finish is None:
+            self._send(request, response)
+        else:
+            self.finish(request, response, self._send)
+
+    def refusal(self, error: RequestError) -> Response:
+        """Words what is not even a request: too large, too slow, not HTTP."""
+        self._count(error)
+        return self._error(error)
+
+    def _send(self, request: Request, response: Response) -> None:
         seconds = perf_counter() - request.started
         # Before the answer leaves: whoever has it may ask for the metrics.
         self._metrics.end(request.protocol, response.status, seconds)
         request.reply(response)
         if self._log_requests or response.status >= 500:
             self._log(request, response, seconds)
-
-    def refusal(self, error: RequestError) -> Response:
-        """Words what is not even a request: too large, too slow, not HTTP."""
-        self._count(error)
-        return self._error(error)
 
     def _find(self, request: Request) -> Route:
         methods = self._routes.get(request.path)

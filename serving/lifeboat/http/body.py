@@ -60,8 +60,8 @@ def read_document(request: Request, max_depth: int, max_values: float = math.inf
 
 
 def check_content(request: Request) -> None:
-    """Raises a 415 for a compressed body, since a small one could unfold to any size, and for an endless content type,
-    since it goes into events beside the body."""
+    """Raises a 415 for a compressed body, which was not decoded here, and for an endless content type, since it goes
+    into events beside the body."""
     if len(request.headers.get(b"content-type", b"")) > LONGEST_TYPE:
         raise RequestError(415, f"the content type has more than {LONGEST_TYPE} characters, which is the limit")
     if request.headers.get(b"content-encoding", b"identity") != b"identity":

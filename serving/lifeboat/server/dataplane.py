@@ -45,6 +45,7 @@ class DataPlane:
     Attributes:
         ready: whether it takes requests; set by whoever opens its listeners.
         events: sends them; None where nobody wants them.
+        max_body: bytes of a request's body.
         ids: makes the names of requests.
         reader: of rows.
     """
@@ -58,6 +59,7 @@ class DataPlane:
         queues: Sequence[Sized] = (),
     ) -> None:
         self.ready = False
+        self.max_body = settings.max_body
         self.ids = RequestIds()
         self.reader = Reader(model.schema, settings.max_rows)
         self._model, self._settings, self._metrics = model, settings, metrics
@@ -112,6 +114,10 @@ class DataPlane:
         self.check_load()
         self._large.run(partial(read, request), lambda future: resume(request, lambda: then(request, future.result())))
         return None
+
+    def in_thread(self, work: Callable[[], T], then: Callable[[asyncio.Future[T]], None]) -> None:
+        """Does what would hold the loop in the thread of large requests; the loop then takes what came of it."""
+        self._large.run(work, then)
 
     def infer(
         self,

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 
 from lifeboat.http.app import App
+from lifeboat.http.coding import gzipped, wants_gzip
+from lifeboat.http.cors import Cors
+from lifeboat.http.http_types import Request, Response
 from lifeboat.http.time_slicer import TimeSlicer
 from lifeboat.server.dataplane import DataPlane
+from lifeboat.server.large_requests import SMALL
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import Model
 from lifeboat.server.protocols.feedback import FeedbackRest
@@ -43,8 +49,21 @@ class Service:
         FeedbackRest(self.app, self.plane, settings)
         V2Rest(self.app, self.plane, settings.max_depth)
         InstancesRest(self.app, self.plane, settings.max_depth)
+        self._cors = Cors(settings.cors_origins)
+        self.app.finish = self._finish
         add_information(self.app, self.plane, metrics, settings)
 
     def warm(self) -> None:
         """Makes the first client's request as quick as the others."""
         self._seldon.warm(self._example)
+
+    def _finish(self, request: Request, response: Response, send: Callable[[Request, Response], None]) -> None:
+        """Sends an answer as the client asks for it: with the headers of CORS, and compressed."""
+        if b"origin" in request.headers:
+            self._cors.mark(request, response)
+        if b"accept-encoding" not in request.headers or not wants_gzip(request, response):
+            send(request, response)
+        elif len(response.body) <= SMALL:
+            send(request, gzipped(response))
+        else:
+            self.plane.in_thread(partial(gzipped, response), lambda future: send(request, future.result()))

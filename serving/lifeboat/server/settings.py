@@ -72,6 +72,10 @@ class ServerSettings:
         "",
         "header in which the mesh passes on whom it has verified: the source of a truth; none is believed unless set",
     )
+    cors_origins: str = _setting(
+        "",
+        "origins whose pages may read the answers, such as https://desk.example,http://localhost:3000; none unless set",
+    )
     events_url: str = _setting("", "URL that takes each prediction as CloudEvents; none are sent unless set")
     events_buffer: int = _setting(20_000, "predictions and feedback that wait for their receiver at most")
     events_bytes: int = _setting(32 * 1024 * 1024, "bytes of events that wait at most")

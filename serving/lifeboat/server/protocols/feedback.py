@@ -12,7 +12,7 @@ from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import Request, Response
-from lifeboat.server.protocols.rest import content_of, is_watched, size_of
+from lifeboat.server.protocols.rest import content_of, is_watched, read_request
 from lifeboat.server.protocols.seldon import ARRAYS, FORMS, refuse_both
 from lifeboat.server.request_id import HEADER
 from lifeboat.server.settings import ServerSettings
@@ -76,7 +76,7 @@ class FeedbackRest:
 
     def _take(self, request: Request) -> Response | None:
         self._refuse_foreign_page(request)
-        return self._plane.read(request, size_of(request), self._read, self._count, self._app.attempt)
+        return read_request(self._app, self._plane, request, self._read, self._count)
 
     def _read(self, request: Request) -> tuple[Feedback, Any]:
         """The feedback and how it names its prediction."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from lifeboat.http.errors import bad, refuse_unknown
-from lifeboat.server.protocols.tensor import pack, read_parameters
+from lifeboat.server.protocols.tensor import CONTENT_TYPES, pack, read_parameters
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Output, Task
 from lifeboat.usecase.column import shown_value
@@ -28,9 +28,9 @@ def read_outputs(document: dict[str, Any], known: Mapping[str, Output]) -> dict[
     """
     parameters = read_parameters("the request", document, _PARAMETERS)
     content_type = parameters.get("content_type")
-    if content_type not in (None, "pd"):
-        shown = shown_value(content_type)
-        raise bad(f"the request's content_type {shown} is not supported, only pd: each input is a column")
+    if content_type is not None and (type(content_type) is not str or content_type not in ("pd", *CONTENT_TYPES)):
+        known_types = ", ".join(("pd", *CONTENT_TYPES))
+        raise bad(f"the request's content_type {shown_value(content_type)} is not supported, only {known_types}")
     all_binary = _flag("the request", parameters, "binary_data_output", False)
     asked = document.get("outputs")
     if asked is None or asked == []:

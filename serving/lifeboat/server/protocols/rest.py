@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lifeboat.http.app import App, Wording
+from lifeboat.http.coding import decode_body, is_coded
 from lifeboat.http.http_types import FORM, JSON, Request, Response, lower_media_type
 from lifeboat.server.asked import SKIP, Asked, skips
 from lifeboat.server.events import Content
@@ -51,6 +52,25 @@ def size_of(request: Request) -> int:
     return len(request.body) + len(request.query)
 
 
+def read_request(
+    app: App,
+    plane: DataPlane,
+    request: Request,
+    read: Callable[[Request], T],
+    then: Callable[[Request, T], Response | None],
+) -> Response | None:
+    """Reads a request, compressed or not, and goes on with it; as `DataPlane.read`."""
+    size = size_of(request)
+    if is_coded(request):
+        # However small, it may unfold to the limit: not on the loop.
+        size, plain = plane.max_body, read
+
+        def read(request: Request) -> T:
+            return plain(decode_body(request, plane.max_body))
+
+    return plane.read(request, size, read, then, app.attempt)
+
+
 class Predictor:
     """How an adapter of REST has a request predicted.
 
@@ -65,7 +85,7 @@ class Predictor:
     def read(self, request: Request, read: Callable[[Request], T], then: Callable[[Request, T], None]) -> None:
         """Reads a request, unless there are too many, and goes on with it."""
         self._plane.check_load()
-        self._plane.read(request, size_of(request), read, then, self._app.attempt)
+        read_request(self._app, self._plane, request, read, then)
 
     def ask(
         self,

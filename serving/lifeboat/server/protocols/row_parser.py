@@ -8,17 +8,20 @@ sentences stand in one place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lifeboat.http.errors import RequestError, bad
+from lifeboat.server.protocols.tensor import Tensor, columns_of
 from lifeboat.usecase.schema import Column, Schema, Value
 
 Parser = Callable[[Any], Value]
 Columns = list[list[Value]]
 # Orders of names remembered; a client has one or two.
 MAX_LAYOUTS = 64
+# Kinds of columns of which a tensor [n, k] can hold all.
+NUMBERS = ("float", "integer", "boolean")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Reader:
         self._schema, self._max_rows = schema, max_rows
         self._columns = (*schema.columns, *(replace(key, nullable=True) for key in schema.keys))
         self._parsers = {column.name: compile_parser(column) for column in self._columns}
+        self._all_numbers = all(column.kind in NUMBERS for column in schema.columns)
         self._layouts: dict[tuple[Any, ...], _Layout] = {}
         # The most of one kind (names, values, lists or objects) that a body needs: in a feedback each row may have its
         # request, an answer of two probabilities and a truth. The rest is for what is said of all rows at once.
@@ -113,6 +117,14 @@ class Reader:
         except ValueError:
             objects = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             raise self._first_problem(objects) from None
+
+    def from_tensors(self, tensors: Sequence[Tensor]) -> Columns:
+        """Reads tensors of the Open Inference Protocol: each a column, or one [n, k] of a model of numbers.
+
+        Raises:
+            RequestError: 400; it names the input, or row, column, value and limit.
+        """
+        return self.from_columns(*columns_of(tensors, self._schema.names, self._all_numbers))
 
     def check_count(self, rows: Any, where: str) -> None:
         """Raises a 400 unless this is a list of at least one row and at most the limit."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -59,24 +59,27 @@ _PARAMETERS = frozenset({"binary_data_size", "content_type"})
 
 
 class Tensor(NamedTuple):
-    """A column.
+    """A column, or all of them.
 
     Args:
         name: of the column.
-        values: n JSON values.
+        values: n JSON values, of each row one or, for [n, k], k.
+        width: None for a column, k for a tensor [n, k].
     """
 
     name: str
     values: list[Any]
+    width: int | None
 
 
-def read_tensor(entry: Any, binary: bytes, start: int) -> tuple[Tensor, int]:
+def read_tensor(entry: Any, binary: bytes, start: int, otherwise: Any = None) -> tuple[Tensor, int]:
     """Reads one of the inputs.
 
     Args:
         entry: its JSON.
         binary: the binary data of all inputs.
         start: where its own begins.
+        otherwise: the request's content type.
 
     Returns:
         The tensor and how many bytes of the binary data are its own.
@@ -91,44 +94,85 @@ def read_tensor(entry: Any, binary: bytes, start: int) -> tuple[Tensor, int]:
         refuse_unknown(f"input {name}", "member", entry, _MEMBERS)
     if type(datatype) is not str or datatype not in DATATYPES:
         raise bad(f"input {name}: the datatype {shown_value(datatype)} is none of {', '.join(DATATYPES)}")
-    rows = _rows(name, entry.get("shape"))
-    if "parameters" not in entry:
-        return Tensor(name, _from_json(name, entry.get("data"), rows, datatype)), 0
-    parameters = read_parameters(f"input {name}", entry, _PARAMETERS)
-    values, size = _read_values(entry, binary, start, rows, parameters.get("binary_data_size"))
-    content_type = parameters.get("content_type")
-    if content_type is not None:
-        _check_content_type(name, datatype, content_type)
-    if content_type == "base64":
-        values = [_from_base64(name, row, value) for row, value in enumerate(values, start=1)]
-    return Tensor(name, values), size
+    rows, width = _read_shape(name, entry.get("shape"))
+    count = rows * (width or 1)
+    parameters = read_parameters(f"input {name}", entry, _PARAMETERS) if "parameters" in entry else {}
+    values, size = _read_values(entry, binary, start, count, width or 1, parameters.get("binary_data_size"))
+    said = parameters["content_type"] if "content_type" in parameters else request_type(otherwise, datatype)
+    return Tensor(name, _as_said(name, datatype, values, said), width), size
 
 
 def read_values(
     name: str, datatype: str, shape: list[int], values: list[Any] | bytes, content_type: str | None
-) -> list[Any]:
-    """The values of an input that came as a message of gRPC.
+) -> Tensor:
+    """An input that came as a message of gRPC.
 
     Args:
         name, datatype, shape: as the message says.
         values: those of its contents, or binary data.
-        content_type: its parameter; None for none.
+        content_type: its own or the request's; None for none.
 
     Raises:
         RequestError: 400; it names the input and what is wrong.
     """
     if datatype not in DATATYPES:
         raise bad(f"input {name}: the datatype {shown_value(datatype)} is none of {', '.join(DATATYPES)}")
-    rows = _rows(name, shape)
+    rows, width = _read_shape(name, shape)
+    count = rows * (width or 1)
     if isinstance(values, list):
-        found = _from_contents(name, datatype, values, rows)
+        found = _from_contents(name, datatype, values, count)
     else:
-        found, _ = _read_values({"name": name, "datatype": datatype}, values, 0, rows, len(values))
+        found, _ = _read_values({"name": name, "datatype": datatype}, values, 0, count, 1, len(values))
+    return Tensor(name, _as_said(name, datatype, found, content_type), width)
+
+
+def columns_of(tensors: Sequence[Tensor], names: Sequence[str], numbers: bool) -> tuple[dict[str, list[Any]], int]:
+    """The columns of inputs, and their rows.
+
+    Args:
+        tensors: at least one: each a column, or one [n, k] with all of them.
+        names: of the model's columns, in their order.
+        numbers: whether all of these are numbers, so that one tensor can hold them.
+
+    Raises:
+        RequestError: 400; it names the input and what is wrong.
+    """
+    first = tensors[0]
+    if first.width is None:
+        columns: dict[str, list[Any]] = {}
+        for one in tensors:
+            if one.width is not None:
+                raise bad(f"input {one.name}: it is [rows, {one.width}], beside inputs that are columns")
+            if one.name in columns:
+                raise bad(f"input {one.name}: given twice")
+            columns[one.name] = one.values
+        return columns, _count_rows(columns)
+    shape = f"input {first.name}: it is [rows, {first.width}]"
+    if len(tensors) > 1:
+        raise bad(f"{shape}, beside inputs that are columns")
+    if not numbers:
+        raise bad(f"{shape}, but not all of the model's columns are numbers: send one input for each")
+    if first.width != len(names):
+        raise bad(f"{shape}, the model has {len(names)} columns: {', '.join(names)}")
+    columns = {name: first.values[place :: first.width] for place, name in enumerate(names)}
+    return columns, len(columns[names[0]])
+
+
+def request_type(content_type: Any, datatype: Any) -> str | None:
+    """The content type of an input that names none, by that of its request; None for none.
+
+    One of texts says nothing of numbers, and of a request `pd` only says that each input is a column.
+    """
+    return content_type if content_type in CONTENT_TYPES and datatype in CONTENT_TYPES[content_type] else None
+
+
+def _as_said(name: str, datatype: str, values: list[Any], content_type: Any) -> list[Any]:
+    """Values as their content type means them."""
     if content_type is not None:
         _check_content_type(name, datatype, content_type)
     if content_type == "base64":
-        return [_from_base64(name, row, value) for row, value in enumerate(found, start=1)]
-    return found
+        return [_from_base64(name, row, value) for row, value in enumerate(values, start=1)]
+    return values
 
 
 def _from_contents(name: str, datatype: str, values: list[Any], rows: int) -> list[Any]:
@@ -157,7 +201,7 @@ def read_parameters(where: str, entry: dict[str, Any], known: frozenset[str]) ->
     return parameters
 
 
-def count_rows(columns: Mapping[str, list[Any]]) -> int:
+def _count_rows(columns: Mapping[str, list[Any]]) -> int:
     """The rows of inputs, at least one; raises a 400 unless all have as many."""
     rows = len(next(iter(columns.values())))
     for name, values in columns.items():
@@ -174,21 +218,23 @@ def pack(values: list[str] | NDArray[Any]) -> bytes:
     return b"".join(chain.from_iterable((len(value).to_bytes(4, "little"), value) for value in encoded))
 
 
-def _rows(name: str, shape: Any) -> int:
-    """The n of a shape [n] or [n, 1]."""
+def _read_shape(name: str, shape: Any) -> tuple[int, int | None]:
+    """The n of a shape [n] or [n, 1], which is a column; n and k of [n, k]."""
     if type(shape) is list and all(type(size) is int and size >= 0 for size in shape):
-        if len(shape) == 1:
-            return int(shape[0])
-        if len(shape) == 2 and shape[1] == 1:
-            return int(shape[0])
-    raise bad(f"input {name}: the shape is neither [rows] nor [rows, 1]")
+        if len(shape) == 1 or (len(shape) == 2 and shape[1] == 1):
+            return shape[0], None
+        if len(shape) == 2 and shape[1] > 1:
+            return shape[0], shape[1]
+    raise bad(f"input {name}: the shape is neither [rows], nor [rows, 1], nor [rows, columns]")
 
 
-def _read_values(entry: dict[str, Any], binary: bytes, start: int, rows: int, size: Any) -> tuple[list[Any], int]:
+def _read_values(
+    entry: dict[str, Any], binary: bytes, start: int, rows: int, width: int, size: Any
+) -> tuple[list[Any], int]:
     """Values, and how many bytes of the binary data they took."""
     name, datatype = entry["name"], entry["datatype"]
     if size is None:
-        return _from_json(name, entry.get("data"), rows, datatype), 0
+        return _from_json(name, entry.get("data"), rows, width, datatype), 0
     if entry.get("data") is not None:
         raise bad(f"input {name}: data and binary_data_size are both given")
     if type(size) is not int or not 0 <= size <= len(binary) - start:
@@ -214,7 +260,7 @@ def _from_base64(name: str, row: int, value: Any) -> str | None:
         raise bad(f"input {name}, row {row}: {shown_value(value)} is not the base64 of a UTF-8 text") from None
 
 
-def _check_values(name: str, datatype: str, values: list[Any]) -> None:
+def _check_values(name: str, datatype: str, values: list[Any], width: int = 1) -> None:
     """Raises a 400 for a value that the datatype cannot hold; a null is none. The column has its say later."""
     kind = DATATYPES[datatype]
     # All at once, by loops in C; one by one only where one of them is wrong, or a whole number is written as 3.0.
@@ -222,10 +268,10 @@ def _check_values(name: str, datatype: str, values: list[Any]) -> None:
         known = [value for value in values if value is not None] if kind.upper < math.inf and None in values else values
         if kind.upper == math.inf or not known or (kind.lower <= min(known) and max(known) <= kind.upper):
             return
-    for row, value in enumerate(values, start=1):
+    for place, value in enumerate(values):
         if value is not None and not _holds(kind, value):
             limits = "" if kind.upper == math.inf else f", which is {kind.lower} to {kind.upper}"
-            raise bad(f"input {name}, row {row}: {shown_value(value)} is no {datatype}{limits}")
+            raise bad(f"input {name}, row {place // width + 1}: {shown_value(value)} is no {datatype}{limits}")
 
 
 def _holds(kind: Datatype, value: Any) -> bool:
@@ -237,17 +283,17 @@ def _holds(kind: Datatype, value: Any) -> bool:
     return kind.upper == math.inf or kind.lower <= value <= kind.upper
 
 
-def _from_json(name: str, data: Any, rows: int, datatype: str) -> list[Any]:
+def _from_json(name: str, data: Any, rows: int, width: int, datatype: str) -> list[Any]:
     if type(data) is not list:
         raise bad(f"input {name}: data is not a list")
     if data and type(data[0]) is list:
-        if any(type(row) is not list or len(row) != 1 for row in data):
-            raise bad(f"input {name}: data is nested but not one value a row")
-        data = [row[0] for row in data]
+        if any(type(row) is not list or len(row) != width for row in data):
+            raise bad(f"input {name}: data is nested but not {width} value{'s' * (width > 1)} a row")
+        data = [row[0] for row in data] if width == 1 else list(chain.from_iterable(data))
     values: list[Any] = data
     if len(values) != rows:
         raise bad(f"input {name}: data holds {len(values)} values, its shape asks for {rows}")
-    _check_values(name, datatype, values)
+    _check_values(name, datatype, values, width)
     return values
 
 

@@ -19,7 +19,7 @@ from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
 from lifeboat.server.protocols.outputs import OutputWriter, describe, identified, read_outputs
 from lifeboat.server.protocols.rest import Predictor, puid_line, readiness
 from lifeboat.server.protocols.row_parser import Columns, Reader
-from lifeboat.server.protocols.tensor import Tensor, count_rows, read_tensor
+from lifeboat.server.protocols.tensor import Tensor, read_tensor
 from lifeboat.server.request_id import RequestId
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Task
@@ -88,8 +88,10 @@ class V2Codec:
         id_ = document.get("id")
         if id_ is not None and type(id_) is not str:
             raise bad("id is not a string")
-        columns = self._read_inputs(document.get("inputs"), binary)
-        return Inference(columns, id_ or None, read_outputs(document, self._outputs.known))
+        outputs = read_outputs(document, self._outputs.known)
+        parameters = document.get("parameters")
+        columns = self._read_inputs(document.get("inputs"), binary, (parameters or {}).get("content_type"))
+        return Inference(columns, id_ or None, outputs)
 
     def write(self, inference: Inference, id_: RequestId, answers: Answers) -> Response:
         """The answer: the outputs asked for, binary ones behind the JSON in their order."""
@@ -120,21 +122,18 @@ class V2Codec:
             raise bad(f"{HEADER_LENGTH.decode()} is not a length within the body")
         return request.body[: int(length)], request.body[int(length) :]
 
-    def _read_inputs(self, inputs: Any, binary: bytes) -> Columns:
+    def _read_inputs(self, inputs: Any, binary: bytes, content_type: Any) -> Columns:
         if type(inputs) is not list or not inputs:
             raise bad("inputs is not a list of tensors, one for each column")
-        tensors: dict[str, Tensor] = {}
+        tensors: list[Tensor] = []
         used = 0
         for entry in inputs:
-            tensor, size = read_tensor(entry, binary, used)
+            tensor, size = read_tensor(entry, binary, used, content_type)
             used += size
-            if tensor.name in tensors:
-                raise bad(f"input {tensor.name}: given twice")
-            tensors[tensor.name] = tensor
+            tensors.append(tensor)
         if used != len(binary):
             raise bad(f"{len(binary)} bytes of binary data were sent, the inputs take {used}")
-        columns = {name: tensor.values for name, tensor in tensors.items()}
-        return self._reader.from_columns(columns, count_rows(columns))
+        return self._reader.from_tensors(tensors)
 
 
 class V2Rest:

@@ -12,7 +12,7 @@ from lifeboat.server.asked import Asked
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.outputs import describe, read_outputs
 from lifeboat.server.protocols.row_parser import Columns
-from lifeboat.server.protocols.tensor import count_rows, pack, read_parameters, read_values
+from lifeboat.server.protocols.tensor import pack, read_parameters, read_values, request_type
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.rpc.calls import Calls, Context
 from lifeboat.server.rpc.messages import INFERENCE, message
@@ -90,19 +90,18 @@ class InferenceService:
             raise bad(f"raw_input_contents holds {len(raw)} tensors, there are {len(request.inputs)} inputs")
         if not request.inputs:
             raise bad("inputs is empty: it takes one tensor for each column")
-        columns: dict[str, list[Any]] = {}
+        parameters, tensors = _parameters(request), []
+        wanted = [{"name": one.name, "parameters": _parameters(one)} for one in request.outputs]
+        outputs = read_outputs({"outputs": wanted, "parameters": parameters}, self._task.outputs)
         for place, one in enumerate(request.inputs):
-            if one.name in columns:
-                raise bad(f"input {one.name}: given twice")
             if raw and one.HasField("contents"):
                 raise bad(f"input {one.name}: contents and raw_input_contents are both given")
             said = read_parameters(f"input {one.name}", {"parameters": _parameters(one)}, _INPUT_PARAMETERS)
             values = raw[place] if raw else _contents(one)
-            columns[one.name] = read_values(one.name, one.datatype, list(one.shape), values, said.get("content_type"))
-        rows = count_rows(columns)
-        wanted = [{"name": one.name, "parameters": _parameters(one)} for one in request.outputs]
-        outputs = read_outputs({"outputs": wanted, "parameters": _parameters(request)}, self._task.outputs)
-        return self._plane.reader.from_columns(columns, rows), list(outputs)
+            otherwise = request_type(parameters.get("content_type"), one.datatype)
+            content_type = said.get("content_type", otherwise)
+            tensors.append(read_values(one.name, one.datatype, list(one.shape), values, content_type))
+        return self._plane.reader.from_tensors(tensors), list(outputs)
 
     def _write(self, answers: Answers, id_: RequestId, outputs: list[str], is_raw: bool) -> Any:
         identity = self._identity
