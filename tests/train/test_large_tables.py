@@ -8,7 +8,8 @@ import pytest
 from sklearn.neighbors import KNeighborsRegressor
 
 from lifeboat.train.folds import Rows
-from lifeboat.train.search import best_estimator, search, seen_nearly_all
+from lifeboat.train.refit import best_estimator, seen_nearly_all
+from lifeboat.train.search import search
 from lifeboat.usecase.gates import BeatsBaseline
 from lifeboat.usecase.schema import Column, NumberLabel, Schema
 from lifeboat.usecase.transformers import Floats32
@@ -34,7 +35,8 @@ def waves(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
 def test_the_interval_holds_what_is_asked_though_the_search_saw_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = waves(ROWS, 0)
     groups, said = [str(row) for row in range(ROWS)], []
-    monkeypatch.setattr("lifeboat.train.search.MOST_ROWS", 200)
+    for module in ("search", "refit"):
+        monkeypatch.setattr(f"lifeboat.train.{module}.MOST_ROWS", 200)
     found = search(USECASE, Rows(X, y, groups), seed=0, say=quiet)
     whole = seen_nearly_all(USECASE, found, Rows(X, y, groups), seed=0, say=said.append)
     model = best_estimator(USECASE, found, 0).fit(Floats32().fit_transform(X), y)

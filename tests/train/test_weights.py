@@ -57,7 +57,7 @@ def test_a_row_of_weight_three_is_three_rows(label: Any) -> None:
     y, raw = answered(label)
     often = np.repeat(np.arange(len(y)), COUNTS)
     weights, fold = COUNTS.astype(np.float64), np.arange(len(y)) % 4
-    plain = learning.uncalibrated.apply(raw)
+    plain = learning.uncalibrated(y).apply(raw)
     once = learning.figures(y, plain, weights)
     again = learning.figures(y[often], plain[often])
     # The median of several in the middle, and bins of equal counts, take rows as they are.
@@ -77,7 +77,7 @@ def test_figures_are_scikit_learns_with_sample_weight() -> None:
     number = LABELS[2]
     truth, value = answered(number)
     learning = learning_of(task_of(number))
-    found = learning.figures(truth, learning.uncalibrated.apply(value), COUNTS.astype(float))
+    found = learning.figures(truth, learning.uncalibrated(truth).apply(value), COUNTS.astype(float))
     assert found["mae"] == pytest.approx(mean_absolute_error(truth, value, sample_weight=COUNTS), abs=1e-6)
 
 

@@ -40,10 +40,9 @@ class Learning(ABC, Generic[T]):
     def is_answer(self, output: str) -> bool:
         """Whether an output of a converted graph, by its name, is what `ask` gives."""
 
-    @property
     @abstractmethod
-    def uncalibrated(self) -> Calibration:
-        """That of an estimator about which nothing is known."""
+    def uncalibrated(self, y: Any) -> Calibration:
+        """That of an estimator about which nothing is known but the labels that it learned from, [n]."""
 
     @abstractmethod
     def calibrate(

@@ -13,6 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from lifeboat.data.weights import Weights, some
 from lifeboat.train.folds import StopRows
+from lifeboat.usecase.usecase import Candidate
 
 # An ensemble of a few members shows as well as a large one whether it can be exported.
 _MEMBERS = 10
@@ -33,6 +34,11 @@ class Stopping:
 
     after: int
     rows: StopRows
+
+
+def stopping_of(candidate: Candidate, rows: StopRows | None) -> Stopping | None:
+    """When a fit of this candidate on such rows ends; None for one that does not stop by itself."""
+    return None if candidate.stop_after is None or rows is None else Stopping(candidate.stop_after, rows)
 
 
 def seeded(estimator: Any, seed: int) -> Any:

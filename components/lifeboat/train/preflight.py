@@ -108,7 +108,8 @@ def _examine(candidate: Candidate, known: _Known) -> Finding | None:
             fit(estimator, known.made, known.y, known.weights, stopping)
         _refuse_wrong_kind(estimator, known.learning)
         pipeline = Pipeline([("features", known.features), ("estimator", estimator)])
-        check_export(Fitted(pipeline, known.learning, known.learning.uncalibrated), known.schema, known.X)
+        uncalibrated = known.learning.uncalibrated(known.y)
+        check_export(Fitted(pipeline, known.learning, uncalibrated), known.schema, known.X)
     except (UseCaseError, BundleError) as error:
         return Finding(candidate.name, str(error))
     return None

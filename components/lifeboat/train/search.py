@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from lifeboat.config.errors import UseCaseError, first_line
-from lifeboat.data.split import assign_folds, positions
+from lifeboat.data.split import positions
 from lifeboat.data.weights import Weights
 from lifeboat.data.weights import some as chosen_weights
 from lifeboat.system.progress import LEFT_OUT
@@ -25,16 +25,14 @@ from lifeboat.tasks.learning import Learning, learning_of
 from lifeboat.tasks.task import Metric, Task
 from lifeboat.train.candidate_cache import Examine, examine_anew
 from lifeboat.train.features import empty_selections, make_features
-from lifeboat.train.fitting import Stopping, fit, seeded
-from lifeboat.train.folds import Folds, Mask, Rows, StopRows, make_folds, stop_rows
+from lifeboat.train.fitting import fit, seeded, stopping_of
+from lifeboat.train.folds import Mask, Rows, StopRows, make_folds, stop_rows
 from lifeboat.train.preflight import REFUSALS
 from lifeboat.train.sampling import Report, sample_trials
 from lifeboat.usecase.usecase import Candidate, UseCase
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
 MOST_ROWS = 20_000
-# Share of the rows that the best candidate of a search on a sample does not see once, to be calibrated.
-_HELD = 0.1
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ class CrossValidationFold:
 
     def fit(self, estimator: Any, candidate: Candidate) -> Any:
         """On what it has seen."""
-        return fit(estimator, self.seen, self.seen_labels, self.seen_weights, _stopping(candidate, self.seen_stop))
+        return fit(estimator, self.seen, self.seen_labels, self.seen_weights, stopping_of(candidate, self.seen_stop))
 
 
 def search(
@@ -158,7 +156,7 @@ def search(
     some = rows.take(sample)
     task, learning = usecase.task, learning_of(usecase.task)
     divided = make_folds(usecase, some)
-    folds = [_make_fold(usecase, some, *masks) for masks in zip(divided.seen, divided.held, strict=True)]
+    folds = [make_fold(usecase, some, *masks) for masks in zip(divided.seen, divided.held, strict=True)]
     chosen_by = task.metric(usecase.chosen_by)
 
     usable = [candidate for candidate in usecase.candidates if candidate.name not in left_out]
@@ -190,8 +188,9 @@ def search(
             tried += sample_trials(candidate.search, one, seed, say)
     held = divided.number >= 0
     trials = [replace(trial, out_of_fold=trial.out_of_fold[held]) for trial in tried if trial is not None]
+    trials.sort(key=lambda trial: trial.loss)
     return Search(
-        learning, sorted(trials, key=lambda trial: trial.loss), learning.uncalibrated, {}, sample[held], some.y[held],
+        learning, trials, learning.uncalibrated(some.y), {}, sample[held], some.y[held],
         divided.number[held], left_out, len(sample), chosen_weights(some.weights, held), tuple(given_up),
     ).recalibrated()  # fmt: skip
 
@@ -216,82 +215,6 @@ def _leave_out(usecase: UseCase, X: Any, left_out: dict[str, str], say: Callable
 
 def _none_left(left_out: dict[str, str]) -> UseCaseError:
     return UseCaseError("; ".join(f"candidate {name!r}: {problem}" for name, problem in left_out.items()))
-
-
-def seen_nearly_all(usecase: UseCase, found: Search, rows: Rows, *, seed: int, say: Callable[[str], None]) -> Search:
-    """The search with the best candidate's answers as they are once it has learned from nearly all rows.
-
-    A search on a sample knows models of the sample, which err more than the one that is fitted on all: its intervals
-    would be too wide, its probabilities too modest, and a drift detector would be given scores of another model. So
-    the best one is fitted once more without a tenth of the rows, and calibrated by what it says of these; by time once
-    for each fold of all rows, for a tenth of them would be of one season.
-
-    Args:
-        usecase, rows, seed: as of the search.
-        found: of it; given back as it is if it was made on all rows.
-        say: told of the fit.
-    """
-    if found.searched == len(rows):
-        return found
-    task, learning = usecase.task, found.learning
-    divided = make_folds(usecase, rows) if rows.times is not None else _without_a_tenth(usecase, rows)
-    places = np.flatnonzero(divided.number >= 0)
-    y, fold = rows.y[places], divided.number[places]
-    if task.lacks(y, learn=True) or any(task.lacks(rows.y[seen], learn=True) for seen in divided.seen):
-        return found
-    name = found.best.candidate
-    raw: NDArray[Any] | None = None
-    for seen, held in zip(divided.seen, divided.held, strict=True):
-        say(f"fitting {name} on {seen.sum():,} rows, to calibrate it by what it says of {held.sum():,} others")
-        part = _make_fold(usecase, rows, seen, held)
-        model = part.fit(best_estimator(usecase, found, seed), _best_candidate(usecase, found))
-        given = learning.ask(model, part.unseen)
-        raw = np.full((len(rows), given.shape[1]), np.nan) if raw is None else raw
-        raw[part.rows] = given
-    assert raw is not None  # noqa: S101  # there is a fold
-    trials = [replace(found.best, out_of_fold=raw[places]), *found.trials[1:]]
-    weights = chosen_weights(rows.weights, places)
-    return replace(found, trials=trials, rows=places, labels=y, fold=fold, weights=weights).recalibrated()
-
-
-def _without_a_tenth(usecase: UseCase, rows: Rows) -> Folds:
-    """One fit, without a tenth of the rows; these are divided, so that a calibration is tried on what it was not of."""
-    split = usecase.split
-    share = max(_HELD, min(MOST_ROWS / len(rows), 1 / split.folds))
-    held = positions(rows.groups, f"{split.salt}/calibration") < share
-    some = rows.take(np.flatnonzero(held))
-    number = np.full(len(rows), -1)
-    if len(set(some.groups)) >= split.folds:
-        strata = usecase.task.strata(some.y)
-        number[held] = assign_folds(some.groups, strata, folds=split.folds, salt=split.salt)
-    return Folds(number, [~held], [held])
-
-
-def best_estimator(usecase: UseCase, found: Search, seed: int) -> Any:
-    """The best candidate's estimator, not yet fitted."""
-    return seeded(clone(_best_candidate(usecase, found).estimator).set_params(**found.best.parameters), seed)
-
-
-def fit_best(usecase: UseCase, found: Search, rows: Rows, features: Any, seed: int) -> Any:
-    """The best candidate's estimator, fitted on all rows.
-
-    Args:
-        usecase, found: see `search`.
-        rows: to learn from.
-        features: made of them, [n, width].
-        seed: of the estimator.
-    """
-    candidate = _best_candidate(usecase, found)
-    stopping = _stopping(candidate, None if candidate.stop_after is None else stop_rows(usecase, rows))
-    return fit(best_estimator(usecase, found, seed), features, rows.y, rows.weights, stopping)
-
-
-def _best_candidate(usecase: UseCase, found: Search) -> Candidate:
-    return next(item for item in usecase.candidates if item.name == found.best.candidate)
-
-
-def _stopping(candidate: Candidate, rows: StopRows | None) -> Stopping | None:
-    return None if candidate.stop_after is None or rows is None else Stopping(candidate.stop_after, rows)
 
 
 def _grid(candidate: Candidate) -> list[dict[str, Any]]:
@@ -319,7 +242,8 @@ def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:
     return np.flatnonzero(positions(groups, f"{salt}/search") < MOST_ROWS / len(groups))
 
 
-def _make_fold(usecase: UseCase, rows: Rows, seen: Mask, held: Mask) -> CrossValidationFold:
+def make_fold(usecase: UseCase, rows: Rows, seen: Mask, held: Mask) -> CrossValidationFold:
+    """Features learned of what is seen, and made of both; what is held need not be all that is not seen."""
     X, y = rows.X, rows.y
     with _blaming("the features cannot be made"):
         features = make_features(usecase, X)
@@ -349,11 +273,12 @@ def _try(
     candidate, estimator, parameters = plan
     given: list[NDArray[np.float64]] = []
     figures: list[dict[str, float]] = []
+    uncalibrated = learning.uncalibrated(rows.y)
     for fold in folds:
         model = fold.fit(clone(estimator), candidate)
         given.append(learning.ask(model, fold.unseen))
         weights = chosen_weights(rows.weights, fold.rows)
-        figures.append(learning.figures(rows.y[fold.rows], learning.uncalibrated.apply(given[-1]), weights))
+        figures.append(learning.figures(rows.y[fold.rows], uncalibrated.apply(given[-1]), weights))
         if report is not None and report(len(figures), _loss(figures, chosen_by)) and len(figures) < len(folds):
             break
     # By time there are rows that no fold holds.

@@ -36,7 +36,8 @@ from lifeboat.train.folds import Rows
 from lifeboat.train.parity import data_frame
 from lifeboat.train.preflight import check_export
 from lifeboat.train.reference import make_reference
-from lifeboat.train.search import Search, fit_best, search, seen_nearly_all
+from lifeboat.train.refit import fit_best, seen_nearly_all
+from lifeboat.train.search import Search, search
 from lifeboat.usecase.column import json_value
 from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import UseCase
@@ -98,7 +99,7 @@ def train(
         found, model, graph, scorer = _fit_best(usecase, found, known, seed, say)
     decision = found.learning.decide(usecase.threshold, found.labels, found.answers, found.weights)
     say(decision.explain(usecase.schema.label))
-    reference = make_reference(table, known.groups, found, usecase, say)
+    reference = make_reference(table, known, found, usecase, seed=seed, say=say)
     files = {
         MODEL: graph,
         SCHEMA: usecase.schema.to_json().encode(),

@@ -85,14 +85,14 @@ def rows(kind: str, count: int = 600, nulls: bool = True) -> tuple[pd.DataFrame,
 def fitted(kind: str, estimator: Any, X: pd.DataFrame, y: np.ndarray) -> Fitted:
     learning = learning_of(task_of(LABELS[kind]))
     pipeline = Pipeline([("features", Floats32()), ("estimator", estimator)]).fit(X, y)
-    return Fitted(pipeline, learning, learning.uncalibrated)
+    return Fitted(pipeline, learning, learning.uncalibrated(y))
 
 
 def made_of(classifier: Any, X: pd.DataFrame) -> Fitted:
     """Of a classifier of two classes that was fitted elsewhere."""
     pipeline = Pipeline([("features", Floats32().fit(X)), ("estimator", classifier)])
     learning = learning_of(task_of(LABELS["two"]))
-    return Fitted(pipeline, learning, learning.uncalibrated)
+    return Fitted(pipeline, learning, learning.uncalibrated(None))
 
 
 def exported(model: Fitted, X: pd.DataFrame) -> bytes:

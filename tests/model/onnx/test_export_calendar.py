@@ -145,7 +145,7 @@ def test_a_model_of_moments_is_exported_and_held_against_scikit_learn_on_every_p
     X = data_frame(table, schema)
     pipeline = Pipeline([("features", features), ("estimator", HistGradientBoostingRegressor(max_iter=20))]).fit(X, y)
     learning = learning_of(task_of(schema.label))
-    model = Fitted(pipeline, learning, learning.uncalibrated)
+    model = Fitted(pipeline, learning, learning.uncalibrated(y))
     graph = export_onnx(model, schema, X)
     scorer, worst = check_parity(model, graph, schema, table)
     assert worst < 1e-4

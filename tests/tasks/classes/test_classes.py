@@ -107,7 +107,7 @@ def test_calibration_is_chosen_where_it_pays_and_not_elsewhere():
     y, p = sample(4_000)
     fold = np.arange(len(y)) % 5
     learning = learning_of(TASK)
-    assert learning.calibrate(y, p.astype(np.float64), fold) == learning.uncalibrated
+    assert learning.calibrate(y, p.astype(np.float64), fold) == learning.uncalibrated(y)
     bold = p.astype(np.float64) ** 3
     calibration = learning.calibrate(y, bold / bold.sum(axis=1, keepdims=True), fold)
     assert isinstance(calibration, Temperature)

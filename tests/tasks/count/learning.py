@@ -26,8 +26,7 @@ class Learning(learning.Learning[CountTask]):
     def is_answer(self, output: str) -> bool:
         return bool(output)
 
-    @property
-    def uncalibrated(self) -> Uncalibrated:
+    def uncalibrated(self, y: Integers) -> Uncalibrated:
         return Uncalibrated()
 
     def calibrate(

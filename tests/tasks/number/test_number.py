@@ -148,3 +148,13 @@ def test_a_schema_carries_each_kind_of_label():
     again = Schema.from_json(schema.to_json())
     assert again == schema
     assert again.label.level == 0.9
+
+
+def test_rounding_is_judged_by_what_the_labels_spread_before_there_is_an_interval():
+    """Of delays of 40 minutes an answer of 0.39 that is off by 1.1e-5 is right: floats of that size add up so."""
+    y = np.random.default_rng(0).normal(0, 40, 1_000)
+    learning = learning_of(task_of(NumberLabel("y")))
+    answers = np.array([[0.39, 0.39, 0.39]])
+    assert learning.uncalibrated(y).allowed(answers) == pytest.approx(1e-5 * np.std(y))
+    fitted = learning.calibrate(y, y.reshape(-1, 1), np.arange(1_000) % 5)
+    assert fitted.allowed(answers) == learning.uncalibrated(y).allowed(answers)

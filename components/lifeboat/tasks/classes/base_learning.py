@@ -37,8 +37,7 @@ class ClassLearning(Learning[T]):
     def is_answer(self, output: str) -> bool:
         return "prob" in output
 
-    @property
-    def uncalibrated(self) -> Uncalibrated:
+    def uncalibrated(self, y: Any) -> Uncalibrated:  # noqa: ARG002  # probabilities have the scale of all others
         return Uncalibrated()
 
     def calibrate(
@@ -51,7 +50,7 @@ class ClassLearning(Learning[T]):
             rest = None if weights is None else weights[~held]
             scaled[held] = self.fit(y[~held], raw[~held], rest).apply(raw[held])
         pays = self.loss(y, scaled, weights) < self.loss(y, raw, weights) * (1 - WORTHWHILE)
-        return self.fit(y, raw, weights) if pays else self.uncalibrated
+        return self.fit(y, raw, weights) if pays else self.uncalibrated(y)
 
     @abstractmethod
     def fit(self, y: Integers, raw: Floats, weights: Floats | None = None) -> Calibration:

@@ -27,7 +27,7 @@ class ConformalInterval(Calibration):
 
     below: float
     above: float
-    scale: float = 1.0
+    scale: float
     minimum: float | None = None
     maximum: float | None = None
 

@@ -27,10 +27,13 @@ class Learning(learning.Learning[NumberTask]):
     def is_answer(self, output: str) -> bool:  # noqa: ARG002  # a regressor has one output
         return True
 
-    @property
-    def uncalibrated(self) -> ConformalInterval:
+    def uncalibrated(self, y: Any) -> ConformalInterval:
         """An interval of no width."""
-        return ConformalInterval(0.0, 0.0, 1.0, self.task.label.minimum, self.task.label.maximum)
+        return self._interval(0.0, 0.0, y)
+
+    def _interval(self, below: float, above: float, y: Any) -> ConformalInterval:
+        label = self.task.label
+        return ConformalInterval(below, above, float(np.std(y)) or 1.0, label.minimum, label.maximum)
 
     def calibrate(self, y: Any, raw: Any, fold: Any, weights: Any = None) -> ConformalInterval:  # noqa: ARG002
         """The interval that holds the label's level of the rows: each end leaves out half of the rest.
@@ -39,11 +42,10 @@ class Learning(learning.Learning[NumberTask]):
         prediction, Vovk 2015): no row is lost to the calibration, and the final model, which sees more rows than they
         did, errs no more.
         """
-        label = self.task.label
         error = y - raw[:, 0]
-        tail = (1 - label.level) / 2
+        tail = (1 - self.task.label.level) / 2
         above, below = (max(0.0, conformal_reach(side, tail, weights)) for side in (error, -error))
-        return ConformalInterval(below, above, float(np.std(y)) or 1.0, label.minimum, label.maximum)
+        return self._interval(below, above, y)
 
     def decide(self, rule: Any, y: Any, answers: Any, weights: Any = None) -> TheValue:  # noqa: ARG002  # none to make
         return TheValue()
