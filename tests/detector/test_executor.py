@@ -13,6 +13,7 @@ import pytest
 
 from tests.detector.conftest import Shop
 from tests.detector.world import Detector, detector
+from tests.server.executor import rpc
 from tests.server.executor.scenes import Part, Scene, recorded
 from tests.server.world import call
 
@@ -76,6 +77,54 @@ def test_predictions_of_the_open_inference_protocol_count_too(shop: Shop, tmp_pa
     (model,) = found["models"]
     assert (model["model"], model["version"], model["rows"]) == ("tiny", "7", 5)
     assert found["events"]["refused"] == {"no response": 1}
+
+
+@pytest.mark.parametrize(("protocol", "rows"), [("seldon", 5), ("v2", 4)])
+@pytest.mark.parametrize("order", ORDERS)
+def test_predictions_over_grpc_come_as_messages(
+    shop: Shop, tmp_path: Path, protocol: str, rows: int, order: str
+) -> None:
+    calls = [one for one in rpc.recorded() if one.protocol == protocol]
+    refused = sum(one.code != "OK" for one in calls)
+    with detector(shop.store, tmp_path / "drift.db", *SOON) as process:
+        replay(process, shop.digest, ORDERS[order]([event for one in calls for event in one.about(shop.digest)]))
+        found = process.until(lambda report: report["events"]["refused"].get("no response") == refused)
+        with sqlite3.connect(process.database) as connection:
+            [[columns]] = connection.execute("SELECT columns FROM predictions ORDER BY id LIMIT 1").fetchall()
+    (model,) = found["models"]
+    assert (model["model"], model["version"], model["digest"], model["rows"]) == ("tiny", "7", shop.digest, rows)
+    assert found["events"]["refused"] == {"no response": refused}
+    assert b"Ann" in columns
+
+
+@pytest.mark.parametrize(
+    ("kind", "protocol", "body"),
+    [
+        ("request", "seldon", b"\xff\xff"),
+        ("response", "v2", b"{}"),
+        ("request", "tensorflow", b""),
+        # A tensor of TensorFlow's, two raw contents of no input, and a text that is no UTF-8.
+        ("request", "seldon", b"\x1a\x02\x22\x00"),
+        ("request", "v2", b"\x3a\x00\x3a\x00"),
+        ("request", "v2", b"\x2a\x12\x0a\x01a\x12\x05BYTES\x1a\x01\x01\x2a\x03\x42\x01\xff"),
+    ],
+)
+def test_what_is_no_message_is_counted_as_a_broken_payload(
+    running: Detector, kind: str, protocol: str, body: bytes
+) -> None:
+    envelope = {
+        "ce_specversion": "1.0", "ce_id": "1", "ce_source": "x", "ce_type": f"io.seldon.serving.inference.{kind}",
+        "ce_requestid": "p", "ce_modelid": "tiny", "ce_protocol": protocol, "content_type": "application/protobuf",
+    }  # fmt: skip
+    other = {**envelope, "ce_id": "2", "ce_type": f"io.seldon.serving.inference.{_other(kind)}"}
+    answer = b'{"data":{"ndarray":[[0.5,0.5]]},"meta":{"tags":{"bundle_digest":"x","model_version":"1"}}}'
+    assert call(running.url, body, **envelope).status == 200
+    assert call(running.url, answer, **{**other, "content_type": "application/json"}).status == 200
+    running.until(lambda report: report["events"]["refused"].get("payload") and report["events"]["accepted"] == 2)
+
+
+def _other(kind: str) -> str:
+    return "response" if kind == "request" else "request"
 
 
 def test_the_same_events_again_change_nothing(shop: Shop, running: Detector) -> None:

@@ -70,6 +70,11 @@ class DataPlane:
         self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._watch, self._large)
         self._queues: tuple[Sized, ...] = (self._batcher.waiting, self._large.waiting, *queues)
 
+    @property
+    def sends_predictions(self) -> bool:
+        """Whether the events of predictions, and of feedback over HTTP, are this server's to send."""
+        return self.events is not None and not self._settings.events_by_executor
+
     def metadata(self) -> ModelMetadata:
         """What the model is."""
         return self._metadata
@@ -195,7 +200,7 @@ class DataPlane:
     def _watch(self, jobs: list[Job], columns: Columns, answers: Answers) -> None:
         """Counts a run of the model, and tells the events."""
         self._metrics.predicted(*self._metadata.task.counted(answers, self._metadata.decision))
-        if self.events is None:
+        if self.events is None or not self.sends_predictions:
             return
         watched = [job.asked for job in jobs if job.asked.is_watched]
         if len(watched) == len(jobs):

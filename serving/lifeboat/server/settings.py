@@ -77,6 +77,9 @@ class ServerSettings:
         "origins whose pages may read the answers, such as https://desk.example,http://localhost:3000; none unless set",
     )
     events_url: str = _setting("", "URL that takes each prediction as CloudEvents; none are sent unless set")
+    events_by_executor: bool = _setting(
+        False, "whether Seldon's executor sends the events; only what it forgets is sent then: feedback over gRPC"
+    )
     events_buffer: int = _setting(20_000, "predictions and feedback that wait for their receiver at most")
     events_bytes: int = _setting(32 * 1024 * 1024, "bytes of events that wait at most")
     deployment: str = _setting("lifeboat", "name of the deployment, for events", "SELDON_DEPLOYMENT_ID")

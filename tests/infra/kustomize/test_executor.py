@@ -8,9 +8,11 @@ import pytest
 
 from lifeboat.deploy.kubernetes import manifest
 from lifeboat.registry.versions import Version
+from lifeboat.server.rpc.server import FRAME
+from lifeboat.server.settings import ServerSettings
 from tests.infra.kustomize.build import COMBINATIONS, OVERLAYS, Resource, combination, containers, model, overlay
 
-EVENTS_URL = "LIFEBOAT_SERVER_EVENTS_URL"
+EVENTS_URL, BY_EXECUTOR = "LIFEBOAT_SERVER_EVENTS_URL", "LIFEBOAT_SERVER_EVENTS_BY_EXECUTOR"
 DETECTOR = "http://drift-detector.lifeboat.svc.cluster.local:9010/"
 EACH = [
     *(pytest.param(overlay, name, id=name) for name in OVERLAYS),
@@ -44,12 +46,14 @@ def test_the_executor_can_read_the_pods_annotations(build: Any, which: Any) -> N
 def test_either_the_executor_or_the_server_sends_events_and_never_both(build: Any, which: Any) -> None:
     (item,) = deployed(build(which))["spec"]["predictors"]
     pod = item["componentSpecs"][0]["spec"]
-    urls = [entry["value"] for box in containers(pod) for entry in box.get("env", []) if entry["name"] == EVENTS_URL]
+    told = [(entry["name"], entry.get("value")) for box in containers(pod) for entry in box.get("env", [])]
+    events = [entry for entry in told if entry[0] in (EVENTS_URL, BY_EXECUTOR)]
     logger = item["graph"].get("logger")
     if item.get("annotations", {}).get("seldon.io/no-engine") == "true":
-        assert (logger, urls) == (None, [DETECTOR])
+        assert (logger, events) == (None, [(EVENTS_URL, DETECTOR)])
     else:
-        assert (logger, urls) == ({"url": DETECTOR, "mode": "all"}, [])
+        assert logger == {"url": DETECTOR, "mode": "all"}
+        assert events == [(EVENTS_URL, DETECTOR), (BY_EXECUTOR, "true")]
 
 
 @every
@@ -59,4 +63,7 @@ def test_only_where_there_is_an_executor_it_has_settings(build: Any, which: Any)
     engine = notes.get("seldon.io/no-engine") != "true"
     assert ("seldon.io/rest-timeout" in notes) is engine
     assert ("seldon.io/executor-logger-queue-size" in notes) is engine
+    assert ("seldon.io/grpc-timeout" in notes) is engine
+    # What the server takes of a message: a body, and what gRPC needs beside it.
+    assert notes.get("seldon.io/grpc-max-message-size") == (str(ServerSettings().max_body + FRAME) if engine else None)
     assert ("svcOrchSpec" in resource["spec"]["predictors"][0]) is engine

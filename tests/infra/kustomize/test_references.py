@@ -157,4 +157,4 @@ def test_each_port_that_a_policy_opens_is_one_that_the_pod_has(name):
             for port in container["ports"]
         }
         opened = {port["port"] for rule in policy["spec"]["ingress"] for port in rule["ports"]}
-        assert opened - {8000} <= has, policy["metadata"]["name"]  # 8000 is Seldon's executor
+        assert opened - {8000, 5001} <= has, policy["metadata"]["name"]  # of Seldon's executor

@@ -10,6 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.detector.world import add_bundle, detector
+from tests.server.executor import rpc
 from tests.server.executor.scenes import DIGEST, SCENES, Part, Scene, write
 from tests.server.executor.world import BINARY, VERSION, Heard, Recorder, executor, recorder
 from tests.server.world import server
@@ -72,3 +73,4 @@ if __name__ == "__main__":
         sys.exit("TEST_SELDON_EXECUTOR names no executor")
     with tempfile.TemporaryDirectory() as directory:
         write(record(Path(directory)))
+        rpc.write(rpc.record(Path(directory) / "rpc"))

@@ -36,15 +36,16 @@ def template() -> dict[str, Any]:
     return found
 
 
-def predictor(port: int, url: str) -> dict[str, Any]:
+def predictor(port: int, url: str, grpc_port: int = 9500) -> dict[str, Any]:
     """Our predictor as the deploy step fills it in and the operator completes it, with the logger's URL changed.
 
     Args:
         port: of the model server on this machine.
         url: of the drift detector; "" logs nothing.
+        grpc_port: of the same model server.
     """
     made = manifest.predictor(template(), "blue", Version("tiny", VERSION, "d" * 64, "run")).document
-    endpoint = {"service_host": "localhost", "service_port": port, "httpPort": port, "grpcPort": 9500}
+    endpoint = {"service_host": "localhost", "service_port": port, "httpPort": port, "grpcPort": grpc_port}
     graph = {**made["graph"], "implementation": "UNKNOWN_IMPLEMENTATION", "endpoint": endpoint}
     graph["logger"] = {**graph["logger"], "url": url}
     if not url:
@@ -58,6 +59,7 @@ class Executor:
 
     process: subprocess.Popen[bytes]
     port: int
+    grpc_port: int
     log: Path
 
     @property
@@ -71,7 +73,9 @@ class Executor:
 
 
 @contextmanager
-def executor(port: int, url: str = "", protocol: str = "seldon", full: bool = False) -> Iterator[Executor]:
+def executor(
+    port: int, url: str = "", protocol: str = "seldon", full: bool = False, grpc_port: int = 9500
+) -> Iterator[Executor]:
     """Runs the user's executor before a model server, alive.
 
     Args:
@@ -79,27 +83,33 @@ def executor(port: int, url: str = "", protocol: str = "seldon", full: bool = Fa
         url: of the drift detector.
         protocol: seldon or v2.
         full: whether its /ready asks the model server's own.
+        grpc_port: of the model server.
     """
     with tempfile.TemporaryDirectory() as folder:
-        log, own = Path(folder) / "log", free_port()
-        environment = {"ENGINE_PREDICTOR": b64encode(json.dumps(predictor(port, url)).encode()).decode()}
+        log, own, own_grpc = Path(folder) / "log", free_port(), free_port()
+        described = json.dumps(predictor(port, url, grpc_port)).encode()
+        environment = {"ENGINE_PREDICTOR": b64encode(described).decode()}
         with log.open("wb") as stream:
             process = subprocess.Popen(
-                [BINARY, *flags(own, protocol, full)], cwd=folder, env=environment, stdout=stream, stderr=stream
+                [BINARY, *flags(own, own_grpc, protocol, full)],
+                cwd=folder,
+                env=environment,
+                stdout=stream,
+                stderr=stream,
             )
         try:
             _wait(process, own, log)
-            yield Executor(process, own, log)
+            yield Executor(process, own, own_grpc, log)
         finally:
             process.kill()
             process.wait()
 
 
-def flags(port: int, protocol: str, full: bool) -> list[str]:
+def flags(port: int, grpc_port: int, protocol: str, full: bool) -> list[str]:
     """What the operator writes into the container's `args`."""
     queue = template()["spec"]["annotations"]["seldon.io/executor-logger-queue-size"]
     named = {
-        "sdep": "tiny", "namespace": "lifeboat", "predictor": "blue", "http_port": port, "grpc_port": free_port(),
+        "sdep": "tiny", "namespace": "lifeboat", "predictor": "blue", "http_port": port, "grpc_port": grpc_port,
         "protocol": protocol, "transport": "rest", "prometheus_path": "/prometheus", "server_type": "rpc",
         "log_work_buffer_size": queue, "log_write_timeout_ms": 2000, "full_health_checks": str(full).lower(),
     }  # fmt: skip

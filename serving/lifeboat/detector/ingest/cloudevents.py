@@ -23,12 +23,14 @@ REQUEST, RESPONSE = "io.seldon.serving.inference.request", "io.seldon.serving.in
 Mode = Literal["binary", "structured", "batch", "mixed"]
 # Content that holds binary data behind its JSON.
 BINARY = "application/octet-stream"
+# A message of gRPC.
+PROTOBUF = "application/protobuf"
 STRUCTURED, BATCH = b"application/cloudevents+json", b"application/cloudevents-batch+json"
 # Characters of each attribute that we read or that stands in a label, a key or a log; the first three must be there.
 REQUIRED = {"id": 256, "source": 1024, "type": 256}
 LIMITS = REQUIRED | {
     "time": 64, "requestid": 256, "modelid": 128, "modelversion": 128, "inferenceservicename": 253, "namespace": 253,
-    "endpoint": 253, "datacontenttype": 256, CLIENT_ID: 256,
+    "endpoint": 253, "datacontenttype": 256, "protocol": 64, CLIENT_ID: 256,
 }  # fmt: skip
 # What is parsed in one piece holds up whoever needs the interpreter meanwhile, so that it is bounded: a batch or a
 # structured event in bytes, and every JSON in lists and objects, which take longest, and in values. A larger event
@@ -68,6 +70,7 @@ class CloudEvent:
         alias: how the client calls its request, "" if it does not.
         sender: who sent a truth.
         count: as how many events it counts: predictions come many in one.
+        protocol: of the payload, as Seldon's executor says; it is not kept, for what it tells is read at once.
     """
 
     id: str
@@ -82,6 +85,7 @@ class CloudEvent:
     alias: str = ""
     sender: str = ANONYMOUS
     count: int = 1
+    protocol: str = ""
 
     def pack(self) -> bytes:
         """As one blob; content that is nested deeper than can be written becomes null."""
@@ -122,7 +126,7 @@ def receive(request: Request) -> Post:
     attributes = _attributes(request.headers)
     if problem := _problem({"specversion": "1.0", **attributes}):
         raise bad(f"header ce-{problem}")
-    if not attributes["datacontenttype"].startswith(BINARY):
+    if not attributes["datacontenttype"].startswith((BINARY, PROTOBUF)):
         _refuse_crowd(request.body)
     return Post("binary", _count(attributes), orjson.dumps(attributes), request.body)
 
@@ -233,7 +237,7 @@ def _from_json(entry: dict[str, Any]) -> CloudEvent:
 def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> CloudEvent:
     get = attributes.get
     puid, model, version = get("requestid", ""), get("modelid", ""), get("modelversion", "")
-    alias, sender = get(CLIENT_ID, ""), get(SOURCE) or ANONYMOUS
+    alias, sender, protocol = get(CLIENT_ID, ""), get(SOURCE) or ANONYMOUS, get("protocol", "")
     return CloudEvent(
         attributes["id"],
         attributes["source"],
@@ -246,6 +250,7 @@ def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Cloud
         content,
         alias if type(alias) is str else "",
         sender if type(sender) is str and is_source(sender) else UNREADABLE,
+        protocol=protocol if type(protocol) is str else "",
     )
 
 

@@ -28,6 +28,7 @@ from lifeboat.detector.ingest.cloudevents import (
 )
 from lifeboat.detector.ingest.dedup import Dedup
 from lifeboat.detector.ingest.pending import ANY, Item, Key, Pending
+from lifeboat.detector.ingest.protobuf import read_message
 from lifeboat.detector.ingest.request_joiner import RequestJoiner, Side
 from lifeboat.detector.ingest.rows import RefusedError, read_answer
 from lifeboat.detector.performance.feedback import read_labels
@@ -134,6 +135,7 @@ class Processor:
 
     def _take(self, event: CloudEvent, received: float, now: float) -> None:
         try:
+            read_message(event)
             # Of a request it depends on its columns how many values there may be.
             self._bound(event, MANY if event.type in (REQUEST, PREDICTIONS) else VALUES)
             self._check_depth(event)

@@ -10,10 +10,8 @@ from typing import Any
 
 import orjson
 from google.protobuf.json_format import ParseDict
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from lifeboat.data.labelled.sources import ANONYMOUS, read_source
-from lifeboat.http.errors import bad
 from lifeboat.http.http_types import JSON
 from lifeboat.server.asked import Asked
 from lifeboat.server.events import Content
@@ -22,10 +20,9 @@ from lifeboat.server.protocols.feedback import Feedback, read_feedback
 from lifeboat.server.protocols.seldon import Message, SeldonCodec, init_metadata
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.rpc.calls import Calls, Context
+from lifeboat.server.rpc.documents import feedback_document, seldon_document
 from lifeboat.server.rpc.messages import message
 from lifeboat.server.settings import ServerSettings
-
-_TFTENSOR = 4
 
 
 class SeldonService:
@@ -73,14 +70,10 @@ class SeldonService:
     ModelMetadata = Metadata
 
     def _read(self, request: Any) -> Message:
-        return self._codec.read(document_of(request))
+        return self._codec.read(seldon_document(request))
 
     def _read_feedback(self, request: Any) -> tuple[Feedback, bytes]:
-        document = {
-            name: document_of(getattr(request, name)) for name in ("request", "response", "truth")
-            if request.HasField(name)
-        }  # fmt: skip
-        document["reward"] = request.reward
+        document = feedback_document(request)
         return read_feedback(document, self._label, self._settings.max_rows), orjson.dumps(document)
 
     def _write(self, request: Any, found: Message, id_: RequestId, answers: Answers) -> Any:
@@ -110,53 +103,3 @@ class SeldonService:
         header = self._settings.subject_header.lower()
         said = dict(context.invocation_metadata() or ())
         return read_source(str(said[header]).encode()) if header and header in said else ANONYMOUS
-
-
-def document_of(said: Any) -> dict[str, Any]:
-    """A SeldonMessage as JSON has it.
-
-    Raises:
-        RequestError: 400; it holds a tensor of TensorFlow's.
-    """
-    document: dict[str, Any] = {}
-    kind = said.WhichOneof("data_oneof")
-    if kind == "data":
-        document["data"] = _data(said.data)
-    elif kind == "jsonData":
-        document["jsonData"] = _plain(said.jsonData)
-    elif kind is not None:
-        document[kind] = ""
-    if said.HasField("meta"):
-        meta = said.meta
-        document["meta"] = {"puid": meta.puid, "tags": {name: _plain(value) for name, value in meta.tags.items()}}
-    return document
-
-
-def _data(data: Any) -> dict[str, Any]:
-    if any(field.field_number == _TFTENSOR for field in UnknownFieldSet(data)):
-        raise bad("data.tftensor has no meaning for rows of named columns: send ndarray or tensor")
-    found: dict[str, Any] = {"names": list(data.names)} if data.names else {}
-    kind = data.WhichOneof("data_oneof")
-    if kind == "tensor":
-        values = [_number(value) for value in data.tensor.values]
-        found["tensor"] = {"shape": list(data.tensor.shape), "values": values}
-    elif kind == "ndarray":
-        found["ndarray"] = [_plain(value) for value in data.ndarray.values]
-    return found
-
-
-def _plain(value: Any) -> Any:
-    """What a google.protobuf.Value holds."""
-    kind = value.WhichOneof("kind")
-    if kind == "number_value":
-        return _number(value.number_value)
-    if kind == "list_value":
-        return [_plain(one) for one in value.list_value.values]
-    if kind == "struct_value":
-        return {name: _plain(one) for name, one in value.struct_value.fields.items()}
-    return None if kind in (None, "null_value") else getattr(value, kind)
-
-
-def _number(value: float) -> float | None:
-    """A number as JSON has it: one that is none is a null, as JSON has no other."""
-    return None if value != value else value

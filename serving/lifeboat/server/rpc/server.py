@@ -21,7 +21,7 @@ from lifeboat.server.rpc.v2 import InferenceService
 from lifeboat.server.settings import ServerSettings
 
 # Of a message beside what HTTP's body may hold: headers of gRPC, and what a message is named.
-_FRAME = 16 * 1024
+FRAME = 16 * 1024
 # The library ends a connection at its age or a tenth of that later.
 _LATEST_AGE = 1.1
 
@@ -45,7 +45,7 @@ class RpcServer:
             options=[
                 # Two servers on one port answer each other's calls in silence: only where a supervisor keeps it.
                 ("grpc.so_reuseport", int(shared)),
-                ("grpc.max_receive_message_length", settings.max_body + _FRAME),
+                ("grpc.max_receive_message_length", settings.max_body + FRAME),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.max_concurrent_streams", settings.max_pending),
                 ("grpc.max_connection_idle_ms", round(1000 * settings.keep_alive_seconds)),

@@ -15,14 +15,9 @@ from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.protocols.tensor import pack, read_parameters, read_values, request_type
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.rpc.calls import Calls, Context
+from lifeboat.server.rpc.documents import CONTENTS, contents_of, parameters_of
 from lifeboat.server.rpc.messages import INFERENCE, message
 
-# In which field of its contents a datatype's values are.
-CONTENTS = {
-    "BOOL": "bool_contents", "INT8": "int_contents", "INT16": "int_contents", "INT32": "int_contents",
-    "INT64": "int64_contents", "UINT8": "uint_contents", "UINT16": "uint_contents", "UINT32": "uint_contents",
-    "UINT64": "uint64_contents", "FP32": "fp32_contents", "FP64": "fp64_contents", "BYTES": "bytes_contents",
-}  # fmt: skip
 _INPUT_PARAMETERS = frozenset({"content_type", "binary_data_size"})
 
 
@@ -90,14 +85,14 @@ class InferenceService:
             raise bad(f"raw_input_contents holds {len(raw)} tensors, there are {len(request.inputs)} inputs")
         if not request.inputs:
             raise bad("inputs is empty: it takes one tensor for each column")
-        parameters, tensors = _parameters(request), []
-        wanted = [{"name": one.name, "parameters": _parameters(one)} for one in request.outputs]
+        parameters, tensors = parameters_of(request), []
+        wanted = [{"name": one.name, "parameters": parameters_of(one)} for one in request.outputs]
         outputs = read_outputs({"outputs": wanted, "parameters": parameters}, self._task.outputs)
         for place, one in enumerate(request.inputs):
             if raw and one.HasField("contents"):
                 raise bad(f"input {one.name}: contents and raw_input_contents are both given")
-            said = read_parameters(f"input {one.name}", {"parameters": _parameters(one)}, _INPUT_PARAMETERS)
-            values = raw[place] if raw else _contents(one)
+            said = read_parameters(f"input {one.name}", {"parameters": parameters_of(one)}, _INPUT_PARAMETERS)
+            values = raw[place] if raw else contents_of(one)
             otherwise = request_type(parameters.get("content_type"), one.datatype)
             content_type = said.get("content_type", otherwise)
             tensors.append(read_values(one.name, one.datatype, list(one.shape), values, content_type))
@@ -118,25 +113,3 @@ class InferenceService:
                 values = [text.encode() for text in data] if isinstance(data, list) else data.reshape(-1).tolist()
                 getattr(tensor.contents, CONTENTS[described.datatype]).extend(values)
         return response
-
-
-def _contents(tensor: Any) -> list[Any]:
-    """The values of a tensor that came with its contents."""
-    field = CONTENTS.get(tensor.datatype)
-    if field is None:
-        if tensor.datatype == "FP16":
-            raise bad(f"input {tensor.name}: FP16 has no contents of its own, only raw_input_contents")
-        return []
-    filled = [one.name for one, _ in tensor.contents.ListFields() if one.name != field]
-    if filled:
-        raise bad(f"input {tensor.name}: the values of {tensor.datatype} are in {field}, not in {filled[0]}")
-    return list(getattr(tensor.contents, field))
-
-
-def _parameters(said: Any) -> dict[str, Any]:
-    """Those of a message, of whatever kind each is."""
-    found = {}
-    for name, parameter in said.parameters.items():
-        kind = parameter.WhichOneof("parameter_choice")
-        found[name] = None if kind is None else getattr(parameter, kind)
-    return found
