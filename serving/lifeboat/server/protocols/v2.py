@@ -23,6 +23,7 @@ from lifeboat.server.protocols.tensor import Tensor, read_tensor
 from lifeboat.server.request_id import RequestId
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Task
+from lifeboat.usecase.column import shown_value
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with this codec and has no ONNX Runtime.
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from lifeboat.server.model.onnx_model import Answers
 
 _TYPES = (b"application/json", b"application/octet-stream")
-_MEMBERS = frozenset({"id", "parameters", "inputs", "outputs"})
+# The model's name and version stand in the path; KServe's client repeats them in the body.
+_NAMES = ("model_name", "model_version")
+_MEMBERS = frozenset({"id", "parameters", "inputs", "outputs", *_NAMES})
 
 
 class Inference:
@@ -55,7 +58,8 @@ class V2Codec:
         reader: of rows.
         task: what answers are.
         decision: what is made of them.
-        identity: `model_name`, `model_version` and `bundle_digest` of every answer.
+        identity: `model_name`, `model_version` and `bundle_digest` of every answer; where one is empty, a request may
+            be to any.
         max_depth, max_values: of JSON.
     """
 
@@ -70,7 +74,7 @@ class V2Codec:
     ) -> None:
         self._reader, self._outputs = reader, OutputWriter(task, decision)
         self._limits = max_depth, max_values
-        self._common = identified(identity)
+        self._common, self._identity = identified(identity), identity
 
     def read(self, request: Request) -> Inference:
         """Reads an inference request.
@@ -85,6 +89,9 @@ class V2Codec:
         text, binary = self._split(request)
         document = parse_object(text, *self._limits)
         refuse_unknown("the request", "member", document, _MEMBERS)
+        for name in _NAMES:
+            if document.get(name) and document[name] != self._identity[name] != "":
+                raise bad(f"{name} is {shown_value(document[name])}, asked is {self._identity[name]}")
         id_ = document.get("id")
         if id_ is not None and type(id_) is not str:
             raise bad("id is not a string")

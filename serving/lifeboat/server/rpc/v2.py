@@ -89,7 +89,7 @@ class InferenceService:
         wanted = [{"name": one.name, "parameters": parameters_of(one)} for one in request.outputs]
         outputs = read_outputs({"outputs": wanted, "parameters": parameters}, self._task.outputs)
         for place, one in enumerate(request.inputs):
-            if raw and one.HasField("contents"):
+            if raw and one.contents.ListFields():  # MLServer sends contents without a value beside raw ones
                 raise bad(f"input {one.name}: contents and raw_input_contents are both given")
             said = read_parameters(f"input {one.name}", {"parameters": parameters_of(one)}, _INPUT_PARAMETERS)
             values = raw[place] if raw else contents_of(one)
