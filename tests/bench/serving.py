@@ -26,7 +26,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import grpc
+
 from lifeboat.model.bundle import open_bundle
+from tests.bench import rpc
 from tests.bench.load import (
     LOAD_CORE,
     Contender,
@@ -49,6 +52,7 @@ CONNECTIONS = (1, 16, 64)
 OURS, WATCHED, CONSTANT = "ours, without events", "ours, with events", "our constant"
 FASTAPI, WRAPPER, SKLEARN = "FastAPI, same ONNX", "Seldon's wrapper, same ONNX", "Seldon's wrapper, scikit-learn"
 MLSERVER = "MLServer, same ONNX"
+QUIET_MLSERVER = {"MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_DEBUG": "false"}
 # Parts of a contender; the first is the one that answers.
 SERVER, DETECTOR, TEST = "server", "detector", "its drift test"
 # Shares of FastAPI's processor time a request that are not to be exceeded, by connections, contender and part.
@@ -85,6 +89,7 @@ def main() -> int:
                 "wrk is not installed: a generator of our own in Python loads instead, and is slower than ours serves\n"
             )
         failed, top = _race(work, bundle, pipeline, row, arguments)
+        failed += _race_rpc(bundle, arguments)
         port, _ = stack.enter_context(_ours(bundle))
         wait_for(Contender(OURS, port, "/ready", None))
         failed += _print_half_rate(Contender(OURS, port, "/predict", message(row)), top, arguments.seconds)
@@ -112,6 +117,38 @@ def _race(
             top = rate if connections == 16 else top
         failed += _print_dropped(contenders[1].port)
     return failed, top
+
+
+def _race_rpc(bundle: Path, arguments: argparse.Namespace) -> int:
+    """Failures of gRPC."""
+    opened, contenders = open_bundle(bundle), list[rpc.RpcContender]()
+    with ExitStack() as stack:
+
+        def add(name: str, model: str, start: Callable[[int], Any]) -> None:
+            port = free_port()
+            process = stack.enter_context(start(port))
+            meter = partial(processor_seconds, process)
+            contenders.append(rpc.RpcContender(name, port, rpc.infer_body(opened, model), meter))
+            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+                grpc.channel_ready_future(channel).result(60)
+
+        @contextmanager
+        def ours(port: int) -> Iterator[int]:
+            with _ours(bundle, "--grpc-port", str(port)) as running:
+                yield running.process
+
+        def nothing(port: int) -> Any:
+            return _running([sys.executable, "-m", "tests.bench.rpc", str(port)], dict(os.environ))
+
+        def mlserver(port: int) -> Any:
+            command = _mlserver(arguments.mlserver, bundle, free_port(), port)
+            return _running(command, {**os.environ, **QUIET_MLSERVER})
+
+        add(rpc.OURS, opened.usecase, ours)
+        add(rpc.NOTHING, opened.usecase, nothing)
+        if Path(arguments.mlserver).exists():
+            add(rpc.MLSERVER, "peer", mlserver)
+        return rpc.print_rpc(contenders, CONNECTIONS, arguments.seconds, arguments.rounds)
 
 
 @contextmanager
@@ -161,8 +198,9 @@ def _peers(bundle: Path, pipeline: Path, row: dict[str, Any], arguments: argpars
 
     yield peer(FASTAPI, uvicorn, json.dumps(row))
     if _installed(arguments.mlserver, MLSERVER):
-        environment |= {"MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_DEBUG": "false"}
-        yield peer(MLSERVER, partial(_mlserver, arguments.mlserver, bundle), tensors(bundle), "/v2/models/peer/infer")
+        environment |= QUIET_MLSERVER
+        command = partial(_mlserver, arguments.mlserver, bundle, grpc_port=free_port())
+        yield peer(MLSERVER, command, tensors(bundle), "/v2/models/peer/infer")
     if _installed(arguments.wrapper, WRAPPER):
         ours = "lifeboat.server.wrapper.LifeboatModel"
         yield peer(WRAPPER, lambda port: _wrapper(arguments.wrapper, port, ours, bundle=str(bundle)))
@@ -177,10 +215,10 @@ def _installed(python: str, name: str) -> bool:
     return found
 
 
-def _mlserver(python: str, bundle: Path, port: int) -> list[str]:
+def _mlserver(python: str, bundle: Path, port: int, grpc_port: int) -> list[str]:
     """MLServer with a runtime of a few lines, in a folder with its settings."""
     folder = Path(tempfile.mkdtemp(prefix="mlserver-", dir=bundle.parent))
-    settings = {"http_port": port, "grpc_port": free_port(), "metrics_port": free_port(), "host": "127.0.0.1"}
+    settings = {"http_port": port, "grpc_port": grpc_port, "metrics_port": free_port(), "host": "127.0.0.1"}
     (folder / "settings.json").write_text(json.dumps(settings))
     model = {"name": "peer", "implementation": "tests.bench.mlserver_peer.Runtime", "parameters": {"uri": str(bundle)}}
     (folder / "model-settings.json").write_text(json.dumps(model))

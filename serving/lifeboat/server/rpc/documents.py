@@ -75,10 +75,13 @@ def contents_of(tensor: Any) -> list[Any]:
         if tensor.datatype == "FP16":
             raise bad(f"input {tensor.name}: FP16 has no contents of its own, only raw_input_contents")
         return []
-    filled = [one.name for one, _ in tensor.contents.ListFields() if one.name != field]
-    if filled:
-        raise bad(f"input {tensor.name}: the values of {tensor.datatype} are in {field}, not in {filled[0]}")
-    return list(getattr(tensor.contents, field))
+    filled = tensor.contents.ListFields()
+    if len(filled) == 1 and filled[0][0].name == field:
+        return list(filled[0][1])
+    for one, _ in filled:
+        if one.name != field:
+            raise bad(f"input {tensor.name}: the values of {tensor.datatype} are in {field}, not in {one.name}")
+    return []
 
 
 def parameters_of(said: Any) -> dict[str, Any]:

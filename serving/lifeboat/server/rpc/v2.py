@@ -86,15 +86,17 @@ class InferenceService:
         if not request.inputs:
             raise bad("inputs is empty: it takes one tensor for each column")
         parameters, tensors = parameters_of(request), []
+        wanted_type = parameters.get("content_type")
         wanted = [{"name": one.name, "parameters": parameters_of(one)} for one in request.outputs]
         outputs = read_outputs({"outputs": wanted, "parameters": parameters}, self._task.outputs)
         for place, one in enumerate(request.inputs):
             if raw and one.contents.ListFields():  # MLServer sends contents without a value beside raw ones
                 raise bad(f"input {one.name}: contents and raw_input_contents are both given")
-            said = read_parameters(f"input {one.name}", {"parameters": parameters_of(one)}, _INPUT_PARAMETERS)
             values = raw[place] if raw else contents_of(one)
-            otherwise = request_type(parameters.get("content_type"), one.datatype)
-            content_type = said.get("content_type", otherwise)
+            content_type = request_type(wanted_type, one.datatype) if wanted_type is not None else None
+            if one.parameters:
+                said = read_parameters(f"input {one.name}", {"parameters": parameters_of(one)}, _INPUT_PARAMETERS)
+                content_type = said.get("content_type", content_type)
             tensors.append(read_values(one.name, one.datatype, list(one.shape), values, content_type))
         return self._plane.reader.from_tensors(tensors), list(outputs)
 
