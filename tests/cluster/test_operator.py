@@ -72,14 +72,17 @@ def componented(world: ClusterWorld, name: str) -> None:
 
 
 def _apply(document: Any, op: str, path: str, value: Any = None) -> None:
-    """An operation of a JSON patch, of the two kinds that our components use."""
+    """An operation of a JSON patch, of the kinds that our components use."""
     *above, last = [part.replace("~1", "/") for part in path.split("/")[1:]]
     for part in above:
         document = document[int(part) if isinstance(document, list) else part]
+    last = int(last) if isinstance(document, list) and last != "-" else last
     if last == "-":
         document.append(value)
     elif op == "add":
         document[last] = value
+    elif op == "test":
+        assert document[last] == value
     else:
         assert op == "remove"
         del document[last]
