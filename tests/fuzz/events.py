@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 from urllib.parse import quote
 
-from lifeboat.server.events import CLIENT_ID, SOURCE
+from lifeboat.server.cloudevents import CLIENT_ID, SOURCE
 from tests.detector.world import BATCH, STRUCTURED, event, request_of, response_of
 
 from . import seldon, v2

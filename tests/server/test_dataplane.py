@@ -12,8 +12,9 @@ import pytest
 
 from lifeboat.http.errors import RequestError
 from lifeboat.server.asked import Asked
+from lifeboat.server.cloudevents import Content
 from lifeboat.server.dataplane import DataPlane
-from lifeboat.server.events import Content, Events
+from lifeboat.server.events import Events
 from lifeboat.server.large_requests import SMALL
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import Answers, Model, load_model

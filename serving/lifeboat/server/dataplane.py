@@ -15,8 +15,9 @@ from typing import TypeVar
 
 from lifeboat.http.errors import RequestError, unavailable
 from lifeboat.server.asked import Asked
+from lifeboat.server.cloudevents import Content
 from lifeboat.server.columnar import ColumnarWriter
-from lifeboat.server.events import Content, Events
+from lifeboat.server.events import Events
 from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.large_requests import SMALL, LargeRequests
 from lifeboat.server.metrics import ServerMetrics

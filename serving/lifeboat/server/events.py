@@ -1,9 +1,7 @@
 """Predictions and feedback as CloudEvents to the drift detector: off the request's path, bounded, and never in its way.
 
-Predictions leave by columns, many in one event (`columnar`), feedback in batches (`application/cloudevents-
-batch+json`), a large one alone and in binary mode. The attributes are those of Seldon's payload logger. A detector that
-is slow or down fills the buffer; what does not fit is dropped and counted. An event keeps its id when it is sent again,
-so that a receiver can count it once.
+A detector that is slow or down fills the buffer; what does not fit is dropped and counted. An event keeps its id when
+it is sent again, so that a receiver can count it once.
 """
 
 from __future__ import annotations
@@ -11,109 +9,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
-from urllib.parse import quote
-from uuid import uuid4
-
-import orjson
+from typing import TypeVar
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.http.http_client import Target, post
-from lifeboat.http.http_types import JSON
 from lifeboat.server.asked import Asked
-from lifeboat.server.columnar import COUNT, MOST, PREDICTIONS, ColumnarWriter, Predicted
+from lifeboat.server.cloudevents import (
+    PREDICTION_BYTES,
+    Content,
+    EventWriter,
+    FeedbackEvent,
+    Post,
+    next_feedback,
+    next_predictions,
+)
+from lifeboat.server.columnar import MOST, ColumnarWriter, Predicted
 from lifeboat.server.identity import Identity
 from lifeboat.server.metrics import ServerMetrics
+from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 from lifeboat.system.backoff import pauses
 
-if TYPE_CHECKING:
-    # Not at run time: the drift detector has no ONNX Runtime, and knows these names.
-    from lifeboat.server.model.onnx_model import Answers
-
-E = TypeVar("E", "Predicted", "FeedbackEvent")
-FEEDBACK = "io.seldon.serving.feedback"
-# Attributes beside Seldon's, of others' events: how the client calls its request; and (of CloudEvents' extension for
-# it) who sent a truth.
-CLIENT_ID, SOURCE = "clientid", "authid"
-BATCH_TYPE = "application/cloudevents-batch+json"
-MAX_BATCH = 200
-# Of predictions in one event the bytes, more or less, and the rows: a receiver parses them in one piece. One prediction
-# may have more.
-PREDICTION_BYTES, MOST_ROWS = 1 << 20, 2_000
+E = TypeVar("E", Predicted, FeedbackEvent)
+# Of what is kept of a prediction beside its request, in bytes.
+KEPT_BYTES = 1_000
 # Rows from which on an event is written in a thread, as it takes milliseconds.
 MANY_ROWS = 1_000
-# Of the attributes that are the same in every event, in JSON; and of what is kept of a prediction beside its request.
-HEAD_BYTES, KEPT_BYTES = 400, 1_000
-# Of the events in a batch; a body longer than LARGE has a post of its own.
-BATCH_BYTES, LARGE = 128 * 1024, 64 * 1024
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 # Too slow, too many, or (404, 405) another program where the receiver was: that comes back, or we are told where it is.
 NOT_NOW = (404, 405, 408, 429)
-# Of a binary event's attributes; the rest, spaces, quotes and the percent sign included, is percent-encoded.
-PLAIN = "!#$&'()*+,-./:;<=>?@[]^_`{|}~"
 # A moment in which a batch gathers, unless an event is full before. A post takes about a millisecond of the loop: 50 a
 # second were felt at the 99th percentile of a server that is asked 500 times a second.
 PAUSE = 0.1
-
-
-class Content(NamedTuple):
-    """What an event carries of a feedback; what is called JSON is JSON, or it would spoil its batch.
-
-    Args:
-        content_type: of HTTP.
-        body: as it went over the wire.
-    """
-
-    content_type: bytes
-    body: bytes
-
-
-class Post(NamedTuple):
-    """A request of HTTP.
-
-    Args:
-        body, content_type, headers: of it.
-    """
-
-    body: bytes
-    content_type: str
-    headers: dict[str, str]
-
-
-@dataclass(slots=True)
-class FeedbackEvent:
-    """A feedback that waits to be sent.
-
-    Args:
-        puid: of the prediction it may be of.
-        time: in seconds since 1970.
-        content_type, body: of its content.
-        source: who sent it.
-        size: bytes of it, more or less: the names of a client may be longer than its body.
-    """
-
-    puid: str
-    time: float
-    content_type: bytes
-    body: bytes
-    source: str
-    number: ClassVar[int] = 1
-    total: ClassVar[int] = 0
-    size: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        chosen = len(self.puid) + len(self.content_type) + len(self.source)
-        self.size = HEAD_BYTES + chosen + len(self.body)
 
 
 class Events:
@@ -121,8 +53,7 @@ class Events:
 
     Args:
         target: where events are posted to.
-        attributes: of every event: whose model it is.
-        writer: of predictions.
+        writer: of the events.
         max_events, max_bytes: of the buffer; a prediction is one.
         sent, dropped: are told how many were.
     """
@@ -130,14 +61,13 @@ class Events:
     def __init__(
         self,
         target: Target,
-        attributes: dict[str, str],
-        writer: ColumnarWriter,
+        writer: EventWriter,
         max_events: int,
         max_bytes: int,
         sent: Callable[[int], None],
         dropped: Callable[[int], None],
     ) -> None:
-        self._target, self._attributes, self._writer = target, attributes, writer
+        self._target, self._writer = target, writer
         self._max_events, self._max_bytes = max_events, max_bytes
         self._sent, self._dropped = sent, dropped
         self._predictions: deque[Predicted] = deque()
@@ -164,7 +94,7 @@ class Events:
         }
         target = _target(settings.events_url)
         limits = (settings.events_buffer, settings.events_bytes)
-        return cls(target, attributes, writer, *limits, metrics.events_sent, metrics.events_dropped)
+        return cls(target, EventWriter(attributes, writer), *limits, metrics.events_sent, metrics.events_dropped)
 
     def predicted(self, asked: Sequence[Asked], columns: Columns, answers: Answers) -> None:
         """Takes predictions.
@@ -223,8 +153,8 @@ class Events:
                 await asyncio.wait_for(self._full.wait(), PAUSE)
             self._full.clear()
             # Predictions first: a feedback finds its own.
-            await self._empty(self._predictions, _next_predictions, self._write_predictions)
-            await self._empty(self._feedback, _next_feedback, self._write_feedback)
+            await self._empty(self._predictions, next_predictions, self._writer.predictions)
+            await self._empty(self._feedback, next_feedback, self._writer.feedback)
             if not self._waiting:
                 self._arrived.clear()
 
@@ -255,16 +185,6 @@ class Events:
         middle = len(batch) // 2
         return await self._send(batch[:middle], write) + await self._send(batch[middle:], write)
 
-    def _write_predictions(self, batch: list[Predicted]) -> Post:
-        head = {**self._head(PREDICTIONS, batch[-1].time), COUNT: str(sum(one.number for one in batch))}
-        return Post(self._writer.write(batch), JSON.decode(), _as_headers(head))
-
-    def _write_feedback(self, batch: list[FeedbackEvent]) -> Post:
-        [first, *others] = batch
-        if others or len(first.body) <= LARGE:
-            return Post(orjson.dumps([self._format(event) for event in batch]), BATCH_TYPE, {})
-        return Post(first.body, first.content_type.decode("latin-1"), _as_headers(self._head_of(first)))
-
     async def _deliver(self, content: Post) -> bool:
         """Posts until it is taken; False if it never will be."""
         waits = pauses(FIRST_DELAY, LONGEST_DELAY)
@@ -286,53 +206,6 @@ class Events:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._moved.wait(), seconds)
         self._moved.clear()
-
-    def _head(self, type_: str, seconds: float) -> dict[str, str]:
-        """The attributes."""
-        made = datetime.fromtimestamp(seconds, UTC).isoformat()
-        return {"specversion": "1.0", "id": str(uuid4()), "type": type_, "time": made, **self._attributes}
-
-    def _head_of(self, event: FeedbackEvent) -> dict[str, str]:
-        named = {"requestid": event.puid} if event.puid else {}
-        return {**self._head(FEEDBACK, event.time), **named, SOURCE: event.source}
-
-    def _format(self, event: FeedbackEvent) -> dict[str, Any]:
-        document = {**self._head_of(event), "datacontenttype": event.content_type.decode("latin-1")}
-        if event.content_type.startswith(JSON):
-            # Checked when it was read, so it goes in as it is.
-            return {**document, "data": orjson.Fragment(event.body)}
-        return {**document, "data_base64": b64encode(event.body).decode()}
-
-
-def _next_predictions(queue: deque[Predicted]) -> list[Predicted]:
-    """The oldest that fit into one event."""
-    batch: list[Predicted] = []
-    size = rows = count = 0
-    for one in queue:
-        size, rows, count = size + one.size, rows + one.total, count + one.number
-        if batch and (size > PREDICTION_BYTES or rows > MOST_ROWS or count > MOST):
-            break
-        batch.append(one)
-    return batch
-
-
-def _next_feedback(queue: deque[FeedbackEvent]) -> list[FeedbackEvent]:
-    """The oldest that fit into one post."""
-    batch: list[FeedbackEvent] = []
-    size = 0
-    for event in islice(queue, MAX_BATCH):
-        size += event.size
-        if batch and (len(event.body) > LARGE or size > BATCH_BYTES):
-            break
-        batch.append(event)
-        if len(event.body) > LARGE:
-            break
-    return batch
-
-
-def _as_headers(head: dict[str, str]) -> dict[str, str]:
-    """As the HTTP binding has it: percent-encoded, so that no value ends its line."""
-    return {f"ce-{name}": quote(value, safe=PLAIN) for name, value in head.items()}
 
 
 def _target(url: str) -> Target:

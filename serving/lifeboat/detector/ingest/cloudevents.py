@@ -14,8 +14,8 @@ from lifeboat.data.labelled.sources import ANONYMOUS, UNREADABLE, is_source
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.http.http_types import JSON, Request, lower_media_type
 from lifeboat.http.structure import count_above
+from lifeboat.server.cloudevents import CLIENT_ID, SOURCE
 from lifeboat.server.columnar import COUNT, MOST, PREDICTIONS
-from lifeboat.server.events import CLIENT_ID, SOURCE
 
 # Of Seldon's payload logger: a prediction in two events.
 REQUEST, RESPONSE = "io.seldon.serving.inference.request", "io.seldon.serving.inference.response"

@@ -39,8 +39,8 @@ from lifeboat.detector.windows.predictions import Predictions
 from lifeboat.detector.windows.versions import WatchedVersions
 from lifeboat.http.errors import RequestError
 from lifeboat.http.structure import count_names
+from lifeboat.server.cloudevents import FEEDBACK
 from lifeboat.server.columnar import PREDICTIONS, Requests
-from lifeboat.server.events import FEEDBACK
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.system import log
 

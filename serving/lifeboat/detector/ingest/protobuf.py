@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from lifeboat.detector.ingest.cloudevents import BINARY, PROTOBUF, REQUEST, RESPONSE, CloudEvent
 from lifeboat.detector.ingest.rows import RefusedError
 from lifeboat.http.errors import RequestError
-from lifeboat.server.events import FEEDBACK
+from lifeboat.server.cloudevents import FEEDBACK
 from lifeboat.server.rpc.documents import feedback_document, inference_document, seldon_document
 from lifeboat.server.rpc.messages import message
 

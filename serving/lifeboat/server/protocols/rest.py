@@ -10,7 +10,7 @@ from lifeboat.http.app import App, Wording
 from lifeboat.http.coding import decode_body, is_coded
 from lifeboat.http.http_types import FORM, JSON, Request, Response, lower_media_type
 from lifeboat.server.asked import SKIP, Asked, skips
-from lifeboat.server.events import Content
+from lifeboat.server.cloudevents import Content
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import HEADER, RequestId
 

@@ -14,7 +14,7 @@ from google.protobuf.json_format import ParseDict
 from lifeboat.data.labelled.sources import ANONYMOUS, read_source
 from lifeboat.http.http_types import JSON
 from lifeboat.server.asked import Asked
-from lifeboat.server.events import Content
+from lifeboat.server.cloudevents import Content
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.feedback import Feedback, read_feedback
 from lifeboat.server.protocols.seldon import Message, SeldonCodec, init_metadata
