@@ -36,7 +36,7 @@ class Peer(Model):  # type: ignore[misc]  # KServe is not in the environment of 
         (answers,) = self._session.run(None, feed)[:1]
         output = InferOutput("probabilities", list(answers.shape), "FP32")
         output.set_data_from_numpy(answers, binary_data=False)
-        return InferResponse(payload.id, self.name, [output])
+        return InferResponse(payload.id or "1", self.name, [output])
 
 
 if __name__ == "__main__":
