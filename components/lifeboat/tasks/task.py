@@ -168,6 +168,11 @@ class Task(ABC, Generic[L, S]):
         return self.names
 
     @property
+    def explained(self) -> Sequence[int]:
+        """Places of those numbers of an answer that have a reason of their own."""
+        return range(self.width)
+
+    @property
     def width(self) -> int:
         """How many numbers an answer has."""
         return len(self.names)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError, DeployError, RegistryError, first_line
 from lifeboat.config.settings import Settings, read_settings
@@ -18,11 +18,10 @@ from lifeboat.data.reading import without_views
 from lifeboat.data.table import check_table
 from lifeboat.deploy.probe import ask, describe, read_answers
 from lifeboat.model.bundle import Bundle, open_bundle
+from lifeboat.model.explaining.explainer import Explainer
 from lifeboat.model.scoring import Scorer
 from lifeboat.pipeline.batch_scoring import answer_columns
 from lifeboat.registry.registry import CHAMPION, Registry
-from lifeboat.tasks.decision import Decision
-from lifeboat.tasks.task import Task
 
 # Rows that the client sends at a time.
 ROWS = 1000
@@ -82,6 +81,43 @@ class Model:
         Raises:
             DataError: a value breaks the schema; names row, column and limit.
         """
+        answers = self._scorer.answers(self._checked(frame))
+        return _as_kind(frame, pa.table(answer_columns(answers, self.bundle.task, self.bundle.decision)))
+
+    def explain(self, frame: Any, outputs: Sequence[str] | None = None, groups: Sequence[Sequence[str]] = ()) -> Any:
+        """What each column adds to each row's answer: Shapley values beside rows of the bundle's reference.
+
+        Args:
+            frame: as of `predict`.
+            outputs: which numbers of the answer, such as `probability_survived`; unless given the probability of the
+                second of two classes, of each of several, or the value.
+            groups: columns that count as one, such as a date and its weekday.
+
+        Returns:
+            Of each row and output one row for each column (or group, its names joined by " + "), in the frame's kind:
+            `row`, its place from 0; `output`; `answer`; `base`, the mean answer of the reference's rows; `column`;
+            `contribution`, which with the base add up to the answer; and `error`, the contribution's standard error,
+            which is 0 for up to ten columns, of which every coalition is counted.
+
+        Raises:
+            DataError: a value breaks the schema; there is no such output.
+            UseCaseError: a group names a column that there is not.
+        """
+        table = self._checked(frame)
+        found = Explainer(self.bundle, groups).explain(table, outputs)
+        rows, players, numbers = found.contributions.shape
+        contributions, error = (np.swapaxes(values, 1, 2).reshape(-1) for values in (found.contributions, found.error))
+        columns = {
+            "row": np.repeat(np.arange(rows), players * numbers),
+            "output": pa.array(np.tile(np.repeat(found.outputs, players), rows)),
+            "answer": np.repeat(found.answers.reshape(-1), players),
+            "base": np.tile(np.repeat(found.base, players), rows),
+            "column": pa.array(np.tile(found.players, rows * numbers)),
+            "contribution": contributions, "error": error,
+        }  # fmt: skip
+        return _as_kind(frame, pa.table(columns), keep_index=False)
+
+    def _checked(self, frame: Any) -> pa.Table:
         table = _as_table(frame)
         for column in self.bundle.schema.columns:
             # As an endpoint does. In a file everything is text; a frame says what is a number.
@@ -90,7 +126,7 @@ class Model:
         checked = check_table(table, self.bundle.schema, labelled=False, name=_FRAME)
         if checked.problems:
             raise checked.first_error(_FRAME)
-        return _answer(frame, self._scorer.answers(checked.table), self.bundle.task, self.bundle.decision)
+        return checked.table
 
 
 class Client:
@@ -133,7 +169,7 @@ class Client:
                     raise
                 raise DeployError(f"rows {start + 1:,} to {start + len(rows):,} of the frame: {error}") from error
             parts.append(np.asarray(answers, np.float32))
-        return _answer(frame, np.concatenate(parts), task, decision)
+        return _as_kind(frame, pa.table(answer_columns(np.concatenate(parts), task, decision)))
 
 
 def _as_table(frame: Any) -> pa.Table:
@@ -167,10 +203,10 @@ def _as_json(column: Any, name: str) -> Any:
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
-def _answer(frame: Any, answers: NDArray[np.float32], task: Task[Any, Any], decision: Decision) -> Any:
-    """The answer in the frame's own kind."""
-    table = pa.table(answer_columns(answers, task, decision))
+def _as_kind(frame: Any, table: pa.Table, keep_index: bool = True) -> Any:
+    """A table in the frame's own kind, with its index where there is a row for each of its rows."""
     library = type(frame).__module__.partition(".")[0]
     if library == "pandas":
-        return table.to_pandas().set_axis(frame.index)
+        found = table.to_pandas()
+        return found.set_axis(frame.index) if keep_index else found
     return sys.modules["polars"].from_arrow(table) if library == "polars" else table

@@ -1,4 +1,4 @@
-"""`lifeboat predict` and `lifeboat score`: asking the champion."""
+"""`lifeboat predict`, `lifeboat explain` and `lifeboat score`: asking the champion."""
 
 from __future__ import annotations
 
@@ -34,6 +34,27 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
     [numbers], tags = ask(url, [row])
     answer = dict(zip(usecase.task.names, numbers, strict=True))
     print(json.dumps({**answer, **tags}, ensure_ascii=False))
+    return 0
+
+
+def explain(options: argparse.Namespace, settings: Settings) -> int:
+    """Shows what each column adds to the answer to one row, by the champion or the bundle of a directory."""
+    import pyarrow as pa
+    from rich.console import Console
+
+    from lifeboat.api.asking import Model
+    from lifeboat.cli.bars import bars
+    from lifeboat.model.bundle import open_bundle
+
+    bundle = open_bundle(options.bundle) if options.bundle else _champion(options, settings)
+    row = _row(options, bundle.schema)
+    found = Model(bundle).explain(pa.Table.from_pylist([row]), options.output, options.group)
+    if options.as_json:
+        print(json.dumps(found.drop_columns(["row"]).to_pylist(), ensure_ascii=False))
+        return 0
+    console = Console()
+    for output in dict.fromkeys(found["output"].to_pylist()):
+        console.print(bars([entry for entry in found.to_pylist() if entry["output"] == output], row))
     return 0
 
 

@@ -27,6 +27,7 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat run                       the whole way, from the table to a live endpoint
   lifeboat status                    what serves, and where the state is
   lifeboat predict Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
+  lifeboat explain Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat score passengers.csv scored.parquet
   lifeboat features                  what the feature store holds
   lifeboat rollback                  put the previous champion back
@@ -167,6 +168,10 @@ def _add_champion(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         _ports(parser)
 
 
+def _columns(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
 def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     predict = _verb(verbs, "predict", "predict", "ask the live endpoint for one row")
     predict.add_argument("values", nargs="*", metavar="COLUMN=VALUE", help="the row; a column left out is null")
@@ -175,6 +180,18 @@ def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     predict.add_argument("--url", help="of a model server elsewhere (default: the local one)")
     _usecase(predict)
+    explain = _verb(verbs, "predict", "explain", "show what each column adds to the answer to one row")
+    explain.add_argument("values", nargs="*", metavar="COLUMN=VALUE", help="the row; a column left out is null")
+    explain.add_argument(
+        "--json", help="the row as a JSON object instead; - reads it from standard input (default: none)"
+    )
+    text = "a number of the answer, such as probability_survived; may be repeated (default: the one that counts)"
+    explain.add_argument("--output", action="append", metavar="NAME", help=text)
+    text = "columns that count as one, such as SibSp,Parch; may be repeated (default: each counts for itself)"
+    explain.add_argument("--group", action="append", metavar="COLUMN,COLUMN", type=_columns, default=[], help=text)
+    explain.add_argument("--as-json", action="store_true", help="as JSON (default: as bars)")
+    explain.add_argument("--bundle", help="a bundle's directory (default: the champion's)")
+    _usecase(explain)
     score = _verb(verbs, "predict", "score", "score a file of rows with the champion, in batches")
     score.add_argument("source", metavar="IN", help="a CSV or Parquet file")
     score.add_argument("target", metavar="OUT", help="a .csv or .parquet file; written whole or not at all")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,6 +33,11 @@ class BinaryTask(ClassTask[BinaryLabel, BinaryScored]):
         if len(found) == len(self.label.classes):
             return ""
         return f"only {self.label.spell(found[0])!r} occurs, both classes are needed" if len(found) else "there is none"
+
+    @property
+    def explained(self) -> Sequence[int]:
+        """The probability of class 1; that of class 0 has the same reasons, turned round."""
+        return (1,)
 
     def composition(self, y: Integers) -> str:
         """The share of class 1."""

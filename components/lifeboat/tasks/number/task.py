@@ -60,6 +60,11 @@ class NumberTask(Task[NumberLabel, NumberScored]):
         return ("value", "lower", "upper")
 
     @property
+    def explained(self) -> Sequence[int]:
+        """The value; the ends of its interval are as far from it whatever the row."""
+        return (0,)
+
+    @property
     def outputs(self) -> dict[str, Output]:
         """The value, and the ends of its interval."""
         return {name: Output("FP32") for name in self.answer_outputs}

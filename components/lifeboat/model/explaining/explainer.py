@@ -1,0 +1,159 @@
+"""Explains a bundle's answers: each column, or group of columns, is a player; the background is in the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from lifeboat.config.errors import DataError, UseCaseError
+from lifeboat.model.bundle import Bundle
+from lifeboat.model.explaining.shapley import EXACT, Values, count_out, draw
+from lifeboat.model.scoring import CHUNK, Scorer, feeds
+
+# Of the reference, as many rows as alibi and shap advise for a background; an answer costs in proportion.
+BACKGROUND = 100
+# Questions a row, where not all can be asked.
+BUDGET = 20_000
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Of some rows.
+
+    Args:
+        players: names of the columns, or of the groups, [players].
+        outputs: names of the answer's numbers that are explained, [width].
+        answers: the numbers, [n, width].
+        base: their mean over the background, [width].
+        contributions: what each player adds, [n, players, width]; with the base they sum to the answers.
+        error: the standard error of each; 0 where every coalition was counted.
+        background: how many rows it is beside.
+        asked: how many rows the model was asked for each one.
+    """
+
+    players: tuple[str, ...]
+    outputs: tuple[str, ...]
+    answers: NDArray[np.float64]
+    base: NDArray[np.float64]
+    contributions: NDArray[np.float64]
+    error: NDArray[np.float64]
+    background: int
+    asked: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether every coalition was counted."""
+        return len(self.players) <= EXACT
+
+
+class Explainer:
+    """A bundle's model and what its answers are held against.
+
+    Args:
+        bundle: with the reference.
+        groups: columns that are one player, such as a text and its length; the others are players of their own.
+        background: how many rows of the reference.
+        budget: of the model's rows for each explained one, beyond `EXACT` players.
+        seed: of the background and of the orders.
+
+    Raises:
+        UseCaseError: a group names a column that there is not, or one is in two groups.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        groups: Sequence[Sequence[str]] = (),
+        background: int = BACKGROUND,
+        budget: int = BUDGET,
+        seed: int = 0,
+    ) -> None:
+        self._scorer, self._schema = Scorer(bundle.model, bundle.schema), bundle.schema
+        self._task, self._budget, self._seed = bundle.task, budget, seed
+        self._parts = _players(bundle.schema.names, groups)
+        reference = pq.read_table(bundle.reference, columns=list(bundle.schema.names))
+        chosen = np.random.default_rng(seed).permutation(reference.num_rows)[:background]
+        self._background = feeds(bundle.schema, reference.take(pa.array(np.sort(chosen))))
+        self._size = len(chosen)
+
+    @property
+    def players(self) -> tuple[str, ...]:
+        """Their names: of a column, or of a group's columns."""
+        return tuple(" + ".join(part) for part in self._parts)
+
+    def explain(self, table: pa.Table, outputs: Sequence[str] | None = None) -> Explanation:
+        """Explains each row of a table of raw columns, as `check_table` gives it.
+
+        Args:
+            table: the rows.
+            outputs: which of an answer's numbers, by `Task.columns`; those that the task explains unless given.
+
+        Raises:
+            DataError: there is no such output; or see `lifeboat.model.scoring`.
+            BundleError: see there.
+        """
+        explained = list(self._task.explained) if outputs is None else [self._place(name) for name in outputs]
+        rows = feeds(self._schema, table)
+        answers = self._scorer.answers(table)[:, explained].astype(np.float64)
+        found = [self._one({name: tensor[row : row + 1] for name, tensor in rows.items()}, explained)
+                 for row in range(table.num_rows)]  # fmt: skip
+        shape = (len(self._parts), len(explained))
+        contributions, error = (
+            np.array([getattr(one, name) for one in found]).reshape(-1, *shape) for name in ("contributions", "error")
+        )
+        base = found[0].base if found else self._ask_background(explained)
+        asked = found[0].asked if found else 0
+        names = tuple(self._task.columns[place] for place in explained)
+        return Explanation(self.players, names, answers, base, contributions, error, self._size, asked)
+
+    def _place(self, output: str) -> int:
+        if output not in self._task.columns:
+            raise DataError(f"outputs: there is no {output!r}; there are {', '.join(self._task.columns)}")
+        return self._task.columns.index(output)
+
+    def _one(self, row: dict[str, NDArray[Any]], explained: list[int]) -> Values:
+        joint = {name: np.concatenate([tensor, row[name]]) for name, tensor in self._background.items()}
+
+        def game(present: NDArray[np.bool_], background: NDArray[np.int64]) -> NDArray[np.float64]:
+            parts = [
+                self._ask(joint, present[start : start + CHUNK], background[start : start + CHUNK], explained)
+                for start in range(0, len(present), CHUNK)
+            ]
+            return np.concatenate(parts)
+
+        if len(self._parts) <= EXACT:
+            return count_out(len(self._parts), self._size, game)
+        return draw(len(self._parts), self._size, game, self._budget, self._seed)
+
+    def _ask(
+        self, joint: dict[str, NDArray[Any]], present: NDArray[np.bool_], background: NDArray[np.int64],
+        explained: list[int],
+    ) -> NDArray[np.float64]:  # fmt: skip
+        """The answers to rows made of the row, which is the last of `joint`, and of background rows."""
+        inputs: dict[str, NDArray[Any]] = {}
+        for player, part in enumerate(self._parts):
+            places = np.where(present[:, player], self._size, background)
+            inputs.update((name, joint[name][places]) for name in part)
+        return self._scorer.run(inputs)[:, explained].astype(np.float64)
+
+    def _ask_background(self, explained: list[int]) -> NDArray[np.float64]:
+        return np.asarray(self._scorer.run(self._background)[:, explained].mean(axis=0, dtype=np.float64))
+
+
+def _players(names: Sequence[str], groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    """The columns of each player, in the schema's order of their first."""
+    known: dict[str, tuple[str, ...]] = {}
+    for group in groups:
+        for name in group:
+            if name not in names:
+                raise UseCaseError(f"groups: there is no column {name!r}; there are {', '.join(names)}")
+            if name in known:
+                raise UseCaseError(f"groups: column {name!r} is in two of them")
+            known[name] = tuple(group)
+    return tuple(dict.fromkeys(known.get(name, (name,)) for name in names))
