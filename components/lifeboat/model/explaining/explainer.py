@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from lifeboat.model.scoring import CHUNK, Scorer, feeds
 BACKGROUND = 100
 # Questions a row, where not all can be asked.
 BUDGET = 20_000
+# Players that can be told apart in an int64 beside the background's row.
+_BITS = 48
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Explanation:
         contributions: what each player adds, [n, players, width]; with the base they sum to the answers.
         error: the standard error of each; 0 where every coalition was counted.
         background: how many rows it is beside.
-        asked: how many rows the model was asked for each one.
+        asked: how many rows the model was asked for each one, on average.
     """
 
     players: tuple[str, ...]
@@ -44,7 +46,7 @@ class Explanation:
     contributions: NDArray[np.float64]
     error: NDArray[np.float64]
     background: int
-    asked: int
+    asked: float
 
     @property
     def exact(self) -> bool:
@@ -108,7 +110,7 @@ class Explainer:
             np.array([getattr(one, name) for one in found]).reshape(-1, *shape) for name in ("contributions", "error")
         )
         base = found[0].base if found else self._ask_background(explained)
-        asked = found[0].asked if found else 0
+        asked = float(np.mean([one.asked for one in found])) if found else 0.0
         names = tuple(self._task.columns[place] for place in explained)
         return Explanation(self.players, names, answers, base, contributions, error, self._size, asked)
 
@@ -119,17 +121,33 @@ class Explainer:
 
     def _one(self, row: dict[str, NDArray[Any]], explained: list[int]) -> Values:
         joint = {name: np.concatenate([tensor, row[name]]) for name, tensor in self._background.items()}
+        alike = np.column_stack([self._alike(part, row) for part in self._parts])
+        asked = 0
 
         def game(present: NDArray[np.bool_], background: NDArray[np.int64]) -> NDArray[np.float64]:
+            nonlocal asked
+            # Where the background row has the row's own value nothing is asked by whose it is.
+            first, again = _distinct(present | alike[background], background)
+            asked += len(first)
             parts = [
-                self._ask(joint, present[start : start + CHUNK], background[start : start + CHUNK], explained)
-                for start in range(0, len(present), CHUNK)
+                self._ask(joint, present[some], background[some], explained)
+                for some in (first[start : start + CHUNK] for start in range(0, len(first), CHUNK))
             ]
-            return np.concatenate(parts)
+            return np.concatenate(parts)[again]
 
         if len(self._parts) <= EXACT:
-            return count_out(len(self._parts), self._size, game)
-        return draw(len(self._parts), self._size, game, self._budget, self._seed)
+            found = count_out(len(self._parts), self._size, game)
+        else:
+            found = draw(len(self._parts), self._size, game, self._budget, self._seed)
+        return replace(found, asked=asked)
+
+    def _alike(self, part: tuple[str, ...], row: dict[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Which background rows have the row's values of a player, [background]."""
+        same = np.ones(self._size, dtype=bool)
+        for name in part:
+            values, own = self._background[name][:, 0], row[name][0, 0]
+            same &= (values == own) | ((values != values) & (own != own))
+        return same
 
     def _ask(
         self, joint: dict[str, NDArray[Any]], present: NDArray[np.bool_], background: NDArray[np.int64],
@@ -144,6 +162,15 @@ class Explainer:
 
     def _ask_background(self, explained: list[int]) -> NDArray[np.float64]:
         return np.asarray(self._scorer.run(self._background)[:, explained].mean(axis=0, dtype=np.float64))
+
+
+def _distinct(present: NDArray[np.bool_], background: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The first of each kind of question, and of which kind each is; equal ones come one after another."""
+    if present.shape[1] > _BITS:
+        return np.arange(len(present)), np.arange(len(present))
+    key = present @ (np.int64(1) << np.arange(present.shape[1])) * (int(background.max()) + 1) + background
+    _, first, again = np.unique(key, return_index=True, return_inverse=True)
+    return first, again
 
 
 def _players(names: Sequence[str], groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -29,7 +29,7 @@ class Values:
         base: mean answer of the background, [width].
         contributions: [players, width]; with the base they sum to the row's answer.
         error: standard error of each contribution, [players, width]; 0 where all coalitions were counted.
-        asked: how many questions that took.
+        asked: how many questions that took, of which a game may know some to be the same.
     """
 
     base: Floats
