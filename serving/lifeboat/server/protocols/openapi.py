@@ -37,7 +37,7 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
         "Row": _row(schema),
         "Message": _message(schema, settings.max_rows),
         "Feedback": _feedback(schema),
-        "Inference": _inference(schema),
+        "Inference": _inference(schema, name, version),
         "Prediction": _prediction(schema),
         "InferenceAnswer": _inference_answer(),
         "Error": _object({"status": _object({"info": {"type": "string"}})}),
@@ -135,7 +135,7 @@ def _feedback(schema: Schema) -> dict[str, Any]:
     }
 
 
-def _inference(schema: Schema) -> dict[str, Any]:
+def _inference(schema: Schema, name: str, version: str) -> dict[str, Any]:
     datatypes = {"float": "FP64", "integer": "INT64", "boolean": "BOOL"}
     example = [
         {"name": column.name, "datatype": datatypes.get(column.kind, "BYTES"), "shape": [1], "data": [column.example]}
@@ -155,6 +155,9 @@ def _inference(schema: Schema) -> dict[str, Any]:
     asked = _closed({"name": {"enum": list(task_of(schema.label).outputs)}}, ["name"])
     properties = {
         "id": {"type": "string"},
+        "model_name": {"enum": [name]},
+        "model_version": {"enum": [version, ""]},
+        "parameters": _closed({"content_type": {"enum": ["pd"]}}, []),
         "inputs": {"type": "array", "items": tensor, "minItems": 1},
         "outputs": {"type": "array", "items": asked},
     }
