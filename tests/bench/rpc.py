@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import grpc
 
 from lifeboat.model.bundle import Bundle
-from lifeboat.server.rpc.documents import CONTENTS
 from lifeboat.server.rpc.messages import INFERENCE, message
+from tests.server.rpc.stub import add_input
 
 METHOD = f"/{INFERENCE}/ModelInfer"
 OURS, MLSERVER, NOTHING = "ours", "MLServer, same ONNX", "grpc.aio that does nothing"
@@ -55,9 +55,7 @@ def infer_body(bundle: Bundle, model: str) -> bytes:
     row = bundle.schema.parse_row(bundle.golden[0]["row"])
     request: Any = message("inference.ModelInferRequest")(model_name=model)
     for column in bundle.schema.columns:
-        kind, value = ("FP32", row[column.name]) if column.is_number else ("BYTES", (row[column.name] or "").encode())
-        tensor = request.inputs.add(name=column.name, datatype=kind, shape=[1, 1])
-        getattr(tensor.contents, CONTENTS[kind]).append(value)
+        add_input(request, column.name, "FP32" if column.is_number else "BYTES", [1, 1], [row[column.name]])
     body: bytes = request.SerializeToString()
     return body
 

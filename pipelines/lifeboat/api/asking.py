@@ -104,7 +104,7 @@ class Model:
             UseCaseError: a group names a column that there is not.
         """
         table = self._checked(frame)
-        found = Explainer(self.bundle, groups).explain(table, outputs)
+        found = Explainer(self.bundle, groups, scorer=self._scorer).explain(table, outputs)
         rows, players, numbers = found.contributions.shape
         contributions, error = (np.swapaxes(values, 1, 2).reshape(-1) for values in (found.contributions, found.error))
         columns = {

@@ -49,12 +49,13 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
     bundle = open_bundle(options.bundle) if options.bundle else _champion(options, settings)
     row = _row(options, bundle.schema)
     found = Model(bundle).explain(pa.Table.from_pylist([row]), options.output, options.group)
+    entries = found.drop_columns(["row"]).to_pylist()
     if options.as_json:
-        print(json.dumps(found.drop_columns(["row"]).to_pylist(), ensure_ascii=False))
+        print(json.dumps(entries, ensure_ascii=False))
         return 0
     console = Console()
-    for output in dict.fromkeys(found["output"].to_pylist()):
-        console.print(bars([entry for entry in found.to_pylist() if entry["output"] == output], row))
+    for output in dict.fromkeys(entry["output"] for entry in entries):
+        console.print(bars([entry for entry in entries if entry["output"] == output], row))
     return 0
 
 

@@ -72,9 +72,9 @@ class DataPlane:
         self._queues: tuple[Sized, ...] = (self._batcher.waiting, self._large.waiting, *queues)
 
     @property
-    def sends_predictions(self) -> bool:
-        """Whether the events of predictions, and of feedback over HTTP, are this server's to send."""
-        return self.events is not None and not self._settings.events_by_executor
+    def prediction_events(self) -> Events | None:
+        """Those that are told of predictions, and of feedback over HTTP; None where Seldon's executor tells of them."""
+        return None if self._settings.events_by_executor else self.events
 
     def metadata(self) -> ModelMetadata:
         """What the model is."""
@@ -201,12 +201,13 @@ class DataPlane:
     def _watch(self, jobs: list[Job], columns: Columns, answers: Answers) -> None:
         """Counts a run of the model, and tells the events."""
         self._metrics.predicted(*self._metadata.task.counted(answers, self._metadata.decision))
-        if self.events is None or not self.sends_predictions:
+        events = self.prediction_events
+        if events is None:
             return
         watched = [job.asked for job in jobs if job.asked.is_watched]
         if len(watched) == len(jobs):
-            self.events.predicted(watched, columns, answers)
+            events.predicted(watched, columns, answers)
             return
         for job, own in shares(jobs, answers):
             if job.asked.is_watched:
-                self.events.predicted([job.asked], job.asked.columns, own)
+                events.predicted([job.asked], job.asked.columns, own)

@@ -20,7 +20,7 @@ from tests.detector.world import Detector, add_bundle, detector
 from tests.ports import free_port
 from tests.server.executor.scenes import ANN, BOB, KINDS, NAMES, OLD, Part
 from tests.server.executor.world import VERSION, Executor, Recorder, executor, recorder
-from tests.server.rpc.stub import Stub
+from tests.server.rpc.stub import Stub, add_input
 from tests.server.world import server
 
 RECORDED = Path(__file__).with_name("recorded_rpc.json")
@@ -78,13 +78,11 @@ def _infer(*rows: list[Any], raw: bool = False) -> Any:
     """A ModelInferRequest; a null is NaN or the empty text."""
     request: Any = message("inference.ModelInferRequest")(model_name="tiny", id="unheard")
     for (name, kind), column in zip(KINDS.items(), zip(*rows, strict=True), strict=True):
-        tensor = request.inputs.add(name=name, datatype=kind, shape=[len(rows)])
-        values = [(value or "").encode() if kind == "BYTES" else float("nan") if value is None else value
-                  for value in column]  # fmt: skip
+        add_input(request, name, kind, [len(rows)], list(column))
         if raw:
-            request.raw_input_contents.append(_packed(kind, values))
-        else:
-            getattr(tensor.contents, CONTENTS[kind]).extend(values)
+            values = getattr(request.inputs[-1].contents, CONTENTS[kind])
+            request.raw_input_contents.append(_packed(kind, list(values)))
+            request.inputs[-1].ClearField("contents")
     return request
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from google.protobuf.json_format import ParseDict
 
+from lifeboat.server.rpc.documents import CONTENTS
 from lifeboat.server.rpc.messages import message, methods
 
 
@@ -28,6 +29,16 @@ class Stub:
         body = request if isinstance(request, bytes) else request.SerializeToString()
         answer, rpc = self.channel.unary_unary(f"/{self.service}/{method}").with_call(body, metadata=sent, timeout=20)
         return response.FromString(answer), dict(rpc.trailing_metadata())
+
+
+def add_input(request: Any, name: str, datatype: str, shape: list[int], values: list[Any]) -> None:
+    """Puts a tensor with its contents into a ModelInferRequest; a null is NaN, or the empty text."""
+    if datatype == "BYTES":
+        values = [(value or "").encode() for value in values]
+    elif datatype.startswith("FP"):
+        values = [float("nan") if value is None else value for value in values]
+    tensor = request.inputs.add(name=name, datatype=datatype, shape=shape)
+    getattr(tensor.contents, CONTENTS[datatype]).extend(values)
 
 
 def seldon_message(document: dict[str, Any]) -> Any:

@@ -26,9 +26,10 @@ from tritonclient.utils import InferenceServerException
 
 from lifeboat.server.rpc.messages import INFERENCE, MODEL, SELDON, message
 from tests.ports import free_port
+from tests.server.executor.scenes import KINDS
 from tests.server.receiver import Receiver, wait_for, wait_for_predictions
 from tests.server.rpc.load import RpcLoad
-from tests.server.rpc.stub import Stub, seldon_message
+from tests.server.rpc.stub import Stub, add_input, seldon_message
 from tests.server.test_v2 import tensors
 from tests.server.world import ROOT, ROW, ROW_VALUES, Running, call, ndarray, server
 
@@ -73,19 +74,9 @@ def _both(bundle: Path, *flags: str) -> Iterator[Both]:
 
 def infer_request(rows: list[dict[str, Any]], **members: Any) -> Any:
     """A ModelInferRequest with contents."""
-    kinds = {
-        "name": ("BYTES", "bytes_contents"), "port": ("BYTES", "bytes_contents"), "age": ("FP64", "fp64_contents"),
-        "class": ("INT64", "int64_contents"), "alone": ("BOOL", "bool_contents"),
-    }  # fmt: skip
     request: Any = message("inference.ModelInferRequest")(model_name="tiny", **members)
-    for name, (datatype, field) in kinds.items():
-        values = [row[name] for row in rows]
-        if datatype == "BYTES":
-            values = [(value or "").encode() for value in values]
-        if datatype == "FP64":
-            values = [np.nan if value is None else value for value in values]
-        tensor = request.inputs.add(name=name, datatype=datatype, shape=[len(rows), 1])
-        getattr(tensor.contents, field).extend(values)
+    for name, datatype in KINDS.items():
+        add_input(request, name, datatype, [len(rows), 1], [row[name] for row in rows])
     return request
 
 

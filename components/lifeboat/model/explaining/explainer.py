@@ -63,6 +63,7 @@ class Explainer:
         background: how many rows of the reference.
         budget: of the model's rows for each explained one, beyond `EXACT` players.
         seed: of the background and of the orders.
+        scorer: of the bundle, where there is one already; loaded unless given.
 
     Raises:
         UseCaseError: a group names a column that there is not, or one is in two groups.
@@ -75,8 +76,9 @@ class Explainer:
         background: int = BACKGROUND,
         budget: int = BUDGET,
         seed: int = 0,
+        scorer: Scorer | None = None,
     ) -> None:
-        self._scorer, self._schema = Scorer(bundle.model, bundle.schema), bundle.schema
+        self._scorer, self._schema = scorer or Scorer(bundle.model, bundle.schema), bundle.schema
         self._task, self._budget, self._seed = bundle.task, budget, seed
         self._parts = _players(bundle.schema.names, groups)
         reference = pq.read_table(bundle.reference, columns=list(bundle.schema.names))

@@ -16,16 +16,16 @@ from lifeboat.server.rpc.documents import feedback_document, inference_document,
 from lifeboat.server.rpc.messages import message
 
 
-def _inference(said: Any) -> tuple[str, Any]:
+def _inference(said: Any) -> dict[str, Any] | bytes:
     document, binary = inference_document(said)
-    return (BINARY, orjson.dumps(document) + binary) if binary else ("", document)
+    return orjson.dumps(document) + binary if binary else document
 
 
 # Of the executor's protocol and an event's type: which message its content is, and how that is read.
-READERS: dict[tuple[str, str], tuple[str, Callable[[Any], tuple[str, Any]]]] = {
-    ("seldon", REQUEST): ("seldon.protos.SeldonMessage", lambda said: ("", seldon_document(said))),
-    ("seldon", RESPONSE): ("seldon.protos.SeldonMessage", lambda said: ("", seldon_document(said))),
-    ("seldon", FEEDBACK): ("seldon.protos.Feedback", lambda said: ("", feedback_document(said))),
+READERS: dict[tuple[str, str], tuple[str, Callable[[Any], dict[str, Any] | bytes]]] = {
+    ("seldon", REQUEST): ("seldon.protos.SeldonMessage", seldon_document),
+    ("seldon", RESPONSE): ("seldon.protos.SeldonMessage", seldon_document),
+    ("seldon", FEEDBACK): ("seldon.protos.Feedback", feedback_document),
     ("v2", REQUEST): ("inference.ModelInferRequest", _inference),
     ("v2", RESPONSE): ("inference.ModelInferResponse", _inference),
 }  # fmt: skip
@@ -43,6 +43,7 @@ def read_message(event: CloudEvent) -> None:
         raise RefusedError("payload")
     name, read = found
     try:
-        event.content_type, event.content = read(message(name).FromString(event.content))
+        event.content = read(message(name).FromString(event.content))
     except (DecodeError, RequestError):
         raise RefusedError("payload") from None
+    event.content_type = BINARY if isinstance(event.content, bytes) else ""

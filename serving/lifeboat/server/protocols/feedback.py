@@ -87,7 +87,7 @@ class FeedbackRest:
     def _count(self, request: Request, found: tuple[Feedback, Any]) -> Response:
         feedback, said = found
         id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, "response.meta.puid")
-        content = content_of(request) if self._plane.sends_predictions and is_watched(request) else None
+        content = content_of(request) if self._plane.prediction_events is not None and is_watched(request) else None
         self._plane.feedback(feedback.truth, feedback.reward, id_, self._source(request), content)
         meta = {"puid": id_.named, "tags": self._plane.identity.tags}
         return Response.of({"data": {"ndarray": []}, "meta": meta})

@@ -93,7 +93,7 @@ class InferenceService:
             if raw and one.contents.ListFields():  # MLServer sends contents without a value beside raw ones
                 raise bad(f"input {one.name}: contents and raw_input_contents are both given")
             values = raw[place] if raw else contents_of(one)
-            content_type = request_type(wanted_type, one.datatype) if wanted_type is not None else None
+            content_type = request_type(wanted_type, one.datatype)
             if one.parameters:
                 said = read_parameters(f"input {one.name}", {"parameters": parameters_of(one)}, _INPUT_PARAMETERS)
                 content_type = said.get("content_type", content_type)
