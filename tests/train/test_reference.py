@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -68,6 +69,15 @@ def test_the_reference_of_rows_from_feedback_has_the_final_models_scores(table: 
     newest = found.rows >= OLD
     assert ks_2samp(found.answers[newest, 0], serving).statistic > 0.3
     assert set(reference.column_names) == {"x", SCORE, GROUP}
+
+
+def test_a_reference_smaller_than_what_a_window_asks_for_is_of_feedback_all_the_same(table: pa.Table) -> None:
+    usecase = replace(USECASE, drift=Drift(window=300, reference=400))
+    rows, said = training_rows(table, usecase), []
+    found = search(usecase, rows, seed=0, say=quiet)
+    reference = make_reference(table, rows, found, usecase, seed=0, say=said.append)
+    assert said[0] == "drift reference: the newest 400 rows from feedback"
+    assert reference.column("x").to_pylist() == table.column("x").to_pylist()[-400:]
 
 
 def test_of_few_rows_from_feedback_the_reference_is_the_newest_rows_of_the_search(table: pa.Table) -> None:

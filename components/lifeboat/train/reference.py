@@ -59,8 +59,10 @@ def _choose(table: pa.Table, rows: Rows, found: Search, usecase: UseCase) -> tup
     """Places of rows, ascending, and what kind of newest rows they are; empty where they are of any time."""
     # After a change of the world the reference must be what serving looks like now, or the new model alarms at once.
     asked = found.rows if rows.times is None else np.arange(len(rows))
-    if len(newest := _newest(table.column(TIME).to_numpy(), asked, usecase)) >= WINDOWS * usecase.drift.window:
-        return newest, _FEEDBACK
+    time = table.column(TIME).to_numpy()
+    # So many must be known, though the reference may hold fewer.
+    if np.count_nonzero(~np.isnan(time[asked])) >= WINDOWS * usecase.drift.window:
+        return _newest(time, asked, usecase), _FEEDBACK
     if rows.times is not None:
         return _newest(table.column(HOLDOUT).to_numpy(), found.rows, usecase), "rows"
     named = [f"{rows.groups[row]}/{row}" for row in found.rows]
