@@ -122,6 +122,7 @@ BROKEN: dict[str, dict[str, Any]] = {
     "a time that is a text": member("time", value=["now"] * 8),
     "aliases for some": member("client_id", value=["a"]),
     "no inputs": {"inputs": None},
+    "inputs of nothing": {"inputs": []},
     "inputs by number": {"inputs": [1, 2]},
     "an input without name": {"inputs": [{"data": [1] * ROWS}]},
     "no outputs": {"outputs": []},

@@ -7,22 +7,28 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lifeboat.config.settings import Settings
+from lifeboat.config.settings import PORTS, Settings
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class Laptop:
-    """A home, a port, and the command line."""
+    """A home, its ports, and the command line.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: its folder.
+        explainer: whether it has one: a process more, of which most tests want nothing.
+    """
+
+    def __init__(self, home: Path, *, explainer: bool = False) -> None:
         self.home = home
-        ports = {name: free_port() for name in ("port", "metrics_port", "grpc_port", "detector_port")}
-        self.settings = Settings(home=str(home), **ports)
+        ports = {name: free_port() for name in PORTS}
+        self.settings = Settings(home=str(home), explainer=explainer, **ports)
         self.environment = {
             **os.environ,
             "LIFEBOAT_HOME": str(home),
+            "LIFEBOAT_EXPLAINER": str(explainer),
             **{f"LIFEBOAT_{name.upper()}": str(port) for name, port in ports.items()},
             "COLUMNS": "200",
         }

@@ -25,7 +25,9 @@ from lifeboat.deploy.probe import ask
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.registry.registry import Version
 from lifeboat.server.rpc.messages import SELDON
-from lifeboat.services.detector import ensure_detector, find_detector, served
+from lifeboat.services.detector import detector_service, ensure_detector
+from lifeboat.services.explainer import ensure_explainer, explainer_service
+from lifeboat.services.listening import served
 from lifeboat.services.ports import port_problems, refuse_strangers, reserve_ports, server_url
 from lifeboat.services.status import describe_home
 from lifeboat.supervisor.control import LOG_FILE, find_supervisor
@@ -78,7 +80,8 @@ class Home:
             if control is not None:
                 with control:
                     control.stop()
-        find_detector(self.settings).stop()
+        for service in (detector_service(self.settings), explainer_service(self.settings)):
+            service.find().stop()
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +174,7 @@ def test_a_detector_whose_port_is_taken_meanwhile_moves_and_no_event_is_lost(
     home = make_home("home")
     url = home.serve("ship")
     home.watch()
-    find_detector(home.settings).stop()
+    detector_service(home.settings).find().stop()
     ask(url, [ROW])
     with socket.create_server(("127.0.0.1", defaults["detector_port"])):
         moved = home.watch()
@@ -185,7 +188,7 @@ def test_a_detector_whose_port_is_taken_meanwhile_moves_and_no_event_is_lost(
 def test_events_wait_for_their_detector_where_another_homes_took_its_port(make_home: Callable[[str], Home]) -> None:
     home, other = make_home("home"), make_home("other")
     url, left = home.serve("ship"), home.watch()
-    find_detector(home.settings).stop()
+    detector_service(home.settings).find().stop()
     assert other.watch() == left
     ask(url, [ROW])
     log = home.settings.serving_state("ship") / LOG_FILE
@@ -205,14 +208,14 @@ def test_a_detector_of_an_earlier_edition_is_started_anew(
         url, detector = home.serve("ship"), home.watch()
         ask(url, [ROW])
         eventually(home.rows, {"ship": 1})
-    pid = find_detector(home.settings).pid
+    pid = detector_service(home.settings).find().pid
     assert home.watch() == detector
-    assert find_detector(home.settings).pid != pid
+    assert detector_service(home.settings).find().pid != pid
     ask(url, [ROW])
     eventually(home.rows, {"ship": 2})
-    again = find_detector(home.settings).pid
+    again = detector_service(home.settings).find().pid
     home.watch()
-    assert find_detector(home.settings).pid == again
+    assert detector_service(home.settings).find().pid == again
 
 
 def test_a_chosen_port_that_another_use_case_has_is_refused_with_its_name(make_home: Callable[[str], Home]) -> None:
@@ -276,7 +279,7 @@ def test_what_does_not_answer_is_not_called_ready(make_home: Callable[[str], Hom
     with control:
         serving = control.status().serving
     assert serving is not None
-    detector = find_detector(home.settings).pid
+    detector = detector_service(home.settings).find().pid
     assert detector is not None
     stopped = [serving.pid, detector]
     for pid in stopped:
@@ -288,3 +291,31 @@ def test_what_does_not_answer_is_not_called_ready(make_home: Callable[[str], Hom
             os.kill(pid, signal.SIGCONT)
     assert f"at {url}, but it does not answer; log " in lines["ship"][0]
     assert f", but it does not answer; process {detector}, log " in lines["drift detector"][0]
+
+
+def reasons(url: str) -> int:
+    """The status of a question for the reasons of an answer."""
+    return call(f"{url}/api/v1.0/explain", {"jsonData": ROW}).status
+
+
+def test_one_explainer_answers_the_servers_of_a_home_also_where_its_port_moves(
+    make_home: Callable[[str], Home], defaults: dict[str, int]
+) -> None:
+    home = make_home("home")
+    ship, iris = home.serve("ship"), home.serve("iris")
+    assert reasons(ship) == 503  # it is not there yet
+    ensure_explainer(home.settings, home.said.append)
+    assert [reasons(ship), reasons(iris)] == [200, 200]
+    explainer = explainer_service(home.settings)
+    pid = explainer.find().pid
+    ensure_explainer(home.settings, home.said.append)
+    assert explainer.find().pid == pid
+    assert describe_home(home.settings)["explainer"][0] == f"at http://127.0.0.1:{defaults['explainer_port']}, ready"
+    explainer.find().stop()
+    with socket.create_server(("127.0.0.1", defaults["explainer_port"])):
+        ensure_explainer(home.settings, home.said.append)
+        moved = HomePorts(home.settings).explainer_url
+        assert port_of(moved.removesuffix("/explain")) > defaults["explainer_port"]
+        assert f"iris asks for reasons at {moved} from now on" in home.said
+        assert [reasons(ship), reasons(iris)] == [200, 200]
+        assert reasons(home.serve("late")) == 200  # one that is deployed afterwards

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.server.receiver import Receiver
+from tests.server.receiver import Receiver, listening
 from tests.server.world import Running, make_bundle, server
 
 
@@ -25,9 +24,5 @@ def running(bundle: Path) -> Iterator[Running]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    with Receiver() as made:
-        thread = threading.Thread(target=made.serve_forever)
-        thread.start()
+    with listening() as made:
         yield made
-        made.shutdown()
-        thread.join()

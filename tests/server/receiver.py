@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.server
 import json
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote
 
@@ -31,6 +33,17 @@ class Receiver(http.server.ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}/"
+
+
+@contextmanager
+def listening() -> Iterator[Receiver]:
+    """A receiver that listens."""
+    with Receiver() as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):

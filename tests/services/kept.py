@@ -20,7 +20,7 @@ from lifeboat.deploy.probe import ask
 from lifeboat.model.bundle import open_bundle
 from lifeboat.registry.versions import Version
 from lifeboat.services.daemons import answers
-from lifeboat.services.detector import find_detector
+from lifeboat.services.detector import detector_service
 from lifeboat.services.keeper.daemon import KeeperDaemon, find_keeper
 from lifeboat.supervisor.control import Serving, Status, find_supervisor
 from lifeboat.system.files import is_locked
@@ -94,7 +94,7 @@ class Kept(Laptop):
         return self.status().pid
 
     def detector(self) -> int:
-        pid = find_detector(self.settings).pid
+        pid = detector_service(self.settings).find().pid
         assert pid is not None
         return pid
 

@@ -18,7 +18,7 @@ import pytest
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.deploy.deployed import want
 from lifeboat.deploy.local import LocalTarget
-from lifeboat.services.detector import find_detector
+from lifeboat.services.detector import detector_service
 from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.system.addresses import server_of
 from tests.pipeline.laptop import ROOT
@@ -244,7 +244,7 @@ def test_one_that_is_stopped_alone_stays_so_and_the_keeper_ends_when_nothing_is_
     eventually(lambda: kept.restarts() == {"the drift detector": 1})
     assert not (kept.state / "supervisor.json").exists()
     assert not kept.deployed.wanted
-    find_detector(kept.settings).stop()
+    detector_service(kept.settings).find().stop()
     eventually(kept.nothing_runs)
 
 

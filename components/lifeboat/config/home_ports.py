@@ -14,11 +14,12 @@ from collections.abc import Callable
 
 from lifeboat.config.errors import PortError, StorageError
 from lifeboat.config.settings import Settings, variable
-from lifeboat.system.addresses import DETECTOR, Holder, base_url, find_holder, is_free, server_of
+from lifeboat.system.addresses import DETECTOR, EXPLAINER, Holder, base_url, find_holder, is_free, server_of
 from lifeboat.system.files import holding_lock, write_text
 
 PORTS_FILE, LOCK_FILE = "ports.json", "ports.lock"
-DEFAULTS = {"port": 9000, "metrics_port": 6000, "grpc_port": 9500, "detector_port": 9010}
+DEFAULTS = {"port": 9000, "metrics_port": 6000, "grpc_port": 9500, "detector_port": 9010, "explainer_port": 9030}
+_OWN = {DETECTOR: "detector_port", EXPLAINER: "explainer_port"}
 # Besides the defaults of each other: the retrain trigger's, which has settings of its own.
 _OTHERS = frozenset({9020})
 _SEARCHED = 1000
@@ -41,7 +42,7 @@ class HomePorts:
         """The ports that the home keeps for a service by the names of their settings; empty before its first time.
 
         Args:
-            service: `DETECTOR` or a `server_of`.
+            service: `DETECTOR`, `EXPLAINER` or a `server_of`.
 
         Raises:
             StorageError: the file cannot be read.
@@ -56,7 +57,7 @@ class HomePorts:
         """The ports that the service shall listen on, kept from now on; those it listens on already if it does.
 
         Args:
-            service: `DETECTOR` or a `server_of`.
+            service: `DETECTOR`, `EXPLAINER` or a `server_of`.
             say: told of each port that it does not get, and why.
             seconds: to wait for the ports it had, where it was killed just now.
 
@@ -107,7 +108,7 @@ class HomePorts:
         """A sentence for each port that the user chose for a service that listens on others.
 
         Args:
-            service: `DETECTOR` or a `server_of`; it runs.
+            service: `DETECTOR`, `EXPLAINER` or a `server_of`; it runs.
             found: the ports it listens on.
         """
         way = "leave that out, or end what serves first: lifeboat stop"
@@ -139,15 +140,28 @@ class HomePorts:
         ports = {**DEFAULTS, **self.kept(service), **self.chosen(service)}
         return base_url(self._settings.host, ports["port"])
 
-    @property
-    def detector_url(self) -> str:
-        """Where the home's drift detector is, or is going to be.
+    def url(self, service: str) -> str:
+        """Where a service that there is one of in the home is, or is going to be.
 
         Raises:
             StorageError: the file cannot be read.
         """
-        ports = self.kept(DETECTOR) or self.chosen(DETECTOR) or DEFAULTS
-        return base_url(self._settings.host, ports["detector_port"])
+        ports = self.kept(service) or self.chosen(service) or DEFAULTS
+        return base_url(self._settings.host, ports[port_name(service)])
+
+    @property
+    def detector_url(self) -> str:
+        """Where the home's drift detector is, or is going to be; raises as `url`."""
+        return self.url(DETECTOR)
+
+    @property
+    def explainer_url(self) -> str:
+        """Where the home's model servers ask for the reasons of answers; empty where nobody explains.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        return f"{self.url(EXPLAINER)}/explain" if self._settings.explainer else ""
 
     @property
     def events_url(self) -> str:
@@ -236,8 +250,13 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')} (or {variable(name)})"
 
 
+def port_name(service: str) -> str:
+    """The setting of the port of a service that there is one of in a home."""
+    return _OWN[service]
+
+
 def _names(service: str) -> tuple[str, ...]:
-    return ("detector_port",) if service == DETECTOR else ("port", "metrics_port", "grpc_port")
+    return (_OWN[service],) if service in _OWN else ("port", "metrics_port", "grpc_port")
 
 
 def _words(name: str) -> str:

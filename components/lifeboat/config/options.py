@@ -7,7 +7,7 @@ another variable with that prefix is an error, since it is a mistyped one, and a
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field, fields
 from typing import Any
 
@@ -101,3 +101,23 @@ def given_flags(kind: type, flags: Mapping[str, Any], group: str = "") -> dict[s
     """Name and text of the settings that flags gave."""
     found = {spec.name: flags.get(group + spec.name) for spec in fields(kind)}
     return {name: text for name, text in found.items() if text is not None}
+
+
+def check_numbers(settings: Any, may_be_zero: Collection[str]) -> None:
+    """Refuses numbers that are not above 0 and finite, and a port that is none.
+
+    Args:
+        settings: a dataclass with a port.
+        may_be_zero: names of those that may be 0, or are checked elsewhere.
+
+    Raises:
+        SettingsError: names the setting.
+    """
+    for spec in fields(settings):
+        value = getattr(settings, spec.name)
+        if spec.name in may_be_zero or isinstance(value, bool | str):
+            continue
+        if not 0 < value < float("inf"):
+            raise SettingsError(f"{spec.name} is {value}, it must be above 0")
+    if not 0 <= settings.port <= 65535:
+        raise SettingsError(f"port is {settings.port}, a port is 0 to 65535")

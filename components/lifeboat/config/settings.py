@@ -35,11 +35,11 @@ WHOLE = {"LIFEBOAT_PROJECT": "none"}
 # As `detector_python`: what serves here is not watched.
 NO_DETECTOR = "none"
 # The settings that are ports of a home's services.
-PORTS = ("port", "metrics_port", "grpc_port", "detector_port")
+PORTS = ("port", "metrics_port", "grpc_port", "detector_port", "explainer_port")
 HOME = ".lifeboat"
 # Of a port that is not chosen here: `lifeboat.config.home_ports` chooses, and the home keeps it.
 _OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
-SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_TRIGGER_")
+SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_EXPLAINER_", "LIFEBOAT_TRIGGER_")
 # What other libraries read from the environment, unless the user says otherwise: no telemetry, no pickle from a model's
 # file, a registry that is down is reported within seconds, and in one sentence: MLflow logs a traceback of its own for
 # each error that it raises as well. Threads of a fit that wait for each other sleep after some microseconds instead of
@@ -80,6 +80,8 @@ class Settings(S3Settings):
     detector_python: str = option(
         "", f"Python of the detector's environment, or {NO_DETECTOR}; one made for it unless set"
     )
+    explainer: bool = option(True, "whether the home has an explainer, which gives the reasons of answers")
+    explainer_port: int = option(0, f"port of the home's explainer; {_OWN_PORT.format(9030)}")
     code_commit: str = option("", "commit of the code, for the lineage; asked of git unless set")
     version: str = option("", "version of Lifeboat, for the lineage; the installed package's unless set")
     trusted_sources: str = option(
@@ -124,7 +126,7 @@ class Settings(S3Settings):
 
     def with_ports_of_its_own(self) -> Settings:
         """The same with no port chosen: those of the home it is of."""
-        return replace(self, port=0, metrics_port=0, grpc_port=0, detector_port=0)
+        return replace(self, port=0, metrics_port=0, grpc_port=0, detector_port=0, explainer_port=0)
 
     @property
     def home_path(self) -> Path:

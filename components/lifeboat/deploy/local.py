@@ -16,7 +16,7 @@ from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.registry.versions import Version
 from lifeboat.supervisor.control import Control, Serving, ensure_supervisor, find_supervisor
 from lifeboat.supervisor.state import STATE_FILE
-from lifeboat.system.addresses import DETECTOR, server_of
+from lifeboat.system.addresses import DETECTOR, EXPLAINER, server_of
 from lifeboat.system.files import holding_lock, waiting_for
 
 # How often others are faster than the supervisor at the ports it was given.
@@ -95,13 +95,15 @@ class LocalTarget:
             return _agreed(control, home, server_of(name))
         killed = (state / STATE_FILE).exists()
         ports = home.reserve(server_of(name), say, _KILLED_SECONDS if killed else 0.0)
-        return ensure_supervisor(state, chosen.host, ports, chosen.server_python, self._events(home, say))
+        return ensure_supervisor(state, chosen.host, ports, chosen.server_python, self._urls(home, say))
 
-    def _events(self, home: HomePorts, say: Say) -> dict[str, str]:
-        """Where the servers send events; without a detector (yet) these wait, at worst are dropped, cost nothing."""
-        if self._settings.drift_python and not home.kept(DETECTOR):
-            home.reserve(DETECTOR, say)
-        return {"events_url": home.events_url}
+    def _urls(self, home: HomePorts, say: Say) -> dict[str, str]:
+        """Where the servers send events, which wait for a detector, and where they ask for the reasons of answers."""
+        wanted = {DETECTOR: bool(self._settings.drift_python), EXPLAINER: self._settings.explainer}
+        for service, is_wanted in wanted.items():
+            if is_wanted and not home.kept(service):
+                home.reserve(service, say)
+        return {"events_url": home.events_url, "explainer_url": home.explainer_url}
 
     @staticmethod
     def _bring_up(control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from lifeboat.usecase.column import Column
 
@@ -19,3 +23,15 @@ def tensor_type(column: Column) -> type[np.generic]:
     if not column.is_number:
         return np.object_
     return np.float64 if column.is_wide else np.float32
+
+
+def stack(kinds: Sequence[tuple[str, type[np.generic]]], columns: Sequence[list[Any]]) -> dict[str, NDArray[Any]]:
+    """The graph's inputs of rows that were read: one [n, 1] tensor a column.
+
+    Args:
+        kinds: name and `tensor_type` of each column, in the schema's order.
+        columns: of each n values, floats (NaN for null) or strings ("" for null). Keys, which may come behind the
+            columns, are no inputs.
+    """
+    pairs = zip(kinds, columns, strict=False)
+    return {name: np.array(values, dtype).reshape(-1, 1) for (name, dtype), values in pairs}

@@ -39,9 +39,14 @@ class BundleStore:
         Raises:
             BundleError: what the store holds was altered; a copy that was is fetched again.
         """
-        if isinstance(self.storage, DirectoryStorage):
-            return _open_as(self.storage.root / _address(usecase, digest), usecase, digest)
-        return fetch(self.storage, usecase, digest, self._cache / digest)
+        return open_stored(self.storage, usecase, digest, self._cache / digest)
+
+
+def open_stored(storage: Storage, usecase: str, digest: str, copy: Path) -> Bundle:
+    """The verified bundle: in place where the store is a directory, else by a copy on this machine; as `fetch`."""
+    if isinstance(storage, DirectoryStorage):
+        return _open_as(storage.root / _address(usecase, digest), usecase, digest)
+    return fetch(storage, usecase, digest, copy)
 
 
 def stored(storage: Storage, usecase: str = "") -> set[tuple[str, str]]:

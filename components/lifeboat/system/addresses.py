@@ -17,7 +17,9 @@ _PROC = Path("/proc")
 _LISTENING = "0A"
 _LOOPBACK = ("localhost", "ip6-localhost")
 # Services that have ports of a home, as people and the home's file of ports know them.
-DETECTOR = "the drift detector"
+DETECTOR, EXPLAINER = "the drift detector", "the explainer"
+# The programs of those that there is one of in a home, which work in a folder of the home.
+_MODULES = {"lifeboat.detector": DETECTOR, "lifeboat.explainer": EXPLAINER}
 
 
 def server_of(usecase: str) -> str:
@@ -77,7 +79,8 @@ class Holder:
         if "lifeboat.supervisor" in self.command and "--state" in self.command[:-1]:
             state = Path(self.command[self.command.index("--state") + 1])
             return server_of(state.name), state.parent.parent
-        return (DETECTOR, self.folder.parent) if "lifeboat.detector" in self.command else None
+        found = next((name for module, name in _MODULES.items() if module in self.command), None)
+        return (found, self.folder.parent) if found else None
 
     def describe(self, home: Path) -> str:
         """Who it is, seen from a home: "use case titanic of this home (process 71)"."""

@@ -210,6 +210,7 @@ def _manifest(
         "lineage": {"data": {name: getattr(summary, name) for name in LINEAGE}, "split": summary.split, **lineage},
         "training": {**_training(usecase, found), "baseline": _baseline(usecase, table)},
         "drift": asdict(usecase.drift),
+        **({"explain": said} if (said := usecase.explain.to_manifest()) else {}),
     }
 
 

@@ -19,6 +19,7 @@ from lifeboat.tasks.binary.decision import ThresholdDecision
 from lifeboat.tasks.kinds import task_of
 from lifeboat.tasks.task import PREDICTION, Task
 from lifeboat.usecase.drift_policy import DriftPolicy, Limit
+from lifeboat.usecase.explain_policy import USUAL, ExplainPolicy
 from lifeboat.usecase.gates import Gate, refuse_unknown_metrics
 from lifeboat.usecase.importing import import_reference
 from lifeboat.usecase.schema import LARGEST_INPUT, Schema
@@ -212,7 +213,7 @@ class UseCase:
         gates: what a model must show to be shipped.
         baseline: columns whose group means are the trivial model to beat.
         slices: parts of the rows reported, and judged against the champion, by themselves.
-        split, drift: see there.
+        split, drift, explain: see there.
         max_quarantine: share of rows that may break the schema before `preprocess` fails.
         threshold: of two classes, how the threshold of the decision is found: `Threshold` sets it; `BestF1`,
             `LowestCost`, `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
@@ -237,6 +238,7 @@ class UseCase:
     slices: tuple[Slice, ...] = ()
     split: Split = Split()
     drift: Drift = Drift()
+    explain: ExplainPolicy = USUAL
     max_quarantine: float = 0.02
     threshold: ThresholdRule = LIKELIER_CLASS
     deduplicate: bool = False
@@ -274,6 +276,7 @@ class UseCase:
         if hidden:
             raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
         self._refuse_columns()
+        self._refuse_groups()
         self._refuse_time()
         self._refuse_weights()
         names = [candidate.name for candidate in self.candidates]
@@ -307,6 +310,12 @@ class UseCase:
                 raise UseCaseError(f"use case {self.name}: class_weights: {name!r} is no class of the label")
             if not 0 <= weight < math.inf:
                 raise UseCaseError(f"use case {self.name}: class_weights: {name} is {weight}, not 0 or more")
+
+    def _refuse_groups(self) -> None:
+        try:
+            self.explain.players(self.schema.names)
+        except UseCaseError as error:
+            raise UseCaseError(f"use case {self.name}: explain: {error}") from None
 
     def _refuse_time(self) -> None:
         """A split by time whose column does not say when."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lifeboat.model.explaining.explainer import Explainer
 from lifeboat.model.scoring import Scorer
 from lifeboat.pipeline.batch_scoring import answer_columns
 from lifeboat.registry.registry import CHAMPION, Registry
+from lifeboat.usecase.explain_policy import ExplainPolicy
 
 # Rows that the client sends at a time.
 ROWS = 1000
@@ -84,14 +86,16 @@ class Model:
         answers = self._scorer.answers(self._checked(frame))
         return _as_kind(frame, pa.table(answer_columns(answers, self.bundle.task, self.bundle.decision)))
 
-    def explain(self, frame: Any, outputs: Sequence[str] | None = None, groups: Sequence[Sequence[str]] = ()) -> Any:
+    def explain(
+        self, frame: Any, outputs: Sequence[str] | None = None, groups: Sequence[Sequence[str]] | None = None
+    ) -> Any:
         """What each column adds to each row's answer: Shapley values beside rows of the bundle's reference.
 
         Args:
             frame: as of `predict`.
             outputs: which numbers of the answer, such as `probability_survived`; unless given the probability of the
                 second of two classes, of each of several, or the value.
-            groups: columns that count as one, such as a date and its weekday.
+            groups: columns that count as one, such as a date and its weekday; as the use case says unless given.
 
         Returns:
             Of each row and output one row for each column (or group, its names joined by " + "), in the frame's kind:
@@ -104,7 +108,9 @@ class Model:
             UseCaseError: a group names a column that there is not.
         """
         table = self._checked(frame)
-        found = Explainer(self.bundle, groups, scorer=self._scorer).explain(table, outputs)
+        own = ExplainPolicy.of_manifest(self.bundle.manifest)
+        policy = own if groups is None else replace(own, groups=tuple(map(tuple, groups)))
+        found = Explainer(self.bundle, policy, scorer=self._scorer).explain(table, outputs)
         rows, players, numbers = found.contributions.shape
         contributions, error = (np.swapaxes(values, 1, 2).reshape(-1) for values in (found.contributions, found.error))
         columns = {
@@ -112,7 +118,7 @@ class Model:
             "output": pa.array(np.tile(np.repeat(found.outputs, players), rows)),
             "answer": np.repeat(found.answers.reshape(-1), players),
             "base": np.tile(np.repeat(found.base, players), rows),
-            "column": pa.array(np.tile(found.players, rows * numbers)),
+            "column": pa.array(np.tile(found.names, rows * numbers)),
             "contribution": contributions, "error": error,
         }  # fmt: skip
         return _as_kind(frame, pa.table(columns), keep_index=False)

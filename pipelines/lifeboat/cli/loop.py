@@ -34,7 +34,7 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
     own = replace(
         settings, home=str(home), tracking_uri="", store="", host="127.0.0.1",
         port=ports[0], metrics_port=ports[1], detector_port=ports[2],
-        grpc_port=ports[3],
+        grpc_port=ports[3], explainer=False,
     )  # fmt: skip
     home.mkdir(parents=True)
 

@@ -26,6 +26,7 @@ from lifeboat.config.settings import Settings
 from lifeboat.pipeline.local_run import Result, RunEvent, local_steps, run_pipeline
 from lifeboat.registry.mlflow_client import Connection
 from lifeboat.services.detector import ensure_detector
+from lifeboat.services.explainer import ensure_explainer
 from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.services.ports import refuse_strangers, reserve_ports
 from lifeboat.system.addresses import server_of
@@ -90,7 +91,12 @@ def _run_and_report(
         steps = _Steps(console, verbose=options.verbose)
         result = run_pipeline(folder, arguments, steps.show, processes)
     url = _report(result, usecase, settings, console, steps.left_out)
-    page = ensure_detector(settings, say=lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
+
+    def say(text: str) -> None:
+        console.print(f"  {text}", markup=False, soft_wrap=True)
+
+    page = ensure_detector(settings, say=say)
+    ensure_explainer(settings, say)
     if page:
         console.print(f"  drift         {page}", soft_wrap=True)
     return result, url

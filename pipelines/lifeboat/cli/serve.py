@@ -21,7 +21,7 @@ from lifeboat.services.home import check_home
 from lifeboat.services.keeper.daemon import keeping_in_background, keeping_in_foreground, stop_home, stop_services
 from lifeboat.services.keeper.keeper import STARTS
 from lifeboat.services.keeper.logs import LogTail
-from lifeboat.services.keeper.services import DriftDetector, KeptService, ModelServer, deployed, model_servers, services
+from lifeboat.services.keeper.services import KeptService, ModelServer, deployed, home_services, model_servers, services
 from lifeboat.system.markup import terminal_text
 
 
@@ -95,7 +95,8 @@ def _serve_here(chosen: Sequence[ModelServer], settings: Settings, stopping: thr
 
 
 def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
-    """Starts the model servers, at once, then the detector, for which their events wait; whether all of it came up.
+    """Starts the model servers, at once, then the detector, for which their events wait, and the explainer; whether all
+    of it came up.
 
     Raises:
         LifeboatError: no model server did.
@@ -108,7 +109,8 @@ def _bring_up(chosen: Sequence[ModelServer], settings: Settings) -> bool:
         raise troubles[0]
     if not _any_wanted(settings):
         return False  # they were stopped meanwhile
-    return len(troubles) == 0 and _start(DriftDetector(settings)) is None
+    others = [service for service in home_services(settings) if service.is_chosen]
+    return not [error for error in map(_start, others) if error is not None] and not troubles
 
 
 def _start(service: KeptService) -> LifeboatError | None:

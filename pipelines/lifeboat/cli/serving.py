@@ -8,9 +8,9 @@ from rich.console import Console
 
 from lifeboat.cli.known import name_of
 from lifeboat.config.settings import Settings
-from lifeboat.services.detector import served
 from lifeboat.services.home import check_home
 from lifeboat.services.keeper.daemon import stop_home, stop_services
+from lifeboat.services.listening import served
 from lifeboat.services.status import describe_home
 from lifeboat.supervisor.control import find_supervisor
 

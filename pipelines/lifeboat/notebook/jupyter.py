@@ -37,6 +37,7 @@ def serve_copy(settings: Settings, name: str) -> Settings:
     from lifeboat.registry.bundle_store import BundleStore
     from lifeboat.registry.registry import Registry
     from lifeboat.services.detector import ensure_detector
+    from lifeboat.services.explainer import ensure_explainer
 
     registry = Registry(settings)
     version = registry.get(name)
@@ -48,6 +49,7 @@ def serve_copy(settings: Settings, name: str) -> Settings:
     BundleStore(own).publish(bundle)
     LocalTarget(own).roll_out(bundle, version, _already, quiet)
     ensure_detector(own, say=quiet)
+    ensure_explainer(own, quiet)
     return own
 
 

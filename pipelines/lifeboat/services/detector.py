@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
-from contextlib import ExitStack
 
-from lifeboat.config.errors import DeployError, PortError
+from lifeboat.config.errors import DeployError
 from lifeboat.config.home_ports import HomePorts, Say
-from lifeboat.config.settings import Settings, inherited
+from lifeboat.config.settings import Settings
 from lifeboat.data.labelled.sources import NOBODY
-from lifeboat.http.sockets import bind, listen
-from lifeboat.services.daemons import Daemon, http_status
-from lifeboat.supervisor.control import find_supervisor
+from lifeboat.services.daemons import http_status
+from lifeboat.services.listening import ListeningService, tell_servers
 from lifeboat.system.addresses import DETECTOR
-from lifeboat.system.files import holding_lock
 
 PREFIX = "LIFEBOAT_DRIFT_"
-# How often another program is faster at a port that was free a moment ago.
-ATTEMPTS = 5
 
 
-def find_detector(settings: Settings) -> Daemon:
-    """The detector of a home, running or not, where it is or is going to be.
-
-    Raises:
-        StorageError: the home's file of ports cannot be read.
-    """
-    return detector_daemon(settings, f"{HomePorts(settings).detector_url}/ready")
-
-
-def detector_daemon(settings: Settings, ready_url: str = "") -> Daemon:
-    """The detector of a home, also where it cannot be told at which address it is."""
-    return Daemon("drift detector", settings.home_path / "detector", ready_url)
+def detector_service(settings: Settings) -> ListeningService:
+    """That of a home, running or not."""
+    return ListeningService(settings, DETECTOR, "detector")
 
 
 def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None, say: Say = print) -> str:
@@ -52,21 +37,21 @@ def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None,
     """
     if not settings.drift_python:
         return ""
-    # One at a time: two runs of a home may end at the same time.
-    with holding_lock(settings.home_path / "detector" / "start.lock"), ExitStack() as stack:
-        if refusals := detector_problems(settings):
+    service = detector_service(settings)
+    with service.starting():
+        if refusals := service.problems():
             raise DeployError(refusals[0])
         if _is_outdated(settings):
-            find_detector(settings).stop()
+            service.find().stop()
             say("the drift detector is started anew: it was started by an earlier edition")
-        running = find_detector(settings).is_running()
-        listening = () if running else (stack.enter_context(_listen(settings, say)),)
-        daemon = find_detector(settings)
-        environment = _environment(settings, daemon, listening, chosen or {})
-        descriptors = [one.fileno() for one in listening]
-        daemon.ensure([settings.drift_python, "-m", "lifeboat.detector"], environment, descriptors=descriptors)
+        own = {
+            "events_path": HomePorts(settings).events_path,
+            "database": str(service.daemon().folder / "events.db"),
+            "trusted_sources": ",".join(sorted(settings.trusted)) or NOBODY,
+        }
+        service.start([settings.drift_python, "-m", "lifeboat.detector"], PREFIX, {**own, **(chosen or {})}, say)
     home = HomePorts(settings)
-    _redirect_events(settings, home.events_url, say)
+    tell_servers(settings, "events_url", home.events_url, say)
     return f"{home.detector_url}/"
 
 
@@ -77,67 +62,11 @@ def detector_problems(settings: Settings) -> list[str]:
         SettingsError: the host is no address of this machine.
         StorageError: the home's file of ports cannot be read.
     """
-    home = HomePorts(settings)
-    if not settings.drift_python:
-        return []
-    if not find_detector(settings).is_running():
-        return home.problems(DETECTOR)
-    return home.mismatches(DETECTOR, home.kept(DETECTOR))
-
-
-def served(settings: Settings) -> list[str]:
-    """The use cases that were ever served from this home."""
-    folder = settings.serving_state("")
-    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
-
-
-def _listen(settings: Settings, say: Say) -> socket.socket:
-    """A socket that listens on the detector's port, for the detector to inherit: nobody else can be faster."""
-    home = HomePorts(settings)
-    for _ in range(ATTEMPTS):
-        port = home.reserve(DETECTOR, say)["detector_port"]
-        try:
-            bound = bind(settings.host, port)
-        except PortError:
-            continue
-        listen(bound)
-        return bound
-    raise DeployError(f"each of {ATTEMPTS} ports that were free for the drift detector was somebody's a moment later")
+    return detector_service(settings).problems() if settings.drift_python else []
 
 
 def _is_outdated(settings: Settings) -> bool:
     """Whether a detector answers that does not know the home's path of events: it was started by an earlier edition."""
     # A path that it knows is refused to a GET, with 405.
-    return find_detector(settings).is_running() and http_status(HomePorts(settings).events_url) == 404
-
-
-def _redirect_events(settings: Settings, url: str, say: Say) -> None:
-    """Lets the home's model servers send their events to the detector, wherever they were told that it is."""
-    for name in served(settings):
-        control = find_supervisor(settings.serving_state(name))
-        if control is None:
-            continue
-        with control:
-            told = control.status().events_url
-            if told not in (url, None):
-                control.send_events(url)
-                say(f"the events of {name} go to {url} from now on")
-
-
-def _environment(
-    settings: Settings, daemon: Daemon, listening: tuple[socket.socket, ...], chosen: Mapping[str, str]
-) -> dict[str, str]:
-    values = {
-        "host": settings.host,
-        "events_path": HomePorts(settings).events_path,
-        "descriptor": str(listening[0].fileno()) if listening else "0",
-        "store": settings.bundle_store,
-        "database": str(daemon.folder / "events.db"),
-        "trusted_sources": ",".join(sorted(settings.trusted)) or NOBODY,
-        "s3_endpoint": settings.s3_endpoint,
-        "s3_access_key": settings.s3_access_key,
-        "s3_secret_key": settings.s3_secret_key,
-        "s3_region": settings.s3_region,
-        **chosen,
-    }
-    return {**inherited(), **{PREFIX + name.upper(): value for name, value in values.items()}}
+    running = detector_service(settings).find().is_running()
+    return running and http_status(HomePorts(settings).events_url) == 404

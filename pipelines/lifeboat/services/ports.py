@@ -5,13 +5,14 @@ from __future__ import annotations
 from lifeboat.config.errors import PortError
 from lifeboat.config.home_ports import HomePorts, Ports
 from lifeboat.config.settings import Settings
-from lifeboat.services.detector import detector_problems, find_detector
+from lifeboat.services.detector import detector_problems, detector_service
+from lifeboat.services.explainer import explainer_problems, explainer_service
 from lifeboat.supervisor.control import find_supervisor
-from lifeboat.system.addresses import DETECTOR, base_url, find_holder, server_of
+from lifeboat.system.addresses import DETECTOR, EXPLAINER, base_url, find_holder, server_of
 
 
 def port_problems(settings: Settings, usecase: str) -> list[str]:
-    """Why the model server or the drift detector could not listen now: sentences with the remedy; keeps nothing.
+    """Why a use case's server or a service of its home could not listen now: sentences with the remedy; keeps nothing.
 
     Args:
         settings: home, host and ports.
@@ -21,7 +22,7 @@ def port_problems(settings: Settings, usecase: str) -> list[str]:
         SettingsError: the host is no address of this machine.
         StorageError: the home's file of ports cannot be read.
     """
-    return [*_server_problems(settings, usecase), *detector_problems(settings)]
+    return [*_server_problems(settings, usecase), *detector_problems(settings), *explainer_problems(settings)]
 
 
 def refuse_strangers(settings: Settings) -> None:
@@ -36,7 +37,7 @@ def refuse_strangers(settings: Settings) -> None:
 
 
 def reserve_ports(settings: Settings, usecase: str) -> list[str]:
-    """Keeps the ports of a use case's server and of the detector; gives a sentence for each that is not the default.
+    """Keeps the ports of a use case's server and of the home's services; gives a sentence for each that is no default.
 
     Raises:
         PortError: a port that the user chose is somebody's; names who.
@@ -48,9 +49,12 @@ def reserve_ports(settings: Settings, usecase: str) -> list[str]:
     home, notes = HomePorts(settings), list[str]()
     if _listening(settings, usecase) is None:
         home.reserve(server_of(usecase), notes.append)
-    if settings.drift_python and not find_detector(settings).is_running():
+    if settings.drift_python and not detector_service(settings).find().is_running():
         home.reserve(DETECTOR, notes.append)
-    return notes or [*home.explain(server_of(usecase)), *home.explain(DETECTOR)]
+    if settings.explainer and not explainer_service(settings).find().is_running():
+        home.reserve(EXPLAINER, notes.append)
+    names = (server_of(usecase), DETECTOR, EXPLAINER)
+    return notes or [sentence for name in names for sentence in home.explain(name)]
 
 
 def listening_process(settings: Settings, service: str) -> int | None:
@@ -58,7 +62,7 @@ def listening_process(settings: Settings, service: str) -> int | None:
 
     Args:
         settings: of the home.
-        service: `DETECTOR` or a `server_of`.
+        service: `DETECTOR`, `EXPLAINER` or a `server_of`.
 
     Raises:
         StorageError: the home's file of ports cannot be read.

@@ -14,11 +14,13 @@ from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.deployed import read_deployed
 from lifeboat.services.daemons import unreadiness
-from lifeboat.services.detector import find_detector, served
+from lifeboat.services.detector import detector_service
+from lifeboat.services.explainer import explainer_service
 from lifeboat.services.keeper.daemon import KeeperDaemon, find_keeper
 from lifeboat.services.keeper.services import services
+from lifeboat.services.listening import ListeningService, served
 from lifeboat.supervisor.control import LOG_FILE, Status, find_supervisor
-from lifeboat.system.addresses import DETECTOR, server_of
+from lifeboat.system.addresses import server_of
 
 P = ParamSpec("P")
 
@@ -29,7 +31,7 @@ SUPERVISOR_SECONDS = 5.0
 
 
 def describe_home(settings: Settings) -> dict[str, list[str]]:
-    """Lines by service: of each use case that was ever served, of the drift detector, and of the keeper where anything
+    """Lines by service: of each use case that was ever served, of the home's services, and of the keeper where anything
     runs; the first says how it is.
 
     Raises:
@@ -38,7 +40,9 @@ def describe_home(settings: Settings) -> dict[str, list[str]]:
     with ThreadPoolExecutor() as pool:
         # All at once: those that hang cost their time-out only once.
         waiting = {name: pool.submit(_told, _describe_server, settings, name) for name in served(settings)}
-        waiting["drift detector"] = pool.submit(_told, _describe_detector, settings)
+        waiting["drift detector"] = pool.submit(_told, _describe_service, settings, detector_service(settings), "/")
+        if settings.explainer:
+            waiting["explainer"] = pool.submit(_told, _describe_service, settings, explainer_service(settings), "")
         lines = {name: found.result() for name, found in waiting.items()}
     keeper = find_keeper(settings)
     runs = keeper.is_running()
@@ -138,10 +142,10 @@ def _describe_keeper(keeper: KeeperDaemon, runs: bool) -> list[str]:
     return [f"process {found.pid}, {where}, restarts: {restarts}", *troubles]
 
 
-def _describe_detector(settings: Settings) -> list[str]:
-    home, daemon = HomePorts(settings), find_detector(settings)
+def _describe_service(settings: Settings, service: ListeningService, path: str) -> list[str]:
+    home, daemon = HomePorts(settings), service.find()
     if not daemon.is_running():
         return ["ended by itself; lifeboat serve brings it back" if daemon.is_expected else "stopped"]
     trouble = unreadiness(daemon.ready_url, PROBE_SECONDS)
     state = f"but {trouble}; process {daemon.pid or 'unknown'}, log {daemon.log}" if trouble else "ready"
-    return [f"at {home.detector_url}/, {state}", *home.explain(DETECTOR)]
+    return [f"at {home.url(service.name)}{path}, {state}", *home.explain(service.name)]

@@ -69,7 +69,7 @@ class Notifier:
     async def _deliver(self, body: bytes) -> None:
         for delay in islice(pauses(FIRST_DELAY, LONGEST_DELAY), TRIES):
             try:
-                status = await post(self._target, body, "application/cloudevents+json")
+                status = (await post(self._target, body, "application/cloudevents+json")).status
                 if status < 300:
                     return
                 reason = f"status {status}"

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from lifeboat.config.errors import SettingsError
-from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
+from lifeboat.config.options import add_flags, check_numbers, from_environment, given_flags, option, parse_texts
 from lifeboat.data.labelled.sources import ANONYMOUS, trusted_sources
 from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
@@ -81,14 +81,7 @@ class DetectorSettings(S3Settings):
     log_requests: bool = option(False, "log one line a request, without its body")
 
     def __post_init__(self) -> None:
-        for spec in fields(self):
-            value = getattr(self, spec.name)
-            if spec.name in _MAY_BE_ZERO or isinstance(value, bool | str):
-                continue
-            if not 0 < value < float("inf"):
-                raise SettingsError(f"{spec.name} is {value}, it must be above 0")
-        if not 0 <= self.port <= 65535:
-            raise SettingsError(f"port is {self.port}, a port is 0 to 65535")
+        check_numbers(self, _MAY_BE_ZERO)
         trusted_sources(self.trusted_sources, private=True)  # a name that is none is said now
         if not self.store:
             raise SettingsError(f"no store: give --store or {PREFIX}STORE")

@@ -14,7 +14,7 @@ from lifeboat.system import log
 Handler = Callable[[Request], Response | None]
 Wording = Callable[[RequestError], Response]
 Finish = Callable[[Request, Response, Callable[[Request, Response], None]], None]
-_REASONS = {408: "slow", 413: "large", 431: "large"}
+_REASONS = {408: "slow", 413: "large", 431: "large", 504: "late"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Counting(Protocol):
         """One is answered."""
 
     def rejected(self, reason: str, /) -> None:
-        """One was refused: bad, large, slow or overload."""
+        """One was refused: bad, large, slow, overload or late."""
 
 
 class App:

@@ -67,6 +67,28 @@ class Predicted(NamedTuple):
         return len(self.answers)
 
 
+class InputWriter:
+    """Writes rows as the tensors of the Open Inference Protocol.
+
+    Args:
+        schema: of the rows.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._known, self._keys = list(schema.known.values()), len(schema.names)
+        kinds = {column.name: column.kind for column in self._known}
+        self._inputs = [(one["name"], one["datatype"]) for one in describe(kinds, {})["inputs"]]
+
+    def write(self, columns: Columns) -> list[dict[str, Any]]:
+        """One for each input, and for each key that some row has; NaN in them is a null, as orjson writes it."""
+        known = zip(self._inputs, self._known, columns, strict=False)
+        return [
+            {"name": name, "datatype": datatype, "shape": (len(values), 1), "data": _written(column, values)}
+            for place, ((name, datatype), column, values) in enumerate(known)
+            if place < self._keys or not _is_absent(column, values)
+        ]
+
+
 class ColumnarWriter:
     """Writes the predictions of one model.
 
@@ -77,10 +99,7 @@ class ColumnarWriter:
     """
 
     def __init__(self, schema: Schema, task: Task[Any, Any], decision: Decision, tags: Mapping[str, str]) -> None:
-        self._known = list(schema.known.values())
-        kinds = {column.name: column.kind for column in self._known}
-        self._inputs = [(one["name"], one["datatype"]) for one in describe(kinds, {})["inputs"]]
-        self._keys = len(schema.names)
+        self._inputs = InputWriter(schema)
         self._outputs, self._answered = OutputWriter(task, decision), sorted(task.answer_outputs)
         self._head = identified(tags)
 
@@ -97,16 +116,8 @@ class ColumnarWriter:
         if any(aliases):
             predictions["client_id"] = aliases
         columns = [list(chain.from_iterable(parts)) for parts in zip(*(one.columns for one in batch), strict=True)]
-        inputs = [
-            {"name": name, "datatype": datatype, "shape": (len(answers), 1), "data": _written(column, values)}
-            for place, ((name, datatype), column, values) in enumerate(
-                zip(self._inputs, self._known, columns, strict=False)
-            )
-            if place < self._keys or not _is_absent(column, values)
-        ]
         outputs = [self._outputs.write(name, False, answers, []) for name in self._answered]
-        document = {**self._head, "predictions": predictions, "inputs": inputs, "outputs": outputs}
-        # NaN, which is a null among numbers, is written as null.
+        document = {**self._head, "predictions": predictions, "inputs": self._inputs.write(columns), "outputs": outputs}
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
@@ -156,8 +167,8 @@ def read_inputs(document: dict[str, Any], rows: int, read: Callable[[dict[str, l
         RequestError: 400; it names what is wrong.
     """
     inputs = document.get("inputs")
-    if type(inputs) is not list:
-        raise bad("inputs is not a list")
+    if type(inputs) is not list or not inputs:
+        raise bad("inputs is not a list of tensors, one for each column")
     found: dict[str, list[Any]] = {}
     for entry in inputs:
         name, data = (entry.get("name"), entry.get("data")) if type(entry) is dict else (None, None)

@@ -18,6 +18,8 @@ from lifeboat.server.asked import Asked
 from lifeboat.server.cloudevents import Content
 from lifeboat.server.columnar import ColumnarWriter
 from lifeboat.server.events import Events
+from lifeboat.server.explained import Explained
+from lifeboat.server.explanations import Explanations
 from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.large_requests import SMALL, LargeRequests
 from lifeboat.server.metrics import ServerMetrics
@@ -46,6 +48,7 @@ class DataPlane:
     Attributes:
         ready: whether it takes requests; set by whoever opens its listeners.
         events: sends them; None where nobody wants them.
+        explanations: asks for the reasons of answers, elsewhere.
         max_body: bytes of a request's body.
         ids: makes the names of requests.
         reader: of rows.
@@ -67,6 +70,7 @@ class DataPlane:
         self._metadata = ModelMetadata.of(model.bundle, settings)
         self.identity = self._metadata.identity
         self.events = self._open_events(settings) if settings.events_url else None
+        self.explanations = Explanations(self._metadata, settings)
         self._large = LargeRequests(loop)
         self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._watch, self._large)
         self._queues: tuple[Sized, ...] = (self._batcher.waiting, self._large.waiting, *queues)
@@ -141,6 +145,18 @@ class DataPlane:
             send: takes that answer.
         """
         self._batcher.submit(Job(asked, partial(self._finish, write, error, send)))
+
+    async def explain(self, asked: Asked, outputs: list[str] | bool) -> Explained:
+        """The reasons of the answers to rows, of a process that is not this one.
+
+        Args:
+            asked: the rows.
+            outputs: names of the answer's numbers, or True for the usual ones.
+
+        Raises:
+            RequestError: see `Explanations.ask`.
+        """
+        return await self.explanations.ask(asked.columns, None if isinstance(outputs, bool) else outputs)
 
     def score(self, columns: Columns) -> Answers:
         """Predicts rows at once and alone, counted and watched by nobody: the warm-up."""

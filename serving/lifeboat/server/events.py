@@ -190,7 +190,7 @@ class Events:
         waits = pauses(FIRST_DELAY, LONGEST_DELAY)
         while True:
             try:
-                status = await post(self._target, *content)
+                status = (await post(self._target, *content)).status
             except (OSError, ValueError, asyncio.IncompleteReadError) as error:
                 log.error("events wait: the receiver cannot be reached", url=self._target.url, reason=repr(error))
             else:

@@ -65,6 +65,10 @@ class ServerSettings:
         ListenerLimits.spin_us,
         "microseconds to poll on after a request instead of sleeping; for a pod with a core to itself, which it burns",
     )
+    explainer_url: str = _setting("", "URL that gives the reasons of answers; nobody is asked for any unless set")
+    explain_seconds: float = _setting(
+        8.0, "time that the reasons of an answer may take, less than the 10 s that Seldon's executor waits"
+    )
     log_requests: bool = _setting(False, "log one line a request")
     log_payloads: bool = _setting(False, "let request and response bodies into the log")
 
@@ -94,6 +98,8 @@ class ServerSettings:
             raise SettingsError(
                 f"grpc_connection_seconds is {self.grpc_connection_seconds:g}, the least is {LEAST_AGE:g}"
             )
+        if not 0 < self.explain_seconds < float("inf"):
+            raise SettingsError(f"explain_seconds is {self.explain_seconds:g}, it must be above 0")
         if self.spin_us < 0:
             raise SettingsError(f"spin_us is {self.spin_us}, the least is 0")
         for name, longest in LONGEST.items():

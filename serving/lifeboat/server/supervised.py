@@ -1,9 +1,9 @@
 """A server as a child of a supervisor: `python -m lifeboat.server.supervised`.
 
-The first line on standard input is its order (settings, inherited sockets). It
-answers in JSON lines on standard output: `ready`, `accepting` or `failed`. The line `accept` lets it begin
-on the public sockets, `events URL` sends its events elsewhere. When standard input ends its parent is gone,
-so it drains and exits too.
+The first line on standard input is its order (settings, inherited sockets). It answers in JSON lines on standard
+output: `ready`, `accepting` or `failed`. The line `accept` lets it begin on the public sockets, `events URL` sends its
+events elsewhere, `explainer URL` lets it ask for reasons elsewhere. When standard input ends its parent is gone, so it
+drains and exits too.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ async def _follow(server: Server, private: list[socket.socket], public: list[soc
         command, _, url = line.decode().strip().partition(" ")
         if command == "events":
             server.send_events(url)
+        elif command == "explainer":
+            server.plane.explanations.ask_at(url)
         elif command == "accept":
             try:
                 await server.begin_rpc(shared=True)

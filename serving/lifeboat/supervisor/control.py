@@ -70,6 +70,7 @@ class Status:
         grpc_address: of the same server over gRPC, such as 127.0.0.1:9500; empty for none.
         events_url: where it sends its events; empty for nowhere, None from a supervisor that cannot send them elsewhere
             since it was started by an earlier edition.
+        explainer_url: where it asks for the reasons of answers; as `events_url`.
         serving: the promoted server, None before the first promotion.
         candidate: the server on trial, None without a deployment.
     """
@@ -79,6 +80,7 @@ class Status:
     metrics_url: str
     grpc_address: str
     events_url: str | None
+    explainer_url: str | None
     serving: Serving | None
     candidate: Serving | None
 
@@ -120,9 +122,10 @@ class Control:
         """
         document = self._ask({"op": "status"}, seconds)
         serving, candidate = map(Serving.from_document, (document["serving"], document["candidate"]))
-        # A supervisor of an earlier edition has no gRPC, and one of the first tells of no events.
-        urls = document["url"], document["metrics_url"], document.get("grpc_address", ""), document.get("events_url")
-        return Status(document["pid"], *urls, serving, candidate)
+        # A supervisor of an earlier edition has no gRPC and no explainer, and one of the first tells of no events.
+        urls = document["url"], document["metrics_url"], document.get("grpc_address", "")
+        told = document.get("events_url"), document.get("explainer_url")
+        return Status(document["pid"], *urls, *told, serving, candidate)
 
     def start(self, bundle_dir: str | os.PathLike[str], name: str, version: str) -> Candidate:
         """Starts a server on a private port and waits until it is ready.
@@ -151,6 +154,14 @@ class Control:
             DeployError: it is no http or https URL.
         """
         self._ask({"op": "events", "url": url}, 10.0)
+
+    def explain_at(self, url: str) -> None:
+        """Lets what serves, and what will, ask at another URL for the reasons of answers.
+
+        Raises:
+            DeployError: it is no http or https URL.
+        """
+        self._ask({"op": "explainer", "url": url}, 10.0)
 
     def stop(self) -> None:
         """Drains the server and ends the supervisor."""

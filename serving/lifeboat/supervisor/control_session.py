@@ -8,6 +8,7 @@ from typing import Any
 
 from lifeboat.config.errors import LifeboatError, PortError
 from lifeboat.supervisor.daemon import Deployment, Supervisor
+from lifeboat.supervisor.process import TOLD
 
 
 class ControlSession:
@@ -74,13 +75,13 @@ class ControlSession:
         if operation == "promote":
             # A switch that has begun is finished, whether or not the client waits for it.
             return await asyncio.shield(self._daemon.promote(self._deployment))
-        if operation == "events":
-            return self._daemon.send_events(question["url"])
+        if operation in TOLD:
+            return self._daemon.tell(operation, question["url"])
         if operation == "stop":
             await asyncio.shield(self._daemon.end())
             self._daemon.stopping.set()
             return {}
-        raise ValueError(f"{operation!r} is no operation; they are status, start, promote, events and stop")
+        raise ValueError(f"{operation!r} is no operation; they are status, start, promote, {', '.join(TOLD)} and stop")
 
     async def _start(self, question: dict[str, Any]) -> dict[str, Any]:
         self.deployed = True

@@ -18,7 +18,7 @@ from lifeboat.http.http_client import Target
 from lifeboat.http.sockets import bind, listen
 from lifeboat.server.settings import ServerSettings
 from lifeboat.supervisor.model_server import ModelServer
-from lifeboat.supervisor.process import LOG
+from lifeboat.supervisor.process import LOG, TOLD
 from lifeboat.system.addresses import base_url
 
 PRIVATE_HOST = "127.0.0.1"
@@ -75,7 +75,7 @@ class Supervisor:
             "url": base_url(host, main),
             "metrics_url": f"{base_url(host, metrics)}/metrics",
             "grpc_address": base_url(host, rpc).removeprefix("http://") if (rpc := self._settings.grpc_port) else "",
-            "events_url": self._settings.events_url,
+            **{setting: getattr(self._settings, setting) for setting in TOLD.values()},
             "serving": self._serving.describe() if self._serving is not None else None,
             "candidate": candidate.describe() if candidate is not None else None,
         }
@@ -131,26 +131,30 @@ class Supervisor:
                 await self._give_up(new)
                 raise
             old, self._serving, self._deployment = self._serving, new, None
-        if self._settings.events_url != new.settings.events_url:  # it moved since the candidate was started
-            new.send_events(self._settings.events_url)
+        new.catch_up(self._settings)  # what moved since the candidate was started
         LOG.info("version %s of %s serves", new.settings.model_version, new.settings.model_name)
         if old is not None:
             await old.end()
         return {}
 
-    def send_events(self, url: str) -> dict[str, Any]:
-        """Lets what serves, and whatever will, send its events to another URL; those that wait go there too.
+    def tell(self, operation: str, url: str) -> dict[str, Any]:
+        """Lets what serves, and whatever will, use another URL; events that wait go to the new one too.
+
+        Args:
+            operation: `events` or `explainer`.
+            url: of the one or the other.
 
         Raises:
-            DeployError: it is no URL that events can be posted to.
+            DeployError: it is no URL that can be posted to.
         """
         try:
             Target.of(url)
         except ValueError as error:
-            raise DeployError(f"events cannot be sent to {url!r}: {error}") from None
-        self._settings = replace(self._settings, events_url=url)
+            raise DeployError(f"{operation}: {url!r} cannot be posted to: {error}") from None
+        told: dict[str, Any] = {TOLD[operation]: url}
+        self._settings = replace(self._settings, **told)
         if self._serving is not None:
-            self._serving.send_events(url)
+            self._serving.catch_up(self._settings)
         return {}
 
     async def abandon(self, deployment: Deployment) -> None:

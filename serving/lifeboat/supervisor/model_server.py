@@ -10,7 +10,7 @@ from typing import Any
 
 from lifeboat.config.errors import DeployError
 from lifeboat.server.settings import ServerSettings
-from lifeboat.supervisor.process import LOG, Order, Process
+from lifeboat.supervisor.process import LOG, TOLD, Order, Process
 from lifeboat.system.backoff import Backoff
 
 FIRST_DELAY, LONGEST_DELAY = 0.1, 10.0
@@ -58,11 +58,12 @@ class ModelServer:
         self._accepting = True
         self._private.close()
 
-    def send_events(self, url: str) -> None:
-        """Lets it, which must be ready, send its events to another URL."""
-        self.settings = replace(self.settings, events_url=url)
+    def catch_up(self, settings: ServerSettings) -> None:
+        """Lets it, which must be ready, use the URLs of other settings where they are others."""
+        told = self.settings
+        self.settings = replace(told, **{setting: getattr(settings, setting) for setting in TOLD.values()})
         if self._process is not None:
-            self._process.send_events(url)
+            self._process.catch_up(told, self.settings)
 
     async def end(self) -> None:
         """Drains and ends it."""
@@ -98,8 +99,7 @@ class ModelServer:
             try:
                 process = self._process = await Process.spawn(order)
                 await process.ready()
-                if self.settings.events_url != order.settings["events_url"]:  # it moved meanwhile
-                    process.send_events(self.settings.events_url)
+                process.catch_up(ServerSettings(**order.settings), self.settings)  # what moved meanwhile
                 if self._accepting:
                     await process.accept()
             except (DeployError, OSError) as error:  # the system may have no process or descriptor left for it

@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifeboat.config.errors import DeployError
+from lifeboat.server.settings import ServerSettings
 
 LOG = logging.getLogger("lifeboat.supervisor")
+# The settings that a server can be told anew while it serves, by the operation that does it.
+TOLD = {"events": "events_url", "explainer": "explainer_url"}
 READY_SECONDS = 60.0
 ACCEPT_SECONDS = 10.0
 # Beyond the time a server gives its clients to finish.
@@ -86,9 +89,11 @@ class Process:
         self._say("accept")
         await self._expect(self._accepting, ACCEPT_SECONDS, "does not accept")
 
-    def send_events(self, url: str) -> None:
-        """Lets it send its events, also those that wait, to another URL; once it is ready, not before."""
-        self._say(f"events {url}")
+    def catch_up(self, told: ServerSettings, settings: ServerSettings) -> None:
+        """Tells it which URLs are others than it was told; once it is ready, not before."""
+        for command, setting in TOLD.items():
+            if getattr(told, setting) != (url := getattr(settings, setting)):
+                self._say(f"{command} {url}")
 
     async def end(self) -> None:
         """Drains it and waits for its end; kills it if that takes too long."""

@@ -16,7 +16,8 @@ import pytest
 from lifeboat.api import Model, load
 from lifeboat.config.errors import DataError, UseCaseError
 from lifeboat.model.explaining import explainer
-from lifeboat.model.explaining.explainer import BACKGROUND, Explainer
+from lifeboat.model.explaining.explainer import Explainer
+from lifeboat.usecase.explain_policy import BACKGROUND, ExplainPolicy
 from tests.detector.world import add_bundle, people
 
 COLUMNS = ["name", "port", "age", "class", "alone"]
@@ -132,7 +133,7 @@ def test_a_frame_comes_back_in_its_own_kind_and_none_of_no_rows(model: Model) ->
 
 def test_the_background_is_of_the_size_that_is_said(bundle: Path, model: Model) -> None:
     table = pq.read_table(model.bundle.reference, columns=COLUMNS).slice(0, 1)
-    found = Explainer(model.bundle, background=30).explain(table)
+    found = Explainer(model.bundle, ExplainPolicy(30)).explain(table)
     assert (found.background, found.exact) == (30, True)
     # What is alike in both rows is not asked about twice.
     own, others = table.to_pylist()[0], background(model, 30).to_dict("records")

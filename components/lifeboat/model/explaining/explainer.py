@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,13 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from lifeboat.config.errors import DataError, UseCaseError
+from lifeboat.config.errors import DataError
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.explaining.shapley import EXACT, Values, count_out, draw
 from lifeboat.model.scoring import CHUNK, Scorer, feeds
+from lifeboat.usecase.explain_policy import ExplainPolicy
 
-# Of the reference, as many rows as alibi and shap advise for a background; an answer costs in proportion.
-BACKGROUND = 100
 # Questions a row, where not all can be asked.
 BUDGET = 20_000
 # Players that can be told apart in an int64 beside the background's row.
@@ -29,8 +28,9 @@ class Explanation:
     """Of some rows.
 
     Args:
-        players: names of the columns, or of the groups, [players].
-        outputs: names of the answer's numbers that are explained, [width].
+        players: the columns of each player, [players].
+        outputs: names of the answer's numbers that are explained, by `Task.columns`, [width].
+        places: of these numbers in an answer, [width].
         answers: the numbers, [n, width].
         base: their mean over the background, [width].
         contributions: what each player adds, [n, players, width]; with the base they sum to the answers.
@@ -39,14 +39,20 @@ class Explanation:
         asked: how many rows the model was asked for each one, on average.
     """
 
-    players: tuple[str, ...]
+    players: tuple[tuple[str, ...], ...]
     outputs: tuple[str, ...]
+    places: tuple[int, ...]
     answers: NDArray[np.float64]
     base: NDArray[np.float64]
     contributions: NDArray[np.float64]
     error: NDArray[np.float64]
     background: int
     asked: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the players: a column's, or those of a group's columns."""
+        return tuple(" + ".join(part) for part in self.players)
 
     @property
     def exact(self) -> bool:
@@ -59,8 +65,7 @@ class Explainer:
 
     Args:
         bundle: with the reference.
-        groups: columns that are one player, such as a text and its length; the others are players of their own.
-        background: how many rows of the reference.
+        policy: which columns are one player, and how many rows of the reference; the bundle's own unless given.
         budget: of the model's rows for each explained one, beyond `EXACT` players.
         seed: of the background and of the orders.
         scorer: of the bundle, where there is one already; loaded unless given.
@@ -72,41 +77,49 @@ class Explainer:
     def __init__(
         self,
         bundle: Bundle,
-        groups: Sequence[Sequence[str]] = (),
-        background: int = BACKGROUND,
+        policy: ExplainPolicy | None = None,
         budget: int = BUDGET,
         seed: int = 0,
         scorer: Scorer | None = None,
     ) -> None:
         self._scorer, self._schema = scorer or Scorer(bundle.model, bundle.schema), bundle.schema
         self._task, self._budget, self._seed = bundle.task, budget, seed
-        self._parts = _players(bundle.schema.names, groups)
+        policy = policy or ExplainPolicy.of_manifest(bundle.manifest)
+        self._parts = policy.players(bundle.schema.names)
         reference = pq.read_table(bundle.reference, columns=list(bundle.schema.names))
-        chosen = np.random.default_rng(seed).permutation(reference.num_rows)[:background]
+        chosen = np.random.default_rng(seed).permutation(reference.num_rows)[: policy.background]
         self._background = feeds(bundle.schema, reference.take(pa.array(np.sort(chosen))))
         self._size = len(chosen)
 
-    @property
-    def players(self) -> tuple[str, ...]:
-        """Their names: of a column, or of a group's columns."""
-        return tuple(" + ".join(part) for part in self._parts)
-
     def explain(self, table: pa.Table, outputs: Sequence[str] | None = None) -> Explanation:
-        """Explains each row of a table of raw columns, as `check_table` gives it.
+        """Explains each row of a table of raw columns, as `check_table` gives it; see `explain_rows`."""
+        return self.explain_rows(feeds(self._schema, table), outputs)
+
+    def explain_rows(
+        self,
+        rows: Mapping[str, NDArray[Any]],
+        outputs: Sequence[str] | None = None,
+        proceed: Callable[[], None] = lambda: None,
+    ) -> Explanation:
+        """Explains rows given as the graph's inputs.
 
         Args:
-            table: the rows.
-            outputs: which of an answer's numbers, by `Task.columns`; those that the task explains unless given.
+            rows: one [n, 1] tensor a column.
+            outputs: which of an answer's numbers, by `Task.columns` or `Task.names`; unless given, those that the task
+                explains.
+            proceed: is called before each row, and may raise.
 
         Raises:
             DataError: there is no such output; or see `lifeboat.model.scoring`.
             BundleError: see there.
         """
         explained = list(self._task.explained) if outputs is None else [self._place(name) for name in outputs]
-        rows = feeds(self._schema, table)
-        answers = self._scorer.answers(table)[:, explained].astype(np.float64)
-        found = [self._one({name: tensor[row : row + 1] for name, tensor in rows.items()}, explained)
-                 for row in range(table.num_rows)]  # fmt: skip
+        answers, found = np.empty((len(next(iter(rows.values()))), len(explained))), []
+        for place in range(len(answers)):
+            proceed()
+            row = {name: tensor[place : place + 1] for name, tensor in rows.items()}
+            answers[place] = self._scorer.run(row)[0, explained]
+            found.append(self._one(row, explained))
         shape = (len(self._parts), len(explained))
         contributions, error = (
             np.array([getattr(one, name) for one in found]).reshape(-1, *shape) for name in ("contributions", "error")
@@ -114,12 +127,14 @@ class Explainer:
         base = found[0].base if found else self._ask_background(explained)
         asked = float(np.mean([one.asked for one in found])) if found else 0.0
         names = tuple(self._task.columns[place] for place in explained)
-        return Explanation(self.players, names, answers, base, contributions, error, self._size, asked)
+        return Explanation(self._parts, names, tuple(explained), answers, base, contributions, error, self._size, asked)
 
     def _place(self, output: str) -> int:
-        if output not in self._task.columns:
-            raise DataError(f"outputs: there is no {output!r}; there are {', '.join(self._task.columns)}")
-        return self._task.columns.index(output)
+        for names in (self._task.columns, self._task.names):
+            if output in names:
+                return names.index(output)
+        known = dict.fromkeys((*self._task.names, *self._task.columns))
+        raise DataError(f"outputs: there is no {output!r}; there are {', '.join(known)}")
 
     def _one(self, row: dict[str, NDArray[Any]], explained: list[int]) -> Values:
         joint = {name: np.concatenate([tensor, row[name]]) for name, tensor in self._background.items()}
@@ -173,16 +188,3 @@ def _distinct(present: NDArray[np.bool_], background: NDArray[np.int64]) -> tupl
     key = present @ (np.int64(1) << np.arange(present.shape[1])) * (int(background.max()) + 1) + background
     _, first, again = np.unique(key, return_index=True, return_inverse=True)
     return first, again
-
-
-def _players(names: Sequence[str], groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
-    """The columns of each player, in the schema's order of their first."""
-    known: dict[str, tuple[str, ...]] = {}
-    for group in groups:
-        for name in group:
-            if name not in names:
-                raise UseCaseError(f"groups: there is no column {name!r}; there are {', '.join(names)}")
-            if name in known:
-                raise UseCaseError(f"groups: column {name!r} is in two of them")
-            known[name] = tuple(group)
-    return tuple(dict.fromkeys(known.get(name, (name,)) for name in names))

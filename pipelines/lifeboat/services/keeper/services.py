@@ -1,8 +1,9 @@
-"""What is kept running in a home: the model servers of what is deployed, and the drift detector."""
+"""What is kept running in a home: the model servers of what is deployed, the explainer and the drift detector."""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -13,11 +14,13 @@ from lifeboat.deploy.deployed import Deployed, read_deployed, want
 from lifeboat.deploy.local import LocalTarget
 from lifeboat.registry.versions import Version
 from lifeboat.services.daemons import ask_to_end
-from lifeboat.services.detector import detector_daemon, ensure_detector, served
+from lifeboat.services.detector import detector_service, ensure_detector
+from lifeboat.services.explainer import ensure_explainer, explainer_service
+from lifeboat.services.listening import ListeningService, served
 from lifeboat.services.ports import listening_process, port_problems
 from lifeboat.supervisor.control import ANSWER_SECONDS, LOG_FILE, find_supervisor
 from lifeboat.supervisor.state import LOCK_FILE
-from lifeboat.system.addresses import DETECTOR, server_of
+from lifeboat.system.addresses import server_of
 from lifeboat.system.files import LOOK_SECONDS, is_locked
 
 Say = Callable[[str], None]
@@ -130,45 +133,83 @@ class ModelServer:
         return True
 
 
-class DriftDetector:
-    """The drift detector of a home.
+class HomeService(ABC):
+    """A service that there is one of in a home.
 
     Args:
         settings: of the home.
+        service: where it is.
     """
 
-    name = DETECTOR
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._daemon = settings, detector_daemon(settings)
+    def __init__(self, settings: Settings, service: ListeningService) -> None:
+        self._settings, self.name, self._daemon = settings, service.name, service.daemon()
 
     @property
     def log(self) -> Path:
         return self._daemon.log
 
     def is_wanted(self) -> bool:
-        if not self._settings.drift_python:
+        if not self.is_chosen:
             return False
         # Also one that was not started yet, where who started the servers was interrupted.
         return self._daemon.is_expected or any(server.is_wanted() for server in model_servers(self._settings))
 
+    @property
+    @abstractmethod
+    def is_chosen(self) -> bool:
+        """Whether the home is to have it."""
+
     def is_running(self) -> bool:
         return self._daemon.is_running()
 
+    @abstractmethod
     def bring_up(self, say: Say) -> None:
-        ensure_detector(self._settings, say=say)
+        """As `KeptService` says."""
 
     def stop(self, say: Say) -> bool:  # noqa: ARG002  # every service's signature
         if self.is_running() and self._daemon.pid is None:
-            found = listening_process(self._settings, DETECTOR)
+            found = listening_process(self._settings, self.name)
             if found is not None:
                 self._daemon.say_pid(found)
         return self._daemon.stop()
 
 
+class DriftDetector(HomeService):
+    """The drift detector of a home."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, detector_service(settings))
+
+    @property
+    def is_chosen(self) -> bool:
+        return bool(self._settings.drift_python)
+
+    def bring_up(self, say: Say) -> None:
+        ensure_detector(self._settings, say=say)
+
+
+class Explainer(HomeService):
+    """The explainer of a home."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, explainer_service(settings))
+
+    @property
+    def is_chosen(self) -> bool:
+        return self._settings.explainer
+
+    def bring_up(self, say: Say) -> None:
+        ensure_explainer(self._settings, say=say)
+
+
 def services(settings: Settings) -> list[KeptService]:
     """Of a home, in the order in which they end: the detector last, for the servers' last events still reach it."""
-    return [*model_servers(settings), DriftDetector(settings)]
+    return [*model_servers(settings), *home_services(settings)]
+
+
+def home_services(settings: Settings) -> list[HomeService]:
+    """Those that there is one of in a home."""
+    return [Explainer(settings), DriftDetector(settings)]
 
 
 def model_servers(settings: Settings) -> list[ModelServer]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lifeboat.config.errors import BundleError
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.model.session import open_graph
-from lifeboat.model.tensors import tensor_type
+from lifeboat.model.tensors import stack, tensor_type
 from lifeboat.usecase.schema import Schema
 
 GOLDEN_TOLERANCE = 1e-4
@@ -47,11 +47,7 @@ class Model:
         Returns:
             float32 [n, width], as the task has it.
         """
-        feed = {
-            name: np.array(values, dtype).reshape(-1, 1)
-            for (name, dtype), values in zip(self._kinds, columns, strict=False)
-        }
-        answers: Answers = self._session.run(self._output, feed)[0]
+        answers: Answers = self._session.run(self._output, stack(self._kinds, columns))[0]
         return answers
 
     def verify(self) -> None:

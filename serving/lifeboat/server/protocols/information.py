@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lifeboat.http.app import App
 from lifeboat.http.http_types import Response
+from lifeboat.http.series import CONTENT_TYPE
 from lifeboat.server.dataplane import DataPlane
-from lifeboat.server.metrics import CONTENT_TYPE, ServerMetrics
+from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.protocols.openapi import describe_api
 from lifeboat.server.protocols.page import render_page
 from lifeboat.server.protocols.rest import readiness

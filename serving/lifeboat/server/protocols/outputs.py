@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from lifeboat.http.errors import bad, refuse_unknown
+from lifeboat.server.explained import EXPLAIN
 from lifeboat.server.protocols.tensor import CONTENT_TYPES, pack, read_parameters
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Output, Task
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 # When to answer and whom, which changes no answer of a model without a state.
 _IGNORED = {"headers", "priority", "timeout", "sequence_id", "sequence_start", "sequence_end"}
-_PARAMETERS = frozenset({"binary_data_output", "content_type"} | _IGNORED)
+_PARAMETERS = frozenset({"binary_data_output", "content_type", EXPLAIN} | _IGNORED)
 
 
 def read_outputs(document: dict[str, Any], known: Mapping[str, Output]) -> dict[str, bool]:
@@ -67,15 +70,20 @@ class OutputWriter:
         """One output for orjson; its binary data, if that is asked for, is added to the blobs."""
         described = self.known[name]
         data = self._task.tensor(name, answers, self._decision)
-        output: dict[str, Any] = {
-            "name": name, "datatype": described.datatype, "shape": described.shape(len(answers))
-        }  # fmt: skip
-        if as_binary:
-            blobs.append(pack(data))
-            output["parameters"] = {"binary_data_size": len(blobs[-1])}
-        else:
-            output["data"] = data if isinstance(data, list) else data.reshape(-1)
-        return output
+        return write_tensor(name, described.datatype, described.shape(len(answers)), data, as_binary, blobs)
+
+
+def write_tensor(
+    name: str, datatype: str, shape: list[int], data: list[str] | NDArray[Any], as_binary: bool, blobs: list[bytes]
+) -> dict[str, Any]:
+    """One output for orjson; its binary data, if that is asked for, is added to the blobs."""
+    output: dict[str, Any] = {"name": name, "datatype": datatype, "shape": shape}
+    if as_binary:
+        blobs.append(pack(data))
+        output["parameters"] = {"binary_data_size": len(blobs[-1])}
+    else:
+        output["data"] = data if isinstance(data, list) else data.reshape(-1)
+    return output
 
 
 def identified(tags: Mapping[str, str]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,13 +12,13 @@ from lifeboat.http.coding import decode_body, is_coded
 from lifeboat.http.http_types import FORM, JSON, Request, Response, lower_media_type
 from lifeboat.server.asked import SKIP, Asked, skips
 from lifeboat.server.cloudevents import Content
+from lifeboat.server.explained import EXPLAIN, Explained
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import HEADER, RequestId
 
 if TYPE_CHECKING:
     # Not at run time: the drift detector reads with the codecs and has no ONNX Runtime.
     from lifeboat.server.dataplane import DataPlane
-    from lifeboat.server.model.onnx_model import Answers
 
 T = TypeVar("T")
 
@@ -81,6 +82,7 @@ class Predictor:
 
     def __init__(self, app: App, plane: DataPlane) -> None:
         self._app, self._plane = app, plane
+        self._explaining: set[asyncio.Task[Explained]] = set()
 
     def read(self, request: Request, read: Callable[[Request], T], then: Callable[[Request, T], None]) -> None:
         """Reads a request, unless there are too many, and goes on with it."""
@@ -93,8 +95,10 @@ class Predictor:
         columns: Columns,
         said: Any,
         where: str,
-        write: Callable[[RequestId, Answers], Response],
+        write: Callable[..., Response],
         error: Wording,
+        explain: list[str] | bool = False,
+        watch: bool = True,
     ) -> None:
         """Predicts and answers.
 
@@ -102,10 +106,26 @@ class Predictor:
             request: was read.
             columns: of it.
             said, where: see `RequestIds.make`.
-            write: makes the answer.
+            write: makes the answer of a `RequestId`, `Answers` and, where they were explained, `Explained`.
             error: words what went wrong.
+            explain: see `lifeboat.server.explained.wanted`.
+            watch: whether the events may be told.
         """
         id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, where)
         request.id = id_.puid
-        asked = Asked(columns, len(columns[0]), id_, size_of(request), is_watched(request))
-        self._plane.infer(asked, partial(write, id_), error, partial(self._app.answer, request))
+        asked = Asked(columns, len(columns[0]), id_, size_of(request), watch and is_watched(request))
+        write, send = partial(write, id_), partial(self._app.answer, request)
+        if not explain:
+            self._plane.infer(asked, write, error, send)
+            return
+
+        def resume(found: asyncio.Task[Explained]) -> None:
+            # Counted apart: it takes as long as the explainer does.
+            request.protocol = EXPLAIN
+            explained = found.result()
+            self._plane.infer(asked, lambda answers: write(answers, explained), error, send)
+
+        task = asyncio.get_running_loop().create_task(self._plane.explain(asked, explain))
+        self._explaining.add(task)
+        task.add_done_callback(self._explaining.discard)
+        task.add_done_callback(lambda found: self._app.attempt(request, lambda: resume(found)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,6 +14,7 @@ from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import JSON, Request, Response
+from lifeboat.server.explained import EXPLAIN, Explained, wanted
 from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.protocols.rest import Predictor, puid_line
 from lifeboat.server.protocols.row_parser import Columns, Reader
@@ -29,6 +32,8 @@ FORMS = ("data", "jsonData", *OTHER_FORMS)
 ARRAYS = ("ndarray", "tensor", "tftensor")
 BAD_DATA, INTERNAL = "MICROSERVICE_BAD_DATA", "MICROSERVICE_INTERNAL_ERROR"
 WARM_UPS = 20
+# The tag of an answer that holds its reasons.
+EXPLANATION = "explanation"
 _MEMBERS = frozenset({"status", "meta", *FORMS})
 _MEMBERS_OF_DATA = frozenset({"names", *ARRAYS})
 
@@ -41,15 +46,18 @@ class Message:
         rows: their number.
         tensor: whether the answer is a tensor.
         puid: what its `meta` calls it.
+        explain: see `wanted`.
+        meta: of it.
         tail: the end of its answer, which repeats that `meta`. It may be large, so that it is written where the request
             is read: in the thread of such.
     """
 
-    __slots__ = ("columns", "puid", "rows", "tail", "tensor")
+    __slots__ = ("columns", "explain", "meta", "puid", "rows", "tail", "tensor")
 
-    def __init__(self, columns: Columns, tensor: bool, puid: Any, tail: bytes) -> None:
+    def __init__(self, columns: Columns, tensor: bool, meta: dict[str, Any], tail: bytes) -> None:
         self.columns, self.rows = columns, len(columns[0])
-        self.tensor, self.puid, self.tail = tensor, puid, tail
+        self.tensor, self.puid, self.tail, self.meta = tensor, meta.get("puid"), tail, meta
+        self.explain = wanted(meta["tags"].get(EXPLAIN), f"meta.tags.{EXPLAIN}") if "tags" in meta else False
 
 
 class SeldonCodec:
@@ -84,11 +92,11 @@ class SeldonCodec:
         tail = self._write_meta(meta) if meta else self._tail
         if "data" in document:
             columns, tensor = self._read_data(document["data"])
-            return Message(columns, tensor, meta.get("puid"), tail)
+            return Message(columns, tensor, meta, tail)
         if "jsonData" in document:
             rows = document["jsonData"]
             columns = self._reader.from_objects([rows] if type(rows) is dict else rows, "jsonData")
-            return Message(columns, True, meta.get("puid"), tail)
+            return Message(columns, True, meta, tail)
         form = next((name for name in OTHER_FORMS if name in document), None)
         raise bad(
             f"{form} has no meaning for rows of named columns: send data or jsonData"
@@ -96,7 +104,7 @@ class SeldonCodec:
             else "neither data (ndarray or tensor) nor jsonData"
         )
 
-    def write(self, message: Message, id_: RequestId, answers: Answers) -> Response:
+    def write(self, message: Message, id_: RequestId, answers: Answers, explained: Explained | None = None) -> Response:
         """The answer to a message, row by row."""
         if message.tensor:
             head = self._tensor % message.rows
@@ -104,7 +112,10 @@ class SeldonCodec:
         else:
             head, values = self._ndarray, orjson.dumps(answers, option=_NUMPY)
         meta = b'},"meta":{"puid":' + orjson.dumps(id_.named)
-        return Response(200, b"".join((head, values, meta, message.tail)), JSON, puid_line(id_))
+        tail = message.tail
+        if explained is not None:
+            tail = self._write_meta(message.meta, {EXPLANATION: explained.to_document()})
+        return Response(200, b"".join((head, values, meta, tail)), JSON, puid_line(id_))
 
     @staticmethod
     def error(error: RequestError) -> Response:
@@ -139,13 +150,13 @@ class SeldonCodec:
         width = shape[1]
         return [values[start : start + width] for start in range(0, len(values), width or 1)]
 
-    def _write_meta(self, meta: dict[str, Any]) -> bytes:
+    def _write_meta(self, meta: dict[str, Any], more: Mapping[str, Any] = MappingProxyType({})) -> bytes:
         """What follows the puid: the tags of the request under ours, and the path it took so far."""
-        document: dict[str, Any] = {"tags": {**meta.get("tags", {}), **self._tags}}
+        document: dict[str, Any] = {"tags": {**meta.get("tags", {}), **self._tags, **more}}
         for name in ("routing", "requestPath", "metrics"):
             if meta.get(name):
                 document[name] = meta[name]
-        return b"," + orjson.dumps(document)[1:] + b"}"
+        return b"," + orjson.dumps(document, option=_NUMPY)[1:] + b"}"
 
 
 class SeldonRest:
@@ -162,6 +173,7 @@ class SeldonRest:
         self._limits = max_depth, plane.reader.max_values
         self._codec = SeldonCodec(plane.reader, plane.metadata().task.names, plane.identity.tags)
         app.add("GET POST", "/predict /api/v1.0/predictions /api/v0.1/predictions", self._predict, "seldon")
+        app.add("POST", "/explain /api/v1.0/explain", self._explain, EXPLAIN)
         app.add("GET", "/health/status /api/v1.0/health/status", self._health)
         app.add("GET", "/metadata /api/v1.0/metadata", self._describe)
 
@@ -177,13 +189,21 @@ class SeldonRest:
     def _predict(self, request: Request) -> None:
         self._predictor.read(request, self._read, self._infer)
 
+    def _explain(self, request: Request) -> None:
+        self._predictor.read(request, self._read_explained, partial(self._infer, watch=False))
+
+    def _read_explained(self, request: Request) -> Message:
+        message = self._read(request)
+        message.explain = message.explain or True
+        return message
+
     def _read(self, request: Request) -> Message:
         return self._codec.read(read_document(request, *self._limits))
 
-    def _infer(self, request: Request, message: Message) -> None:
-        codec = self._codec
+    def _infer(self, request: Request, message: Message, watch: bool = True) -> None:
+        codec, write = self._codec, partial(self._codec.write, message)
         self._predictor.ask(
-            request, message.columns, message.puid, "meta.puid", partial(codec.write, message), codec.error
+            request, message.columns, message.puid, "meta.puid", write, codec.error, message.explain, watch
         )
 
     def _health(self, _request: Request) -> Response:

@@ -16,7 +16,8 @@ from lifeboat.http.app import App
 from lifeboat.http.body import check_content, parse_object
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
-from lifeboat.server.protocols.outputs import OutputWriter, describe, identified, read_outputs
+from lifeboat.server.explained import EXPLAIN, Explained, wanted
+from lifeboat.server.protocols.outputs import OutputWriter, describe, identified, read_outputs, write_tensor
 from lifeboat.server.protocols.rest import Predictor, puid_line, readiness
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.protocols.tensor import Tensor, read_tensor
@@ -43,12 +44,16 @@ class Inference:
         columns: the rows, for the model.
         id: of the request, None for none.
         outputs: names asked for, and whether each is wanted as binary data.
+        explain: see `wanted`.
+        as_binary: whether the explanation is wanted as binary data.
     """
 
-    __slots__ = ("columns", "id", "outputs")
+    __slots__ = ("as_binary", "columns", "explain", "id", "outputs")
 
-    def __init__(self, columns: Columns, id_: str | None, outputs: dict[str, bool]) -> None:
-        self.columns, self.id, self.outputs = columns, id_, outputs
+    def __init__(
+        self, columns: Columns, id_: str | None, outputs: dict[str, bool], explain: list[str] | bool, as_binary: bool
+    ) -> None:
+        self.columns, self.id, self.outputs, self.explain, self.as_binary = columns, id_, outputs, explain, as_binary
 
 
 class V2Codec:
@@ -96,11 +101,14 @@ class V2Codec:
         if id_ is not None and type(id_) is not str:
             raise bad("id is not a string")
         outputs = read_outputs(document, self._outputs.known)
-        parameters = document.get("parameters")
-        columns = self._read_inputs(document.get("inputs"), binary, (parameters or {}).get("content_type"))
-        return Inference(columns, id_ or None, outputs)
+        parameters = document.get("parameters") or {}
+        explain, as_binary = wanted(parameters.get(EXPLAIN), f"the parameter {EXPLAIN}"), "binary_data_output"
+        columns = self._read_inputs(document.get("inputs"), binary, parameters.get("content_type"))
+        return Inference(columns, id_ or None, outputs, explain, parameters.get(as_binary) is True)
 
-    def write(self, inference: Inference, id_: RequestId, answers: Answers) -> Response:
+    def write(
+        self, inference: Inference, id_: RequestId, answers: Answers, explained: Explained | None = None
+    ) -> Response:
         """The answer: the outputs asked for, binary ones behind the JSON in their order."""
         document: dict[str, Any] = dict(self._common)
         if id_.body or not id_.header:  # with a header and no id, as Seldon's executor asks, the header is enough
@@ -109,6 +117,9 @@ class V2Codec:
         document["outputs"] = [
             self._outputs.write(name, as_binary, answers, blobs) for name, as_binary in inference.outputs.items()
         ]
+        if explained is not None:
+            document["parameters"] = {**document["parameters"], **explained.parameters}
+            document["outputs"] += [write_tensor(*one, inference.as_binary, blobs) for one in explained.tensors()]
         text = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         if not blobs:
             return Response(200, text, JSON, puid_line(id_))
@@ -177,10 +188,8 @@ class V2Rest:
         self._predictor.read(request, self._codec.read, self._infer)
 
     def _infer(self, request: Request, inference: Inference) -> None:
-        codec = self._codec
-        self._predictor.ask(
-            request, inference.columns, inference.id, "id", partial(codec.write, inference), codec.error
-        )
+        codec, write = self._codec, partial(self._codec.write, inference)
+        self._predictor.ask(request, inference.columns, inference.id, "id", write, codec.error, inference.explain)
 
     def _describe(self, _request: Request) -> Response:
         metadata, identity = self._plane.metadata(), self._plane.identity

@@ -15,9 +15,11 @@ from grpc.aio import AbortError
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.server.asked import SKIP, Asked, skips
 from lifeboat.server.dataplane import DataPlane
+from lifeboat.server.explained import EXPLAIN, Explained
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.request_id import HEADER, RequestId
+from lifeboat.server.rpc.documents import asks_reasons
 from lifeboat.system import log
 
 Context = Any  # grpc.aio.ServicerContext, generic in what grpc does not say
@@ -26,10 +28,9 @@ T = TypeVar("T")
 # The status of HTTP, by which we count, as gRPC has it.
 CODES = {
     400: StatusCode.INVALID_ARGUMENT, 403: StatusCode.PERMISSION_DENIED, 404: StatusCode.NOT_FOUND,
-    413: StatusCode.RESOURCE_EXHAUSTED, 500: StatusCode.INTERNAL, 503: StatusCode.UNAVAILABLE,
+    413: StatusCode.RESOURCE_EXHAUSTED, 500: StatusCode.INTERNAL, 501: StatusCode.UNIMPLEMENTED,
+    503: StatusCode.UNAVAILABLE, 504: StatusCode.DEADLINE_EXCEEDED,
 }  # fmt: skip
-# When to ask again, in the words that clients of gRPC know.
-AGAIN = (("retry-after", "1"), ("grpc-retry-pushback-ms", "1000"))
 
 
 class Metadata(NamedTuple):
@@ -79,16 +80,18 @@ class Calls:
         """
 
         async def call(body: bytes, context: Context) -> Any:
-            started = perf_counter()
+            started, counted = perf_counter(), protocol
             self._metrics.begin()
             status = 500
             try:
-                answer = await work(_parse(kinds[0], body), context)
+                request = _parse(kinds[0], body)
+                counted = EXPLAIN if asks_reasons(request) else protocol
+                answer = await work(request, context)
                 status = 200
             except RequestError as error:
                 status = error.status
                 self._count(error)
-                await context.abort(_code(error), error.info, AGAIN if status == 503 else ())
+                await context.abort(_code(error), error.info, _again(error))
             except (AbortError, asyncio.CancelledError):
                 raise
             except Exception as error:  # nothing that a client sends may show a traceback
@@ -97,7 +100,7 @@ class Calls:
             else:
                 return answer
             finally:
-                self._metrics.end(protocol, status, perf_counter() - started)
+                self._metrics.end(counted, status, perf_counter() - started)
 
         # Parsed in the call: what is no message would be an internal error to gRPC's library.
         return grpc.unary_unary_rpc_method_handler(call, None, kinds[1].SerializeToString)
@@ -107,7 +110,7 @@ class Calls:
         try:
             self.plane.check_load()
         except RequestError as error:
-            raise OverloadError(error.status, error.info) from None
+            raise OverloadError(error.status, error.info, error.headers) from None
 
     async def read(self, request: C, read: Callable[[C], T]) -> T:
         """Reads a message: at once or, where it is large, in the thread of such."""
@@ -123,8 +126,11 @@ class Calls:
         self.plane.read(request, size, read, lambda _, result: found.set_result(result), resume)
         return await found
 
-    async def predict(self, asked: Asked, write: Callable[[Answers], T]) -> T:
-        """Predicts; gives what is written of the answers."""
+    async def predict(
+        self, asked: Asked, write: Callable[[Answers, Explained | None], T], explain: list[str] | bool = False
+    ) -> T:
+        """Predicts; gives what is written of the answers, and of their reasons where `explain` asks for these."""
+        explained = await self.plane.explain(asked, explain) if explain else None
         answered: asyncio.Future[T] = self._loop.create_future()
 
         def send(give: Callable[[asyncio.Future[T]], None]) -> None:
@@ -132,7 +138,7 @@ class Calls:
                 give(answered)
 
         def written(answers: Answers) -> Callable[[asyncio.Future[T]], None]:
-            answer = write(answers)
+            answer = write(answers, explained)
             return lambda future: future.set_result(answer)
 
         def failed(error: RequestError) -> Callable[[asyncio.Future[T]], None]:
@@ -153,6 +159,12 @@ class Calls:
             self._metrics.rejected("overload")
         elif error.status not in (500, 503):
             self._metrics.rejected("large" if error.status == 413 else "bad")
+
+
+def _again(error: RequestError) -> tuple[tuple[str, str], ...]:
+    """When to ask again, in the words that clients of gRPC know; empty where an error says nothing of it."""
+    name, _, value = error.headers.decode().strip().partition(": ")
+    return (("retry-after", value), ("grpc-retry-pushback-ms", f"{value}000")) if name == "retry-after" else ()
 
 
 def _parse(kind: type[Message], body: bytes) -> Any:

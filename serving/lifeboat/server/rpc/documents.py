@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from lifeboat.http.errors import bad
+from lifeboat.server.explained import EXPLAIN
 
 _TFTENSOR = 4
 # In which field of its contents a datatype's values are.
@@ -62,6 +63,14 @@ def inference_document(said: Any) -> tuple[dict[str, Any], bytes]:
     named = {} if is_request else {"model_name": said.model_name, "model_version": said.model_version}
     entries = [_tensor(*pair) for pair in zip(tensors, raw or [None] * len(tensors), strict=True)]
     return {**named, "parameters": parameters_of(said), part: entries}, b"".join(raw)
+
+
+def asks_reasons(said: Any) -> bool:
+    """Whether a prediction's request asks for the reasons of its answer."""
+    name = said.DESCRIPTOR.name
+    if name == "SeldonMessage":
+        return EXPLAIN in said.meta.tags
+    return name == "ModelInferRequest" and EXPLAIN in said.parameters
 
 
 def contents_of(tensor: Any) -> list[Any]:

@@ -6,6 +6,7 @@ A message is read as the document of the same shape that REST has, and answered 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -15,9 +16,10 @@ from lifeboat.data.labelled.sources import ANONYMOUS, read_source
 from lifeboat.http.http_types import JSON
 from lifeboat.server.asked import Asked
 from lifeboat.server.cloudevents import Content
+from lifeboat.server.explained import Explained
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.feedback import Feedback, read_feedback
-from lifeboat.server.protocols.seldon import Message, SeldonCodec, init_metadata
+from lifeboat.server.protocols.seldon import EXPLANATION, Message, SeldonCodec, init_metadata
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.rpc.calls import Calls, Context
 from lifeboat.server.rpc.documents import feedback_document, seldon_document
@@ -49,7 +51,7 @@ class SeldonService:
         found = await self._calls.read(request, self._read)
         id_, is_watched = self._calls.identify(context, found.puid or "", "meta.puid")
         asked = Asked(found.columns, found.rows, id_, request.ByteSize(), is_watched)
-        return await self._calls.predict(asked, lambda answers: self._write(request, found, id_, answers))
+        return await self._calls.predict(asked, partial(self._write, request, found, id_), found.explain)
 
     async def SendFeedback(self, request: Any, context: Context) -> Any:  # noqa: N802
         """What was true of an earlier prediction."""
@@ -76,7 +78,9 @@ class SeldonService:
         document = feedback_document(request)
         return read_feedback(document, self._label, self._settings.max_rows), orjson.dumps(document)
 
-    def _write(self, request: Any, found: Message, id_: RequestId, answers: Answers) -> Any:
+    def _write(
+        self, request: Any, found: Message, id_: RequestId, answers: Answers, explained: Explained | None
+    ) -> Any:
         answer: Any = message("seldon.protos.SeldonMessage")()
         answer.data.names.extend(self._names)
         if found.tensor:
@@ -90,6 +94,9 @@ class SeldonService:
                     cells.add(number_value=number)
         answer.meta.CopyFrom(request.meta)
         self._sign(answer, id_)
+        if explained is not None:
+            said = orjson.loads(orjson.dumps(explained.to_document(), option=orjson.OPT_SERIALIZE_NUMPY))
+            ParseDict(said, answer.meta.tags[EXPLANATION])
         return answer
 
     def _sign(self, answer: Any, id_: RequestId) -> None:

@@ -5,10 +5,14 @@ A null is NaN in a tensor of floats and the empty value in one of BYTES. An answ
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+from numpy.typing import NDArray
 
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.server.asked import Asked
+from lifeboat.server.explained import EXPLAIN, Explained, wanted
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.outputs import describe, read_outputs
 from lifeboat.server.protocols.row_parser import Columns
@@ -67,11 +71,11 @@ class InferenceService:
         """A prediction."""
         self._check_name(request.model_name, request.model_version)
         self._calls.check()
-        columns, outputs = await self._calls.read(request, self._read)
+        columns, outputs, explain = await self._calls.read(request, self._read)
         id_, is_watched = self._calls.identify(context, request.id, "id")
         asked = Asked(columns, len(columns[0]), id_, request.ByteSize(), is_watched)
         is_raw = bool(request.raw_input_contents)
-        return await self._calls.predict(asked, lambda answers: self._write(answers, id_, outputs, is_raw))
+        return await self._calls.predict(asked, partial(self._write, id_, outputs, is_raw), explain)
 
     def _check_name(self, name: str, version: str) -> None:
         identity = self._identity
@@ -79,7 +83,7 @@ class InferenceService:
             known = f"{identity.name}, version {identity.version}"
             raise RequestError(404, f"there is no model {name!r:.100}, version {version!r:.100}; there is {known}")
 
-    def _read(self, request: Any) -> tuple[Columns, list[str]]:
+    def _read(self, request: Any) -> tuple[Columns, list[str], list[str] | bool]:
         raw = request.raw_input_contents
         if raw and len(raw) != len(request.inputs):
             raise bad(f"raw_input_contents holds {len(raw)} tensors, there are {len(request.inputs)} inputs")
@@ -87,8 +91,8 @@ class InferenceService:
             raise bad("inputs is empty: it takes one tensor for each column")
         parameters, tensors = parameters_of(request), []
         wanted_type = parameters.get("content_type")
-        wanted = [{"name": one.name, "parameters": parameters_of(one)} for one in request.outputs]
-        outputs = read_outputs({"outputs": wanted, "parameters": parameters}, self._task.outputs)
+        asked = [{"name": one.name, "parameters": parameters_of(one)} for one in request.outputs]
+        outputs = read_outputs({"outputs": asked, "parameters": parameters}, self._task.outputs)
         for place, one in enumerate(request.inputs):
             if raw and one.contents.ListFields():  # MLServer sends contents without a value beside raw ones
                 raise bad(f"input {one.name}: contents and raw_input_contents are both given")
@@ -98,9 +102,12 @@ class InferenceService:
                 said = read_parameters(f"input {one.name}", {"parameters": parameters_of(one)}, _INPUT_PARAMETERS)
                 content_type = said.get("content_type", content_type)
             tensors.append(read_values(one.name, one.datatype, list(one.shape), values, content_type))
-        return self._plane.reader.from_tensors(tensors), list(outputs)
+        explain = wanted(parameters.get(EXPLAIN), f"the parameter {EXPLAIN}")
+        return self._plane.reader.from_tensors(tensors), list(outputs), explain
 
-    def _write(self, answers: Answers, id_: RequestId, outputs: list[str], is_raw: bool) -> Any:
+    def _write(
+        self, id_: RequestId, outputs: list[str], is_raw: bool, answers: Answers, explained: Explained | None
+    ) -> Any:
         identity = self._identity
         response: Any = message("inference.ModelInferResponse")(
             model_name=identity.name, model_version=identity.version, id=id_.body or id_.own
@@ -108,10 +115,22 @@ class InferenceService:
         response.parameters["bundle_digest"].string_param = identity.digest
         for name in outputs:
             described, data = self._task.outputs[name], self._task.tensor(name, answers, self._decision)
-            tensor = response.outputs.add(name=name, datatype=described.datatype, shape=described.shape(len(answers)))
-            if is_raw:
-                response.raw_output_contents.append(pack(data))
-            else:
-                values = [text.encode() for text in data] if isinstance(data, list) else data.reshape(-1).tolist()
-                getattr(tensor.contents, CONTENTS[described.datatype]).extend(values)
+            _add(response, is_raw, name, described.datatype, described.shape(len(answers)), data)
+        if explained is not None:
+            for one in explained.tensors():
+                _add(response, is_raw, *one)
+            response.parameters["explanation_background"].int64_param = explained.background
+            response.parameters["explanation_model_rows"].double_param = explained.model_rows
         return response
+
+
+def _add(
+    response: Any, is_raw: bool, name: str, datatype: str, shape: list[int], data: list[str] | NDArray[Any]
+) -> None:
+    """Adds an output to a response."""
+    tensor = response.outputs.add(name=name, datatype=datatype, shape=shape)
+    if is_raw:
+        response.raw_output_contents.append(pack(data))
+        return
+    values = [text.encode() for text in data] if isinstance(data, list) else data.reshape(-1).tolist()
+    getattr(tensor.contents, CONTENTS[datatype]).extend(values)

@@ -1,0 +1,48 @@
+"""The explainer's life: listen, explain, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+
+from lifeboat.explainer.service import ExplainerService
+from lifeboat.explainer.settings import ExplainerSettings
+from lifeboat.http.listener import Listener
+from lifeboat.http.sockets import bind, listen
+from lifeboat.system import log
+
+# The loop waits for this several times for one answer while a thread explains.
+SWITCH_SECONDS = 0.001
+
+
+def run(settings: ExplainerSettings) -> None:
+    """Runs until SIGTERM or SIGINT.
+
+    Raises:
+        SettingsError, StorageError: it cannot run.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    os.nice(settings.nice)
+    bound = socket.socket(fileno=settings.descriptor) if settings.descriptor else bind(settings.host, settings.port)
+    asyncio.run(_run(settings, bound))
+
+
+async def _run(settings: ExplainerSettings, bound: socket.socket) -> None:
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    service = ExplainerService(settings)
+    listener = Listener(loop, settings.listener_limits, service.app.handle, service.app.refusal)
+    listen(bound)
+    listener.open(bound)
+    service.ready = True
+    log.info("ready", addresses=["{}:{}".format(*bound.getsockname()[:2])])
+    await stopping.wait()
+    service.ready = False
+    log.info("draining")
+    await listener.drain()
+    service.close()
+    log.info("stopped")
