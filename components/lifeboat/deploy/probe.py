@@ -24,13 +24,16 @@ SECONDS = 10.0
 UNLOGGED = {"Seldon-Skip-Logging": "true"}
 
 
-def ask(url: str, rows: list[dict[str, Any]], *, logged: bool = True) -> tuple[list[list[float]], dict[str, Any]]:
+def ask(
+    url: str, rows: list[dict[str, Any]], *, logged: bool = True, tags: dict[str, Any] | None = None
+) -> tuple[list[list[float]], dict[str, Any]]:
     """Sends rows as one Seldon request.
 
     Args:
         url: of the server, without a path.
         rows: values by column name.
         logged: whether it counts as traffic.
+        tags: of the request, such as {"explain": True}.
 
     Returns:
         Answers, a row each, and the tags of `meta`.
@@ -39,7 +42,9 @@ def ask(url: str, rows: list[dict[str, Any]], *, logged: bool = True) -> tuple[l
         DeployError: no answer, or not 200.
     """
     names = list(rows[0])
-    body = {"data": {"names": names, "ndarray": [[row.get(name) for name in names] for row in rows]}}
+    body: dict[str, Any] = {"data": {"names": names, "ndarray": [[row.get(name) for name in names] for row in rows]}}
+    if tags:
+        body["meta"] = {"tags": tags}
     answer = ask_document(url, "/api/v1.0/predictions", body, None if logged else UNLOGGED)
     return answer["data"]["ndarray"], answer["meta"].get("tags", {})
 

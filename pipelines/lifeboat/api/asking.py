@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lifeboat.api import reasons
 from lifeboat.config.errors import DataError, DeployError, RegistryError, first_line
 from lifeboat.config.settings import Settings, read_settings
 from lifeboat.data.cells import is_text
@@ -25,9 +27,13 @@ from lifeboat.pipeline.batch_scoring import answer_columns
 from lifeboat.registry.registry import CHAMPION, Registry
 from lifeboat.usecase.explain_policy import ExplainPolicy
 
-# Rows that the client sends at a time.
-ROWS = 1000
+# Rows that the client sends at a time, and of which it asks the reasons at a time: each costs a thousand predictions.
+ROWS, EXPLAINED_ROWS = 1000, 20
 _FRAME = "the frame"
+_NO_REASONS = pa.table(
+    {"row": [], "output": [], "answer": [], "base": [], "column": [], "contribution": [], "error": []}
+)
+_Ask = Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]
 _PLAIN = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
 
 
@@ -111,17 +117,7 @@ class Model:
         own = ExplainPolicy.of_manifest(self.bundle.manifest)
         policy = own if groups is None else replace(own, groups=tuple(map(tuple, groups)))
         found = Explainer(self.bundle, policy, scorer=self._scorer).explain(table, outputs)
-        rows, players, numbers = found.contributions.shape
-        contributions, error = (np.swapaxes(values, 1, 2).reshape(-1) for values in (found.contributions, found.error))
-        columns = {
-            "row": np.repeat(np.arange(rows), players * numbers),
-            "output": pa.array(np.tile(np.repeat(found.outputs, players), rows)),
-            "answer": np.repeat(found.answers.reshape(-1), players),
-            "base": np.tile(np.repeat(found.base, players), rows),
-            "column": pa.array(np.tile(found.names, rows * numbers)),
-            "contribution": contributions, "error": error,
-        }  # fmt: skip
-        return _as_kind(frame, pa.table(columns), keep_index=False)
+        return _as_kind(frame, reasons.of_model(found), keep_index=False)
 
     def _checked(self, frame: Any) -> pa.Table:
         table = _as_table(frame)
@@ -158,24 +154,48 @@ class Client:
         """
         # Asked each time: behind one address a new version may take over, with other inputs and another threshold.
         served = describe(self.url)
-        [inputs] = served["inputs"]
         task, decision = read_answers(served)
+        parts = [np.empty((0, task.width), np.float32)]
+        for rows, _ in self._parts(frame, served, ROWS):
+            answers, _ = rows({})
+            parts.append(np.asarray(answers, np.float32))
+        return _as_kind(frame, pa.table(answer_columns(np.concatenate(parts), task, decision)))
+
+    def explain(self, frame: Any, outputs: Sequence[str] | None = None) -> Any:
+        """As `Model.explain`, by the endpoint's explainer, with the groups of its use case; it counts as no traffic.
+
+        Raises:
+            DeployError: no answer, or one that is no success, with what the server says; it explains nothing.
+            DataError: `frame` is none.
+        """
+        served = describe(self.url)
+        task, _ = read_answers(served)
+        parts = [_NO_REASONS]
+        for rows, start in Client(self.url, logged=False)._parts(frame, served, EXPLAINED_ROWS):
+            _, tags = rows({"explain": True if outputs is None else list(outputs)})
+            if "explanation" not in tags:
+                raise DeployError(f"{self.url} gives no reasons: it is a server of an earlier edition")
+            parts.append(reasons.of_endpoint(tags["explanation"], task, start))
+        return _as_kind(frame, pa.concat_tables(parts[1:] or parts), keep_index=False)
+
+    def _parts(self, frame: Any, served: dict[str, Any], size: int) -> Iterator[tuple[_Ask, int]]:
+        """What asks for some rows of a frame, given tags, and the place of the first of them."""
+        [inputs] = served["inputs"]
         table = _as_table(frame)
         given = [name for name in inputs["schema"]["names"] if name in table.column_names]
         if not given:
             raise DataError(f"has none of the columns {', '.join(inputs['schema']['names'])}", file=_FRAME)
-        parts = [np.empty((0, task.width), np.float32)]
         sent = pa.table({name: _as_json(table[name], name) for name in given})
-        for start in range(0, sent.num_rows, ROWS):
-            rows = sent.slice(start, ROWS).to_pylist()
-            try:
-                answers, _ = ask(self.url, rows, logged=self._logged)
-            except DeployError as error:
-                if sent.num_rows <= ROWS:
-                    raise
-                raise DeployError(f"rows {start + 1:,} to {start + len(rows):,} of the frame: {error}") from error
-            parts.append(np.asarray(answers, np.float32))
-        return _as_kind(frame, pa.table(answer_columns(np.concatenate(parts), task, decision)))
+        for start in range(0, sent.num_rows, size):
+            rows = sent.slice(start, size).to_pylist()
+            where = f"rows {start + 1:,} to {start + len(rows):,} of the frame: " if sent.num_rows > size else ""
+            yield partial(self._ask, rows, where), start
+
+    def _ask(self, rows: list[dict[str, Any]], where: str, tags: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        try:
+            return ask(self.url, rows, logged=self._logged, tags=tags)
+        except DeployError as error:
+            raise DeployError(f"{where}{error}") from error
 
 
 def _as_table(frame: Any) -> pa.Table:

@@ -38,17 +38,12 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def explain(options: argparse.Namespace, settings: Settings) -> int:
-    """Shows what each column adds to the answer to one row, by the champion or the bundle of a directory."""
-    import pyarrow as pa
+    """Shows what each column adds to the answer to one row, by the champion, a bundle's directory or an endpoint."""
     from rich.console import Console
 
-    from lifeboat.api.asking import Model
     from lifeboat.cli.bars import bars
-    from lifeboat.model.bundle import open_bundle
 
-    bundle = open_bundle(options.bundle) if options.bundle else _champion(options, settings)
-    row = _row(options, bundle.schema)
-    found = Model(bundle).explain(pa.Table.from_pylist([row]), options.output, options.group)
+    row, found = _reasons(options, settings)
     entries = found.drop_columns(["row"]).to_pylist()
     if options.as_json:
         print(json.dumps(entries, ensure_ascii=False))
@@ -57,6 +52,24 @@ def explain(options: argparse.Namespace, settings: Settings) -> int:
     for output in dict.fromkeys(entry["output"] for entry in entries):
         console.print(bars([entry for entry in entries if entry["output"] == output], row))
     return 0
+
+
+def _reasons(options: argparse.Namespace, settings: Settings) -> tuple[dict[str, Any], Any]:
+    """The row, and its reasons as a table."""
+    import pyarrow as pa
+
+    from lifeboat.api.asking import Client, Model
+    from lifeboat.model.bundle import open_bundle
+
+    if options.url:
+        for flag in ("bundle", "group"):
+            if getattr(options, flag):
+                raise DataError(f"--{flag} is not for an endpoint, which has its own")
+        row = _row(options, load_usecase(options.usecase).schema)
+        return row, Client(options.url).explain(pa.Table.from_pylist([row]), options.output)
+    bundle = open_bundle(options.bundle) if options.bundle else _champion(options, settings)
+    row = _row(options, bundle.schema)
+    return row, Model(bundle).explain(pa.Table.from_pylist([row]), options.output, options.group)
 
 
 def score(options: argparse.Namespace, settings: Settings) -> int:

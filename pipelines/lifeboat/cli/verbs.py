@@ -187,10 +187,11 @@ def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     )
     text = "a number of the answer, such as probability_survived; may be repeated (default: the one that counts)"
     explain.add_argument("--output", action="append", metavar="NAME", help=text)
-    text = "columns that count as one, such as SibSp,Parch; may be repeated (default: each counts for itself)"
-    explain.add_argument("--group", action="append", metavar="COLUMN,COLUMN", type=_columns, default=[], help=text)
+    text = "columns that count as one, such as SibSp,Parch; may be repeated (default: as the use case says)"
+    explain.add_argument("--group", action="append", metavar="COLUMN,COLUMN", type=_columns, help=text)
     explain.add_argument("--as-json", action="store_true", help="as JSON (default: as bars)")
     explain.add_argument("--bundle", help="a bundle's directory (default: the champion's)")
+    explain.add_argument("--url", help="an endpoint, whose explainer is asked instead (default: none)")
     _usecase(explain)
     score = _verb(verbs, "predict", "score", "score a file of rows with the champion, in batches")
     score.add_argument("source", metavar="IN", help="a CSV or Parquet file")
