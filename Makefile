@@ -143,7 +143,7 @@ REGISTRY ?= lifeboat
 TAG ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 COMPONENT_IMAGES := components preprocess train evaluate deploy tracking
-SERVING_IMAGES := model-server drift-detector retrain-trigger
+SERVING_IMAGES := model-server explainer drift-detector retrain-trigger
 
 .PHONY: images
 images: $(COMPONENT_IMAGES:%=image-%) $(SERVING_IMAGES:%=image-%) ## build every image (REGISTRY=, TAG=); PUSH=1 pushes them and prints their digests

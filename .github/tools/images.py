@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # What runs on a cluster; the Makefile knows where each is built from.
-IMAGES = ("components", "drift-detector", "model-server", "retrain-trigger", "tracking")
+IMAGES = ("components", "drift-detector", "explainer", "model-server", "retrain-trigger", "tracking")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 ISSUER = "https://token.actions.githubusercontent.com"
 Options = argparse.Namespace

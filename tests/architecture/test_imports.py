@@ -118,7 +118,10 @@ def test_the_model_server_reaches_no_training_code():
 def test_serving_reaches_the_foundation_and_nothing_else_of_the_components():
     assert parts("http", "server", "supervisor") <= {*FOUNDATION, "http", "server", "supervisor"}
     assert parts("detector") <= {*FOUNDATION, "http", "server", "detector"}
-    assert not reaches(sources("http", "server", "supervisor", "detector"), "kfp", "mlflow", "sklearn", "pandas")
+    assert parts("explainer") <= {*FOUNDATION, "http", "server", "explainer"}
+    serving = sources("http", "server", "supervisor", "detector", "explainer")
+    assert not reaches(serving, "kfp", "mlflow", "sklearn", "pandas")
+    assert not reaches(sources("explainer"), "grpc", "uvloop")  # its extra has neither
 
 
 def test_http_knows_none_of_the_servers_that_it_carries():

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lifeboat.api import reasons
+from lifeboat.api import contributions
 from lifeboat.config.errors import DataError, DeployError, RegistryError, first_line
 from lifeboat.config.settings import Settings, read_settings
 from lifeboat.data.cells import is_text
@@ -117,7 +117,7 @@ class Model:
         own = ExplainPolicy.of_manifest(self.bundle.manifest)
         policy = own if groups is None else replace(own, groups=tuple(map(tuple, groups)))
         found = Explainer(self.bundle, policy, scorer=self._scorer).explain(table, outputs)
-        return _as_kind(frame, reasons.of_model(found), keep_index=False)
+        return _as_kind(frame, contributions.of_model(found), keep_index=False)
 
     def _checked(self, frame: Any) -> pa.Table:
         table = _as_table(frame)
@@ -175,7 +175,7 @@ class Client:
             _, tags = rows({"explain": True if outputs is None else list(outputs)})
             if "explanation" not in tags:
                 raise DeployError(f"{self.url} gives no reasons: it is a server of an earlier edition")
-            parts.append(reasons.of_endpoint(tags["explanation"], task, start))
+            parts.append(contributions.of_endpoint(tags["explanation"], task, start))
         return _as_kind(frame, pa.concat_tables(parts[1:] or parts), keep_index=False)
 
     def _parts(self, frame: Any, served: dict[str, Any], size: int) -> Iterator[tuple[_Ask, int]]:

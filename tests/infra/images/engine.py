@@ -23,7 +23,7 @@ LOCKED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
 WRITABLE = ("--tmpfs=/tmp", "--tmpfs=/var/lib/lifeboat:uid=10001,gid=10001")
 DOCKERFILES = {
     "components": ("preprocess", "train", "evaluate", "deploy", "components", "tracking"),
-    "serving": ("model-server", "drift-detector", "retrain-trigger"),
+    "serving": ("model-server", "explainer", "drift-detector", "retrain-trigger"),
 }
 FOLDER = {target: folder for folder, targets in DOCKERFILES.items() for target in targets}
 

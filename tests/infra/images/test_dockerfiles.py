@@ -16,7 +16,7 @@ BOTH = pytest.mark.parametrize("folder", DOCKERFILES)
 EACH = pytest.mark.parametrize("target", FOLDER)
 PROGRAMS = {
     **{step: step for step in ("preprocess", "train", "evaluate", "deploy")},
-    "model-server": "server", "drift-detector": "detector", "retrain-trigger": "trigger",
+    "model-server": "server", "explainer": "explainer", "drift-detector": "detector", "retrain-trigger": "trigger",
 }  # fmt: skip
 STAGE = re.compile(r"^FROM (\S+)(?: AS (\S+))?$", re.MULTILINE)
 

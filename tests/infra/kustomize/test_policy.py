@@ -21,7 +21,7 @@ from tests.infra.kustomize.build import (
 from tests.infra.tools import checkov
 
 EACH = pytest.mark.parametrize("name", OVERLAYS)
-OURS = {"components", "drift-detector", "model-server", "retrain-trigger", "tracking"}
+OURS = {"components", "drift-detector", "explainer", "model-server", "retrain-trigger", "tracking"}
 IMAGE = re.compile(r"(?P<name>[^:@]+(?:/[^:@]+)+):(?P<tag>[^@]+)(?P<digest>@sha256:[0-9a-f]{64})?")
 
 

@@ -11,6 +11,7 @@ import pytest
 from lifeboat.config import settings as core
 from lifeboat.config.options import variable
 from lifeboat.detector import settings as drift
+from lifeboat.explainer import settings as explainer
 from lifeboat.server import fetch
 from lifeboat.server import settings as server
 from lifeboat.trigger import settings as trigger
@@ -134,6 +135,7 @@ def test_every_variable_of_ours_is_a_setting(name):
             (core.PREFIX, core.Settings),
             (server.PREFIX, server.ServerSettings),
             (drift.PREFIX, drift.DetectorSettings),
+            (explainer.PREFIX, explainer.ExplainerSettings),
             (trigger.PREFIX, trigger.TriggerSettings),
             (fetch.PREFIX, fetch.FetchSettings),
         )

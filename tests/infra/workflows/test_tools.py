@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 TOOLS = ROOT / ".github" / "tools"
-NAMES = ("components", "drift-detector", "model-server", "retrain-trigger", "tracking")
+NAMES = ("components", "drift-detector", "explainer", "model-server", "retrain-trigger", "tracking")
 DIGESTS = {name: f"sha256:{number:064x}" for number, name in enumerate(NAMES)}
 STAND_IN = """#!{python}
 import json, os, sys

@@ -108,7 +108,9 @@ def test_outputs_are_chosen_by_name_and_two_classes_have_the_same_reasons_turned
     died, survived = (found[found["output"] == name] for name in ("probability_died", PROBABILITY))
     assert died["contribution"].to_numpy() == pytest.approx(-survived["contribution"].to_numpy(), abs=1e-6)
     assert (died["answer"].to_numpy() + survived["answer"].to_numpy()) == pytest.approx(1)
-    with pytest.raises(DataError, match="there is no 'fate'; there are died, survived, probability_died, probability_survived"):
+    with pytest.raises(
+        DataError, match="there is no 'fate'; there are died, survived, probability_died, probability_survived"
+    ):
         model.explain(frame(1), outputs=["fate"])
 
 

@@ -12,7 +12,7 @@ from lifeboat.system.http_request import NoAnswerError, ask
 SECONDS = 10.0
 _INFO = 'max by (instance) (lifeboat_model_info{{digest="{digest}"}})'
 _OF = "* on (instance) group_left () " + _INFO
-_PREDICTIONS = 'protocol!="other"'
+_PREDICTIONS = 'protocol!~"explain|other"'
 REQUESTS = f"sum by (status) (increase(lifeboat_request_seconds_count{{{{{_PREDICTIONS}}}}}[{{seconds}}s]) {_OF})"
 LATENCY = (
     f'sum by (le) (increase(lifeboat_request_seconds_bucket{{{{{_PREDICTIONS},status="200"}}}}[{{seconds}}s]) {_OF})'
