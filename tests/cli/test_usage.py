@@ -17,7 +17,7 @@ from lifeboat.config.settings import Settings, variable
 from tests.cli.conftest import Lifeboat, Said
 
 ROOT = Path(__file__).resolve().parents[2]
-VERBS = ("init", "check", "run", "serve", "status", "stop", "rollback", "promote", "predict", "explain", "score",
+VERBS = ("init", "check", "run", "serve", "status", "stop", "ui", "rollback", "promote", "predict", "explain", "score",
          "features", "usecases", "compile", "submit", "trigger", "retrain", "loop")  # fmt: skip
 
 

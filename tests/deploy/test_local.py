@@ -7,7 +7,8 @@ import pytest
 from lifeboat.config.errors import DeployError
 from lifeboat.deploy.step import serve_champion
 from lifeboat.deploy.targets import make_target
-from lifeboat.services.status import describe_home, local_champion
+from lifeboat.registry.sqlite_registry import read_champion
+from lifeboat.services.status import describe_home
 from lifeboat.supervisor.control import find_supervisor
 from tests.deploy.conftest import World
 from tests.deploy.contract import *  # noqa: F403  # every test of the contract
@@ -27,8 +28,8 @@ def test_the_champion_is_served_again_after_a_stop(world: World) -> None:
 
 def test_status_says_where_the_registrys_champion_is_not_what_serves(world: World) -> None:
     world.ship(0.1)
-    assert local_champion(world.settings, "tiny") == "1"
-    assert local_champion(world.settings, "other") is None
+    assert read_champion(world.settings.tracking, "tiny") == "1"
+    assert read_champion(world.settings.tracking, "other") is None
     [line] = describe_home(world.settings)["tiny"]
     assert line.startswith("version 1 (bundle ")
     second = world.bundle(0.2)

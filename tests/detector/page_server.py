@@ -39,6 +39,7 @@ class Detector:
         self.status = 200
         self.asked = 0
         self.port = 0
+        self.home = ""
 
     def __enter__(self) -> Detector:
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), self._handler())
@@ -56,7 +57,7 @@ class Detector:
 
     def answer(self, path: str) -> tuple[int, str, bytes]:
         if path == "/":
-            return 200, "text/html; charset=utf-8", render_page()
+            return 200, "text/html; charset=utf-8", render_page(self.home)
         assert path == "/drift"
         self.asked += 1
         return self.status, "application/json", json.dumps(self.state).encode()

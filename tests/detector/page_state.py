@@ -88,7 +88,7 @@ def model(number: int = 30, shifted: int = 0, **fields: Any) -> dict[str, Any]:
             "features": [feature(name, p_value) for name, p_value in newest["p_values"].items()],
         },
         "live": {
-            "figures": FIGURES, "bound": 0.8,
+            "figures": FIGURES, "bound": 0.8, "needed": 100,
             **({"rows": 361, "accuracy": accuracy[-1], "log_loss": 0.43, "calibration_error": 0.041}
                if closed else {"rows": 0, "accuracy": None, "log_loss": None, "calibration_error": None}),
         },

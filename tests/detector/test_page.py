@@ -119,6 +119,39 @@ def test_what_is_not_there_is_said_in_words(visit: Opener, detector: Detector) -
         assert empty in words
 
 
+def test_of_few_rows_a_share_is_a_count_and_no_percentage(visit: Opener, detector: Detector) -> None:
+    five = {"rows": 5, "accuracy": 0.8, "log_loss": 0.61, "calibration_error": 0.2, "bound": 0.9}
+    history = [{"time": made.NOW - 10, "rows": 5, "accuracy": 0.8, "log_loss": 0.61}]
+    detector.state = made.state(made.model(live=made.model()["live"] | five, history=history))
+    page = visit()
+    live = page.inner_text("[data-key='Live performance']")
+    assert "4 of 5" in live
+    assert "Too few rows to judge by: from 100 on" in live
+    assert "%" not in live
+    assert page.locator("[data-key='Live performance'] figure").count() == 0
+    # Nor is four of five below a bound of 90 %.
+    assert page.inner_text("h1") == "No drift"
+    page.locator("[data-key='live'] summary").click()
+    assert "4 of 5" in page.inner_text("[aria-label='Live performance over time']")
+    hundred = {"rows": 100, "accuracy": 0.8}
+    detector.state["models"][0]["live"] |= hundred
+    expect(page, "[data-key='Live performance']", "80.0%")
+    expect(page, "h1", "No drift, but live accuracy is below its bound")
+
+
+def test_it_leads_home_and_to_the_models_other_pages(visit: Opener, detector: Detector) -> None:
+    detector.home = "http://127.0.0.1:9050"
+    detector.state = made.state(made.model(version="3/é"))
+    links = visit().locator("header a, .identity a").evaluate_all("all => all.map(one => one.getAttribute('href'))")
+    place = "http://127.0.0.1:9050/models/titanic/3%2F%C3%A9"
+    pages = [f"{place}/{name}" for name in ("model-card.html", "data-profile.html", "rollout.html")]
+    assert links == ["http://127.0.0.1:9050/", *pages]
+
+
+def test_without_a_home_there_is_no_link(visit: Opener) -> None:
+    assert visit().locator("header a, .identity a").count() == 0
+
+
 def test_features_stand_by_their_p_values_with_their_facts(visit: Opener, detector: Detector) -> None:
     detector.state = made.state(made.model(30, 5))
     page = visit()

@@ -14,12 +14,24 @@ from collections.abc import Callable
 
 from lifeboat.config.errors import PortError, StorageError
 from lifeboat.config.settings import Settings, variable
-from lifeboat.system.addresses import DETECTOR, EXPLAINER, Holder, base_url, find_holder, is_free, server_of
+from lifeboat.system.addresses import (
+    DETECTOR,
+    EXPLAINER,
+    HOME_PAGE,
+    Holder,
+    base_url,
+    find_holder,
+    is_free,
+    server_of,
+)
 from lifeboat.system.files import holding_lock, write_text
 
 PORTS_FILE, LOCK_FILE = "ports.json", "ports.lock"
-DEFAULTS = {"port": 9000, "metrics_port": 6000, "grpc_port": 9500, "detector_port": 9010, "explainer_port": 9030}
-_OWN = {DETECTOR: "detector_port", EXPLAINER: "explainer_port"}
+DEFAULTS = {
+    "port": 9000, "metrics_port": 6000, "grpc_port": 9500, "detector_port": 9010, "explainer_port": 9030,
+    "ui_port": 9050,
+}  # fmt: skip
+_OWN = {DETECTOR: "detector_port", EXPLAINER: "explainer_port", HOME_PAGE: "ui_port"}
 # Besides the defaults of each other: the retrain trigger's, which has settings of its own.
 _OTHERS = frozenset({9020})
 _SEARCHED = 1000
@@ -42,7 +54,7 @@ class HomePorts:
         """The ports that the home keeps for a service by the names of their settings; empty before its first time.
 
         Args:
-            service: `DETECTOR`, `EXPLAINER` or a `server_of`.
+            service: `DETECTOR`, `EXPLAINER`, `HOME_PAGE` or a `server_of`.
 
         Raises:
             StorageError: the file cannot be read.
@@ -57,7 +69,7 @@ class HomePorts:
         """The ports that the service shall listen on, kept from now on; those it listens on already if it does.
 
         Args:
-            service: `DETECTOR`, `EXPLAINER` or a `server_of`.
+            service: `DETECTOR`, `EXPLAINER`, `HOME_PAGE` or a `server_of`.
             say: told of each port that it does not get, and why.
             seconds: to wait for the ports it had, where it was killed just now.
 
@@ -101,14 +113,14 @@ class HomePorts:
             SettingsError: the host is no address of this machine.
         """
         ports = {name: getattr(self._settings, name) for name in DEFAULTS}
-        taken = [(name, port) for name, port in ports.items() if port and not is_free(self._settings.host, port)]
+        taken = [(name, port) for name, port in ports.items() if port and not is_free(self._host_of(name), port)]
         return [self._refused(name, port) for name, port in taken if not self._is_ours(find_holder(port))]
 
     def mismatches(self, service: str, found: Ports) -> list[str]:
         """A sentence for each port that the user chose for a service that listens on others.
 
         Args:
-            service: `DETECTOR`, `EXPLAINER` or a `server_of`; it runs.
+            service: `DETECTOR`, `EXPLAINER`, `HOME_PAGE` or a `server_of`; it runs.
             found: the ports it listens on.
         """
         way = "leave that out, or end what serves first: lifeboat stop"
@@ -147,7 +159,11 @@ class HomePorts:
             StorageError: the file cannot be read.
         """
         ports = self.kept(service) or self.chosen(service) or DEFAULTS
-        return base_url(self._settings.host, ports[port_name(service)])
+        return base_url(self.host(service), ports[port_name(service)])
+
+    def host(self, service: str) -> str:
+        """The address that a service listens on."""
+        return self._settings.ui_host if service == HOME_PAGE else self._settings.host
 
     @property
     def detector_url(self) -> str:
@@ -213,10 +229,14 @@ class HomePorts:
 
     def _is_available(self, service: str, port: int) -> bool:
         """Whether the service could listen on the port, or does."""
-        if is_free(self._settings.host, port):
+        if is_free(self.host(service), port):
             return True
         holder = find_holder(port)
         return holder is not None and holder.service == (service, self._home)
+
+    def _host_of(self, name: str) -> str:
+        """The address that the port of a setting's name is of."""
+        return self.host(next((service for service, own in _OWN.items() if own == name), ""))
 
     def _is_ours(self, holder: Holder | None) -> bool:
         """Whether it is a service of this home, or may be one: not every system tells."""

@@ -35,7 +35,7 @@ WHOLE = {"LIFEBOAT_PROJECT": "none"}
 # As `detector_python`: what serves here is not watched.
 NO_DETECTOR = "none"
 # The settings that are ports of a home's services.
-PORTS = ("port", "metrics_port", "grpc_port", "detector_port", "explainer_port")
+PORTS = ("port", "metrics_port", "grpc_port", "detector_port", "explainer_port", "ui_port")
 HOME = ".lifeboat"
 # Of a port that is not chosen here: `lifeboat.config.home_ports` chooses, and the home keeps it.
 _OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
@@ -82,6 +82,8 @@ class Settings(S3Settings):
     )
     explainer: bool = option(True, "whether the home has an explainer, which gives the reasons of answers")
     explainer_port: int = option(0, f"port of the home's explainer; {_OWN_PORT.format(9030)}")
+    ui_port: int = option(0, f"port of the home's page; {_OWN_PORT.format(9050)}")
+    ui_host: str = option("127.0.0.1", "address the home's page listens on; whoever reaches it sees all of the home")
     code_commit: str = option("", "commit of the code, for the lineage; asked of git unless set")
     version: str = option("", "version of Lifeboat, for the lineage; the installed package's unless set")
     trusted_sources: str = option(
@@ -126,7 +128,7 @@ class Settings(S3Settings):
 
     def with_ports_of_its_own(self) -> Settings:
         """The same with no port chosen: those of the home it is of."""
-        return replace(self, port=0, metrics_port=0, grpc_port=0, detector_port=0, explainer_port=0)
+        return replace(self, port=0, metrics_port=0, grpc_port=0, detector_port=0, explainer_port=0, ui_port=0)
 
     @property
     def home_path(self) -> Path:

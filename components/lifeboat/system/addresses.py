@@ -17,9 +17,9 @@ _PROC = Path("/proc")
 _LISTENING = "0A"
 _LOOPBACK = ("localhost", "ip6-localhost")
 # Services that have ports of a home, as people and the home's file of ports know them.
-DETECTOR, EXPLAINER = "the drift detector", "the explainer"
+DETECTOR, EXPLAINER, HOME_PAGE = "the drift detector", "the explainer", "the home page"
 # The programs of those that there is one of in a home, which work in a folder of the home.
-_MODULES = {"lifeboat.detector": DETECTOR, "lifeboat.explainer": EXPLAINER}
+_MODULES = {"lifeboat.detector": DETECTOR, "lifeboat.explainer": EXPLAINER, "lifeboat.ui": HOME_PAGE}
 
 
 def server_of(usecase: str) -> str:

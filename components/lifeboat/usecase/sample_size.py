@@ -1,4 +1,4 @@
-"""How many held-out rows would decide what these do not."""
+"""How many rows say something, and how many held-out rows would decide what these do not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from statistics import NormalDist
 
 # Standard errors of a two-sided 95 % interval, and those of a power of 80 %.
 TWO_SIDED, POWER = 1.96, 0.8416
+# Rows whose truth is known, from which on a live figure is one: the 95 % interval of a share is within 10 points of it
+# then, whatever it is (1.96 * sqrt(0.25 / 100) = 0.098). The alerts on live figures ask for as many.
+LIVE_ROWS = 100
 
 
 def interval_rows(gain: float, low: float, margin: float, rows: int) -> float:

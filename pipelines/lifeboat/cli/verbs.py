@@ -26,6 +26,7 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat check                     all that would stop a run, with what to do about it
   lifeboat run                       the whole way, from the table to a live endpoint
   lifeboat status                    what serves, and where the state is
+  lifeboat ui                        the page of all that, which leads to every other page
   lifeboat predict Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat explain Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat score passengers.csv scored.parquet
@@ -138,6 +139,11 @@ def _add_run(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def _add_serving(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _verb(verbs, "serving", "status", "say what serves, and where the state and the registry are")
+    page = _verb(
+        verbs, "ui", "ui", "serve the home's page: what serves, how it does, runs, versions; it changes nothing"
+    )
+    _setting_flag(page, "--ui-port", "ui_port")
+    _setting_flag(page, "--ui-host", "ui_host")
     serve = _verb(verbs, "serve", "serve", "bring back what is deployed, without a training, and keep it running")
     serve.epilog = SERVE
     serve.formatter_class = argparse.RawDescriptionHelpFormatter

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from lifeboat.config.errors import LifeboatError, PipelineError
 from lifeboat.pipeline.kfp_import import import_kfp
+from lifeboat.pipeline.run_record import recording
 from lifeboat.pipeline.steps.events import EventFile
 from lifeboat.pipeline.steps.execution import StepCommand, ending, imports_of
 from lifeboat.pipeline.steps.processes import StepProcesses, step_processes
@@ -149,23 +150,26 @@ def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes:
     from lifeboat.pipeline.steps.handler import steps_run_by
 
     folder.mkdir(parents=True)
-    compile_pipeline(folder / "pipeline.yaml")
-    local.init(
-        runner=local.SubprocessRunner(use_venv=False),
-        pipeline_root=str(folder),
-        workspace_root=str(folder / "workspace"),
-        raise_on_error=True,
-    )
-    with (folder / "run.log").open("w", encoding="utf-8") as file, warnings.catch_warnings():
-        # kfp warns that limits have no effect here, which is known.
-        warnings.filterwarnings("ignore", module="kfp.local")
-        log = RunLog(file, show)
-        with contextlib.redirect_stdout(log), steps_run_by(partial(log.run_step, processes)):
-            failure = _run(_tried_once(pipeline), arguments)
-    if failure is not None:
-        reason = str(log.error or _plain(str(failure)))
-        raise PipelineError(reason, step=log.step or "none", log=str(folder / "run.log")) from log.error
-    return _collect(folder, log.outputs)
+    with recording(folder) as record:
+        compile_pipeline(folder / "pipeline.yaml")
+        local.init(
+            runner=local.SubprocessRunner(use_venv=False),
+            pipeline_root=str(folder),
+            workspace_root=str(folder / "workspace"),
+            raise_on_error=True,
+        )
+        with (folder / "run.log").open("w", encoding="utf-8") as file, warnings.catch_warnings():
+            # kfp warns that limits have no effect here, which is known.
+            warnings.filterwarnings("ignore", module="kfp.local")
+            log = RunLog(file, show)
+            with contextlib.redirect_stdout(log), steps_run_by(partial(log.run_step, processes)):
+                failure = _run(_tried_once(pipeline), arguments)
+        result = _collect(folder, log.outputs)
+        record.verdict, record.deployment = result.verdict, result.deployment
+        if failure is not None:
+            reason = str(log.error or _plain(str(failure)))
+            raise PipelineError(reason, step=log.step or "none", log=str(folder / "run.log")) from log.error
+    return result
 
 
 def _plain(text: str) -> str:
@@ -194,10 +198,15 @@ def _run(pipeline: Any, arguments: dict[str, Any]) -> RuntimeError | None:
 
 def _collect(folder: Path, outputs: dict[str, dict[str, Path]]) -> Result:
     """Reads the steps' outputs and puts the pages for a person where one looks for them."""
-    pages = {"data-profile.html": ("preprocess", "profile"), "model-card.html": ("evaluate", "card")}
+    pages = {
+        "data-profile.html": ("preprocess", "profile"),
+        "model-card.html": ("evaluate", "card"),
+        "rollout.html": ("deploy", "timeline"),
+    }
     for name, (step, output) in pages.items():
-        if step in outputs:
-            (folder / name).write_bytes(outputs[step][output].read_bytes())
+        made = outputs.get(step, {}).get(output)
+        if made is not None and made.exists():  # of a step that failed it may not be there
+            (folder / name).write_bytes(made.read_bytes())
     wanted = (("evaluate", "evaluation"), ("evaluate", "verdict"), ("deploy", "deployment"))
     return Result(
         folder,
@@ -207,4 +216,4 @@ def _collect(folder: Path, outputs: dict[str, dict[str, Path]]) -> Result:
 
 
 def _read_json(path: Path | None) -> dict[str, Any] | None:
-    return json.loads(path.read_bytes()) if path else None
+    return json.loads(path.read_bytes()) if path and path.exists() else None

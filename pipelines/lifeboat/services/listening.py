@@ -1,10 +1,10 @@
-"""A service of a home that listens on a port of the home's: the drift detector, the explainer."""
+"""A service of a home that listens on a port of the home's: the drift detector, the explainer, the home page."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from lifeboat.config.errors import DeployError, PortError
 from lifeboat.config.home_ports import HomePorts, Say, port_name
@@ -16,6 +16,8 @@ from lifeboat.system.files import holding_lock
 
 # How often another program is faster at a port that was free a moment ago.
 ATTEMPTS = 5
+# A command and its whole environment.
+Program = tuple[Sequence[str], Mapping[str, str]]
 
 
 class ListeningService:
@@ -67,13 +69,26 @@ class ListeningService:
             DeployError: it cannot be started.
             StorageError: the home's file of ports cannot be read or written.
         """
-        with ExitStack() as stack:
-            running = self.find().is_running()
-            listening = () if running else (stack.enter_context(self._listen(say)),)
-            descriptors = [one.fileno() for one in listening]
-            every = {**self._common, "descriptor": str(descriptors[0] if descriptors else 0), **values}
-            environment = {**inherited(), **{prefix + name.upper(): value for name, value in every.items()}}
-            self.find().ensure(command, environment, descriptors=descriptors)
+
+        def program(descriptor: int) -> Program:
+            every = {**self._common, "descriptor": str(descriptor), **values}
+            return command, {**inherited(), **{prefix + name.upper(): value for name, value in every.items()}}
+
+        self.launch(program, say)
+
+    def launch(self, program: Callable[[int], Program], say: Say) -> None:
+        """As `start`, of a program that takes the socket in a way of its own.
+
+        Args:
+            program: gives its command and whole environment for the number of the socket that it inherits.
+            say: told where a port that was kept is somebody else's by now.
+        """
+        if (running := self.find()).is_running():
+            running.ensure(*program(0))  # somebody may have started it a moment ago: it is waited for
+            return
+        with self.listen(say) as listening:
+            descriptor = listening.fileno()
+            self.find().ensure(*program(descriptor), descriptors=[descriptor])
 
     @property
     def _common(self) -> dict[str, str]:
@@ -81,13 +96,13 @@ class ListeningService:
         keys = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region")
         return {"host": settings.host, "store": settings.bundle_store, **{key: getattr(settings, key) for key in keys}}
 
-    def _listen(self, say: Say) -> socket.socket:
-        """A socket that listens on its port, for it to inherit: nobody else can be faster."""
+    def listen(self, say: Say) -> socket.socket:
+        """A socket that listens on its port, for it to inherit: nobody else can be faster; raises as `start`."""
         home = HomePorts(self._settings)
         for _ in range(ATTEMPTS):
             port = home.reserve(self.name, say)[port_name(self.name)]
             try:
-                bound = bind(self._settings.host, port)
+                bound = bind(home.host(self.name), port)
             except PortError:
                 continue
             listen(bound)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from pathlib import Path
 from typing import ParamSpec
 
@@ -13,6 +12,7 @@ from lifeboat.config.errors import DeployError, LifeboatError
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.deployed import read_deployed
+from lifeboat.registry.sqlite_registry import read_champion
 from lifeboat.services.daemons import unreadiness
 from lifeboat.services.detector import detector_service
 from lifeboat.services.explainer import explainer_service
@@ -24,7 +24,6 @@ from lifeboat.system.addresses import server_of
 
 P = ParamSpec("P")
 
-SQLITE = "sqlite:///"
 # What is well answers within milliseconds, but for a machine whose cores are all taken; nobody waits long for the rest.
 PROBE_SECONDS = 2.0
 SUPERVISOR_SECONDS = 5.0
@@ -61,24 +60,10 @@ def _told(describe: Callable[P, list[str]], *arguments: P.args, **named: P.kwarg
         return [f"cannot be told: {error.filename}: {error.strerror}"]
 
 
-def local_champion(settings: Settings, name: str) -> str | None:
-    """The version of a model that the registry of this home calls champion; None where there is none.
-
-    It reads MLflow's SQLite database itself, since importing MLflow takes seconds; None also for a registry elsewhere.
-    """
-    path = Path(settings.tracking.removeprefix(SQLITE))
-    if not settings.tracking.startswith(SQLITE) or not path.is_file():
-        return None
-    query = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'"
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=PROBE_SECONDS)) as database:
-        found = database.execute(query, (name,)).fetchone()
-    return str(found[0]) if found else None
-
-
 def _describe_server(settings: Settings, name: str) -> list[str]:
     home, log = HomePorts(settings), settings.serving_state(name) / LOG_FILE
     try:
-        found = _status(settings, name)
+        found = server_status(settings, name)
     except DeployError as error:
         return [f"not answering: {error}; log {log}"]
     lines = [_stopped(settings, home, name) if found is None else _running(found, log)]
@@ -92,7 +77,12 @@ def _describe_server(settings: Settings, name: str) -> list[str]:
     return [*lines, *home.explain(server_of(name))]
 
 
-def _status(settings: Settings, name: str) -> Status | None:
+def server_status(settings: Settings, name: str) -> Status | None:
+    """What the supervisor of a use case runs; None where none runs.
+
+    Raises:
+        DeployError: it does not answer.
+    """
     control = find_supervisor(settings.serving_state(name))
     if control is None:
         return None
@@ -124,7 +114,7 @@ def _stopped(settings: Settings, home: HomePorts, name: str) -> str:
 
 def _champion(settings: Settings, name: str) -> str | None:
     try:
-        found = local_champion(settings, name)
+        found = read_champion(settings.tracking, name)
     except sqlite3.Error as error:
         return f"unknown: {error}"
     return found and f"version {found}"

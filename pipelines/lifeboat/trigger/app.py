@@ -57,7 +57,8 @@ class App:
         self._threads = ThreadPoolExecutor(MAX_WAITING + 8)
         self._asking: set[asyncio.Task[None]] = set()
         self._showing: set[asyncio.Task[None]] = set()
-        self.http = http.App(_Uncounted(), log_requests=False, log_payloads=False, error=_error)
+        # It counts what it decides, see its metrics, and not how it was asked.
+        self.http = http.App(http.Uncounted(), log_requests=False, log_payloads=False, error=_error)
         self._add("POST", "/alerts", self._guarded(self._alerts))
         self._add("POST", "/retrain", self._guarded(self._retrain))
         self._add("GET", "/live", lambda _: Response.of({"live": True}))
@@ -190,16 +191,3 @@ def _given_token(authorization: bytes, is_read: bool) -> bytes:
 
 def _error(error: RequestError) -> Response:
     return Response.of({"error": error.info}, error.status, error.headers)
-
-
-class _Uncounted:
-    """The trigger counts what it decides, see its metrics, and not how it was asked."""
-
-    def begin(self) -> None:
-        """Nothing."""
-
-    def end(self, protocol: str, status: int, seconds: float, /) -> None:
-        """Nothing."""
-
-    def rejected(self, reason: str, /) -> None:
-        """Nothing."""

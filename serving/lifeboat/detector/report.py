@@ -14,6 +14,7 @@ from lifeboat.detector.counters import read_counters, read_sources
 from lifeboat.detector.performance.labels import MEANINGS
 from lifeboat.detector.performance.performance import NAMES
 from lifeboat.detector.windows.window_policy import WindowPolicy
+from lifeboat.usecase.sample_size import LIVE_ROWS
 
 SHOWN = 100
 # Those that have closed a window, then those that have brought most: names of versions can be invented.
@@ -135,7 +136,7 @@ class Report:
         return {"alarm": alarmed is not None and rows - alarmed < window_policy.window, "rows": rows}
 
     def _performance(self, id_: int, window_policy: WindowPolicy) -> dict[str, Any]:
-        """The figures with their titles, and the bound of the first of them."""
+        """The figures with their titles, the bound of the first of them, and the rows from which on they count."""
         task = window_policy.task
         metrics = [task.metric(name) for name in task.live]
         row = self._connection.execute("SELECT rows, figures FROM live WHERE version = ?", (id_,)).fetchone()
@@ -146,7 +147,7 @@ class Report:
             for name, metric in names.items()
         ]
         values = {name: figures.get(name) for name in names}
-        return {"rows": rows, **values, "figures": described, "bound": window_policy.bound}
+        return {"rows": rows, **values, "figures": described, "bound": window_policy.bound, "needed": LIVE_ROWS}
 
     def _history(self, id_: int) -> list[dict[str, Any]]:
         rows = self._connection.execute(

@@ -69,7 +69,7 @@ class DetectorService:
         self._report, self._metrics, self._database = report, metrics, database
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-        page = Response(200, render_page(), b"text/html; charset=utf-8", SECURITY)
+        page = Response(200, render_page(settings.home_url.rstrip("/")), b"text/html; charset=utf-8", SECURITY)
         add = self.app.add
         add("POST", f"/ /events {settings.events_path}".rstrip(), self._take)
         add("GET", "/", lambda _: page)

@@ -30,6 +30,7 @@ class DetectorSettings(S3Settings):
     port: int = option(9010, "port to listen on")
     descriptor: int = option(0, "number of an inherited socket that has the address already; none if 0")
     events_path: str = option("", "path that takes events besides / and /events: a name of its own for each detector")
+    home_url: str = option("", "URL of the page that leads to all others, for a link to it; none unless set")
     usecase: str = option("", "use case of every event, the event's model id unless set")
 
     max_body: int = option(4 * 1024 * 1024, "largest request body in bytes, that of a binary event")

@@ -45,6 +45,19 @@ class Counting(Protocol):
         """One was refused: bad, large, slow, overload or late."""
 
 
+class Uncounted:
+    """Of a server that does not count requests."""
+
+    def begin(self) -> None:
+        """Nothing."""
+
+    def end(self, protocol: str, status: int, seconds: float, /) -> None:
+        """Nothing."""
+
+    def rejected(self, reason: str, /) -> None:
+        """Nothing."""
+
+
 class App:
     """Routes requests.
 
@@ -63,6 +76,7 @@ class App:
         self._error = error
         self.finish: Finish | None = None
         self._routes: dict[bytes, dict[bytes, Route]] = {b"*": {}}  # what OPTIONS calls the whole server
+        self._prefixes: dict[bytes, dict[bytes, Route]] = {}
         self._fallbacks: list[tuple[bytes, Wording]] = []
 
     def add(
@@ -73,6 +87,10 @@ class App:
         for path in paths.split():
             for method in methods.split():
                 self._routes.setdefault(path.encode(), {})[method.encode()] = route
+
+    def add_prefix(self, method: str, prefix: str, handler: Handler) -> None:
+        """Registers a route for every path under a prefix that has none of its own."""
+        self._prefixes.setdefault(prefix.encode(), {})[method.encode()] = Route(handler, "other", self._error)
 
     def add_fallback(self, prefix: str, error: Wording) -> None:
         """Lets a protocol word the 404 of unknown paths under its prefix."""
@@ -131,6 +149,8 @@ class App:
 
     def _find(self, request: Request) -> Route:
         methods = self._routes.get(request.path)
+        if methods is None and self._prefixes:
+            methods = self._under_prefix(request.path)
         if methods is None:
             shown = request.path.decode("latin-1")[:80]
             raise RequestError(404, f"there is nothing at {shown}")
@@ -144,6 +164,9 @@ class App:
             shown = request.method.decode("latin-1")
             raise RequestError(405, f"{shown} is not allowed here, only {allowed.decode()}", allow)
         return route
+
+    def _under_prefix(self, path: bytes) -> dict[bytes, Route] | None:
+        return next((methods for prefix, methods in self._prefixes.items() if path.startswith(prefix)), None)
 
     def _word(self, path: bytes) -> Wording:
         return next((word for prefix, word in self._fallbacks if path.startswith(prefix)), self._error)

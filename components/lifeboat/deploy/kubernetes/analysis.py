@@ -15,6 +15,7 @@ from scipy.stats import binom
 from lifeboat.config.errors import DeployError
 from lifeboat.deploy.kubernetes.plan import Limits, RolloutPlan
 from lifeboat.deploy.kubernetes.prometheus import Prometheus, Sample
+from lifeboat.system.histograms import counted, quantile
 
 ALPHA = 0.01
 # sup |F - G| exceeds this times sqrt(1/n + 1/m) by chance in one case in a hundred (Kolmogorov-Smirnov, asymptotic);
@@ -106,28 +107,10 @@ def latency(champion: Sample, challenger: Sample, limits: Limits) -> str | None:
     )
 
 
-def quantile(latency: tuple[tuple[float, float], ...], share: float) -> float | None:
-    """Seconds that a share of the answers took at most, None without answers.
-
-    As `histogram_quantile` of Prometheus estimates it: evenly spread within a bucket, and the last finite bound for the
-    bucket without one.
-    """
-    rank, lower, below = share * _answered(latency), 0.0, 0.0
-    for bound, count in latency:
-        if count and below + count >= rank:
-            return lower + (bound - lower) * (rank - below) / count if math.isfinite(bound) else lower
-        lower, below = bound, below + count
-    return None
-
-
 def _compared(champion: Sample, challenger: Sample) -> float:
     """The share of answers whose time is compared, 0.5 to 0.99."""
-    fewest = min(_answered(champion.latency), _answered(challenger.latency))
+    fewest = min(counted(champion.latency), counted(challenger.latency))
     return min(0.99, max(0.5, 1 - SLOWER / fewest)) if fewest else 0.5
-
-
-def _answered(latency: tuple[tuple[float, float], ...]) -> float:
-    return sum(count for _, count in latency)
 
 
 def scores(champion: Sample, challenger: Sample, limits: Limits) -> str | None:

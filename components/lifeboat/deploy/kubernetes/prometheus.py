@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifeboat.config.errors import DeployError
+from lifeboat.system.histograms import Histogram, uncumulated
 from lifeboat.system.http_request import NoAnswerError, ask
 
 SECONDS = 10.0
@@ -34,7 +35,7 @@ class Sample:
 
     requests: float
     failed: float
-    latency: tuple[tuple[float, float], ...]
+    latency: Histogram
     scores: tuple[float, ...]
 
 
@@ -57,7 +58,7 @@ class Prometheus:
         asked = {"digest": digest, "seconds": seconds}
         counts = dict(_pairs(self.ask(REQUESTS.format(**asked)), "status"))
         total = sum(counts.values())
-        latency, scores = (_uncumulated(_pairs(self.ask(query.format(**asked)), "le")) for query in (LATENCY, SCORES))
+        latency, scores = (uncumulated(_pairs(self.ask(query.format(**asked)), "le")) for query in (LATENCY, SCORES))
         return Sample(total, total - counts.get("200", 0.0), latency, tuple(count for _, count in scores))
 
     def ask(self, query: str) -> list[dict[str, Any]]:
@@ -76,10 +77,3 @@ class Prometheus:
 def _pairs(vector: list[dict[str, Any]], label: str) -> list[tuple[str, float]]:
     """A label's value and the sample's, of each series."""
     return [(str(series["metric"].get(label, "")), float(series["value"][1])) for series in vector]
-
-
-def _uncumulated(buckets: list[tuple[str, float]]) -> tuple[tuple[float, float], ...]:
-    """Each bucket's upper bound and count, from cumulative counts."""
-    piled = sorted((float(bound), count) for bound, count in buckets)
-    below = [0.0, *(count for _, count in piled)]
-    return tuple((bound, max(0.0, upper - lower)) for (bound, upper), lower in zip(piled, below, strict=False))

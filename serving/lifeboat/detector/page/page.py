@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 from string import Template
+
+from lifeboat.system.pages.look import ICON, look, patch_script
 
 # In the order the browser reads them, as one module: a later one uses what an earlier one defines.
 _SCRIPTS = ("dom.js", "text.js", "charts.js", "sections.js", "page.js")
@@ -15,10 +18,22 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def render_page() -> bytes:
-    """The page as UTF-8 HTML, the same for every detector: its facts come from ./drift."""
+def render_page(home: str = "") -> bytes:
+    """The page as UTF-8 HTML, the same for every model: its facts come from ./drift.
+
+    Args:
+        home: URL of the page that leads to all others, without a slash at its end; empty for none.
+    """
     folder = Path(__file__).parent
-    html, style, *scripts = (
+    page, style, *scripts = (
         (folder / name).read_text(encoding="utf-8") for name in ("page.html", "page.css", *_SCRIPTS)
     )
-    return Template(html).substitute(style=style, script="\n".join(scripts)).encode()
+    address = html.escape(home)
+    parts = {
+        "icon": ICON,
+        "home": address,
+        "brand": f'<a href="{address}/">Lifeboat</a>' if home else "Lifeboat",
+        "style": f"{look()}{style}",
+        "script": "\n".join([patch_script(), *scripts]),
+    }
+    return Template(page).substitute(parts).encode()

@@ -39,7 +39,16 @@ function headline(model, state) {
 const identity = (model) => node("p", { class: "identity" },
   node("strong", {}, model.model), ` version ${model.version} `,
   node("code", { title: model.digest }, shorten(model.digest, 13)), " ",
-  model.active ? tag("good", "active") : tag("idle", "silent: no recent prediction"));
+  model.active ? tag("good", "active") : tag("idle", "silent: no recent prediction"), pagesOf(model));
+
+// The model's other pages, which the page that leads to all of them serves.
+const PAGES = [["model-card.html", "Model card"], ["data-profile.html", "Data profile"], ["rollout.html", "Rollout"]];
+
+function pagesOf({ model, version }) {
+  const { home } = document.body.dataset;
+  const place = `${home}/models/${encodeURIComponent(model)}/${encodeURIComponent(version)}`;
+  return home && PAGES.map(([file, title]) => [" ", node("a", { href: `${place}/${file}` }, title)]);
+}
 
 function progress(model, state) {
   const { rows: seen, of, closes } = model.window;
@@ -74,23 +83,36 @@ function livePart({ live, history }, now) {
     const words = `No truth has come back yet. ${first.title} appears here once feedback names the answers it belongs to.`;
     return nothing(title, words);
   }
+  const charted = live.figures.slice(0, 2);
+  const enough = isEnough(live.rows, live);
+  // Points of few rows jump by chance alone.
+  const drawn = history.filter((point) => isEnough(point.rows, live));
+  return section(title, `Measured on ${rows(live.rows)} whose truth is known.`,
+    node("div", { class: "live" },
+      enough ? liveTiles(live) : fewTiles(live),
+      charted.map((one) => historyChart(drawn, one.name, one.title, one === first ? live.bound : null, now))),
+    history.length > 0 && folded("live", "Numbers over time", table("Live performance over time",
+      ["Time", "Rows", ...charted.map((one) => one.title)],
+      [...history].reverse().map((point) => liveRow(point, charted, live, now)))));
+}
+
+function liveTiles(live) {
+  const first = firstFigure(live);
   const beyond = beyondBound(live);
   const sides = boundSide(live) === "below" ? ["above", "below"] : ["below", "above"];
   const bound = known(live.bound) ? `${sides[Number(beyond)]} its bound of ${figure(first.name, live.bound)}` : "no bound set";
   const note = (one) => (one === first ? bound : one.higher_is_better ? "higher is better" : "lower is better");
-  const charted = live.figures.slice(0, 2);
-  return section(title, `Measured on ${rows(live.rows)} whose truth is known.`,
-    node("div", { class: "live" },
-      node("dl", { class: "tiles" }, live.figures.map((one) =>
-        tile(one.title, figure(one.name, live[one.name]), note(one), one === first && beyond ? "bad" : ""))),
-      charted.map((one) => historyChart(history, one.name, one.title, one === first ? live.bound : null, now))),
-    history.length > 0 && folded("live", "Numbers over time", table("Live performance over time",
-      ["Time", "Rows", ...charted.map((one) => one.title)],
-      [...history].reverse().map((point) => liveRow(point, charted, now)))));
+  return node("dl", { class: "tiles" }, live.figures.map((one) =>
+    tile(one.title, figure(one.name, live[one.name]), note(one), one === first && beyond ? "bad" : "")));
 }
 
-const liveRow = (point, charted, now) =>
-  [clock(point.time, now, true), count(point.rows), ...charted.map((one) => figure(one.name, point[one.name]))];
+const fewTiles = (live) => node("div", {},
+  node("dl", { class: "tiles few" }, live.figures.map((one) => tile(one.title, few(one.name, live[one.name], live.rows)))),
+  node("p", { class: "muted note" }, `Too few rows to judge by: from ${count(live.needed)} on, when chance moves a share by `
+    + "no more than 10 points either way, it is shown as a percentage and held against its bound."));
+
+const liveRow = (point, charted, live, now) => [clock(point.time, now, true), count(point.rows),
+  ...charted.map((one) => (isEnough(point.rows, live) ? figure : few)(one.name, point[one.name], point.rows))];
 
 function historyChart(history, measure, words, bound, now) {
   if (!history.some((point) => known(point[measure]))) return null;

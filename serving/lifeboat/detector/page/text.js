@@ -83,8 +83,11 @@ function alarmSince(model) {
 
 // The first live figure is the one that may have a bound: the lowest it may be, or the highest where less is better.
 const firstFigure = (live) => live.figures[0];
+// Of fewer rows a figure says little: a share is told as a count, and nothing is beyond its bound.
+const isEnough = (count, live) => count >= live.needed;
 function beyondBound(live) {
   const { name, higher_is_better: higher } = firstFigure(live);
+  if (!isEnough(live.rows, live)) return false;
   return known(live[name]) && known(live.bound) && (higher ? live[name] < live.bound : live[name] > live.bound);
 }
 const boundSide = (live) => (firstFigure(live).higher_is_better ? "below" : "above");
@@ -96,6 +99,10 @@ function figure(name, value) {
   if (SHARES.has(name)) return finely(value);
   return Math.abs(value) < 10 ? fixed(value, 3) : plain(value);
 }
+
+// Of few rows: a share as a count of them, such as "4 of 5".
+const few = (name, value, all) =>
+  SHARES.has(name) && known(value) ? `${count(Math.round(value * all))} of ${count(all)}` : figure(name, value);
 
 // What a reader wants to know first: {tone, words, more}.
 function verdict(model, state) {

@@ -1,0 +1,34 @@
+"""The one look of our pages, and what a page of ours may load: nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+# A ring, as the pages' icon: without one, a browser asks the server for a file.
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Ccircle cx='8' cy='8' r='6' "
+    "fill='none' stroke='%23e8590c' stroke-width='3'/%3E%3C/svg%3E"
+)
+# Of a page that is a file: it has its style and its pictures in itself, and no script.
+STATIC_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+@cache
+def look() -> str:
+    """The style sheet: colours for light and dark, headings, tables, tags, tiles, banners."""
+    return (_FOLDER / "look.css").read_text(encoding="utf-8")
+
+
+@cache
+def patch_script() -> str:
+    """`patch(old, fresh)` in JavaScript: makes one element like another and leaves what a reader opened."""
+    return (_FOLDER / "patch.js").read_text(encoding="utf-8")
+
+
+def inline_hash(text: str) -> str:
+    """How a Content-Security-Policy names an inline style or script: 'sha256-…' with its quotes."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

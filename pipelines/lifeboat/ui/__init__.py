@@ -1,0 +1,1 @@
+"""The home page: one address of a home from which every page is found."""
