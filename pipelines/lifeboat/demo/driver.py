@@ -17,6 +17,7 @@ from lifeboat.config.errors import LifeboatError, PipelineError
 from lifeboat.config.settings import Settings, inherited
 from lifeboat.demo.monitoring import Monitoring, Places, make_monitoring
 from lifeboat.demo.simulation import Simulation
+from lifeboat.demo.steps import StepReader
 from lifeboat.demo.timeline import DemoTimeline
 from lifeboat.demo.traffic import AnsweredRequest, Traffic
 from lifeboat.demo.watch import Document, Watch
@@ -92,6 +93,8 @@ class Driver:
         )
         self._watch = Watch(self._places.detector, self._places.trigger, self._places.token_file, timeline)
         self._traffic = Traffic(f"http://{settings.host}:{settings.port}", plan.rate)
+        self._steps = StepReader(self._note_step)
+        timeline.note("note", "the table is read and split: one half trains, the other is the traffic")
         self._simulation = Simulation.of(usecase, settings.s3, settings.home_path)
 
     def run(self) -> DemoResult:
@@ -125,7 +128,7 @@ class Driver:
             raise PipelineError("the loop needs the drift detector's environment, which `make` sets up")
         command = [*LIFEBOAT, "run", "--usecase", self._usecase.name, "--data", str(training), "--require-deploy"]
         with _child([*command, "--reason", "the first model"], self._environment(), self._log("first-run")) as run:
-            self._until(lambda: run.poll() is not None, "the first training")
+            self._until(lambda: self._ended(run), "the first training")
         if run.returncode:
             raise PipelineError(f"the first model was not deployed; {self._log('first-run')} says why")
         self._timeline.note("model", "version 1 passed its gate and serves")
@@ -173,7 +176,7 @@ class Driver:
         self._until(lambda: bool(self._watch.runs()), "the start of the retraining")
         run = self._watch.runs()[-1]
         self._timeline.note("retrain", f"the trigger starts a run, because: {run['reason']}")
-        self._until(lambda: self._watch.runs()[-1]["ended"] is not None, "the retraining")
+        self._until(self._has_retrained, "the retraining")
         run = self._watch.runs()[-1]
         self._timeline.note("retrain", f"the run has {run['state']}: {run['result']} {run['why']}".rstrip())
         self._until(lambda: self._traffic.answers[-1].version not in (first, ""), "the switch to a new model")
@@ -181,6 +184,19 @@ class Driver:
         failed = sum(bool(answer.error) for answer in self._traffic.answers)
         self._timeline.note("model", f"version {version} answers; predictions that failed so far: {failed}")
         return version
+
+    def _has_retrained(self) -> bool:
+        run = self._watch.runs()[-1]
+        if run["place"]:
+            self._steps.look(Path(run["place"]))
+        return run["ended"] is not None
+
+    def _ended(self, first: subprocess.Popen[bytes]) -> bool:
+        self._steps.look(self._log("first-run"))
+        return first.poll() is not None
+
+    def _note_step(self, step: str) -> None:
+        self._timeline.note("step", f"the run is at its step {step}")
 
     def _calm_down(self, monitoring: Monitoring, version: str) -> None:
         def is_calm() -> bool:

@@ -1,15 +1,16 @@
-"""The page of one circle: figures, the picture, the timeline; complete in itself."""
+"""The page of one circle: figures, the story, the picture, every moment; complete in itself."""
 
 from __future__ import annotations
 
 import base64
 
-import jinja2
 import numpy as np
 
 from lifeboat.demo.driver import DemoResult
-from lifeboat.demo.plots import draw_loop
+from lifeboat.demo.plots import DARK, LIGHT, draw_loop
+from lifeboat.demo.story import tell_story
 from lifeboat.demo.traffic import AnsweredRequest
+from lifeboat.system.pages.templates import render
 from lifeboat.usecase.usecase import UseCase
 
 Fact = tuple[str, str]
@@ -17,20 +18,20 @@ Fact = tuple[str, str]
 
 def render_page(result: DemoResult, usecase: UseCase) -> str:
     """The page as HTML."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lifeboat.demo"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("loop.html.j2").render(
+    light, dark = (base64.b64encode(draw_loop(result, colors)).decode() for colors in (LIGHT, DARK))
+    moments = result.timeline.moments
+    return render(
+        "lifeboat.demo",
+        "loop.html.j2",
         title=usecase.title,
         monitoring=result.monitoring,
         facts=figures(result),
-        picture=base64.b64encode(draw_loop(result)).decode(),
-        moments=result.timeline.moments,
-        start=result.timeline.moments[0].time,
+        rightness=result.rightness.capitalize(),
+        light=light,
+        dark=dark,
+        story=tell_story(result),
+        moments=moments,
+        start=moments[0].time,
     )
 
 

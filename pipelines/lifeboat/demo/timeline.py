@@ -13,7 +13,7 @@ class TimelineEntry:
 
     Args:
         time: in seconds since 1970.
-        kind: for the page: `world`, `window`, `alarm`, `alert`, `retrain`, `model` or `note`.
+        kind: for the page: `world`, `window`, `alarm`, `alert`, `retrain`, `model`, `step` or `note`.
         text: one sentence.
     """
 
@@ -33,11 +33,12 @@ class DemoTimeline:
     show: Callable[[float, TimelineEntry], None]
     moments: list[TimelineEntry] = field(default_factory=list)
 
-    def note(self, kind: str, text: str) -> None:
-        """Something happens now."""
+    def note(self, kind: str, text: str) -> float:
+        """Something happens now; gives when that is, in seconds since 1970."""
         moment = TimelineEntry(time.time(), kind, text)
         self.moments.append(moment)
         self.show(moment.time - self.moments[0].time, moment)
+        return moment.time
 
     def since(self, first: str, second: str) -> float:
         """Seconds from the last moment of one kind to the first of another kind after it.

@@ -17,6 +17,8 @@ Document = dict[str, Any]
 class Watch:
     """Asks the detector, and notes each window that it has judged since the last time.
 
+    A window is kept as the detector tells it, with its `version`, when it was `noted`, and the `truth` in words.
+
     Args:
         detector, trigger: URLs without a path.
         token_file: holds the trigger's token.
@@ -55,17 +57,22 @@ class Watch:
         return found
 
     def _note(self, model: Document, window: Document) -> None:
-        self.windows.append({**window, "version": model["version"]})
         drifted = [name for name, p_value in window["p_values"].items() if p_value <= window["threshold"]]
         found = f"drift of {', '.join(sorted(drifted, key=window['p_values'].get))}" if window["drift"] else "no drift"
-        live = model["live"]
-        first = live["figures"][0]
-        known = live[first["name"]]
-        truth = f"; {first['title'].lower()} {known:.2f} of {live['rows']} rows" if known is not None else ""
-        self.timeline.note("window", f"version {model['version']}, window {window['number']}: {found}{truth}")
+        truth = _truth(model["live"])
+        text = f"version {model['version']}, window {window['number']}: {found}{f'; {truth}' if truth else ''}"
+        noted = self.timeline.note("window", text)
+        self.windows.append({**window, "version": model["version"], "noted": noted, "truth": truth})
         self._note_alarm(model["version"], window["alarm"])
 
     def _note_alarm(self, version: str, alarm: bool) -> None:
         if alarm != self._alarms.get(version, False):
             self.timeline.note("alarm", f"the detector's alarm for version {version} is {'on' if alarm else 'over'}")
         self._alarms[version] = alarm
+
+
+def _truth(live: Document) -> str:
+    """The first live figure in words; empty without truth."""
+    first = live["figures"][0]
+    known = live[first["name"]]
+    return f"{first['title'].lower()} {known:.2f} of {live['rows']} rows" if known is not None else ""
