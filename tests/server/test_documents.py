@@ -9,6 +9,7 @@ from pathlib import Path
 
 from prometheus_client import parser
 
+from lifeboat.system.pages.look import ICON
 from tests.server.world import ROW_VALUES, Running, call, ndarray, server
 
 
@@ -34,8 +35,9 @@ def test_the_page_loads_nothing_from_elsewhere(running: Running) -> None:
     answer = call(running.url + "/docs")
     assert answer.headers["content-type"].startswith("text/html")
     Links().feed(answer.body.decode())
-    assert links == ["openapi.json"]
-    assert b"<td>age<td>number or null<td>minimum 0, maximum 120" in answer.body
+    assert set(links) == {"openapi.json", ICON}
+    assert '<th scope="row">age</th><td class="wide">a number, 0 to 120, or nothing</td>' in answer.body.decode()
+    assert call(running.url + "/").body == answer.body
 
 
 def test_metrics_can_be_parsed_and_count_what_happened(bundle: Path) -> None:

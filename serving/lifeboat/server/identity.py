@@ -47,6 +47,7 @@ class ModelMetadata:
         schema: of its rows.
         task: what it answers.
         decision: what is made of an answer.
+        title: of the use case, a line; empty where its bundle has none.
     """
 
     identity: Identity
@@ -54,8 +55,10 @@ class ModelMetadata:
     schema: Schema
     task: Task[Any, Any]
     decision: Decision
+    title: str
 
     @classmethod
     def of(cls, bundle: Bundle, settings: ServerSettings) -> ModelMetadata:
         """That of a bundle as the settings name it."""
-        return cls(Identity.of(bundle, settings), bundle.usecase, bundle.schema, bundle.task, bundle.decision)
+        said = (bundle.usecase, bundle.schema, bundle.task, bundle.decision, str(bundle.manifest.get("title", "")))
+        return cls(Identity.of(bundle, settings), *said)

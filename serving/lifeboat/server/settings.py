@@ -69,6 +69,7 @@ class ServerSettings:
     explain_seconds: float = _setting(
         8.0, "time that the reasons of an answer may take, less than the 10 s that Seldon's executor waits"
     )
+    home_url: str = _setting("", "URL of the page that leads to all others, for the server's own; none unless set")
     log_requests: bool = _setting(False, "log one line a request")
     log_payloads: bool = _setting(False, "let request and response bodies into the log")
 

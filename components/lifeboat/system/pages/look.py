@@ -24,6 +24,12 @@ def look() -> str:
 
 
 @cache
+def dom_script() -> str:
+    """`node(tag, attributes, ...children)` and `element(id)` in JavaScript."""
+    return (_FOLDER / "dom.js").read_text(encoding="utf-8")
+
+
+@cache
 def patch_script() -> str:
     """`patch(old, fresh)` in JavaScript: makes one element like another and leaves what a reader opened."""
     return (_FOLDER / "patch.js").read_text(encoding="utf-8")

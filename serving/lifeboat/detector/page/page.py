@@ -6,10 +6,10 @@ import html
 from pathlib import Path
 from string import Template
 
-from lifeboat.system.pages.look import ICON, look, patch_script
+from lifeboat.system.pages.look import ICON, dom_script, look, patch_script
 
 # In the order the browser reads them, as one module: a later one uses what an earlier one defines.
-_SCRIPTS = ("dom.js", "text.js", "charts.js", "sections.js", "page.js")
+_SCRIPTS = ("text.js", "charts.js", "sections.js", "page.js")
 
 # What the page needs, and nothing else: serve it with this.
 CONTENT_SECURITY_POLICY = (
@@ -34,6 +34,6 @@ def render_page(home: str = "") -> bytes:
         "home": address,
         "brand": f'<a href="{address}/">Lifeboat</a>' if home else "Lifeboat",
         "style": f"{look()}{style}",
-        "script": "\n".join([patch_script(), *scripts]),
+        "script": "\n".join([dom_script(), patch_script(), *scripts]),
     }
     return Template(page).substitute(parts).encode()

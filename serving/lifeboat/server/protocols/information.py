@@ -7,8 +7,8 @@ from lifeboat.http.http_types import Response
 from lifeboat.http.series import CONTENT_TYPE
 from lifeboat.server.dataplane import DataPlane
 from lifeboat.server.metrics import ServerMetrics
+from lifeboat.server.page.page import render_page
 from lifeboat.server.protocols.openapi import describe_api
-from lifeboat.server.protocols.page import render_page
 from lifeboat.server.protocols.rest import readiness
 from lifeboat.server.settings import ServerSettings
 
@@ -17,9 +17,10 @@ def add_information(app: App, plane: DataPlane, metrics: ServerMetrics, settings
     """Adds them to an app."""
     identity = plane.identity
     document = describe_api(plane.metadata().schema, identity.name, identity.version, settings)
-    page = render_page(document).encode()
+    page = render_page(plane.metadata(), document, explains=bool(settings.explainer_url), home=settings.home_url)
+    shown = Response(200, page.body, b"text/html; charset=utf-8", page.headers)
     app.add("GET", "/health/ping /live /livez", lambda _: Response(200, b"pong", b"text/plain"))
     app.add("GET", "/ready /readyz", lambda _: readiness(plane))
     app.add("GET", f"/metrics {settings.metrics_path}", lambda _: Response(200, metrics.render(), CONTENT_TYPE))
     app.add("GET", "/openapi.json /seldon.json", lambda _: Response.of(document))
-    app.add("GET", "/docs /api/v1.0/doc /api/v1.0/doc/", lambda _: Response(200, page, b"text/html; charset=utf-8"))
+    app.add("GET", "/ /docs /api/v1.0/doc /api/v1.0/doc/", lambda _: shown)

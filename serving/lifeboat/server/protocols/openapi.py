@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from lifeboat.server.explained import EXPLAIN
 from lifeboat.server.protocols.tensor import DATATYPES
 from lifeboat.server.settings import ServerSettings
 from lifeboat.tasks.kinds import task_of
@@ -16,12 +17,6 @@ _PUID = {
     "description": "Identifies the request; made if missing, and given back.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
 }
-# What a client may say of its request; the rest of Seldon's is written by those it passes through.
-_META = {
-    "type": "object",
-    "properties": {"puid": {"type": "string"}, "tags": {"type": "object"}},
-    "additionalProperties": False,
-}
 
 
 def describe_api(schema: Schema, name: str, version: str, settings: ServerSettings) -> dict[str, Any]:
@@ -32,12 +27,14 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
         name, version: of the model.
         settings: its limit on rows.
     """
+    explain = _explain(schema) if settings.explainer_url else {}
     infer = f"/v2/models/{quote(name, safe='')}/infer"
+    reasons = _post("Predict with the reasons, as no traffic", "Message", "Prediction", "Error", [_PUID])
     schemas = {
         "Row": _row(schema),
-        "Message": _message(schema, settings.max_rows),
+        "Message": _message(schema, settings.max_rows, explain),
         "Feedback": _feedback(schema),
-        "Inference": _inference(schema, name, version),
+        "Inference": _inference(schema, name, version, explain),
         "Prediction": _prediction(schema),
         "InferenceAnswer": _inference_answer(),
         "Error": _object({"status": _object({"info": {"type": "string"}})}),
@@ -52,6 +49,7 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
         "/api/v1.0/predictions": {
             "post": _post("Predict, Seldon's external path", "Message", "Prediction", "Error", [_PUID])
         },
+        **({"/api/v1.0/explain": {"post": reasons}} if explain else {}),
         "/send-feedback": {"post": _post("Say what was true", "Feedback", "Feedback", "Error", [])},
         infer: {
             "post": _post("Predict, Open Inference Protocol", "Inference", "InferenceAnswer", "InferenceError", [])
@@ -81,8 +79,19 @@ def _row(schema: Schema) -> dict[str, Any]:
     }
 
 
-def _message(schema: Schema, max_rows: int) -> dict[str, Any]:
+def _explain(schema: Schema) -> dict[str, Any]:
+    """The tag or parameter by which reasons are asked for."""
+    task = task_of(schema.label)
+    name = {"enum": list(dict.fromkeys((*task.names, *task.columns)))}
+    several = {"type": "array", "items": name, "minItems": 1}
+    words = "Whether reasons are wanted; or of which numbers of the answer, by name"
+    return {EXPLAIN: {"description": words, "oneOf": [{"type": "boolean"}, name, several]}}
+
+
+def _message(schema: Schema, max_rows: int, explain: dict[str, Any]) -> dict[str, Any]:
     """Rows as lists in the schema's order, or as objects."""
+    # What a client may say of its request; the rest of Seldon's is written by those it passes through.
+    meta = _closed({"puid": {"type": "string"}, "tags": {"type": "object", "properties": explain}}, [])
     columns = [column.json_schema() for column in schema.columns]
     row = {"type": "array", "prefixItems": columns, "minItems": len(columns), "maxItems": len(columns)}
     names = {"type": "array", "const": list(schema.names)}
@@ -92,8 +101,8 @@ def _message(schema: Schema, max_rows: int) -> dict[str, Any]:
     example = schema.example()
     return {
         "oneOf": [
-            _closed({"meta": _META, "data": data}, ["data"]),
-            _closed({"meta": _META, "jsonData": rows}, ["jsonData"]),
+            _closed({"meta": meta, "data": data}, ["data"]),
+            _closed({"meta": meta, "jsonData": rows}, ["jsonData"]),
         ],
         "example": {"data": {"names": list(example), "ndarray": [list(example.values())]}},
     }
@@ -135,7 +144,7 @@ def _feedback(schema: Schema) -> dict[str, Any]:
     }
 
 
-def _inference(schema: Schema, name: str, version: str) -> dict[str, Any]:
+def _inference(schema: Schema, name: str, version: str, explain: dict[str, Any]) -> dict[str, Any]:
     datatypes = {"float": "FP64", "integer": "INT64", "boolean": "BOOL"}
     example = [
         {"name": column.name, "datatype": datatypes.get(column.kind, "BYTES"), "shape": [1], "data": [column.example]}
@@ -157,7 +166,7 @@ def _inference(schema: Schema, name: str, version: str) -> dict[str, Any]:
         "id": {"type": "string"},
         "model_name": {"enum": [name]},
         "model_version": {"enum": [version, ""]},
-        "parameters": _closed({"content_type": {"enum": ["pd"]}}, []),
+        "parameters": _closed({"content_type": {"enum": ["pd"]}, **explain}, []),
         "inputs": {"type": "array", "items": tensor, "minItems": 1},
         "outputs": {"type": "array", "items": asked},
     }
@@ -175,7 +184,9 @@ def _post(summary: str, request: str, answer: str, error: str, parameters: list[
         "400": "The request is wrong; the message names row, column, value and limit.",
         "413": "The body is over the limit.",
         "415": "The body is not JSON.",
-        "503": "More requests wait than the server can answer in time.",
+        "501": "Reasons are wanted, and nobody here gives them.",
+        "503": "More requests wait than the server, or the explainer, can answer in time.",
+        "504": "The reasons took too long.",
     }
     return {
         "summary": summary,

@@ -1,0 +1,1 @@
+"""The server's own page: a form to ask it, and what there is to know of it."""
