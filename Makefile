@@ -30,6 +30,10 @@ status: setup ## say what serves
 serve: setup ## bring back what is deployed, without a training, and keep it running (ARGS=--detach in the background)
 	@$(BIN)/lifeboat serve $(ARGS)
 
+.PHONY: ui
+ui: setup ## the page from which every other page is found: what serves, figures, runs, versions
+	@$(BIN)/lifeboat ui $(ARGS)
+
 .PHONY: stop
 stop: setup ## end what serves
 	@$(BIN)/lifeboat stop $(ARGS)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs.documents import ROOT
 
-PROGRAMS = ("run", "status", "serve", "stop", "mlflow-ui", "notebook", "trigger", "loop")
+PROGRAMS = ("run", "status", "serve", "stop", "ui", "mlflow-ui", "notebook", "trigger", "loop")
 
 
 def shown(verb: str, *variables: str, **environment: str) -> str:

@@ -24,11 +24,12 @@ class Laptop:
     def __init__(self, home: Path, *, explainer: bool = False) -> None:
         self.home = home
         ports = {name: free_port() for name in PORTS}
-        self.settings = Settings(home=str(home), explainer=explainer, **ports)
+        self.settings = Settings(home=str(home), explainer=explainer, ui=False, **ports)
         self.environment = {
             **os.environ,
             "LIFEBOAT_HOME": str(home),
             "LIFEBOAT_EXPLAINER": str(explainer),
+            "LIFEBOAT_UI": "False",
             **{f"LIFEBOAT_{name.upper()}": str(port) for name, port in ports.items()},
             "COLUMNS": "200",
         }

@@ -82,6 +82,7 @@ class Settings(S3Settings):
     )
     explainer: bool = option(True, "whether the home has an explainer, which gives the reasons of answers")
     explainer_port: int = option(0, f"port of the home's explainer; {_OWN_PORT.format(9030)}")
+    ui: bool = option(True, "whether the home has a page of its own, started by a run and kept")
     ui_port: int = option(0, f"port of the home's page; {_OWN_PORT.format(9050)}")
     ui_host: str = option("127.0.0.1", "address the home's page listens on; whoever reaches it sees all of the home")
     code_commit: str = option("", "commit of the code, for the lineage; asked of git unless set")

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 
@@ -17,6 +18,7 @@ from lifeboat.config.settings import Settings
 from lifeboat.demo.driver import DemoPlan, Driver
 from lifeboat.demo.page import figures, render_page
 from lifeboat.demo.timeline import DemoTimeline, TimelineEntry
+from lifeboat.services.home_page import home_page_service, home_page_url
 from lifeboat.system.files import write_text
 from lifeboat.usecase.usecase import load_usecase
 
@@ -39,7 +41,7 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
     own = replace(
         settings, home=str(home), tracking_uri="", store="", host="127.0.0.1",
         port=ports[0], metrics_port=ports[1], detector_port=ports[2],
-        grpc_port=ports[3], explainer=False,
+        grpc_port=ports[3], explainer=False, ui=False,
     )  # fmt: skip
     home.mkdir(parents=True)
 
@@ -53,6 +55,7 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
     for figure, words in figures(result):
         console.print(f"  {figure:>8}  {words}", soft_wrap=True)
     console.print(f"\nThe circle closed in {time.monotonic() - start:.0f} s. Its page: {page}", soft_wrap=True)
+    console.print(f"Beside all other pages: {_place_of(page, settings)}", soft_wrap=True)
     return 1 if result.failed else 0
 
 
@@ -76,6 +79,13 @@ class _Teller:
         self._last = seconds
         style = STYLES.get(moment.kind, "default")
         self._console.print(f"{seconds:6.1f} s  [{style}]{_plain(moment.text)}[/{style}]", soft_wrap=True)
+
+
+def _place_of(page: Path, settings: Settings) -> str:
+    """Where the home's page shows it, or what starts that."""
+    if not home_page_service(settings).find().is_running():
+        return "lifeboat ui"
+    return f"{home_page_url(settings)}{page.relative_to(settings.home_path)}"
 
 
 def _free_ports(number: int) -> list[int]:

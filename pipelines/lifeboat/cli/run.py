@@ -27,6 +27,7 @@ from lifeboat.pipeline.local_run import Result, RunEvent, local_steps, run_pipel
 from lifeboat.registry.mlflow_client import Connection
 from lifeboat.services.detector import ensure_detector
 from lifeboat.services.explainer import ensure_explainer
+from lifeboat.services.home_page import ensure_home_page
 from lifeboat.services.keeper.daemon import keeping_in_background
 from lifeboat.services.ports import refuse_strangers, reserve_ports
 from lifeboat.system.addresses import server_of
@@ -90,11 +91,12 @@ def _run_and_report(
         show_findings(found, console)
         steps = _Steps(console, verbose=options.verbose)
         result = run_pipeline(folder, arguments, steps.show, processes)
-    url = _report(result, usecase, settings, console, steps.left_out)
 
     def say(text: str) -> None:
         console.print(f"  {text}", markup=False, soft_wrap=True)
 
+    home = ensure_home_page(settings, say)
+    url = _report(result, usecase, settings, console, steps.left_out, home)
     page = ensure_detector(settings, say=say)
     ensure_explainer(settings, say)
     if page:
@@ -128,13 +130,15 @@ class _Steps:
             self._console.print(f"   [red]failed[/red] after {event.seconds:.1f} s")
 
 
-def _report(result: Result, usecase: UseCase, settings: Settings, console: Console, left_out: list[str]) -> str:
+def _report(
+    result: Result, usecase: UseCase, settings: Settings, console: Console, left_out: list[str], home: str
+) -> str:
     if result.evaluation is None or result.verdict is None:
         raise LifeboatError(f"the run left no evaluation in {result.folder}")
     console.print()
     console.print(metrics_table(result.evaluation))
     console.print(gate_table(result.verdict))
-    url = _say_outcome(result, usecase, settings, console)
+    url = _say_outcome(result, usecase, settings, console, home)
     for problem in left_out:
         console.print(f"  left out      {problem}", markup=False, soft_wrap=True)
     console.print(f"  model card    {result.folder / 'model-card.html'}", soft_wrap=True)
@@ -146,7 +150,7 @@ def _report(result: Result, usecase: UseCase, settings: Settings, console: Conso
     return url
 
 
-def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: Console) -> str:
+def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: Console, home: str) -> str:
     if result.deployment is not None:
         version, url = result.deployment["version"], str(result.deployment["url"])
         console.print(f"[bold green]Deployed[/bold green] {usecase.name} version {version}, the new champion.")
@@ -156,6 +160,8 @@ def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: 
             if not item["passed"]:
                 console.print(f"  - {item['name']}: {item['why']}", markup=False, soft_wrap=True)
         url = ensure_champion_serves(usecase.name, settings, console) or ""
+    if home:
+        console.print(f"  [bold]open          {home}[/bold]  what serves, and from there every page", soft_wrap=True)
     if url:
         rpc = HomePorts(settings).kept(server_of(usecase.name)).get("grpc_port")
         say_live(console, url, rpc, usecase)

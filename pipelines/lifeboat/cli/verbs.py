@@ -316,6 +316,7 @@ def _ports(parser: argparse.ArgumentParser) -> None:
     _setting_flag(parser, "--grpc-port", "grpc_port")
     _setting_flag(parser, "--detector-port", "detector_port")
     _setting_flag(parser, "--explainer-port", "explainer_port")
+    _setting_flag(parser, "--ui-port", "ui_port")
 
 
 def _setting_flag(parser: argparse.ArgumentParser, flag: str, name: str) -> None:

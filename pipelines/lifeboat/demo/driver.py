@@ -124,9 +124,11 @@ class Driver:
         rows = self._simulation.write_training(training)
         self._timeline.note("note", f"the first model is trained on {rows} rows, half of the table")
         stack.callback(stop_home, self._settings, quiet)
+        self._timeline.note("step", "the drift detector starts")
         if not ensure_detector(self._settings, DETECTOR):
             raise PipelineError("the loop needs the drift detector's environment, which `make` sets up")
         command = [*LIFEBOAT, "run", "--usecase", self._usecase.name, "--data", str(training), "--require-deploy"]
+        self._timeline.note("step", "the first run starts")
         with _child([*command, "--reason", "the first model"], self._environment(), self._log("first-run")) as run:
             self._until(lambda: self._ended(run), "the first training")
         if run.returncode:

@@ -29,8 +29,18 @@ def home_page_url(settings: Settings) -> str:
     return f"{HomePorts(settings).url(HOME_PAGE)}/"
 
 
+def home_page_problems(settings: Settings) -> list[str]:
+    """Why the page cannot have its port: sentences, none where it can, or where there is to be none.
+
+    Raises:
+        SettingsError: the host is no address of this machine.
+        StorageError: the home's file of ports cannot be read.
+    """
+    return home_page_service(settings).problems() if settings.ui else []
+
+
 def ensure_home_page(settings: Settings, say: Say = print) -> str:
-    """Starts the page in the background unless it runs; gives its URL.
+    """Starts the page in the background unless it runs; gives its URL, or nothing where there is to be none.
 
     Args:
         settings: of the home.
@@ -40,6 +50,8 @@ def ensure_home_page(settings: Settings, say: Say = print) -> str:
         DeployError: it cannot be started.
         StorageError: the home's file of ports cannot be read or written.
     """
+    if not settings.ui:
+        return ""
     service = home_page_service(settings)
 
     def program(descriptor: int) -> Program:

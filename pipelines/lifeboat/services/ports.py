@@ -7,8 +7,9 @@ from lifeboat.config.home_ports import HomePorts, Ports
 from lifeboat.config.settings import Settings
 from lifeboat.services.detector import detector_problems, detector_service
 from lifeboat.services.explainer import explainer_problems, explainer_service
+from lifeboat.services.home_page import home_page_problems, home_page_service
 from lifeboat.supervisor.control import find_supervisor
-from lifeboat.system.addresses import DETECTOR, EXPLAINER, base_url, find_holder, server_of
+from lifeboat.system.addresses import DETECTOR, EXPLAINER, HOME_PAGE, base_url, find_holder, server_of
 
 
 def port_problems(settings: Settings, usecase: str) -> list[str]:
@@ -22,7 +23,8 @@ def port_problems(settings: Settings, usecase: str) -> list[str]:
         SettingsError: the host is no address of this machine.
         StorageError: the home's file of ports cannot be read.
     """
-    return [*_server_problems(settings, usecase), *detector_problems(settings), *explainer_problems(settings)]
+    of_home = (detector_problems, explainer_problems, home_page_problems)
+    return [*_server_problems(settings, usecase), *(found for problems in of_home for found in problems(settings))]
 
 
 def refuse_strangers(settings: Settings) -> None:
@@ -53,7 +55,9 @@ def reserve_ports(settings: Settings, usecase: str) -> list[str]:
         home.reserve(DETECTOR, notes.append)
     if settings.explainer and not explainer_service(settings).find().is_running():
         home.reserve(EXPLAINER, notes.append)
-    names = (server_of(usecase), DETECTOR, EXPLAINER)
+    if settings.ui and not home_page_service(settings).find().is_running():
+        home.reserve(HOME_PAGE, notes.append)
+    names = (server_of(usecase), DETECTOR, EXPLAINER, HOME_PAGE)
     return notes or [sentence for name in names for sentence in home.explain(name)]
 
 
@@ -62,7 +66,7 @@ def listening_process(settings: Settings, service: str) -> int | None:
 
     Args:
         settings: of the home.
-        service: `DETECTOR`, `EXPLAINER` or a `server_of`.
+        service: `DETECTOR`, `EXPLAINER`, `HOME_PAGE` or a `server_of`.
 
     Raises:
         StorageError: the home's file of ports cannot be read.

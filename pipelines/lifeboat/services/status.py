@@ -16,6 +16,7 @@ from lifeboat.registry.sqlite_registry import read_champion
 from lifeboat.services.daemons import unreadiness
 from lifeboat.services.detector import detector_service
 from lifeboat.services.explainer import explainer_service
+from lifeboat.services.home_page import home_page_service
 from lifeboat.services.keeper.daemon import KeeperDaemon, find_keeper
 from lifeboat.services.keeper.services import services
 from lifeboat.services.listening import ListeningService, served
@@ -42,6 +43,8 @@ def describe_home(settings: Settings) -> dict[str, list[str]]:
         waiting["drift detector"] = pool.submit(_told, _describe_service, settings, detector_service(settings), "/")
         if settings.explainer:
             waiting["explainer"] = pool.submit(_told, _describe_service, settings, explainer_service(settings), "")
+        if settings.ui:
+            waiting["home page"] = pool.submit(_told, _describe_service, settings, home_page_service(settings), "/")
         lines = {name: found.result() for name, found in waiting.items()}
     keeper = find_keeper(settings)
     runs = keeper.is_running()

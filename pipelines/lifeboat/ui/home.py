@@ -25,7 +25,7 @@ from lifeboat.services.listening import served
 from lifeboat.services.status import server_status
 from lifeboat.system.http_request import NoAnswerError, ask
 from lifeboat.ui.drift import DriftView, drift_of
-from lifeboat.ui.labelled import LabelledReader, LabelledView
+from lifeboat.ui.labelled_reader import LabelledReader, LabelledView
 from lifeboat.ui.runs import RunView, count_runs, list_loops, list_runs
 from lifeboat.ui.server_figures import ServerFigures, read_figures
 

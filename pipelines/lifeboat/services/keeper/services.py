@@ -1,4 +1,6 @@
-"""What is kept running in a home: the model servers of what is deployed, the explainer and the drift detector."""
+"""What is kept running in a home: the model servers of what is deployed, the explainer, the drift detector and the
+home's page.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from lifeboat.registry.versions import Version
 from lifeboat.services.daemons import ask_to_end
 from lifeboat.services.detector import detector_service, ensure_detector
 from lifeboat.services.explainer import ensure_explainer, explainer_service
+from lifeboat.services.home_page import ensure_home_page, home_page_service
 from lifeboat.services.listening import ListeningService, served
 from lifeboat.services.ports import listening_process, port_problems
 from lifeboat.supervisor.control import ANSWER_SECONDS, LOG_FILE, find_supervisor
@@ -202,6 +205,20 @@ class Explainer(HomeService):
         ensure_explainer(self._settings, say=say)
 
 
+class HomePage(HomeService):
+    """The page of a home."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, home_page_service(settings))
+
+    @property
+    def is_chosen(self) -> bool:
+        return self._settings.ui
+
+    def bring_up(self, say: Say) -> None:
+        ensure_home_page(self._settings, say)
+
+
 def services(settings: Settings) -> list[KeptService]:
     """Of a home, in the order in which they end: the detector last, for the servers' last events still reach it."""
     return [*model_servers(settings), *home_services(settings)]
@@ -209,7 +226,7 @@ def services(settings: Settings) -> list[KeptService]:
 
 def home_services(settings: Settings) -> list[HomeService]:
     """Those that there is one of in a home."""
-    return [Explainer(settings), DriftDetector(settings)]
+    return [HomePage(settings), Explainer(settings), DriftDetector(settings)]
 
 
 def model_servers(settings: Settings) -> list[ModelServer]:
