@@ -81,15 +81,18 @@ class World:
 
     def rollouts(self, version: str) -> tuple[str, list[list[str]]]:
         """What the registry knows of a version's rollouts: how the last one ended, and the notes of each."""
+        found = mlflow.MlflowClient(self.registry.tracking).get_model_version("tiny", version)
+        return found.tags["rollout"], [
+            [html.unescape(note) for note in re.findall("<td>([^<]*)</td></tr>", page.partition("Its course")[2])]
+            for page in self.rollout_pages(version)
+        ]
+
+    def rollout_pages(self, version: str) -> list[str]:
+        """The page of each of a version's rollouts."""
         client = mlflow.MlflowClient(self.registry.tracking)
         found = client.get_model_version("tiny", version)
-        pages = [
-            mlflow.artifacts.load_text(f"runs:/{found.run_id}/{file.path}")
-            for file in client.list_artifacts(found.run_id, "rollouts")
-        ]
-        return found.tags["rollout"], [
-            [html.unescape(note) for note in re.findall("<td>([^<]*)</td></tr>", page)] for page in pages
-        ]
+        files = client.list_artifacts(found.run_id, "rollouts")
+        return [mlflow.artifacts.load_text(f"runs:/{found.run_id}/{file.path}") for file in files]
 
     @property
     def url(self) -> str:

@@ -36,6 +36,15 @@ def test_a_bundle_that_passed_serves_and_is_the_champion(world: World) -> None:
     assert world.rollouts("1") == ("passed", [said])
 
 
+def test_what_a_rollout_measured_is_on_its_page(world: World) -> None:
+    world.ship(0.1)
+    world.ship(0.2)
+    [page] = world.rollout_pages("2")
+    measured = page.partition("What was measured")[2].partition("Its course")[0]
+    for words in ("Golden requests, against the bundle", "at most 0.0001", "against the version that serves"):
+        assert words in measured
+
+
 def test_the_next_champion_takes_over_without_a_failed_request(world: World) -> None:
     first = world.ship(0.1)
     seen: list[tuple[int, str]] = []

@@ -13,17 +13,22 @@ import pytest
 
 from lifeboat.config.errors import DeployError
 from lifeboat.deploy.kubernetes.analysis import (
+    Comparison,
     distance,
     errors,
     latency,
+    measurement,
     objections,
-    quantile,
     scores,
     summary,
     too_few,
+    watch,
 )
-from lifeboat.deploy.kubernetes.plan import Limits
+from lifeboat.deploy.kubernetes.plan import Limits, Pace, RolloutPlan
 from lifeboat.deploy.kubernetes.prometheus import Prometheus, Sample
+from lifeboat.deploy.measured import MeasuredNote
+from lifeboat.deploy.timeline import RolloutTimeline
+from lifeboat.system.histograms import quantile
 
 LIMITS = Limits(requests=200, error_ratio=0.01, latency_ratio=1.5, latency_seconds=0.05, score_distance=0.2)
 INF = float("inf")
@@ -153,6 +158,67 @@ def test_the_summary_gives_the_figures() -> None:
     assert summary(sample(), sample(500, 5, took(0.02))) == (
         "500 requests, 1.0% failed (champion 0.0%), p99 20.0 ms (champion 10.0 ms), distance of the scores 0.00"
     )
+
+
+def test_a_step_that_passed_is_measured_beside_the_champion_and_what_was_asked() -> None:
+    found = measurement("At 10 %", Comparison(sample(), sample(500, 5, took(0.02))), LIMITS)
+    assert found.passed
+    shown = {figure.name: (figure.new, figure.old, figure.limit) for figure in found.figures}
+    assert shown["Requests"][:2] == ("500", "1000")
+    assert shown["Failed"] == ("1.0%", "0.0%", f"at most {LIMITS.error_ratio:.1%}, but for chance")
+    assert shown["50 % answered within"][0] == "20.0 ms"
+    assert shown["99 % answered within"][:2] == ("20.0 ms", "10.0 ms")
+    assert shown["Distance of the scores"][0] == "0.00"
+
+
+def test_a_step_that_was_broken_has_its_figures_and_the_objections_on_the_page() -> None:
+    bad = Comparison(sample(), sample(500, 250), ("it failed 250 of 500 requests <all>",))
+    said: list[str] = []
+    kept: list[str] = []
+    with RolloutTimeline("Rollout", said.append, lambda page, _: kept.append(page)) as course:
+        course.note(MeasuredNote("version 2 is sent back", measurement("Version 2 at 10 %", bad, LIMITS)))
+    assert said == ["version 2 is sent back"]
+    [page] = kept
+    for words in ("Version 2 at 10 %", "not passed", "it failed 250 of 500 requests &lt;all&gt;", "50.0%", "at least"):
+        assert words in page
+
+
+class Told(Prometheus):
+    """Gives the samples of a test, one after the other, by digest."""
+
+    def __init__(self, **samples: list[Sample | DeployError]) -> None:
+        super().__init__("http://127.0.0.1:9")
+        self._samples = samples
+
+    def sample(self, digest: str, seconds: int) -> Sample:
+        given = self._samples[digest]
+        found = given.pop(0) if len(given) > 1 else given[0]
+        if isinstance(found, DeployError):
+            raise found
+        return found
+
+
+def plan(window: int = 0, patience: int = 0) -> RolloutPlan:
+    return RolloutPlan("canary", (10,), window, patience, LIMITS, Pace(poll=0.001))
+
+
+def test_failed_requests_end_the_watch_before_its_window_is_over() -> None:
+    found = watch(Told(old=[sample()], new=[sample(0), sample(1000, 500)]), "old", "new", plan(60, 60))
+    assert found.problem.startswith("it failed 500 of 1000 requests")
+
+
+def test_too_little_traffic_is_an_objection_with_the_figures_there_were() -> None:
+    found = watch(Told(old=[sample()], new=[sample(3)]), "old", "new", plan())
+    assert found.problem.startswith("not enough traffic: the challenger had 3 of ")
+    assert found.challenger.requests == 3
+
+
+def test_prometheus_may_be_away_for_a_while_but_not_for_all_of_it() -> None:
+    away = DeployError("Prometheus gave no answer")
+    told = Told(old=[away, sample()], new=[sample()])
+    assert watch(told, "old", "new", plan(0, 60)).problem == ""
+    with pytest.raises(DeployError, match="gave no answer, in 0 s"):
+        watch(Told(old=[away], new=[sample()]), "old", "new", plan())
 
 
 @pytest.fixture

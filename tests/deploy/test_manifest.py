@@ -185,4 +185,5 @@ def test_a_timeline_is_kept_whether_it_went_well_or_not(error: BaseException, ou
     assert said == ["5 < 6 requests"]
     assert "5 &lt; 6 requests" in page
     assert '<tr class="failed">' in page
+    assert "What was measured" not in page
     assert outcome in page

@@ -109,8 +109,7 @@ class LocalTarget:
     def _bring_up(control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:
         candidate = control.start(bundle.directory, version.name, version.version)
         say(f"version {version.version} is ready at {candidate.url}")
-        check_golden(candidate.url, bundle)
-        say(f"it answers the {len(bundle.golden)} golden requests as its bundle says")
+        check_golden(candidate.url, bundle, say)
         if public:
             compare(candidate.url, public, bundle, say)
         control.promote()

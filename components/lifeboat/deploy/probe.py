@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lifeboat.config.errors import DeployError
+from lifeboat.deploy.measured import Figure, MeasuredNote, Measurement
 from lifeboat.model.bundle import Bundle
 from lifeboat.system import http_request
 from lifeboat.system.http_request import NoAnswerError
@@ -104,8 +105,13 @@ def ask_document(
     return document
 
 
-def check_golden(url: str, bundle: Bundle) -> None:
-    """Asks the bundle's golden requests.
+def check_golden(url: str, bundle: Bundle, say: Callable[[str], None]) -> None:
+    """Asks the bundle's golden requests, and says how near the answers are.
+
+    Args:
+        url: of the server, without a path.
+        bundle: has the requests and their answers.
+        say: told that it answers them.
 
     Raises:
         DeployError: an answer differs by more than 1e-4, naming the row.
@@ -117,6 +123,10 @@ def check_golden(url: str, bundle: Bundle) -> None:
         raise DeployError(
             f"golden request {row} is answered {answers[row]}, the bundle says {bundle.golden_answers[row]}"
         )
+    number, limit = f"{len(bundle.golden)}", f"at most {TOLERANCE:g}"
+    figures = (Figure("Requests", number), Figure("Largest difference of an answer", f"{error.max():.1e}", "", limit))
+    measured = Measurement("Golden requests, against the bundle", True, figures)
+    say(MeasuredNote(f"it answers the {number} golden requests as its bundle says", measured))
 
 
 def replay(new: str, old: str, bundle: Bundle) -> float:
@@ -133,6 +143,9 @@ def replay(new: str, old: str, bundle: Bundle) -> float:
 def compare(new: str, old: str, bundle: Bundle, say: Callable[[str], None]) -> None:
     """Says what the switch will change; an old server that cannot answer these rows is no reason to keep it."""
     try:
-        say(f"on these requests it differs from the running version by {replay(new, old, bundle):.4f} on average")
+        far = replay(new, old, bundle)
+        figures = (Figure("Mean of the largest difference of an answer", f"{far:.4f}"),)
+        measured = Measurement("Golden requests, against the version that serves", True, figures)
+        say(MeasuredNote(f"on these requests it differs from the running version by {far:.4f} on average", measured))
     except DeployError as error:
         say(f"the running version cannot answer these requests: {error}")

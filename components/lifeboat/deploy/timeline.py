@@ -1,19 +1,38 @@
-"""The course of a rollout as a page: what happened when."""
+"""The course of a rollout as a page: what happened when, how long each stage took, and what it measured."""
 
 from __future__ import annotations
 
-import html
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 
+from lifeboat.deploy.measured import MeasuredNote, Measurement
+from lifeboat.system.pages.templates import render
+
 Say = Callable[[str], None]
 
-STYLE = (
-    "body{font:14px system-ui,sans-serif;margin:2em;color:#222}td{padding:.3em 1em .3em 0;border-bottom:1px solid #ddd}"
-    "td:first-child,td:nth-child(2){text-align:right;white-space:nowrap;color:#666}.failed td{color:#b00020}"
-)
+
+@dataclass(frozen=True)
+class RolloutEntry:
+    """Something that happened.
+
+    Args:
+        clock: the time of the day in UTC.
+        seconds: since the beginning.
+        took: seconds since what happened before it.
+        text: a sentence.
+        failed: whether it is what ended the rollout.
+        measurement: its figures; None without any.
+    """
+
+    clock: str
+    seconds: float
+    took: float
+    text: str
+    failed: bool
+    measurement: Measurement | None
 
 
 class RolloutTimeline:
@@ -28,10 +47,10 @@ class RolloutTimeline:
     def __init__(self, title: str, say: Say, keep: Callable[[str, str], None]) -> None:
         self._title, self._say, self._keep = title, say, keep
         self._start = time.monotonic()
-        self._rows: list[tuple[str, float, str, bool]] = []
+        self._entries: list[RolloutEntry] = []
 
     def note(self, text: str) -> None:
-        """Something happened."""
+        """Something happened; the figures of a `MeasuredNote` are on the page."""
         self._add(text)
         self._say(text)
 
@@ -47,18 +66,24 @@ class RolloutTimeline:
             why = str(error) if isinstance(error, Exception) else "it was ended"
             outcome = f"failed: {why or type(error).__name__}"
             self._add(outcome, failed=True)
-        self._keep(self._page(), outcome)
+        self._keep(self._page(outcome), outcome)
 
-    def _page(self) -> str:
+    def _page(self, outcome: str) -> str:
         """The notes so far."""
-        head = f"<!doctype html><meta charset=utf-8><title>{html.escape(self._title)}</title><style>{STYLE}</style>"
-        return f"{head}<h1>{html.escape(self._title)}</h1><table>{''.join(map(_row, self._rows))}</table>\n"
+        return render(
+            "lifeboat.deploy",
+            "rollout.html.j2",
+            title=self._title,
+            outcome=outcome,
+            entries=self._entries,
+            day=f"{datetime.now(UTC):%-d %b %Y}",
+            seconds=time.monotonic() - self._start,
+            longest=max((entry.took for entry in self._entries), default=0.0),
+            measurements=[entry.measurement for entry in self._entries if entry.measurement],
+        )
 
     def _add(self, text: str, *, failed: bool = False) -> None:
-        self._rows.append((f"{datetime.now(UTC):%H:%M:%S}", time.monotonic() - self._start, text, failed))
-
-
-def _row(row: tuple[str, float, str, bool]) -> str:
-    clock, seconds, text, failed = row
-    mark = ' class="failed"' if failed else ""
-    return f"<tr{mark}><td>{clock}</td><td>{seconds:.1f} s</td><td>{html.escape(text)}</td></tr>"
+        seconds = time.monotonic() - self._start
+        took = seconds - (self._entries[-1].seconds if self._entries else 0.0)
+        measurement = text.measurement if isinstance(text, MeasuredNote) else None
+        self._entries.append(RolloutEntry(f"{datetime.now(UTC):%H:%M:%S}", seconds, took, text, failed, measurement))

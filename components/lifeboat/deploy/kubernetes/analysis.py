@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from itertools import accumulate
 
 from scipy.stats import binom
@@ -15,6 +16,7 @@ from scipy.stats import binom
 from lifeboat.config.errors import DeployError
 from lifeboat.deploy.kubernetes.plan import Limits, RolloutPlan
 from lifeboat.deploy.kubernetes.prometheus import Prometheus, Sample
+from lifeboat.deploy.measured import Figure, Measurement
 from lifeboat.system.histograms import counted, quantile
 
 ALPHA = 0.01
@@ -26,8 +28,27 @@ CHANCE = 1.63
 SLOWER = 5
 
 
-def watch(prometheus: Prometheus, champion: str, challenger: str, plan: RolloutPlan) -> str:
-    """Gives the figures of a challenger that kept to the limits.
+@dataclass(frozen=True)
+class Comparison:
+    """What both did on the same traffic.
+
+    Args:
+        champion, challenger: their samples.
+        objections: the limits that the challenger breaks, or why there is nothing to judge on; none if it passed.
+    """
+
+    champion: Sample
+    challenger: Sample
+    objections: tuple[str, ...] = ()
+
+    @property
+    def problem(self) -> str:
+        """The objections in a sentence; empty for none."""
+        return "; ".join(self.objections)
+
+
+def watch(prometheus: Prometheus, champion: str, challenger: str, plan: RolloutPlan) -> Comparison:
+    """Compares both for the plan's window, or until the challenger has broken a limit.
 
     Failed requests end the watch as soon as there are enough of them; latency and scores are judged once, at its end.
 
@@ -37,7 +58,7 @@ def watch(prometheus: Prometheus, champion: str, challenger: str, plan: RolloutP
         plan: the window, the limits, and how long to wait for enough requests.
 
     Raises:
-        DeployError: a limit is broken, or there is not enough traffic, or Prometheus does not tell.
+        DeployError: Prometheus does not tell.
     """
     start = time.monotonic()
     while True:
@@ -46,21 +67,17 @@ def watch(prometheus: Prometheus, champion: str, challenger: str, plan: RolloutP
         try:
             seconds = max(1, int(elapsed))
             old, new = (prometheus.sample(digest, seconds) for digest in (champion, challenger))
-            missing = too_few(old, new, plan.limits)
         except DeployError as error:  # it may be back before our patience ends
-            missing = str(error)
-        if missing is None:
-            _refuse([found for found in (errors(old, new, plan.limits),) if found])
-            if elapsed >= plan.window:
-                _refuse(objections(old, new, plan.limits))
-                return summary(old, new)
-        elif elapsed >= max(plan.window, plan.patience):
-            raise DeployError(f"{missing}, in {elapsed:.0f} s")
-
-
-def _refuse(found: list[str]) -> None:
-    if found:
-        raise DeployError("; ".join(found))
+            if elapsed >= max(plan.window, plan.patience):
+                raise DeployError(f"{error}, in {elapsed:.0f} s") from error
+            continue
+        if missing := too_few(old, new, plan.limits):
+            if elapsed >= max(plan.window, plan.patience):
+                return Comparison(old, new, (f"{missing}, in {elapsed:.0f} s",))
+        elif found := errors(old, new, plan.limits):
+            return Comparison(old, new, (found,))
+        elif elapsed >= plan.window:
+            return Comparison(old, new, tuple(objections(old, new, plan.limits)))
 
 
 def too_few(champion: Sample, challenger: Sample, limits: Limits) -> str | None:
@@ -145,6 +162,29 @@ def summary(champion: Sample, challenger: Sample) -> str:
         f"{challenger.requests:.0f} requests, {_share(challenger):.1%} failed (champion {_share(champion):.1%}), "
         f"p{100 * share:.3g} {new} (champion {old}), distance of the scores {far}"
     )
+
+
+def measurement(stage: str, found: Comparison, limits: Limits) -> Measurement:
+    """The figures of a step as a table, whether it passed or not."""
+    old, new = found.champion, found.challenger
+    share, allowed = _compared(old, new), min(1.0, _share(old) + limits.error_ratio)
+    slowest = quantile(old.latency, share)
+    latest = max(limits.latency_ratio * (slowest or 0.0), limits.latency_seconds)
+    both = sum(old.scores) and sum(new.scores)
+    far = f"{distance(old.scores, new.scores):.2f}" if both else "unknown"
+    figures = (
+        Figure("Requests", f"{new.requests:.0f}", f"{old.requests:.0f}", f"at least {limits.requests} of each"),
+        Figure("Failed", f"{_share(new):.1%}", f"{_share(old):.1%}", f"at most {allowed:.1%}, but for chance"),
+        _latency(old, new, 0.5, ""),
+        _latency(old, new, share, f"at most {_milliseconds(latest)}"),
+        Figure("Distance of the scores", far, "", f"at most {limits.score_distance:.2f}, but for chance"),
+    )
+    return Measurement(stage, not found.objections, figures, found.objections)
+
+
+def _latency(old: Sample, new: Sample, share: float, limit: str) -> Figure:
+    ours, theirs = (_milliseconds(quantile(sample.latency, share)) for sample in (new, old))
+    return Figure(f"{100 * share:.3g} % answered within", ours, theirs, limit)
 
 
 def _milliseconds(seconds: float | None) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from lifeboat.config.errors import DeployError, LeaseError, LifeboatError
 from lifeboat.deploy.kubernetes import manifest
-from lifeboat.deploy.kubernetes.analysis import watch
+from lifeboat.deploy.kubernetes.analysis import measurement, summary, watch
 from lifeboat.deploy.kubernetes.cluster import Cluster, ConflictError, Document
 from lifeboat.deploy.kubernetes.lease import Lease
 from lifeboat.deploy.kubernetes.manifest import Predictor
@@ -19,6 +19,7 @@ from lifeboat.deploy.kubernetes.waiting import (
     wait_until_asleep,
     wait_until_ready,
 )
+from lifeboat.deploy.measured import MeasuredNote
 from lifeboat.deploy.probe import check_golden, compare
 from lifeboat.deploy.step import undo
 from lifeboat.deploy.timeline import Say
@@ -118,8 +119,7 @@ class Rollout:
         """Waits for a predictor and asks it the golden requests at its own address."""
         wait_until_ready(self._cluster, new, self._plan)
         say(f"version {new.version} is ready at {self._place(new.name)}")
-        check_golden(self._place(new.name), bundle)
-        say(f"it answers the {len(bundle.golden)} golden requests as its bundle says")
+        check_golden(self._place(new.name), bundle, say)
 
     def _judge(self, old: Predictor, new: Predictor, say: Say) -> None:
         if self._plan.mode == SHADOW:  # the operator labels a shadow's pods: they are made anew, and again at the end
@@ -133,11 +133,17 @@ class Rollout:
 
     def _watch(self, where: str, old: Predictor, new: Predictor, say: Say) -> None:
         say(f"version {new.version} {where} is watched for {self._plan.window} s")
+        who = f"version {new.version} {where}"
         try:
-            figures = watch(self._prometheus, old.digest, new.digest, self._plan)
+            found = watch(self._prometheus, old.digest, new.digest, self._plan)
         except DeployError as error:
-            raise DeployError(f"version {new.version} {where} did not pass: {error}") from error
-        say(f"version {new.version} {where} passed: {figures}")
+            raise DeployError(f"{who} did not pass: {error}") from error
+        measured = measurement(who[:1].upper() + who[1:].rstrip(","), found, self._plan.limits)
+        figures = summary(found.champion, found.challenger)
+        if found.problem:
+            say(MeasuredNote(f"{who} is sent back: {figures}", measured))
+            raise DeployError(f"{who} did not pass: {found.problem}")
+        say(MeasuredNote(f"{who} passed: {figures}", measured))
 
     def _take_over(self, old: Predictor, new: Predictor, version: Version, say: Say) -> Predictor:
         """All of the traffic to the new version, with the old one still there; gives the predictor that is to stay.
