@@ -180,6 +180,15 @@ class HomePorts:
         return f"{self.url(EXPLAINER)}/explain" if self._settings.explainer else ""
 
     @property
+    def home_page_url(self) -> str:
+        """Where the page is that leads to all others, with its slash; empty where the home has none.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        return f"{self.url(HOME_PAGE)}/" if self._settings.ui else ""
+
+    @property
     def events_url(self) -> str:
         """Where the home's model servers send their events; empty where there is no detector.
 

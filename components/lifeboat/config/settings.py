@@ -265,7 +265,7 @@ def _check(name: str, value: Any, text: str) -> None:
         raise SettingsError(f"{variable(name)} is {text}, it must be 0 or more")
     if isinstance(value, int) and name.endswith("port") and not 0 < value < 65536:
         raise SettingsError(f"{variable(name)} is {value}, a port is 1 to 65535")
-    if isinstance(value, int) and value < 1:
+    if isinstance(value, int) and not isinstance(value, bool) and value < 1:
         raise SettingsError(f"{variable(name)} is {value}, it must be 1 or more")
 
 

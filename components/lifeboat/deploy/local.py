@@ -16,7 +16,7 @@ from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.registry.versions import Version
 from lifeboat.supervisor.control import Control, Serving, ensure_supervisor, find_supervisor
 from lifeboat.supervisor.state import STATE_FILE
-from lifeboat.system.addresses import DETECTOR, EXPLAINER, server_of
+from lifeboat.system.addresses import DETECTOR, EXPLAINER, HOME_PAGE, server_of
 from lifeboat.system.files import holding_lock, waiting_for
 
 # How often others are faster than the supervisor at the ports it was given.
@@ -98,12 +98,16 @@ class LocalTarget:
         return ensure_supervisor(state, chosen.host, ports, chosen.server_python, self._urls(home, say))
 
     def _urls(self, home: HomePorts, say: Say) -> dict[str, str]:
-        """Where the servers send events, which wait for a detector, and where they ask for the reasons of answers."""
-        wanted = {DETECTOR: bool(self._settings.drift_python), EXPLAINER: self._settings.explainer}
+        """Where the servers send events, which wait for a detector, where they ask for the reasons of answers, and the
+        page that theirs leads to."""
+        chosen = self._settings
+        wanted = {DETECTOR: bool(chosen.drift_python), EXPLAINER: chosen.explainer, HOME_PAGE: chosen.ui}
         for service, is_wanted in wanted.items():
             if is_wanted and not home.kept(service):
                 home.reserve(service, say)
-        return {"events_url": home.events_url, "explainer_url": home.explainer_url}
+        return {
+            "events_url": home.events_url, "explainer_url": home.explainer_url, "home_url": home.home_page_url
+        }  # fmt: skip
 
     @staticmethod
     def _bring_up(control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:

@@ -9,7 +9,6 @@ from lifeboat.config.home_ports import HomePorts, Say
 from lifeboat.config.settings import Settings
 from lifeboat.data.labelled.sources import NOBODY
 from lifeboat.services.daemons import http_status
-from lifeboat.services.home_page import home_page_url
 from lifeboat.services.listening import ListeningService, tell_servers
 from lifeboat.system.addresses import DETECTOR
 
@@ -48,7 +47,7 @@ def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None,
         own = {
             "events_path": HomePorts(settings).events_path,
             "database": str(service.daemon().folder / "events.db"),
-            "home_url": home_page_url(settings) if settings.ui else "",
+            "home_url": HomePorts(settings).home_page_url,
             "trusted_sources": ",".join(sorted(settings.trusted)) or NOBODY,
         }
         service.start([settings.drift_python, "-m", "lifeboat.detector"], PREFIX, {**own, **(chosen or {})}, say)
