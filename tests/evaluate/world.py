@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from onnx import TensorProto, helper, numpy_helper
 
-from lifeboat.model.bundle import FILES, MODEL, SCHEMA, Bundle, open_bundle, write_bundle
+from lifeboat.model.bundle import FILES, MODEL, REFERENCE, SCHEMA, Bundle, open_bundle, write_bundle
 from lifeboat.tasks.binary.task import BinaryTask
 from lifeboat.usecase.gates import BeatsChampion, Gate
 from lifeboat.usecase.schema import BinaryLabel, Column, Schema
@@ -75,11 +76,23 @@ def make_bundle(
     """A bundle of `graph`, split by {"salt": "s", "below": 0.2} unless told."""
     files = dict.fromkeys(FILES, b"[]") | {
         MODEL: graph(weights or TRUTH, schema),
+        REFERENCE: reference(schema),
         SCHEMA: schema.to_json().encode(),
     }
     known = {"split": split or {"salt": "s", "below": 0.2}, "code": directory.name, **(lineage or {})}
     write_bundle(directory, files, {"usecase": "cure", "lineage": known, "training": {"baseline": BASELINE}})
     return open_bundle(directory)
+
+
+def reference(schema: Schema = SCHEMA_OF_ALL) -> bytes:
+    """Rows like those that are judged; a column that these have not is null."""
+    known, file = pa.table(rows(200, seed=1)), io.BytesIO()
+    cells = {
+        column.name: known[column.name] if column.name in known.column_names else [column.null] * known.num_rows
+        for column in schema.columns
+    }
+    pq.write_table(pa.table(cells), file)
+    return file.getvalue()
 
 
 def rows(count: int = 400, seed: int = 0) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from lifeboat.evaluate.explanation.model_explanation import ModelExplanation
 from lifeboat.usecase.gates import Evidence, Interval, Verdict
 
 
@@ -63,18 +64,22 @@ class Evaluation:
         decision: what an answer is taken to say, and why.
         metrics: of the bundle, and its latency in microseconds for one row (latency_p50_us, latency_p99_us).
         baseline: of the trivial model on the same rows.
+        uninformed: metric to value, of one answer for all rows that is that of all training rows.
         champion: of the champion on the rows of the comparison, None without one.
         evidence, verdict: what the gates saw and said.
         details: curves and counts of the task's own, see its `Report`.
         rows: how many.
         label: what they hold of it, see `Task.facts`.
         composition: the same in a few words.
+        explanation: why the model answers as it does.
+        evaluated_at: when, in UTC, such as 2026-11-28T05:02:31Z.
     """
 
     titles: dict[str, str]
     decision: dict[str, Any]
     metrics: dict[str, Interval]
     baseline: dict[str, Interval]
+    uninformed: dict[str, float]
     champion: dict[str, Interval] | None
     evidence: Evidence
     verdict: Verdict
@@ -84,6 +89,8 @@ class Evaluation:
     label: dict[str, Any]
     composition: str
     data: Data
+    explanation: ModelExplanation
+    evaluated_at: str
 
     def to_json(self) -> str:
         """All of it as strict JSON (no NaN, no infinity)."""

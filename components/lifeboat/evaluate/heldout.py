@@ -152,6 +152,14 @@ def baseline_answers(table: pa.Table, manifest: dict[str, Any]) -> Floats:
         raise BundleError(f"the bundle's manifest holds no usable baseline: {error}") from error
 
 
+def uninformed_answers(rows: int, manifest: dict[str, Any]) -> Floats:
+    """What is said of so many rows by who knows none of their columns: one answer, as all training rows say it.
+
+    Of a manifest that `baseline_answers` took.
+    """
+    return np.tile(np.asarray(manifest["training"]["baseline"]["overall"], dtype=np.float64), (rows, 1))
+
+
 def _plain(value: object) -> object:
     """One form for each value: None for any null, float for any number (2 in JSON is 2.0 in the table)."""
     if is_null(value):

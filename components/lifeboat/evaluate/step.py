@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from lifeboat.data.timestamps import format_timestamp
 from lifeboat.data.weights import Weights, row_weights, some
 from lifeboat.evaluate.comparison import NotComparableError, Pair, Shared, compare, score_champion, shared_rows
 from lifeboat.evaluate.evaluation import Evaluation
-from lifeboat.evaluate.heldout import HeldOut, baseline_answers, read_heldout
+from lifeboat.evaluate.explanation.model_explanation import explain_model
+from lifeboat.evaluate.explanation.sample import Sample
+from lifeboat.evaluate.heldout import HeldOut, baseline_answers, read_heldout, uninformed_answers
 from lifeboat.evaluate.latency import latency
 from lifeboat.evaluate.reports.report import report_of
 from lifeboat.evaluate.slices import Part, by_origin, cut, report
@@ -47,7 +51,7 @@ def evaluate(
         champion: the bundle in service, if there is one.
         extra_gates: further bounds, see `lifeboat.usecase.gates.parse_bounds`.
         begin_anew: why the champion is not to be compared with; empty where it is.
-        seed: of the bootstrap.
+        seed: of the bootstrap, and of what explains the model.
         say: told of each stage.
 
     Raises:
@@ -75,12 +79,16 @@ def evaluate(
     opponent = champion.digest if champion else None
     verdict = judge(usecase.gates, evidence, bundle=bundle.digest, champion=opponent, extra=extra_gates)
     reported = [*judged.parts, *by_origin(rows.source)]
+    say("explaining the model")
+    sample = Sample(scorer, bundle.decision, rows.table, rows.y, weights)
+    explanation = explain_model(bundle, sample, seed=seed, say=say)
     say(f"evaluating {len(reported)} slices")
     return Evaluation(
         titles={metric.name: metric.title for metric in task.metrics},
         decision=bundle.decision.to_manifest(),
         metrics=metrics,
         baseline=baseline.second,
+        uninformed=_uninformed(task, rows, bundle, weights),
         champion=contest.metrics,
         evidence=evidence,
         verdict=verdict,
@@ -93,7 +101,17 @@ def evaluate(
         label=task.facts(rows.y),
         composition=task.composition(rows.y),
         data=rows.data,
+        explanation=explanation,
+        evaluated_at=format_timestamp(datetime.now(UTC).replace(microsecond=0)),
     )
+
+
+def _uninformed(task: Task[Any, Any], rows: HeldOut, bundle: Bundle, weights: Weights) -> dict[str, float]:
+    """What each metric is worth where nothing is known of a row; without those that the rows cannot tell."""
+    answers = uninformed_answers(len(rows.y), bundle.manifest)
+    values = task.score(rows.y, answers, task.decision()).weighted(weights).figures()
+    found = zip(task.metrics, values, strict=True)
+    return {metric.name: float(value) for metric, value in found if not np.isnan(value)}
 
 
 def _from_feedback(rows: HeldOut) -> str:

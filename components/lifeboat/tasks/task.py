@@ -177,6 +177,14 @@ class Task(ABC, Generic[L, S]):
         """How many numbers an answer has."""
         return len(self.names)
 
+    def magnitude(self, contributions: Floats) -> Floats:
+        """How far something moves an answer, [...]: one number, whatever the width.
+
+        Args:
+            contributions: what it adds to each of the numbers in `explained`, [..., explained].
+        """
+        return np.asarray(np.abs(contributions).sum(axis=-1))
+
     @abstractmethod
     def spell(self, called: NDArray[Any]) -> list[Any]:
         """What rows are called, as answers have it: names of classes, or numbers, [n]."""

@@ -193,6 +193,11 @@ class Column:
         return not self.is_number or self.is_datetime
 
     @property
+    def is_free_text(self) -> bool:
+        """Whether it may hold anything, such as people's names: a page shows none of its values."""
+        return self.kind == "string" and not self.categories
+
+    @property
     def is_wide(self) -> bool:
         """Whether its numbers are beyond what a float32 holds, so that the model takes them as float64."""
         return (

@@ -12,7 +12,7 @@ from lifeboat.tasks.classes.base import ClassTask
 from lifeboat.tasks.classes.decision import LikeliestClass
 from lifeboat.tasks.classes.scored import FEW_CLASSES, ClassesScored, metrics_of
 from lifeboat.tasks.decision import Decision
-from lifeboat.tasks.task import WATCHED, Integers
+from lifeboat.tasks.task import WATCHED, Floats, Integers
 from lifeboat.usecase.column import listed
 from lifeboat.usecase.label import ClassLabel
 
@@ -36,6 +36,10 @@ class ClassesTask(ClassTask[ClassLabel, ClassesScored]):
         self.metrics = metrics_of(label.classes)
         area = ("roc_auc",) if len(label.classes) <= FEW_CLASSES else ()
         self.headline = (*area, "log_loss", "accuracy", "f1_macro", "ece")
+
+    def magnitude(self, contributions: Floats) -> Floats:
+        """The probability that goes from some classes to others: what one gains, others lose, and it counts once."""
+        return super().magnitude(contributions) / 2
 
     def lacks(self, y: Integers, *, learn: bool = False) -> str:
         """To learn from, rows of every class: a class that no model saw has no place in its answer."""
