@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from lifeboat.evaluate.publish import logged_data, logged_metrics
+from lifeboat.evaluate.publish import importance_table, logged_data, logged_metrics
 from lifeboat.evaluate.step import evaluate
 from lifeboat.preprocess.step import METADATA, Summary
 from lifeboat.system.files import file_digest
@@ -33,7 +35,29 @@ def test_a_run_has_every_metric_with_its_limits_and_those_of_the_other_models(tm
     assert found.champion
     assert logged["champion.log_loss"] == found.champion["log_loss"].value > logged["log_loss"]
     others = {name for name in logged if name.startswith(("baseline.", "champion."))}
-    assert len(logged) == 3 * len(found.metrics) + len(others) == 3 * len(found.metrics) + 2 * len(found.baseline)
+    worth = {f"importance.{name}": one.value for name, one in found.explanation.permutation.columns.items()}
+    assert worth.items() <= logged.items()
+    assert len(worth) == 4
+    assert len(logged) == 3 * len(found.metrics) + len(others) + len(worth)
+    assert len(others) == 2 * len(found.baseline)
+
+
+def test_the_table_of_importance_has_every_column_with_its_limits(tmp_path: Path) -> None:
+    test = write_rows(tmp_path / "test.parquet")
+    found = evaluate(make_usecase(), make_bundle(tmp_path / "new"), test, say=quiet)
+    table = pd.read_csv(io.StringIO(importance_table(found)), index_col="column")
+    assert list(table.columns) == [
+        "importance", "importance_low", "importance_high", "contribution", "contribution_low", "contribution_high",
+    ]  # fmt: skip
+    assert list(table.index) == list(found.explanation.permutation.columns)
+    assert table.index[0] == "skill"
+    assert table.loc["skill"].to_numpy() == pytest.approx(
+        [
+            *astuple(found.explanation.permutation.columns["skill"]),
+            *astuple(found.explanation.contributions.columns["skill"]),
+        ],
+        rel=1e-4,
+    )
 
 
 def test_without_a_champion_no_metric_speaks_of_one(tmp_path: Path) -> None:

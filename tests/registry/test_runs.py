@@ -21,7 +21,7 @@ from lifeboat.config.errors import RegistryError
 from lifeboat.registry.mlflow_run import LoggedData
 from lifeboat.registry.registry import Registry
 from lifeboat.usecase.column import Column
-from tests.registry.world import METRICS, make_bundle, register
+from tests.registry.world import METRICS, make_bundle, register, verdict
 from tests.server.world import ROW, TINY, expected
 
 CV = {"cv.log_loss": 0.41, "cv.roc_auc": 0.88}
@@ -74,6 +74,22 @@ def test_a_run_holds_parameters_metrics_reports_and_tags(registry: Registry, tmp
     assert run.data.tags["mlflow.source.git.commit"] == "c" * 40
     assert client.get_model_version("tiny", "1").tags == version.tags == tags
     assert [item.path for item in client.list_artifacts(version.run_id, "reports")] == ["reports/model-card.md"]
+
+
+def test_a_report_may_name_the_version_that_came_of_it(registry: Registry, tmp_path: Path) -> None:
+    bundle, reports = make_bundle(tmp_path / "bundle"), tmp_path / "reports"
+    reports.mkdir()
+    (reports / "model-card.md").write_text("of an unknown version")
+    for passed in (False, True, True):
+        registry.register(
+            bundle, verdict(bundle, passed=passed), METRICS, reports,
+            naming_version=lambda version: {"model-card.md": f"of version {version.version}"},
+        )  # fmt: skip
+    client, texts = client_of(registry), []
+    for run in evaluations(registry):
+        file = client.download_artifacts(run.info.run_id, "reports/model-card.md", str(tmp_path))
+        texts.append(Path(file).read_text())
+    assert texts == ["of version 1", "of version 2", "of version 2"]
 
 
 def test_the_trials_of_the_search_are_runs_below_the_evaluation(registry: Registry, tmp_path: Path) -> None:

@@ -6,6 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lifeboat.data.labelled.hidden_columns import SOURCE
+from lifeboat.evaluate.card_baseline import baseline_sentences
+from lifeboat.evaluate.card_explanation import explanation_content
+from lifeboat.evaluate.card_figures import LATENCY_TITLES, figure_text, gain_text, p_text, titled
+from lifeboat.evaluate.card_lineage import commit_of, lineage_sections
+from lifeboat.evaluate.card_training import training_content
 from lifeboat.evaluate.evaluation import Evaluation, SliceReport
 from lifeboat.evaluate.reports.report import Report, report_of
 from lifeboat.model.bundle import Bundle
@@ -14,29 +19,28 @@ from lifeboat.usecase.gates import Interval
 from lifeboat.usecase.schema import Column
 from lifeboat.usecase.usecase import UseCase
 
-LATENCY_TITLES = {
-    "latency_p50_us": "Latency, median",
-    "latency_p99_us": "Latency, 99th percentile",
-}
 # Shares of nulls from here on are worth a sentence.
 _OFTEN_MISSING = 0.1
 _LIST_ITEMS = 12
 
 
-def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> dict[str, Any]:
+def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase, version: str = "") -> dict[str, Any]:
     """All that the two templates show; every figure is already a string."""
-    task, report = usecase.task, report_of(usecase.task)
+    task, report, manifest = usecase.task, report_of(usecase.task), bundle.manifest
     titles = {**evaluation.titles, **LATENCY_TITLES}
     return {
         "usecase": usecase,
         "bundle": bundle,
+        "identity": _identity(evaluation, bundle, version),
         "evaluation": evaluation,
         "verdict": evaluation.verdict,
+        "reasons": [titled(reason, titles) for reason in evaluation.verdict.reasons],
+        "criteria": [(one.passed, titled(one.name, titles), one.why) for one in evaluation.verdict.criteria],
         "purpose": report.purpose(),
-        "trivial": report.trivial(),
+        "decided": report.decided(bundle.decision),
+        "baseline": baseline_sentences(evaluation, manifest, usecase, report),
         "label": bundle.schema.label.name,
         "tested": report.tested,
-        "plot_titles": {**report.titles, "slices": f"{titles[task.of_slices[0]]} by slice"},
         "tiles": _tiles(evaluation, task, titles),
         "metrics": _metric_rows(evaluation, titles),
         "champion": _champion_sentence(evaluation, task),
@@ -45,34 +49,31 @@ def card_content(evaluation: Evaluation, bundle: Bundle, usecase: UseCase) -> di
         "origins": [_figures_row(part, _gate_metrics(usecase)) for part in evaluation.slices if part.column == SOURCE],
         "slices": [_figures_row(part, task.of_slices) for part in evaluation.slices if part.column != SOURCE],
         "slice_tests": _slice_tests(evaluation),
+        "explanation": explanation_content(evaluation.explanation, task),
+        "training": training_content(manifest.get("training", {}), task, report),
         "inputs": [_input_row(column, evaluation.data.nulls) for column in bundle.schema.columns],
         "limits": _limits(evaluation, bundle, report),
-        "sections": _sections(evaluation, bundle.manifest),
+        "sections": lineage_sections(evaluation, manifest),
     }
+
+
+def _identity(evaluation: Evaluation, bundle: Bundle, version: str) -> list[tuple[str, str]]:
+    """Which model it is, and as of when."""
+    found = {
+        "Model": bundle.usecase,
+        "Version": version,
+        "Evaluated": f"{evaluation.evaluated_at[:16].replace('T', ' ')} UTC",
+        "Commit of the use case": commit_of(bundle.manifest)[:12],
+        "Bundle, SHA-256": bundle.digest,
+    }
+    return [(title, value) for title, value in found.items() if value]
 
 
 def _tiles(evaluation: Evaluation, task: Task[Any, Any], titles: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """Title, figure and limits of what is read first."""
     names = (name for name in (*task.headline, "latency_p50_us") if name in evaluation.metrics)
-    tiles = [(titles[name], *_figure(name, evaluation.metrics[name])) for name in names]
+    tiles = [(titles[name], *figure_text(name, evaluation.metrics[name])) for name in names]
     return [*tiles, ("Held-out rows", f"{evaluation.rows:,}", evaluation.composition)]
-
-
-def _figure(name: str, figure: Interval) -> tuple[str, str]:
-    """A value and its limits: '0.852' and '0.785 to 0.909'."""
-    if name.endswith("_us"):
-        return f"{figure.value:,.0f} µs", f"{figure.low:,.0f} to {figure.high:,.0f} µs"
-    return _number(figure.value), f"{_number(figure.low)} to {_number(figure.high)}"
-
-
-def _gain(figure: Interval) -> tuple[str, str]:
-    return _number(figure.value, "+"), f"{_number(figure.low, '+')} to {_number(figure.high, '+')}"
-
-
-def _number(value: float, sign: str = "") -> str:
-    """Three digits behind the point, of large numbers fewer."""
-    size = abs(value)
-    return f"{value:{sign},.{3 if size < 100 else 1 if size < 10_000 else 0}f}"
 
 
 def _metric_rows(evaluation: Evaluation, titles: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -80,13 +81,13 @@ def _metric_rows(evaluation: Evaluation, titles: Mapping[str, str]) -> list[dict
     return [_metric_row(evaluation, titles[name], name, figure) for name, figure in evaluation.metrics.items()]
 
 
-def _metric_row(evaluation: Evaluation, title: str, name: str, figure: Interval) -> dict[str, Any]:
-    row: dict[str, Any] = {"title": title, "model": _figure(name, figure)}
+def _metric_row(evaluation: Evaluation, title: str, name: str, found: Interval) -> dict[str, Any]:
+    row: dict[str, Any] = {"title": title, "model": figure_text(name, found)}
     paired = evaluation.evidence.champion
     for key, other in (("baseline", evaluation.baseline), ("champion", evaluation.champion or {})):
-        row[key] = _figure(name, other[name]) if name in other else None
+        row[key] = figure_text(name, other[name]) if name in other else None
     for key, gains in (("over_baseline", evaluation.evidence.baseline), ("over_champion", paired)):
-        row[key] = _gain(gains.improvement[name]) if gains and name in gains.improvement else None
+        row[key] = gain_text(gains.improvement[name]) if gains and name in gains.improvement else None
     return row
 
 
@@ -104,7 +105,7 @@ def _champion_sentence(evaluation: Evaluation, task: Task[Any, Any]) -> str:
     won = (
         f"This model {task.better.format(f'{paired.won:,}')} where the champion does not, the champion {paired.lost:,}"
     )
-    test = f"(exact McNemar test: p {_p_value(paired.mcnemar_p)})"
+    test = f"(exact McNemar test: p {p_text(paired.mcnemar_p)})"
     unread = f" Of the champion: {'; '.join(evidence.unread)}." if evidence.unread else ""
     return f"Compared with the champion {champion[:12]} on {paired.rows:,} rows new to both. {won} {test}.{unread}"
 
@@ -117,8 +118,10 @@ def _gate_metrics(usecase: UseCase) -> list[str]:
 
 
 def _figures_row(part: SliceReport, names: Sequence[str]) -> dict[str, Any]:
-    figures = [_figure(name, Interval(part.metrics[name], 0, 0))[0] if name in part.metrics else "" for name in names]
-    limits = [_figure(name, part.intervals[name])[1] if name in part.intervals else "" for name in names]
+    figures = [
+        figure_text(name, Interval(part.metrics[name], 0, 0))[0] if name in part.metrics else "" for name in names
+    ]
+    limits = [figure_text(name, part.intervals[name])[1] if name in part.intervals else "" for name in names]
     return {
         "name": part.name,
         "rows": f"{part.rows:,}",
@@ -132,12 +135,8 @@ def _slice_tests(evaluation: Evaluation) -> dict[str, tuple[str, str]]:
     if not evaluation.evidence.champion:
         return {}
     tests = evaluation.evidence.champion.slices
-    shown = {name: (f"{test.won:,} : {test.lost:,}", _p_value(test.p_worse)) for name, test in tests.items()}
+    shown = {name: (f"{test.won:,} : {test.lost:,}", p_text(test.p_worse)) for name, test in tests.items()}
     return {part.name: ("", "") for part in evaluation.slices} | shown
-
-
-def _p_value(p: float) -> str:
-    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
 
 
 def _input_row(column: Column, nulls: Mapping[str, float]) -> dict[str, str]:
@@ -205,41 +204,3 @@ def _data_limits(evaluation: Evaluation, group: str | None) -> Iterator[str]:
         yield f"{alike}; the confidence limits treat rows as independent and are somewhat too narrow."
     if often:
         yield f"Often missing in these rows: {', '.join(often)}."
-
-
-def _sections(evaluation: Evaluation, manifest: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """Titled lists of names and values: where model and figures come from, however deeply nested."""
-    parts = {
-        "Lineage": manifest.get("lineage"),
-        "Held-out rows": {
-            "file": evaluation.data.file,
-            "sha256": evaluation.data.sha256,
-            "curated": evaluation.rows - evaluation.data.feedback,
-            "from_feedback": dict(evaluation.data.sources),
-        },
-        "Versions": manifest.get("versions"),
-        "Training": manifest.get("training"),
-    }
-    return {title: _flatten(part) for title, part in parts.items() if part}
-
-
-def _flatten(value: Any, path: str = "") -> list[tuple[str, str]]:
-    if isinstance(value, dict) and value:
-        pairs = [_flatten(inner, f"{path}, {name}" if path else str(name)) for name, inner in value.items()]
-        return [pair for part in pairs for pair in part]
-    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        rows = [(f"{path} {number}", _inline(item)) for number, item in enumerate(value[:_LIST_ITEMS], start=1)]
-        more = len(value) - len(rows)
-        return [*rows, *([(path, f"and {more} more")] if more else [])]
-    return [(path.replace("_", " "), _inline(value))]
-
-
-def _inline(value: Any) -> str:
-    """A value on one line: 'candidate: random forest, log_loss: 0.425'."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {_inline(inner)}" for name, inner in value.items()) or "none"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_inline, value)) or "none"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "none" if value is None else str(value)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,11 +11,14 @@ from matplotlib.figure import Figure
 from lifeboat.evaluate.evaluation import Evaluation
 from lifeboat.tasks.task import Metric
 
-DPI = 160
-INK, MUTED, GRID = "#1c2733", "#5b6b7a", "#dde4ea"
+INK, MUTED, GRID, PAPER = "#1c2733", "#5b6b7a", "#dde4ea", "#ffffff"
 # Blue and orange stay apart for colour-blind eyes and in grey.
 CLASS_COLORS = ("#1f5a8a", "#d9822b")
-_FEW_ROWS_COLOR = "#a9b6c2"
+# Of further lines.
+LINE_COLORS = (*CLASS_COLORS, "#2e7d4f", "#8a4fa0", "#b3471a", "#0f766e")
+FEW_ROWS_COLOR = "#a9b6c2"
+# On a ground whose colour says something, which is the same in light and dark.
+_ON_DARK, _ON_LIGHT = "#fefefe", "#101820"
 # Of lines that are no data.
 DASHED = (0, (4, 3))
 
@@ -31,7 +32,7 @@ def draw_confusion(matrix: Sequence[Sequence[int]], classes: Sequence[str]) -> F
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
-        color = "white" if shares[row, column] > 0.65 else INK
+        color = _ON_DARK if shares[row, column] > 0.65 else _ON_LIGHT
         if many:
             axes.text(column, row, f"{count:,}", ha="center", va="center", color=color, fontsize=9)
             continue
@@ -56,10 +57,10 @@ def draw_slices(evaluation: Evaluation, metric: Metric) -> Figure:
     axes.axvline(whole.value, color=CLASS_COLORS[0], linewidth=1)
     for place, part in enumerate(parts):
         known = part.intervals.get(metric.name)
-        color = CLASS_COLORS[0] if known else _FEW_ROWS_COLOR
+        color = CLASS_COLORS[0] if known else FEW_ROWS_COLOR
         if known:
             axes.plot([known.low, known.high], [place, place], color=color, linewidth=1.6)
-        fill = color if known else "white"
+        fill = color if known else PAPER
         axes.plot(part.metrics[metric.name], place, "o", color=color, markerfacecolor=fill, markersize=5.5)
     labels = [f"{plain(short(part.name))}  (n = {part.rows:,})" for part in parts]
     axes.set_yticks(range(len(parts)), labels)
@@ -70,7 +71,7 @@ def draw_slices(evaluation: Evaluation, metric: Metric) -> Figure:
 
 def new_axes(x: str, y: str, size: tuple[float, float] = (4.2, 3.7)) -> tuple[Figure, Any]:
     """A figure of a size in inches with one panel, and that panel."""
-    figure = Figure(figsize=size, layout="constrained", facecolor="white")
+    figure = Figure(figsize=size, layout="constrained", facecolor=PAPER)
     axes = figure.add_subplot()
     axes.set_axisbelow(True)
     axes.grid(color=GRID, linewidth=0.7)
@@ -96,13 +97,3 @@ def plain(text: str) -> str:
 def short(text: str) -> str:
     """Its beginning, where it is long."""
     return text if len(text) <= 28 else f"{text[:27]}…"
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a file."""
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; the card's text has it right.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from lifeboat.evaluate.card import Card, model_card
+from lifeboat.evaluate.card import Card, card_plots, model_card
 from lifeboat.evaluate.evaluation import Evaluation
 from lifeboat.evaluate.step import evaluate
 from lifeboat.model.bundle import Bundle
 from lifeboat.preprocess.step import METADATA, read_summary
 from lifeboat.registry.mlflow_run import TESTING, TRAINING, LoggedData
 from lifeboat.registry.registry import CHAMPION, Registry
+from lifeboat.registry.versions import Version
 from lifeboat.system.files import write_text
 from lifeboat.usecase.usecase import UseCase
+
+# Columns whose importance is a metric of the run; the table has all.
+_COLUMNS = 50
+# The card among the reports.
+HTML, MARKDOWN = "model-card.html", "model-card.md"
 
 
 @dataclass(frozen=True)
@@ -62,30 +70,58 @@ def evaluate_and_register(
     champion = registry.bundle(version) if version else None
     say(f"champion: {f'version {version.version}' if version else 'none yet'}")
     found = evaluate(usecase, bundle, test, champion=champion, extra_gates=extra_gates, begin_anew=begin_anew, say=say)
-    card = model_card(found, bundle, usecase)
-    write_text(outputs.card, card.html)
-    write_text(outputs.card_markdown, card.markdown)
+    plots = card_plots(found, usecase)
+    card = model_card(found, bundle, usecase, plots=plots)
+    _write_card(outputs, card)
     write_text(outputs.evaluation, found.to_json())
     write_text(outputs.verdict, found.verdict.to_json())
+
+    def naming_version(version: Version) -> dict[str, str]:
+        named = model_card(found, bundle, usecase, plots=plots, version=version.version)
+        _write_card(outputs, named)
+        return {HTML: named.html, MARKDOWN: named.markdown}
+
     with tempfile.TemporaryDirectory() as folder:
-        _collect(Path(folder), card, outputs, profile)
+        _collect(Path(folder), card, found, outputs, profile)
         metrics, data = logged_metrics(found), logged_data(bundle, test, found)
-        challenger = registry.register(bundle, found.verdict, metrics, Path(folder), reason=reason, data=data)
+        challenger = registry.register(
+            bundle, found.verdict, metrics, Path(folder), reason=reason, data=data, naming_version=naming_version
+        )
     say(f"registered as version {challenger.version}: {registry.place(challenger)}")
     return found
+
+
+def _write_card(outputs: Outputs, card: Card) -> None:
+    write_text(outputs.card, card.html)
+    write_text(outputs.card_markdown, card.markdown)
 
 
 def logged_metrics(found: Evaluation) -> dict[str, float]:
     """The figures of a run: 'roc_auc' with its limits 'roc_auc.low' and 'roc_auc.high', and those of the other models.
 
-    The baseline's 'baseline.roc_auc' is on the same rows, the champion's 'champion.roc_auc' on those it had not seen.
+    The baseline's 'baseline.roc_auc' is on the same rows, the champion's 'champion.roc_auc' on those it had not seen;
+    'importance.Age' is the permutation importance of a column, of many columns that of the most important.
     """
     metrics: dict[str, float] = {}
     for name, figure in found.metrics.items():
         metrics |= {name: figure.value, f"{name}.low": figure.low, f"{name}.high": figure.high}
     for model, figures in (("baseline", found.baseline), ("champion", found.champion or {})):
         metrics |= {f"{model}.{name}": figure.value for name, figure in figures.items()}
-    return metrics
+    ranked = list(found.explanation.permutation.columns.items())[:_COLUMNS]
+    return metrics | {f"importance.{name}": figure.value for name, figure in ranked}
+
+
+def importance_table(found: Evaluation) -> str:
+    """What each column is worth and how far it moves answers, with limits, as CSV: MLflow shows that as a table."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    names = ("importance", "contribution")
+    limits = [f"{name}{ending}" for name in names for ending in ("", "_low", "_high")]
+    writer.writerow(["column", *limits])
+    far = found.explanation.contributions.columns
+    for name, worth in found.explanation.permutation.columns.items():
+        writer.writerow([name, *(f"{figure:.6g}" for one in (worth, far[name]) for figure in astuple(one))])
+    return file.getvalue()
 
 
 def logged_data(bundle: Bundle, test: Path, found: Evaluation) -> list[LoggedData]:
@@ -102,12 +138,13 @@ def logged_data(bundle: Bundle, test: Path, found: Evaluation) -> list[LoggedDat
     ]
 
 
-def _collect(folder: Path, card: Card, outputs: Outputs, profile: Path | None) -> None:
+def _collect(folder: Path, card: Card, found: Evaluation, outputs: Outputs, profile: Path | None) -> None:
     """The reports of the run, as the registry keeps them."""
     for name, content in card.plots.items():
         (folder / f"{name}.png").write_bytes(content)
-    shutil.copyfile(outputs.card, folder / "model-card.html")
-    shutil.copyfile(outputs.card_markdown, folder / "model-card.md")
+    write_text(folder / "importance.csv", importance_table(found))
+    shutil.copyfile(outputs.card, folder / HTML)
+    shutil.copyfile(outputs.card_markdown, folder / MARKDOWN)
     shutil.copyfile(outputs.evaluation, folder / "evaluation.json")
     shutil.copyfile(outputs.verdict, folder / "verdict.json")
     if profile is not None:

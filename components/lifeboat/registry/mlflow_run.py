@@ -105,10 +105,11 @@ class Evaluated:
         }  # fmt: skip
 
 
-def log(client: Any, experiment: str, evaluated: Evaluated) -> None:
-    """Logs the evaluation of a bundle that MLflow has as a model already."""
+def log(client: Any, experiment: str, evaluated: Evaluated) -> str:
+    """Logs the evaluation of a bundle that MLflow has as a model already; gives the run's id."""
     with _running(client, experiment, evaluated) as run_id:
         _log(client, experiment, evaluated, run_id, None)
+    return run_id
 
 
 def log_with_model(client: Any, experiment: str, evaluated: Evaluated) -> tuple[str, str]:

@@ -95,6 +95,7 @@ class Registry:
         *,
         reason: str = "",
         data: Sequence[mlflow_run.LoggedData] = (),
+        naming_version: Callable[[Version], Mapping[str, str]] = lambda _: {},
     ) -> Version:
         """Logs an evaluation as a run of its own and gives the bundle's version, which becomes the challenger.
 
@@ -108,6 +109,7 @@ class Registry:
             reports: a directory of files for the run, such as the model card.
             reason: why the run was started.
             data: the tables that were used.
+            naming_version: gives those reports anew that are to name the version: file name to text.
         """
         self._bundles.publish(bundle)
         evaluated = mlflow_run.Evaluated(bundle, verdict, metrics, reports, reason, data)
@@ -119,7 +121,9 @@ class Registry:
                 run_id, model_id = mlflow_run.log_with_model(self._mlflow.client, experiment, evaluated)
                 found = self._create_version(evaluated, run_id, model_id)
             else:
-                mlflow_run.log(self._mlflow.client, experiment, evaluated)
+                run_id = mlflow_run.log(self._mlflow.client, experiment, evaluated)
+            for name, text in naming_version(found).items():
+                self._mlflow.client.log_text(run_id, text, f"reports/{name}")
             self._mlflow.client.set_registered_model_alias(found.name, CHALLENGER, found.version)
         return found
 

@@ -37,7 +37,7 @@ from lifeboat.train.parity import data_frame
 from lifeboat.train.preflight import check_export
 from lifeboat.train.reference import make_reference
 from lifeboat.train.refit import fit_best, seen_nearly_all
-from lifeboat.train.search import Search, search
+from lifeboat.train.search import Search, Trial, search
 from lifeboat.usecase.column import json_value
 from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import UseCase
@@ -218,14 +218,19 @@ def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
     """How the model was found."""
     task = usecase.task
     shown = dict.fromkeys((usecase.chosen_by, task.steering, task.headline[0]))
+    spread_name = f"{usecase.chosen_by}_spread"
 
     def rounded(figures: Mapping[str, float]) -> dict[str, float | None]:
-        return {name: None if np.isnan(figures[name]) else round(figures[name], 6) for name in shown}
+        return {name: None if np.isnan(value) else round(value, 6) for name, value in figures.items()}
+
+    def told(trial: Trial) -> dict[str, float | None]:
+        return rounded({**{name: trial.figures[name] for name in shown}, spread_name: trial.spread})
 
     given_up = [
-        {"candidate": trial.candidate, "parameters": trial.parameters, "folds": trial.folds, **rounded(trial.figures)}
+        {"candidate": trial.candidate, "parameters": trial.parameters, "folds": trial.folds, **told(trial)}
         for trial in found.given_up
     ]
+    calibrated = {f"{name}_calibrated": found.calibrated[name] for name in shown}
     return {
         "candidate": found.best.candidate,
         "parameters": found.best.parameters,
@@ -236,12 +241,11 @@ def _training(usecase: UseCase, found: Search) -> dict[str, Any]:
         "cross_validation": {
             "rows": found.searched,
             "folds": usecase.split.folds,
-            **rounded(found.best.figures),
-            **{f"{name}_calibrated": value for name, value in rounded(found.calibrated).items()},
+            **told(found.best),
+            **rounded(calibrated),
         },
         "trials": [
-            {"candidate": trial.candidate, "parameters": trial.parameters, **rounded(trial.figures)}
-            for trial in found.trials
+            {"candidate": trial.candidate, "parameters": trial.parameters, **told(trial)} for trial in found.trials
         ],
         **({"given_up": given_up} if given_up else {}),
     }

@@ -22,7 +22,7 @@ from lifeboat.usecase.gates import Interval
 # Rows at most, and of the background: of a mean over rows more rows tell more than more of the background does.
 ROWS, FEWEST_ROWS, BACKGROUND = 200, 20, 30
 # Questions of all rows, and of one where not every coalition is counted.
-QUESTIONS, _BUDGET = 500_000, 5_000
+QUESTIONS, _BUDGET = 1_000_000, 5_000
 _REPLICATES = 1_000
 
 

@@ -127,13 +127,25 @@ class Report(report.Report[BinaryTask, BinaryScored, BinaryDetails]):
     def trivial(self) -> str:
         return "the share of each class"
 
-    def limits(self, decision: Decision, rows: int) -> list[str]:
+    def limits(self, decision: Decision, rows: int) -> list[str]:  # noqa: ARG002  # what it is, is said elsewhere
+        return calibration_limits(rows)
+
+    def decided(self, decision: Decision) -> str:
         positive, threshold = self.task.label.classes[1], getattr(decision, "threshold", 0.5)
-        called = f"A row is called “{positive}” above a probability of {threshold:.3f}"
-        return [
-            f"{called} ({decision.rule}); accuracy, precision, recall and F1 are of that decision.",
-            *calibration_limits(rows),
-        ]
+        called = f"A row is called “{positive}” above a probability of {threshold:.3f}: {decision.rule}"
+        return f"{called}. Accuracy, precision, recall and F1 are of that decision."
+
+    def calibrated(self, known: Any) -> str:
+        if not isinstance(known, list):
+            return super().calibrated(known)
+        slope, intercept = known
+        return f"sigmoid of the log odds, slope {slope:.3f}, intercept {intercept:+.3f}"
+
+    def answer_axis(self) -> str:
+        return f"Mean probability of “{plain(self.task.label.classes[1])}”"
+
+    def contribution_axis(self) -> str:
+        return "Mean absolute contribution (probability)"
 
     def log_kubeflow(self, curves: Any, details: BinaryDetails) -> None:
         curves.log_roc_curve(details.roc.fpr, details.roc.tpr, details.roc.thresholds)

@@ -115,11 +115,20 @@ class Report(report.Report[ClassesTask, ClassesScored, ClassesDetails]):
     def trivial(self) -> str:
         return "the share of each class"
 
-    def limits(self, decision: Decision, rows: int) -> list[str]:
-        return [
-            f"A row is called by {decision.rule}; accuracy, recall, precision and F1 are of that decision.",
-            *calibration_limits(rows),
-        ]
+    def decided(self, decision: Decision) -> str:
+        return f"A row is called by {decision.rule}; accuracy, recall, precision and F1 are of that decision."
+
+    def calibrated(self, known: Any) -> str:
+        return f"temperature {known['temperature']:.3f}" if isinstance(known, dict) else super().calibrated(known)
+
+    def answer_axis(self) -> str:
+        return "Mean probability"
+
+    def contribution_axis(self) -> str:
+        return "Mean absolute contribution (probability moved)"
+
+    def limits(self, decision: Decision, rows: int) -> list[str]:  # noqa: ARG002  # what it is, is said elsewhere
+        return calibration_limits(rows)
 
     def log_kubeflow(self, curves: Any, details: ClassesDetails) -> None:
         if details.confusion is not None:

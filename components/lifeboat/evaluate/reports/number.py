@@ -91,12 +91,11 @@ class Report(report.Report[NumberTask, NumberScored, NumberDetails]):
         )
 
     def plots(self, details: NumberDetails, metrics: Mapping[str, Interval]) -> dict[str, Figure]:
-        unit = f" ({plain(self.task.label.unit)})" if self.task.label.unit else ""
         return {
-            "predicted": draw_predicted(details, metrics, unit),
-            "errors": draw_errors(details, unit),
-            "residuals": draw_residuals(details, unit),
-            "coverage": draw_coverage(details, metrics, unit),
+            "predicted": draw_predicted(details, metrics, self._unit),
+            "errors": draw_errors(details, self._unit),
+            "residuals": draw_residuals(details, self._unit),
+            "coverage": draw_coverage(details, metrics, self._unit),
         }
 
     def purpose(self) -> str:
@@ -106,6 +105,29 @@ class Report(report.Report[NumberTask, NumberScored, NumberDetails]):
 
     def trivial(self) -> str:
         return "the median of all rows"
+
+    def decided(self, decision: Decision) -> str:
+        level = f"the interval beside it is to hold {self.task.label.level:.0%} of all truths"
+        return f"An answer is taken as {decision.rule}; {level}."
+
+    def calibrated(self, known: Any) -> str:
+        if not isinstance(known, dict):
+            return super().calibrated(known)
+        unit = f" {self.task.label.unit}" if self.task.label.unit else ""
+        return (
+            f"the interval reaches {known['below']:.4g}{unit} below the value and {known['above']:.4g}{unit} above it"
+        )
+
+    def answer_axis(self) -> str:
+        return f"Mean answer{self._unit}"
+
+    def contribution_axis(self) -> str:
+        return f"Mean absolute contribution{self._unit}"
+
+    @property
+    def _unit(self) -> str:
+        """In brackets, for the title of an axis; empty where there is none."""
+        return f" ({plain(self.task.label.unit)})" if self.task.label.unit else ""
 
     def limits(self, decision: Decision, rows: int) -> list[str]:  # noqa: ARG002  # none is made
         level = f"it is to hold {self.task.label.level:.0%} of all rows"

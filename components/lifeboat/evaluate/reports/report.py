@@ -55,6 +55,22 @@ class Report(ABC, Generic[T, S, D]):
     def limits(self, decision: Decision, rows: int) -> list[str]:
         """What is to be known of the figures, in sentences."""
 
+    def decided(self, decision: Decision) -> str:
+        """What is made of an answer, and why, in a sentence."""
+        return f"What is made of an answer: {decision.rule}."
+
+    def calibrated(self, known: Any) -> str:
+        """What a bundle's manifest says of its calibration, in a few words."""
+        return "none: it did not help" if known is None else str(known)
+
+    def answer_axis(self) -> str:
+        """Title of an axis of answers, with their unit."""
+        return "Mean answer"
+
+    def contribution_axis(self) -> str:
+        """Title of an axis of what columns add to answers, with its unit."""
+        return "Mean absolute contribution"
+
     def log_kubeflow(self, curves: Any, details: D) -> None:
         """Fills Kubeflow's artifact of classification metrics; of other tasks there is nothing to fill in."""
 
