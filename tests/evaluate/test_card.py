@@ -222,7 +222,7 @@ def test_a_baseline_that_knows_less_than_nothing_is_told(tmp_path):
     groups = [{"values": ["female"], "answer": [0.4, 0.6]}, {"values": ["male"], "answer": [0.5, 0.5]}]
     right = make_bundle(tmp_path / "right", baseline={**BASELINE, "groups": groups})
     [only] = card_content(evaluate(usecase, right, test, say=quiet), right, usecase)["baseline"]
-    assert only == "The baseline knows only sex: one answer for each of the 2 values."
+    assert only == "The baseline knows only sex: one answer for each of 2 values."
 
 
 def test_a_trivial_baseline_and_a_model_worse_than_that_are_told(tmp_path):

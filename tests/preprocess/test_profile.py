@@ -12,7 +12,7 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.text = [], ""
+        self.tags, self.text, self.cells = [], "", []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -20,6 +20,12 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+        self.cells += [data.strip()] if data.strip() else []
+
+    def after(self, cell, count):
+        """So many cells that stand behind one."""
+        place = self.cells.index(cell)
+        return self.cells[place + 1 : place + 1 + count]
 
 
 def profile(tmp_path, table, usecase):
@@ -56,3 +62,29 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path):
     _, page = profile(tmp_path, rows(), make_usecase())
     assert not {"link", "img", "iframe", "script"} & {tag for tag, _ in page.tags}
     assert not any(key in ("src", "href") for _, attributes in page.tags for key in attributes)
+
+
+def test_no_value_of_a_free_text_is_shown_but_how_long_it_is(tmp_path):
+    table = [row | {"note": "Doe, Jane"} for row in rows()]
+    table[1]["sex"] = "Poe, Edgar"
+    text, page = profile(tmp_path, table, make_usecase())
+    assert "Doe" not in text
+    assert "Poe" not in text
+    assert "9 characters" in page.text
+
+
+def test_why_rows_are_in_quarantine_is_counted_by_column(tmp_path):
+    table = [row | ({"dose": "900"} if row["id"] <= 4 else {}) for row in rows()]
+    table[10]["sex"] = "x"
+    _, page = profile(tmp_path, table, make_usecase())
+    assert page.after("cells of the table", 6) == [
+        "dose", "is outside 0 to 100", "4", "sex", "is none of the categories", "1",
+    ]  # fmt: skip
+
+
+def test_a_key_that_keeps_rows_together_is_on_one_side(tmp_path):
+    _, page = profile(tmp_path, rows(), make_usecase())
+    assert page.after("values on both sides of the split", 14) == [
+        "id", "identifies a row", "60", "0", "0", "1", "0",
+        "family", "keeps rows together", "30", "0", "60", "2", "0",
+    ]  # fmt: skip

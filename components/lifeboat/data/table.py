@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from lifeboat.config.errors import DataError
 from lifeboat.data.cells import Cells, check_cells, check_label
-from lifeboat.usecase.column import listed
+from lifeboat.usecase.column import Problem, listed
 from lifeboat.usecase.schema import Column, Schema
 
 # So many names of a table stand in a message.
@@ -30,13 +30,13 @@ class Checked:
     Args:
         table: typed columns: float32 with NaN for null (float64 where `Column.is_wide`), strings with "" for null, keys
             that are whole numbers int64; a broken cell is null too.
-        problems: 0-based row to sentences that each name a column, the value and the limit.
+        problems: 0-based row to sentences that each name a column, the value and the limit, and know column and rule.
         assumed: what was taken for granted of the table's columns, in sentences.
         nulls: column to the texts in it that were read as a null, beside the empty one, and how often each was.
     """
 
     table: pa.Table
-    problems: dict[int, list[str]]
+    problems: dict[int, list[Problem]]
     assumed: tuple[str, ...] = ()
     nulls: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -140,7 +140,7 @@ def check_table(table: pa.Table, schema: Schema, *, labelled: bool, name: str) -
     assumed = check_columns(table.column_names, schema, labelled=labelled, name=name)
     keys = schema.keys if labelled else [replace(key, nullable=True) for key in schema.keys]
     typed: dict[str, Any] = {}
-    problems: dict[int, list[str]] = {}
+    problems: dict[int, list[Problem]] = {}
     nulls: dict[str, dict[str, int]] = {}
     for column in (*schema.columns, *keys):
         if column.name in table.column_names:
@@ -159,9 +159,10 @@ def check_table(table: pa.Table, schema: Schema, *, labelled: bool, name: str) -
     return Checked(pa.table(typed), dict(sorted(problems.items())), tuple(assumed), nulls)
 
 
-def _note(problems: dict[int, list[str]], name: str, cells: Cells) -> None:
+def _note(problems: dict[int, list[Problem]], name: str, cells: Cells) -> None:
     for row, problem in cells.broken:
-        problems.setdefault(row, []).append(f"column {name}: {problem}")
+        rule = problem.rule if isinstance(problem, Problem) else ""
+        problems.setdefault(row, []).append(Problem(f"column {name}: {problem}", rule, name))
 
 
 def say_nulls(nulls: Mapping[str, Mapping[str, int]]) -> list[str]:

@@ -29,8 +29,9 @@ def baseline_sentences(
     if not known["columns"]:
         found = [f"The baseline is trivial: it knows no column, and gives {same}."]
     else:
-        values = f"{len(known['groups']):,} values" if len(known["columns"]) == 1 else "combinations of values"
-        found = [f"The baseline knows only {' and '.join(known['columns'])}: one answer for each of the {values}."]
+        kinds = "values" if len(known["columns"]) == 1 else "combinations of values"
+        said = f"one answer for each of {len(known['groups']):,} {kinds}"
+        found = [f"The baseline knows only {' and '.join(known['columns'])}: {said}."]
         figures = {name: figure.value for name, figure in evaluation.baseline.items()}
         if worse := list(_no_better(figures, evaluation.uninformed, metrics)):
             found.append(f"It is no better than {same}: {', '.join(worse)}. To beat it says little.")

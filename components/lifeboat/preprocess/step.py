@@ -23,7 +23,8 @@ from lifeboat.preprocess import quarantine
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
 from lifeboat.preprocess.feedback import Feedback, read_feedback
 from lifeboat.preprocess.holdout import Parts, split_holdout
-from lifeboat.preprocess.profile import render_profile
+from lifeboat.preprocess.profile.broken_rules import broken_rules
+from lifeboat.preprocess.profile.page import render_profile
 from lifeboat.registry.storage import S3, Storage
 from lifeboat.registry.tables import read_source
 from lifeboat.system.files import replacing
@@ -168,7 +169,9 @@ def preprocess(
         sources=feedback.found.sources,
         apart=feedback.found.apart,
     )
-    _write_parts(parts, summary, outputs, render_profile(parts.rows, usecase, asdict(summary)))
+    broken = broken_rules(table.checked, feedback.checked, usecase.schema)
+    page = render_profile(parts.rows, usecase, asdict(summary), parts.holdout.test, broken)
+    _write_parts(parts, summary, outputs, page)
     if labelled and not as_of:
         write_conflicts(labelled, usecase.name, summary.conflicts + feedback.found.conflicts.num_rows)
     _say_outcome(summary, say)

@@ -52,15 +52,17 @@ class Problem(str):
     Args:
         sentence: names the value and the limit it breaks.
         rule: of `Column.problem`.
+        column: whose value it is, where the sentence names it.
     """
 
-    __slots__ = ("rule",)
+    __slots__ = ("column", "rule")
     rule: str
+    column: str
 
-    # With a default, so that it can be pickled.
-    def __new__(cls, sentence: str, rule: str = "") -> Problem:
+    # With defaults, so that it can be pickled.
+    def __new__(cls, sentence: str, rule: str = "", column: str = "") -> Problem:
         made = super().__new__(cls, sentence)
-        made.rule = rule
+        made.rule, made.column = rule, column
         return made
 
 

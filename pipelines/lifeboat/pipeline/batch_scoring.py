@@ -217,7 +217,7 @@ class _Work:
         return pa.table({**keys, **answer_columns(answers, self.scorer.task, self.decision)})
 
 
-def _rejected(rows: pa.Table, problems: dict[int, list[str]], before: int) -> pa.Table:
+def _rejected(rows: pa.Table, problems: Mapping[int, Sequence[str]], before: int) -> pa.Table:
     """The broken rows as they were read, behind their number in the file and the reasons."""
     numbers = pa.array([before + row + 1 for row in problems], pa.int64())
     reasons = pa.array(["; ".join(sentences) for sentences in problems.values()], pa.string())

@@ -65,6 +65,8 @@ def draw_dependence(one: Dependence, answer: str, limits: tuple[float, float]) -
                   color=LINE_COLORS[number], label=plain(short(name)))  # fmt: skip
     if one.by == "period" or len(along) <= _FEW:
         _label(axes, along, _DATES if one.by == "period" else _FEW)
+    elif all(float(point.at).is_integer() for point in along if point.at is not None):
+        axes.locator_params(axis="x", integer=True)
     axes.set_ylim(limits)
     _draw_missing(axes, one, [float(point.at) for point in along if point.at is not None])
     _explain_lines(axes, one)

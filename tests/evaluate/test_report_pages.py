@@ -1,0 +1,141 @@
+"""The pages that stay with a run, the model card and the data profile, opened from a file in a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from lifeboat.evaluate.card import model_card
+from lifeboat.evaluate.step import evaluate
+from lifeboat.preprocess.profile.broken_rules import BrokenRule
+from lifeboat.preprocess.profile.page import render_profile
+from lifeboat.preprocess.step import Summary
+from lifeboat.usecase.usecase import Slice
+from tests.detector.page_server import CONTRAST
+from tests.evaluate.world import make_bundle, make_usecase, quiet, rows, write_rows
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which is in the dev group")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: Debian's package `chromium`")
+
+PAGES = ("card", "profile")
+Opener = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    # Chromium's sandbox refuses to run for root.
+    args = ["--no-sandbox"] if os.getuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=CHROMIUM, args=args)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One of each, as files."""
+    folder = tmp_path_factory.mktemp("pages")
+    usecase = make_usecase(slices=(Slice("sex"), Slice("age", edges=(16,))))
+    bundle, champion = make_bundle(folder / "bundle"), make_bundle(folder / "champion", {"dose": 1.0})
+    found = evaluate(usecase, bundle, write_rows(folder / "test.parquet"), champion=champion, say=quiet)
+    summary = Summary(
+        source="cure.csv", digest="d" * 64, rows=500, quarantined=2, duplicates=0, train=300, test=100,
+        label=found.label, composition="50% well", split={}, labelled=0, replaced=0, withheld=0, refused={},
+    )  # fmt: skip
+    table = pa.table(rows())
+    reasons = [BrokenRule("age", "is outside 0 to 120", 2, 0)]
+    profile = render_profile(table, usecase, vars(summary), np.arange(400) < 100, reasons)
+    written = {name: folder / f"{name}.html" for name in PAGES}
+    written["card"].write_text(model_card(found, bundle, usecase, version="7").html, encoding="utf-8")
+    written["profile"].write_text(profile, encoding="utf-8")
+    return written
+
+
+@pytest.fixture
+def visit(browser: Browser, pages: dict[str, Path]) -> Iterator[Opener]:
+    """Opens a page; afterwards it has asked for nothing, and its security policy has refused nothing."""
+    contexts, faults = [], []
+
+    def open_page(name: str, width: int = 1400, scheme: str = "light") -> Page:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: faults.append(message.text))
+        page.on("request", lambda one: None if one.url.startswith("file:") else faults.append(one.url))
+        page.goto(pages[name].as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+@pytest.mark.parametrize("width", [400, 800, 1400])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_width_needs_a_sideways_scroll(visit: Opener, name: str, width: int) -> None:
+    assert visit(name, width).evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_it_is_readable_in_light_and_dark(visit: Opener, name: str, scheme: str) -> None:
+    page = visit(name, scheme=scheme)
+    # The numbers of a confusion matrix stand on its own colours.
+    page.evaluate("document.querySelectorAll('[aria-label=\"Confusion matrix\"]').forEach(one => one.remove())")
+    assert page.evaluate(CONTRAST) >= 4.5
+    red = page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])")
+    assert (red < 60) if scheme == "dark" else (red > 200)
+
+
+def test_the_colours_of_plots_follow_the_page(visit: Opener) -> None:
+    """Text and bars alike, whatever matplotlib wrote."""
+    fills = {}
+    for scheme in ("light", "dark"):
+        page = visit("card", scheme=scheme)
+        plot = page.locator("svg[aria-label='Permutation importance']")
+        fills[scheme] = plot.locator("text").first.evaluate("one => getComputedStyle(one).fill")
+        assert plot.locator("text", has_text="skill").count() == 1
+    assert fills["light"] != fills["dark"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_chart_says_what_it_is_and_has_numbers_on_its_axes(visit: Opener, name: str) -> None:
+    page = visit(name)
+    charts = page.locator("svg[role=img]").evaluate_all(
+        "all => all.map(one => [one.getAttribute('aria-label'), one.getBoundingClientRect().height,"
+        " [...one.querySelectorAll('text')].map(text => text.textContent)])"
+    )
+    assert len(charts) == (12 if name == "card" else 8)
+    for label, height, texts in charts:
+        assert label
+        assert height > 50
+        assert sum(any(sign.isdigit() for sign in text) for text in texts) >= 2, (label, texts)
+
+
+def test_tables_that_are_wide_are_reached_by_the_keyboard(visit: Opener) -> None:
+    page = visit("card", 400)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Gate"
+    assert page.locator(".scroll:not([tabindex='0'])").count() == 0
+
+
+def test_the_profile_says_why_rows_are_in_quarantine_and_how_the_sides_differ(visit: Opener) -> None:
+    page = visit("profile")
+    words = page.inner_text("body")
+    for said in ("is outside 0 to 120", "stability index", "Spearman", "Training and held-out rows"):
+        assert said in words
+    assert page.locator("rect.train").count() == page.locator("rect.held").count() > 20
+    strongest = page.locator(".matrix tr", has_text="skill").last.inner_text()
+    assert "0.5" in strongest or "0.6" in strongest
