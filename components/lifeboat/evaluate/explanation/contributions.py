@@ -7,7 +7,7 @@ that moves answers far and is worth little is one that the model learned by hear
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from lifeboat.model.bundle import Bundle
 from lifeboat.model.explaining.explainer import Explainer
 from lifeboat.model.explaining.shapley import EXACT
 from lifeboat.tasks.task import Floats
+from lifeboat.usecase.explain_policy import ExplainPolicy
 from lifeboat.usecase.gates import Interval
 
 # Rows at most, and of the background: of a mean over rows more rows tell more than more of the background does.
@@ -51,11 +52,12 @@ def mean_contributions(bundle: Bundle, sample: Sample, *, seed: int = 0) -> Cont
         seed: of background, orders and bootstrap.
     """
     used = sample.first(explained_rows(len(bundle.schema.names)))
-    explainer = Explainer(bundle, background=BACKGROUND, budget=_BUDGET, seed=seed, scorer=sample.scorer)
+    policy = replace(ExplainPolicy.of_manifest(bundle.manifest), background=BACKGROUND)
+    explainer = Explainer(bundle, policy, _BUDGET, seed, sample.scorer)
     found = explainer.explain(used.table)
     far = bundle.task.magnitude(found.contributions)
     means, draws = _mean(far, used.counted), _resampled(far, used.counted, seed)
-    columns = {name: interval(means[place], draws[:, place]) for place, name in enumerate(found.players)}
+    columns = {name: interval(means[place], draws[:, place]) for place, name in enumerate(found.names)}
     ranked = dict(sorted(columns.items(), key=lambda item: -item[1].value))
     return Contributions(len(used.y), found.background, found.exact, ranked)
 
