@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from lifeboat.config.errors import LifeboatError
 from lifeboat.evaluate.plots import CLASS_COLORS, MUTED
 from lifeboat.notebook.jupyter import Page, wait_for_windows
-from lifeboat.notebook.plots import SMALLEST, draw_gains, draw_shift, draw_windows
+from lifeboat.notebook.plots import SMALLEST, draw_gains, draw_reasons, draw_shift, draw_windows
 from lifeboat.usecase.gates import Interval
 
 
@@ -88,6 +89,20 @@ def test_windows_name_the_features_that_drifted_most() -> None:
     assert [text.get_text() for text in panel.texts] == ["a", "d", "c"]
     assert min(panel.lines[0].get_ydata()) == SMALLEST
     assert list(panel.get_xticks()) == [1, 2]
+
+
+def test_reasons_stand_by_their_strength_in_a_panel_each() -> None:
+    frame = pd.DataFrame(
+        {
+            "row": [0, 0, 1, 1], "column": ["a", "b", "a", "b"], "contribution": [0.1, -0.3, 0.2, 0.05],
+            "error": [0.0, 0.0, 0.01, 0.0], "answer": [0.3, 0.3, 0.75, 0.75], "base": 0.5,
+        }
+    )  # fmt: skip
+    one, other = draw_reasons(frame, ["one", "other"]).axes
+    assert one.get_title(loc="left") == "one: 0.3, beside 0.5 on average"
+    assert [text.get_text() for text in one.get_yticklabels()] == ["a", "b"]  # the strongest on top
+    assert [text.get_text() for text in other.get_yticklabels()] == ["b", "a"]
+    assert [bar.get_width() for bar in one.patches] == [0.1, -0.3]
 
 
 def test_a_shift_shows_the_worst_features_first() -> None:

@@ -182,6 +182,25 @@ def draw_shift(verdict: Mapping[str, Any], most: int = 4) -> Figure:
     return figure
 
 
+@styled
+def draw_reasons(reasons: Any, names: Sequence[str]) -> Figure:
+    """What each column adds to answers, the strongest first, a panel each.
+
+    Args:
+        reasons: a pandas frame as `Client.explain` and `Model.explain` give it, of one number of the answer.
+        names: of its rows, for the titles.
+    """
+    figure, panels = _panels(len(names), across=2, size=(4.2, 0.9 + 0.26 * reasons["column"].nunique()))
+    for panel, name, (_, own) in zip(panels, names, reasons.groupby("row"), strict=True):
+        own = own.sort_values("contribution", key=abs)  # the strongest is drawn last, on top
+        colors = [CLASS_COLORS[0 if added > 0 else 1] for added in own["contribution"]]
+        panel.barh(own["column"], own["contribution"], xerr=own["error"].replace(0, np.nan), color=colors)
+        panel.axvline(0, color=INK, linewidth=1)
+        first = own.iloc[0]
+        panel.set_title(f"{name}: {first['answer']:.3g}, beside {first['base']:.3g} on average")
+    return figure
+
+
 def _panels(count: int, *, across: int, size: tuple[float, float]) -> tuple[Figure, list[Any]]:
     """A figure of so many panels of a size in inches, so many of them in a row."""
     across = min(across, count)
