@@ -212,7 +212,7 @@ def test_a_baseline_that_knows_less_than_nothing_is_told(tmp_path):
     """It says of women what holds of men."""
     groups = [{"values": ["female"], "answer": [0.9, 0.1]}, {"values": ["male"], "answer": [0.1, 0.9]}]
     usecase, test = make_usecase(), write_rows(tmp_path / "t.parquet")
-    wrong = make_bundle(tmp_path / "wrong", baseline={**BASELINE, "groups": groups})
+    wrong = make_bundle(tmp_path / "wrong", training={"baseline": {**BASELINE, "groups": groups}})
     found = evaluate(usecase, wrong, test, say=quiet)
     assert found.uninformed["roc_auc"] == 0.5
     assert found.uninformed["log_loss"] == pytest.approx(np.log(2), abs=1e-6)
@@ -220,7 +220,7 @@ def test_a_baseline_that_knows_less_than_nothing_is_told(tmp_path):
     said = f"log loss {loss:.3f} against 0.693, ROC AUC {auc:.3f} against 0.500. To beat it says little."
     assert said in " ".join(card_content(found, wrong, usecase)["baseline"])
     groups = [{"values": ["female"], "answer": [0.4, 0.6]}, {"values": ["male"], "answer": [0.5, 0.5]}]
-    right = make_bundle(tmp_path / "right", baseline={**BASELINE, "groups": groups})
+    right = make_bundle(tmp_path / "right", training={"baseline": {**BASELINE, "groups": groups}})
     [only] = card_content(evaluate(usecase, right, test, say=quiet), right, usecase)["baseline"]
     assert only == "The baseline knows only sex: one answer for each of 2 values."
 
@@ -228,7 +228,7 @@ def test_a_baseline_that_knows_less_than_nothing_is_told(tmp_path):
 def test_a_trivial_baseline_and_a_model_worse_than_that_are_told(tmp_path):
     usecase, test = make_usecase(), write_rows(tmp_path / "t.parquet")
     trivial = {"columns": [], "overall": [0.5, 0.5], "groups": []}
-    bundle = make_bundle(tmp_path / "b", {"skill": -2.0}, baseline=trivial)
+    bundle = make_bundle(tmp_path / "b", {"skill": -2.0}, training={"baseline": trivial})
     found = card_content(evaluate(usecase, bundle, test, say=quiet), bundle, usecase)["baseline"]
     assert "knows no column" in found[0]
     assert found[1].startswith("The model itself is no better than one answer for all rows")

@@ -8,18 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
 import pytest
 
 from lifeboat.evaluate.card import model_card
 from lifeboat.evaluate.step import evaluate
-from lifeboat.preprocess.profile.broken_rules import BrokenRule
-from lifeboat.preprocess.profile.page import render_profile
-from lifeboat.preprocess.step import Summary
+from lifeboat.preprocess.step import preprocess
 from lifeboat.usecase.usecase import Slice
 from tests.detector.page_server import CONTRAST
-from tests.evaluate.world import make_bundle, make_usecase, quiet, rows, write_rows
+from tests.evaluate.test_card import TRAINING
+from tests.evaluate.world import make_bundle, make_usecase, quiet, write_rows
+from tests.preprocess import world as prepared
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -47,19 +45,16 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One of each, as files."""
     folder = tmp_path_factory.mktemp("pages")
     usecase = make_usecase(slices=(Slice("sex"), Slice("age", edges=(16,))))
-    bundle, champion = make_bundle(folder / "bundle"), make_bundle(folder / "champion", {"dose": 1.0})
+    bundle, champion = make_bundle(folder / "b", training=TRAINING), make_bundle(folder / "champion", {"dose": 1.0})
     found = evaluate(usecase, bundle, write_rows(folder / "test.parquet"), champion=champion, say=quiet)
-    summary = Summary(
-        source="cure.csv", digest="d" * 64, rows=500, quarantined=2, duplicates=0, train=300, test=100,
-        label=found.label, composition="50% well", split={}, labelled=0, replaced=0, withheld=0, refused={},
-    )  # fmt: skip
-    table = pa.table(rows())
-    reasons = [BrokenRule("age", "is outside 0 to 120", 2, 0)]
-    profile = render_profile(table, usecase, vars(summary), np.arange(400) < 100, reasons)
-    written = {name: folder / f"{name}.html" for name in PAGES}
-    written["card"].write_text(model_card(found, bundle, usecase, version="7").html, encoding="utf-8")
-    written["profile"].write_text(profile, encoding="utf-8")
-    return written
+    card = folder / "card.html"
+    card.write_text(model_card(found, bundle, usecase, version="7").html, encoding="utf-8")
+    made = folder / "preprocessed"
+    outputs = prepared.outputs(made)
+    table = [row | {"note": "n" * (row["id"] % 17 + 1)} for row in prepared.rows(400)]
+    table[0]["dose"], table[1]["sex"] = "900", "x"
+    preprocess(prepared.make_usecase(), prepared.write(folder / "rows.csv", table), outputs, say=quiet)
+    return {"card": card, "profile": outputs.profile}
 
 
 @pytest.fixture
@@ -117,7 +112,7 @@ def test_every_chart_says_what_it_is_and_has_numbers_on_its_axes(visit: Opener, 
         "all => all.map(one => [one.getAttribute('aria-label'), one.getBoundingClientRect().height,"
         " [...one.querySelectorAll('text')].map(text => text.textContent)])"
     )
-    assert len(charts) == (12 if name == "card" else 8)
+    assert len(charts) == (12 if name == "card" else 6)
     for label, height, texts in charts:
         assert label
         assert height > 50
@@ -134,8 +129,26 @@ def test_tables_that_are_wide_are_reached_by_the_keyboard(visit: Opener) -> None
 def test_the_profile_says_why_rows_are_in_quarantine_and_how_the_sides_differ(visit: Opener) -> None:
     page = visit("profile")
     words = page.inner_text("body")
-    for said in ("is outside 0 to 120", "stability index", "Spearman", "Training and held-out rows"):
+    for said in (
+        "is outside 0 to 100",
+        "keeps rows together",
+        "stability index",
+        "Spearman",
+        "Training and held-out rows",
+    ):
         assert said in words
     assert page.locator("rect.train").count() == page.locator("rect.held").count() > 20
-    strongest = page.locator(".matrix tr", has_text="skill").last.inner_text()
-    assert "0.5" in strongest or "0.6" in strongest
+    # A number with the label, two classes: by V, without a sign.
+    assert page.locator(".matrix tr", has_text="dose").last.locator("td").last.inner_text().strip() == "0.00"
+
+
+@pytest.mark.parametrize("width", [400, 800])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_word_is_broken_for_want_of_room(visit: Opener, name: str, width: int) -> None:
+    """A column that is too narrow is scrolled to; none becomes a column of letters."""
+    heights = (
+        visit(name, width)
+        .locator("td, th")
+        .evaluate_all("all => all.map(one => [one.textContent, one.getBoundingClientRect().height])")
+    )
+    assert [text for text, height in heights if height > 150] == []

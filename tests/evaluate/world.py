@@ -72,7 +72,7 @@ def make_bundle(
     schema: Schema = SCHEMA_OF_ALL,
     split: dict[str, Any] | None = None,
     lineage: dict[str, Any] | None = None,
-    baseline: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
 ) -> Bundle:
     """A bundle of `graph`, split by {"salt": "s", "below": 0.2} unless told."""
     files = dict.fromkeys(FILES, b"[]") | {
@@ -82,7 +82,7 @@ def make_bundle(
     }
     known = {"split": split or {"salt": "s", "below": 0.2}, "code": directory.name, **(lineage or {})}
     write_bundle(
-        directory, files, {"usecase": "cure", "lineage": known, "training": {"baseline": baseline or BASELINE}}
+        directory, files, {"usecase": "cure", "lineage": known, "training": {"baseline": BASELINE, **(training or {})}}
     )
     return open_bundle(directory)
 

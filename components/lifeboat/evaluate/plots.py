@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ LINE_COLORS = (*CLASS_COLORS, "#2e7d4f", "#8a4fa0", "#b3471a", "#0f766e")
 FEW_ROWS_COLOR = "#a9b6c2"
 # On a ground whose colour says something, which is the same in light and dark.
 _ON_DARK, _ON_LIGHT = "#fefefe", "#101820"
+# Of an axis's title, that stand in an inch of a figure.
+_LETTERS = 10.5
 # Of lines that are no data.
 DASHED = (0, (4, 3))
 
@@ -75,8 +78,8 @@ def new_axes(x: str, y: str, size: tuple[float, float] = (4.2, 3.7)) -> tuple[Fi
     axes = figure.add_subplot()
     axes.set_axisbelow(True)
     axes.grid(color=GRID, linewidth=0.7)
-    axes.set_xlabel(x, color=MUTED, fontsize=9)
-    axes.set_ylabel(y, color=MUTED, fontsize=9)
+    axes.set_xlabel(fill(x, int(_LETTERS * size[0])), color=MUTED, fontsize=9)
+    axes.set_ylabel(fill(y, int(_LETTERS * size[1])), color=MUTED, fontsize=9)
     axes.tick_params(colors=MUTED, labelsize=9, length=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)

@@ -25,7 +25,7 @@ from lifeboat.tasks.task import Floats, Metric, Scored, Task
 from lifeboat.usecase.gates import Interval
 
 # Rows at most, shuffles of a column, and replicates of the bootstrap.
-ROWS, REPEATS, REPLICATES = 5_000, 10, 200
+ROWS, REPEATS, REPLICATES = 5_000, 5, 200
 # So many rows are asked about in all: of many rows and columns there are fewer shuffles, and then fewer rows.
 _ASKED, _FEWEST_REPEATS, _FEWEST_ROWS = 200_000, 2, 500
 

@@ -17,6 +17,8 @@ SHOWN = 20
 # Labels of dates below an axis, and of numbers; so few different values have each its own.
 _DATES, _TICKS, _FEW = 4, 5, 8
 _HALF = 4.2
+# Names of so many letters stand two in a row.
+_BESIDE = 18
 
 
 def draw_bars(columns: Mapping[str, Interval], title: str) -> Figure:
@@ -87,8 +89,8 @@ def _draw_missing(axes: Any, one: Dependence, at: list[float]) -> None:
     place = max(at) + 0.12 * (max(at) - min(at))
     for number, answer in enumerate(missing.answers):
         axes.plot([place], [answer], "o", markersize=6, color=LINE_COLORS[number], markerfacecolor=PAPER)
-        axes.annotate(missing.label, (place, answer), xytext=(0, 7), textcoords="offset points", ha="center",
-                      fontsize=8, color=MUTED)  # fmt: skip
+    axes.annotate(missing.label, (place, max(missing.answers)), xytext=(0, 7), textcoords="offset points",
+                  ha="center", fontsize=8, color=MUTED)  # fmt: skip
     axes.margins(x=0.08)
 
 
@@ -108,4 +110,5 @@ def _draw_kinds(one: Dependence, axis: str, answer: str, limits: tuple[float, fl
 
 def _explain_lines(axes: Any, one: Dependence) -> None:
     if len(one.outputs) > 1:
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+        columns = 2 if max(map(len, one.outputs)) < _BESIDE else 1
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left", bbox_to_anchor=(0, 1), ncols=columns)
