@@ -18,18 +18,18 @@ class Laptop:
 
     Args:
         home: its folder.
-        explainer: whether it has one: a process more, of which most tests want nothing.
+        explainer, ui: whether it has them: a process more each, of which most tests want nothing.
     """
 
-    def __init__(self, home: Path, *, explainer: bool = False) -> None:
+    def __init__(self, home: Path, *, explainer: bool = False, ui: bool = False) -> None:
         self.home = home
         ports = {name: free_port() for name in PORTS}
-        self.settings = Settings(home=str(home), explainer=explainer, ui=False, **ports)
+        self.settings = Settings(home=str(home), explainer=explainer, ui=ui, **ports)
         self.environment = {
             **os.environ,
             "LIFEBOAT_HOME": str(home),
             "LIFEBOAT_EXPLAINER": str(explainer),
-            "LIFEBOAT_UI": "False",
+            "LIFEBOAT_UI": str(ui),
             **{f"LIFEBOAT_{name.upper()}": str(port) for name, port in ports.items()},
             "COLUMNS": "200",
         }

@@ -39,6 +39,14 @@ def replacing(path: Path) -> Iterator[Path]:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+def is_within(file: Path, folder: Path) -> bool:
+    """Whether it is a file that lies in the folder, also where a link is followed."""
+    try:
+        return file.is_file() and file.resolve(strict=True).is_relative_to(folder.resolve(strict=True))
+    except OSError:
+        return False
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file atomically; raises StorageError."""
     with replacing(path) as temporary:

@@ -51,16 +51,16 @@ class App:
         self.http.add("GET", "/", self._later(lambda _: self._home()))
         for prefix in ("/runs/", "/loops/", "/models/"):
             self.http.add_prefix("GET", prefix, self._later(self._file))
-        self.http.add("GET", "/live /ready", self._guarded(lambda _: Response(200, b"ok\n", TEXT, _HEADERS)))
+        self.http.add("GET", "/live /ready", lambda _: Response(200, b"ok\n", TEXT, _HEADERS))
 
-    def _guarded(self, handler: http.Handler) -> http.Handler:
-        def handle(request: Request) -> Response | None:
-            host = request.headers.get(b"host", b"").decode("latin-1")
-            if not is_own_host(host, self._hosts):
-                raise RequestError(421, f"this page is not that of {host[:80]}: ask for it by the address it was given")
-            return handler(request)
-
-        return handle
+    def handle(self, request: Request) -> None:
+        """Answers whoever names this server."""
+        host = request.headers.get(b"host", b"").decode("latin-1")
+        if is_own_host(host, self._hosts):
+            self.http.handle(request)
+        else:
+            words = f"this page is not that of {host[:80]}: ask for it by the address it was given"
+            self.http.answer(request, _error(RequestError(421, words)))
 
     def _later(self, work: Callable[[Request], Response]) -> http.Handler:
         """Answers from a thread: files, sockets and a database are read."""
@@ -70,7 +70,7 @@ class App:
             self._showing.add(task)
             task.add_done_callback(self._showing.discard)
 
-        return self._guarded(handle)
+        return handle
 
     async def _work(self, request: Request, work: Callable[[Request], Response]) -> None:
         try:

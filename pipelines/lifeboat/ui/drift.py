@@ -19,13 +19,11 @@ class DriftView:
         tone: `good`, `bad`, `watch` or `idle`.
         words: such as "No drift".
         live: name of the first live figure, its value in words, and what is to be said of it; None without truth.
-        rows: that the model answered, as far as the detector was told.
     """
 
     tone: str
     words: str
     live: tuple[str, str, str] | None
-    rows: int
 
 
 def drift_of(document: dict[str, Any], name: str, version: str, digest: str) -> DriftView | None:
@@ -38,7 +36,7 @@ def drift_of(document: dict[str, Any], name: str, version: str, digest: str) -> 
     for model in document["models"]:
         if (model["model"], model["version"], model["digest"]) == (name, version, digest):
             tone, words = _state(model)
-            return DriftView(tone, words, _live(model["live"]), model["rows"])
+            return DriftView(tone, words, _live(model["live"]))
     return None
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lifeboat.config.errors import StorageError
 from lifeboat.pipeline.run_record import RunRecord, is_under_way, read_record
+from lifeboat.system.files import is_within
 
 RUNS, LOOPS = "runs", "loops"
 # The pages of a run's folder, and how they are called.
@@ -59,7 +60,7 @@ def count_runs(home: Path) -> int:
 def list_loops(home: Path, most: int) -> list[tuple[str, str, float]]:
     """Name, use case and begin of the newest demonstrations that have a page, the last one first."""
     found = _newest(home / LOOPS, most)
-    return [(path.name, usecase, began) for path, usecase, began in found if (path / LOOP_PAGE).is_file()]
+    return [(path.name, usecase, began) for path, usecase, began in found if is_within(path / LOOP_PAGE, path)]
 
 
 def _newest(folder: Path, most: int) -> list[tuple[Path, str, float]]:
@@ -75,7 +76,7 @@ def _named(folder: Path) -> Iterator[tuple[Path, str, float]]:
 
 
 def _run(path: Path, usecase: str, began: float) -> RunView:
-    pages = {name: title for name, title in {**RUN_PAGES, RUN_LOG: "Log"}.items() if (path / name).is_file()}
+    pages = {name: title for name, title in {**RUN_PAGES, RUN_LOG: "Log"}.items() if is_within(path / name, path)}
     try:
         record = read_record(path)
     except StorageError as error:

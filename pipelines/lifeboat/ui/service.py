@@ -35,7 +35,7 @@ async def _serve(app: App, listening: socket.socket, announce: Callable[[], None
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    server = Listener(loop, LIMITS, app.http.handle, app.http.refusal)
+    server = Listener(loop, LIMITS, app.handle, app.http.refusal)
     server.open(listening)
     announce()
     await stopping.wait()

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from lifeboat.registry.sqlite_registry import ListedVersion
+from lifeboat.system.files import is_within
 from lifeboat.ui.runs import LOOP_PAGE, LOOPS, RUN_LOG, RUN_PAGES, RUNS
 
 MODELS = "models"
@@ -72,7 +73,8 @@ class StaticPages:
         place = self._home / kind / folder
         if not _NAME.fullmatch(folder) or not is_within(place / file, self._home / kind):
             return None
-        links = {f"/{kind}/{quote(folder)}/{name}": title for name, title in titles.items() if (place / name).is_file()}
+        there = {name: title for name, title in titles.items() if is_within(place / name, self._home / kind)}
+        links = {f"/{kind}/{quote(folder)}/{name}": title for name, title in there.items()}
         return FoundPage(place / file, subject, links)
 
     def _of_version(self, name: str, number: str, file: str) -> FoundPage | None:
@@ -99,11 +101,3 @@ def version_pages(listed: ListedVersion) -> dict[str, Path]:
 def version_url(listed: ListedVersion, file: str) -> str:
     """The URL's path of a version's page."""
     return f"/{MODELS}/{quote(listed.version.name)}/{quote(listed.version.version)}/{file}"
-
-
-def is_within(file: Path, folder: Path) -> bool:
-    """Whether it is a file that lies in the folder, also where a link is followed."""
-    try:
-        return file.is_file() and file.resolve(strict=True).is_relative_to(folder.resolve(strict=True))
-    except OSError:
-        return False
