@@ -6,6 +6,7 @@ And what tests of several folders ask for: a registry, and S3 as a stand-in and 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +19,8 @@ from lifeboat.config.settings import LIBRARIES, Settings
 from lifeboat.system.background import reap_processes
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from lifeboat.registry.storage import Storage
     from tests.stores.endpoint import Endpoint
 
@@ -66,6 +69,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_sessionfinish() -> None:
     """Collects the daemons that tests started and ended, of which Python would otherwise warn as still running."""
     reap_processes()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real browser without a window; of a module, for while it is there, its loop is this thread's."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which is in the dev group")
+    if (chromium := shutil.which("chromium")) is None:
+        pytest.skip("needs a browser: Debian's package `chromium`")
+    # Chromium's sandbox refuses to run for root.
+    args = ["--no-sandbox"] if os.getuid() == 0 else []
+    with playwright.sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=chromium, args=args)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, which is in the dev group")
-CHROMIUM = shutil.which("chromium")
-needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: Debian's package `chromium`")
 
 
 @pytest.mark.parametrize(
@@ -62,16 +59,6 @@ def asked(store: Path) -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    # Chromium's sandbox refuses to run for root.
-    args = ["--no-sandbox"] if os.getuid() == 0 else []
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=args)
-        yield launched
-        launched.close()
-
-
 Visit = Callable[..., "Page"]
 
 
@@ -97,7 +84,6 @@ def visit(browser: Browser) -> Iterator[Visit]:
     assert faults == []
 
 
-@needs_browser
 @pytest.mark.parametrize("path", ["/", "/docs"])
 def test_a_row_is_asked_and_its_answer_has_its_reasons(asked: Running, visit: Visit, path: str) -> None:
     page = visit(asked.url + path)
@@ -118,7 +104,6 @@ def test_a_row_is_asked_and_its_answer_has_its_reasons(asked: Running, visit: Vi
     assert lines[0].split("\n")[-1] == f"{'−' if by_size[0][1][0] < 0 else '+'}{abs(100 * by_size[0][1][0]):.1f}"
 
 
-@needs_browser
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 def test_the_command_that_is_shown_repeats_the_answer(asked: Running, visit: Visit) -> None:
     page = visit(asked.url + "/")
@@ -133,7 +118,6 @@ def test_the_command_that_is_shown_repeats_the_answer(asked: Running, visit: Vis
     assert "explanation" in json.loads(done.stdout)["meta"]["tags"]
 
 
-@needs_browser
 def test_what_is_wrong_is_said_where_it_is(asked: Running, visit: Visit) -> None:
     page = visit(asked.url + "/")
     page.get_by_label("age", exact=True).fill("400")
@@ -151,7 +135,6 @@ def test_what_is_wrong_is_said_where_it_is(asked: Running, visit: Visit) -> None
     assert page.locator(".field.wrong").count() == 0
 
 
-@needs_browser
 def test_what_is_tried_is_no_traffic(store: Path, visit: Visit, receiver: Receiver) -> None:
     digest = add_bundle(store)
     with server(store / "bundles" / "tiny" / digest, "--events-url", receiver.url) as started:
@@ -171,7 +154,6 @@ def test_what_is_tried_is_no_traffic(store: Path, visit: Visit, receiver: Receiv
     assert receiver.predictions == []
 
 
-@needs_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 800, 1400])
 def test_it_fits_any_screen(asked: Running, visit: Visit, width: int, scheme: str) -> None:
@@ -181,7 +163,6 @@ def test_it_fits_any_screen(asked: Running, visit: Visit, width: int, scheme: st
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@needs_browser
 def test_it_is_usable_by_keyboard_alone(asked: Running, visit: Visit) -> None:
     page = visit(asked.url + "/")
     page.keyboard.press("Tab")
@@ -190,7 +171,6 @@ def test_it_is_usable_by_keyboard_alone(asked: Running, visit: Visit) -> None:
     page.locator("#answer .large").wait_for()
 
 
-@needs_browser
 def test_names_are_never_read_as_html(tmp_path: Path) -> None:
     """Whatever a column, a class or a use case is called."""
     from lifeboat.server.page.form import fields

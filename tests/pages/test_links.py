@@ -1,0 +1,96 @@
+"""From the address that a run prints, a newcomer finds every page within two clicks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from lifeboat.system.http_request import ask
+from tests.pages.look import visited
+from tests.pages.site import LOOP, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+def links(page: Page) -> set[str]:
+    """Where its links lead, without the place within a page."""
+    found = page.locator("a[href]").evaluate_all("all => all.map(one => one.href)")
+    return {link.partition("#")[0] for link in found}
+
+
+def clicked(browser: Browser, start: str, times: int) -> Iterator[tuple[int, str]]:
+    """Every address within so many clicks, with how many it takes."""
+    known, newest = {start}, {start}
+    yield 0, start
+    for clicks in range(1, times + 1):
+        reached: set[str] = set()
+        for address in sorted(newest):
+            if address.endswith((".log", ".json")):
+                continue
+            with visited(browser, address) as page:
+                reached |= {urljoin(address, link) for link in links(page)} - known
+        for address in sorted(reached):
+            yield clicks, address
+        known |= reached
+        newest = reached
+
+
+def test_the_first_address_that_a_run_prints_at_its_end_is_the_home_page(site: Site) -> None:
+    [line] = [line for line in site.said.splitlines() if site.home in line]
+    assert line.split()[:2] == ["open", site.home]
+    assert urlsplit(site.home).port == site.laptop.settings.ui_port
+
+
+def test_every_link_of_the_home_page_answers_200(browser: Browser, site: Site) -> None:
+    with visited(browser, site.home) as page:
+        found = links(page)
+    assert len(found) > 8
+    assert {link: ask(link).status for link in found} == dict.fromkeys(found, 200)
+
+
+def test_every_page_is_within_two_clicks(browser: Browser, site: Site) -> None:
+    reached = {address: clicks for clicks, address in clicked(browser, site.home, 2)}
+    run = site.laptop.last_run.name
+    wanted = {
+        site.drift, site.server, site.version("model-card"), site.version("data-profile"), site.version("rollout"),
+        f"{site.home}loops/{LOOP}/loop.html", f"{site.home}runs/{run}/model-card.html",
+        f"{site.home}runs/{run}/data-profile.html", f"{site.home}runs/{run}/rollout.html",
+        f"{site.home}runs/{run}/run.log",
+    }  # fmt: skip
+    assert {page: reached.get(page) for page in wanted} == dict.fromkeys(wanted, 1)
+    assert max(reached.values()) <= 2
+    own = {address for address in reached if urlsplit(address).hostname == "127.0.0.1"}
+    assert {address: ask(address).status for address in own} == dict.fromkeys(own, 200)
+
+
+def test_every_page_leads_home(browser: Browser, site: Site) -> None:
+    pages = ["model-card", "data-profile", "rollout"]
+    places = [site.drift, site.server, *map(site.version, pages), f"{site.home}loops/{LOOP}/loop.html"]
+    for place in places:
+        with visited(browser, place) as page:
+            assert site.home in links(page), place
+
+
+def test_a_versions_pages_lead_to_one_another(browser: Browser, site: Site) -> None:
+    pages = {site.version(name) for name in ("model-card", "data-profile", "rollout")}
+    for place in (*pages, site.drift):
+        with visited(browser, place) as page:
+            page.wait_for_selector("a[href*='model-card.html']")
+            assert pages <= links(page), place
+
+
+def test_the_home_page_follows_what_happens_and_keeps_what_a_reader_opened(browser: Browser, site: Site) -> None:
+    with visited(browser, site.home) as page:
+        page.evaluate("window.same = document.querySelector('section.model')")
+        predictions = page.locator(".tile", has_text="Predictions").locator("strong")
+        before = int(predictions.inner_text().replace(",", ""))
+        site.laptop.lifeboat("predict", "Pclass=1", "Sex=female", "Name=Doe", "SibSp=0", "Parch=0")
+        page.wait_for_function(
+            "before => Number(document.querySelector('.tile strong').textContent.replace(',', '')) > before",
+            arg=before, timeout=15_000,
+        )  # fmt: skip
+        assert page.evaluate("window.same === document.querySelector('section.model')")
+        assert re.search(r"As of \d\d:\d\d:\d\d", page.inner_text("#freshness"))
