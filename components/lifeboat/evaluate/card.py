@@ -15,7 +15,8 @@ from lifeboat.evaluate.plots import draw_slices
 from lifeboat.evaluate.rendering import Plot, render
 from lifeboat.evaluate.reports.report import report_of
 from lifeboat.model.bundle import Bundle
-from lifeboat.system.markup import markdown_text, report_style
+from lifeboat.system.markup import markdown_text
+from lifeboat.system.pages.look import report_style
 from lifeboat.usecase.usecase import UseCase
 
 SLICES = "slices"

@@ -19,10 +19,10 @@ from lifeboat.evaluate.plots import FEW_ROWS_COLOR, GRID, INK, LINE_COLORS, MUTE
 DPI = 160
 _SVG = "http://www.w3.org/2000/svg"
 _LINK = "{http://www.w3.org/1999/xlink}href"
-# What the colours of plots are called in report.css.
+# What the colours of plots are called in report.css of `lifeboat.system.pages`.
 _NAMES = ("blue", "orange", "green", "purple", "red", "teal")
 _VARIABLES = {
-    INK: "ink", MUTED: "soft", GRID: "edge", PAPER: "paper", FEW_ROWS_COLOR: "faint",
+    INK: "ink", MUTED: "soft", GRID: "edge", PAPER: "card", FEW_ROWS_COLOR: "faint",
     **dict(zip(LINE_COLORS, _NAMES, strict=True)),
 }  # fmt: skip
 
@@ -34,7 +34,7 @@ class Plot:
     Args:
         title: for people.
         png: a file.
-        svg: an element for a page with report.css.
+        svg: an element for a page with that style.
     """
 
     title: str

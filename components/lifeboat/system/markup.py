@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import html
-from functools import cache
-from importlib import resources
 
 # Characters of a text of others on a terminal: room for any sentence of ours, and for a line of a log.
 LONGEST = 10_000
-
-
-@cache
-def report_style() -> str:
-    """CSS of the pages that stay with a run, light and dark; it is ours, and nothing in it needs escaping."""
-    return resources.files("lifeboat.system").joinpath("report.css").read_text(encoding="utf-8")
 
 
 def markdown_text(value: object) -> str:

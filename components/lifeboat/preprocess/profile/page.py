@@ -19,7 +19,7 @@ from lifeboat.preprocess.profile.broken_rules import BrokenRule
 from lifeboat.preprocess.profile.chart import Chart, Series, histogram, levels
 from lifeboat.preprocess.profile.keys import key_profiles
 from lifeboat.preprocess.profile.shift import Shift, shift_of
-from lifeboat.system.markup import report_style
+from lifeboat.system.pages.look import report_style
 from lifeboat.usecase.schema import Column
 from lifeboat.usecase.usecase import UseCase
 

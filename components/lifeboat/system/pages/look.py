@@ -24,6 +24,12 @@ def look() -> str:
 
 
 @cache
+def report_style() -> str:
+    """The style sheet of the pages that stay with a run; it is ours, and nothing in it needs escaping."""
+    return look() + (_FOLDER / "report.css").read_text(encoding="utf-8")
+
+
+@cache
 def dom_script() -> str:
     """`node(tag, attributes, ...children)` and `element(id)` in JavaScript."""
     return (_FOLDER / "dom.js").read_text(encoding="utf-8")
