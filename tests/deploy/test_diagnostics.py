@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lifeboat.deploy.kubernetes.diagnostics import BrokenRule, reason
+from lifeboat.deploy.kubernetes.diagnostics import Reason, reason
 
 
 def pod(**status: Any) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def waiting(cause: str, message: str = "", **more: Any) -> dict[str, Any]:
     return {"name": "tiny", "image": "lifeboat/model-server:1", "state": state, **more}
 
 
-def why(*pods: dict[str, Any]) -> BrokenRule | None:
+def why(*pods: dict[str, Any]) -> Reason | None:
     return reason([], [], list(pods))
 
 
@@ -26,13 +26,13 @@ def test_pods_that_are_starting_are_no_reason() -> None:
 
 def test_an_image_that_cannot_be_pulled() -> None:
     found = why(pod(containerStatuses=[waiting("ImagePullBackOff", "not found")]))
-    assert found == BrokenRule("its image lifeboat/model-server:1 cannot be pulled: not found")
+    assert found == Reason("its image lifeboat/model-server:1 cannot be pulled: not found")
 
 
 def test_a_crash_loop_names_the_container_whose_words_tell_more() -> None:
     last = {"terminated": {"exitCode": 3, "reason": "Error"}}
     found = why(pod(containerStatuses=[waiting("CrashLoopBackOff", restartCount=4, lastState=last)]))
-    assert found == BrokenRule(
+    assert found == Reason(
         "its container tiny ended 4 times, the last time with exit code 3", "tiny-0", "tiny", final=True
     )
 
@@ -80,7 +80,7 @@ def test_a_missing_secret() -> None:
 def test_no_node_takes_the_pod() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
     found = why(pod(conditions=[condition]))
-    assert found == BrokenRule("no node takes its pod: 0/3 nodes", wants_room=True)
+    assert found == Reason("no node takes its pod: 0/3 nodes", wants_room=True)
 
 
 def failure(message: str) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def failure(message: str) -> dict[str, Any]:
 
 def test_a_quota_and_an_admission_rule_are_told_apart() -> None:
     quota, admission = failure("pods is forbidden: exceeded quota: full"), failure("violates PodSecurity")
-    assert reason([quota], [], []) == BrokenRule("the quota is exceeded: pods is forbidden: exceeded quota: full")
-    assert reason([], [admission], []) == BrokenRule("its pods are not admitted: violates PodSecurity")
+    assert reason([quota], [], []) == Reason("the quota is exceeded: pods is forbidden: exceeded quota: full")
+    assert reason([], [admission], []) == Reason("its pods are not admitted: violates PodSecurity")
 
 
 def test_a_condition_that_is_over_is_no_reason() -> None:
