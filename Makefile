@@ -93,6 +93,10 @@ trigger: setup ## take alerts and retrain, once per alert and never too often
 loop: setup ## close the circle: drift, alert, retraining, gate, rollout, in under 3 minutes
 	@$(BIN)/lifeboat loop $(ARGS)
 
+.PHONY: screenshots
+screenshots: setup-dev ## write docs/images: every page, light and dark, from a run and a loop (needs chromium)
+	@$(BIN)/python -m tests.pages.screenshots
+
 .PHONY: check
 check: setup-dev ## format, lint, types, lock file, duplicated code
 	@$(BIN)/ruff format --check --quiet $(SOURCES) || { echo "run: make format" >&2; exit 1; }

@@ -103,7 +103,7 @@ HEAVY = ("kfp", "mlflow", "sklearn", "pandas", "pyarrow", "skl2onnx", "matplotli
 # Below the steps: what training and serving share.
 FOUNDATION = ("config", "data", "model", "registry", "system", "tasks", "usecase")
 STEPS = ("preprocess", "train", "evaluate", "deploy")
-ABOVE = tuple(f"lifeboat.{name}" for name in (*STEPS, "usecases", "pipeline", "cli", "trigger", "demo"))
+ABOVE = tuple(f"lifeboat.{name}" for name in (*STEPS, "usecases", "pipeline", "cli", "trigger", "demo", "ui"))
 
 
 def parts(*packages: str) -> set[str]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import io
 import re
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from lifeboat.cli.loop import _Teller
+from lifeboat.cli.loop import _Teller, loop
+from lifeboat.config.settings import Settings
 from lifeboat.demo.driver import DemoResult
 from lifeboat.demo.page import figures, render_page
 from lifeboat.demo.plots import labels
@@ -106,6 +108,28 @@ def test_the_terminal_passes_over_windows_that_say_the_same() -> None:
     lines = [line.split("  ")[-1].split(";")[0] for line in shown.getvalue().splitlines()]
     drift = [f"version 1, window {number}: drift of Age" for number in (0, 10, 20)]
     assert lines == [*drift, "the alarm is on", "version 1, window 26: no drift"]
+
+
+def test_a_port_of_the_homes_own_services_is_not_asked_for_in_the_circles_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Settings] = []
+
+    class SeenError(Exception): ...
+
+    def see(_: object, settings: Settings, *__: object) -> None:
+        asked.append(settings)
+        raise SeenError
+
+    monkeypatch.setattr("lifeboat.cli.loop.Driver", see)
+    monkeypatch.setattr(Settings, "make_environments", lambda *_: None)
+    own = Settings(home=str(tmp_path), explainer_port=9031, ui_port=9051, port=9001)
+    options = Namespace(usecase="titanic", rate=1.0, calm=1, patience=1.0)
+    with pytest.raises(SeenError):
+        loop(options, own)
+    [found] = asked
+    assert (found.explainer_port, found.ui_port, found.explainer, found.ui) == (0, 0, False, False)
+    assert found.port != 9001
 
 
 def test_a_part_that_never_came_is_named() -> None:

@@ -41,7 +41,7 @@ def loop(options: argparse.Namespace, settings: Settings) -> int:
     own = replace(
         settings, home=str(home), tracking_uri="", store="", host="127.0.0.1",
         port=ports[0], metrics_port=ports[1], detector_port=ports[2],
-        grpc_port=ports[3], explainer=False, ui=False,
+        grpc_port=ports[3], explainer=False, explainer_port=0, ui=False, ui_port=0,
     )  # fmt: skip
     home.mkdir(parents=True)
 
