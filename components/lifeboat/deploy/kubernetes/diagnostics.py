@@ -14,7 +14,7 @@ SETUP = ("CreateContainerConfigError", "CreateContainerError", "RunContainerErro
 
 
 @dataclass(frozen=True)
-class BrokenRule:
+class Reason:
     """Something that keeps a pod from running.
 
     Args:
@@ -31,7 +31,7 @@ class BrokenRule:
     wants_room: bool = False
 
 
-def reason(deployments: list[Document], replica_sets: list[Document], pods: list[Document]) -> BrokenRule | None:
+def reason(deployments: list[Document], replica_sets: list[Document], pods: list[Document]) -> Reason | None:
     """The first thing that stands in the way; None while all of them are merely starting.
 
     Args:
@@ -41,40 +41,38 @@ def reason(deployments: list[Document], replica_sets: list[Document], pods: list
     return found[0] if found else None
 
 
-def _refusals(controllers: list[Document]) -> Iterator[BrokenRule]:
+def _refusals(controllers: list[Document]) -> Iterator[Reason]:
     """Pods that were never made: a quota, or an admission rule."""
     for controller in controllers:
         for condition in controller.get("status", {}).get("conditions", []):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
                 message = condition.get("message", "")
                 kind = "the quota is exceeded" if "exceeded quota" in message else "its pods are not admitted"
-                yield BrokenRule(f"{kind}: {message}")
+                yield Reason(f"{kind}: {message}")
 
 
-def _pod_reasons(pod: Document) -> Iterator[BrokenRule]:
+def _pod_reasons(pod: Document) -> Iterator[Reason]:
     status = pod.get("status", {})
     for condition in status.get("conditions", []):
         if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
             text = f"no node takes its pod: {condition.get('message', 'unschedulable')}"
-            yield BrokenRule(text, wants_room=True)
+            yield Reason(text, wants_room=True)
     for container in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
         if why := _container_reason(pod["metadata"]["name"], container):
             yield why
 
 
-def _container_reason(pod: str, container: Document) -> BrokenRule | None:
+def _container_reason(pod: str, container: Document) -> Reason | None:
     waiting = container.get("state", {}).get("waiting", {})
     cause, message = waiting.get("reason", ""), waiting.get("message", "")
     if cause in PULL:
-        return BrokenRule(f"its image {container['image']} cannot be pulled: {message or cause}")
+        return Reason(f"its image {container['image']} cannot be pulled: {message or cause}")
     if cause in SETUP:
-        return BrokenRule(f"its container {container['name']} cannot be started: {message or cause}")
+        return Reason(f"its container {container['name']} cannot be started: {message or cause}")
     # Between two crashes it runs for a moment.
     again = container.get("restartCount", 0) >= RESTARTS and not container.get("ready")
     if again or cause == "CrashLoopBackOff":
-        return BrokenRule(
-            f"its container {container['name']} {_ending(container)}", pod, container["name"], final=again
-        )
+        return Reason(f"its container {container['name']} {_ending(container)}", pod, container["name"], final=again)
     return None
 
 

@@ -11,7 +11,7 @@ import time
 
 from lifeboat.config.errors import DeployError
 from lifeboat.deploy.kubernetes.cluster import Cluster, Document
-from lifeboat.deploy.kubernetes.diagnostics import BrokenRule, reason
+from lifeboat.deploy.kubernetes.diagnostics import Reason, reason
 from lifeboat.deploy.kubernetes.manifest import Predictor, belongs_to, carries, other_name
 from lifeboat.deploy.kubernetes.plan import RolloutPlan
 
@@ -39,7 +39,7 @@ def wait_until_ready(cluster: Cluster, predictor: Predictor, plan: RolloutPlan) 
         if why and (why.final or now - since >= (plan.pace.room if why.wants_room else plan.pace.grace)):
             raise _failure(cluster, predictor, why)
         if now - start > plan.patience:
-            detail = why or BrokenRule(progress(deployments, predictor) + operators_words(cluster.read()))
+            detail = why or Reason(progress(deployments, predictor) + operators_words(cluster.read()))
             raise _failure(cluster, predictor, detail, f"is not up after {plan.patience} s")
         time.sleep(plan.pace.poll)
 
@@ -141,7 +141,7 @@ def _are_rolled_out(deployments: list[Document], predictor: Predictor) -> bool:
     return bool(own) and all(is_rolled_out(found) for found in own)
 
 
-def _reason(cluster: Cluster, predictor: Predictor, deployments: list[Document]) -> BrokenRule | None:
+def _reason(cluster: Cluster, predictor: Predictor, deployments: list[Document]) -> Reason | None:
     # A pod carries its environment as a Deployment's template does.
     pods = [found for found in cluster.pods() if _own([{"spec": {"template": found}}], predictor)]
     return reason(_own(deployments, predictor), _own(cluster.replica_sets(), predictor), pods)
@@ -152,6 +152,6 @@ def _own(found: list[Document], predictor: Predictor) -> list[Document]:
     return [document for document in found if carries(document, predictor.name, predictor.digest)]
 
 
-def _failure(cluster: Cluster, predictor: Predictor, why: BrokenRule, what: str = "does not come up") -> DeployError:
+def _failure(cluster: Cluster, predictor: Predictor, why: Reason, what: str = "does not come up") -> DeployError:
     words = f"; {cluster.last_words(why.pod, why.container)}" if why.pod else ""
     return DeployError(f"version {predictor.version} {what}: {why.text}{words}")
