@@ -56,7 +56,7 @@ def test_the_page_is_complete_in_itself_and_escapes_what_it_shows(circle: DemoRe
 
 
 def test_the_story_has_a_line_for_the_windows_of_each_part(circle: DemoResult) -> None:
-    circle.windows[1:2] = [window(number, 11 + number, 0.0) for number in range(2, 42)]
+    circle.windows[1:2] = [window(number, 11 + 0.4 * number, 0.0) for number in range(2, 42)]
     circle.windows.extend([window(2, 60, 0.001, "2"), window(3, 61, 0.4, "2")])
     circle.windows.sort(key=lambda one: one["noted"])
     told = [moment.text for moment in tell_story(circle)]
@@ -64,10 +64,10 @@ def test_the_story_has_a_line_for_the_windows_of_each_part(circle: DemoResult) -
         "normal traffic",
         "version 1, 1 window without drift; accuracy of window 1",
         "the world changes",
-        "version 1, 40 windows, each with drift: Age; accuracy of window 41",
         "alarm",
         "alert",
         "run",
+        "version 1, 40 windows, each with drift: Age; accuracy of window 41",
         "version 2",
         "version 2, 3 windows, 1 of them with drift: Age; accuracy of window 3",
     ]

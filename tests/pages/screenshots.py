@@ -29,6 +29,9 @@ IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
 WIDTH, HEIGHT = 1000, 1000
 # The page that leads to the others is shown as narrow and as wide as it is tested, too.
 OTHER_WIDTHS = {"home": (400, 1400)}
+# Where a picture ends at the latest: with the page, or before a command with the paths of this machine.
+_END = """() => document.querySelector("[data-key='registry']")?.getBoundingClientRect().top
+  ?? document.documentElement.scrollHeight"""
 # Few colours are enough for pages of flat ones, and make a third of the bytes.
 COLORS = 96
 # Seconds of traffic as the model learned it, and of another world.
@@ -42,8 +45,11 @@ def main() -> int:
     if chromium is None:
         print("needs a browser: Debian's package `chromium`", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="lifeboat-screenshots-") as folder:
-        laptop = Laptop(Path(folder) / "home", explainer=True, ui=True)
+    # A path that a reader of the pictures may look at.
+    folder = Path(tempfile.gettempdir()) / "passengers"
+    folder.mkdir()
+    try:
+        laptop = Laptop(folder / ".lifeboat", explainer=True, ui=True)
         try:
             _live(laptop)
             with sync_playwright() as driver:
@@ -53,6 +59,8 @@ def main() -> int:
                 browser.close()
         finally:
             laptop.lifeboat("stop")
+    finally:
+        shutil.rmtree(folder)
     print(f"{sum(path.stat().st_size for path in IMAGES.glob('*.png')) / 1e6:.2f} MB in {IMAGES}")
     return 0
 
@@ -105,8 +113,7 @@ def _shoot(page: Page, name: str, width: int, file: Path) -> None:
     if name == "home":  # labelled rows are counted in the background
         page.wait_for_function("() => !document.body.innerText.includes('Being counted')", timeout=1000 * PATIENCE)
     page.wait_for_timeout(1500)
-    full = page.evaluate("document.documentElement.scrollHeight")
-    clip = {"x": 0, "y": 0, "width": width, "height": min(HEIGHT, full)}
+    clip = {"x": 0, "y": 0, "width": width, "height": min(HEIGHT, page.evaluate(_END))}
     picture = Image.open(io.BytesIO(page.screenshot(clip=clip, full_page=True))).convert("RGB")
     picture.quantize(COLORS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, optimize=True)
 

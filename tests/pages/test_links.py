@@ -80,6 +80,7 @@ def test_a_versions_pages_lead_to_one_another(browser: Browser, site: Site) -> N
         with visited(browser, place) as page:
             page.wait_for_selector("a[href*='model-card.html']")
             assert pages <= links(page), place
+            assert place == site.drift or site.drift in links(page), place
 
 
 def test_the_home_page_follows_what_happens_and_keeps_what_a_reader_opened(browser: Browser, site: Site) -> None:

@@ -23,7 +23,7 @@ def tell_story(result: DemoResult) -> list[TimelineEntry]:
 
 
 def _windows(version: str, windows: list[Document]) -> TimelineEntry:
-    """One line for some windows, where the first of them was noted."""
+    """One line for some windows, where the last of them was noted: what they led to stands before it."""
     drifted = [window for window in windows if window["drift"]]
     number = "1 window" if len(windows) == 1 else f"{len(windows)} windows"
     if not drifted:
@@ -33,7 +33,7 @@ def _windows(version: str, windows: list[Document]) -> TimelineEntry:
     else:
         words = f"{number}, {len(drifted)} of them with drift: {_features(drifted)}"
     truth = windows[-1]["truth"]
-    return TimelineEntry(windows[0]["noted"], "window", f"version {version}, {words}{f'; {truth}' if truth else ''}")
+    return TimelineEntry(windows[-1]["noted"], "window", f"version {version}, {words}{f'; {truth}' if truth else ''}")
 
 
 def _features(windows: list[Document]) -> str:

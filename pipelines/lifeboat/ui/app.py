@@ -44,7 +44,7 @@ class App:
 
     def __init__(self, reader: HomeReader, home: Path, hosts: Iterable[str] = ()) -> None:
         self._reader, self._hosts = reader, frozenset({"localhost", *(host.lower() for host in hosts)})
-        self._pages = StaticPages(home, reader.versions)
+        self._pages = StaticPages(home, reader.versions, reader.drift_page)
         self._threads = ThreadPoolExecutor(_THREADS)
         self._showing: set[asyncio.Task[None]] = set()
         self.http = http.App(http.Uncounted(), log_requests=False, log_payloads=False, error=_error)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+from lifeboat.registry.versions import Version
 from lifeboat.usecase.sample_size import LIVE_ROWS
 
 _SHARES = ("accuracy", "coverage")
@@ -38,6 +40,11 @@ def drift_of(document: dict[str, Any], name: str, version: str, digest: str) -> 
             tone, words = _state(model)
             return DriftView(tone, words, _live(model["live"]))
     return None
+
+
+def drift_anchor(version: Version) -> str:
+    """By which the drift detector's page opens at a version."""
+    return f"#{urlencode({'model': f'{version.name}/{version.version}/{version.digest}'})}"
 
 
 def _state(model: dict[str, Any]) -> tuple[str, str]:

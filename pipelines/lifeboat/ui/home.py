@@ -19,12 +19,13 @@ from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.deployed import read_deployed
 from lifeboat.registry.sqlite_registry import ListedVersion, is_sqlite, read_versions
+from lifeboat.registry.versions import Version
 from lifeboat.services.daemons import unreadiness
 from lifeboat.services.detector import detector_service
 from lifeboat.services.listening import served
 from lifeboat.services.status import server_status
 from lifeboat.system.http_request import NoAnswerError, ask
-from lifeboat.ui.drift import DriftView, drift_of
+from lifeboat.ui.drift import DriftView, drift_anchor, drift_of
 from lifeboat.ui.labelled_reader import LabelledReader, LabelledView
 from lifeboat.ui.runs import RunView, count_runs, list_loops, list_runs
 from lifeboat.ui.server_figures import ServerFigures, read_figures
@@ -137,6 +138,15 @@ class HomeReader:
             sqlite3.Error: it cannot be read.
         """
         return read_versions(self._settings.tracking)
+
+    def drift_page(self, version: Version) -> str:
+        """URL of the drift detector's page at a version; empty where none runs, or cannot be told."""
+        try:
+            if not self._settings.drift_python or not detector_service(self._settings).daemon().is_running():
+                return ""
+            return f"{HomePorts(self._settings).detector_url}/{drift_anchor(version)}"
+        except LifeboatError:
+            return ""
 
     def _read(self) -> HomeView:
         settings, home, troubles = self._settings, self._settings.home_path, list[str]()

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from urllib.parse import urlencode
 
 import jinja2
 
 from lifeboat.registry.sqlite_registry import ListedVersion
+from lifeboat.registry.versions import Version
 from lifeboat.system.pages.look import STATIC_POLICY, inline_hash, look, patch_script
 from lifeboat.system.pages.templates import page_templates
+from lifeboat.ui.drift import drift_anchor
 from lifeboat.ui.home import HomeView, ModelView
 from lifeboat.ui.runs import RUN_PAGES
 from lifeboat.ui.static_pages import version_pages, version_url
@@ -125,17 +126,16 @@ def links_of(listed: ListedVersion) -> dict[str, str]:
     return {version_url(listed, file): RUN_PAGES[file] for file in version_pages(listed)}
 
 
-def drift_anchor(model: ModelView) -> str:
-    """By which the drift detector's page opens at a model."""
-    chosen = f"{model.name}/{model.serving.version}/{model.serving.digest}"
-    return f"#{urlencode({'model': chosen})}"
+def drift_of_model(model: ModelView) -> str:
+    """By which the drift detector's page opens at what serves."""
+    return drift_anchor(Version(model.name, model.serving.version, model.serving.digest, ""))
 
 
 @cache
 def _environment() -> jinja2.Environment:
     environment = page_templates("lifeboat.ui")
     environment.filters.update(clock=_clock, moment=_moment, stamp=_stamp, milliseconds=_milliseconds)
-    environment.globals.update(gate=gate_of, reasons=refusal_of, pages_of=links_of, drift_anchor=drift_anchor)
+    environment.globals.update(gate=gate_of, reasons=refusal_of, pages_of=links_of, drift_anchor=drift_of_model)
     return environment
 
 
@@ -148,7 +148,9 @@ def _clock(seconds: float) -> str:
 
 
 def _moment(seconds: float) -> str:
-    return f"{_local(seconds):%-d %b %Y %H:%M}"
+    moment = _local(seconds)
+    year = "" if moment.year == datetime.now(UTC).astimezone().year else " %Y"
+    return f"{moment:%-d %b{year} %H:%M}"
 
 
 def _stamp(text: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from lifeboat.registry.sqlite_registry import ListedVersion
+from lifeboat.registry.versions import Version
 from lifeboat.system.files import is_within
 from lifeboat.ui.runs import LOOP_PAGE, LOOPS, RUN_LOG, RUN_PAGES, RUNS
 
@@ -45,10 +46,11 @@ class StaticPages:
     Args:
         home: of runs and demonstrations.
         versions: gives those of the registry.
+        drift: gives the URL of the drift detector's page at a version; empty where none runs.
     """
 
-    def __init__(self, home: Path, versions: Versions) -> None:
-        self._home, self._versions = home, versions
+    def __init__(self, home: Path, versions: Versions, drift: Callable[[Version], str]) -> None:
+        self._home, self._versions, self._drift = home, versions, drift
 
     def find(self, path: str) -> FoundPage | None:
         """The file of a path; None for anything that is not to be shown, there or not.
@@ -83,6 +85,8 @@ class StaticPages:
         if listed is None or file not in pages:
             return None
         beside = {version_url(listed, other): RUN_PAGES[other] for other in pages}
+        if drift := self._drift(listed.version):
+            beside[drift] = "Drift"
         return FoundPage(pages[file], f"{name} version {number}", beside)
 
 
