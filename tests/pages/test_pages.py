@@ -12,6 +12,8 @@ from tests.pages.site import PAGES, Site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# Every page at each width, and a run of its own: the links, in the file beside, are looked at each time.
+pytestmark = pytest.mark.slow
 each = pytest.mark.parametrize("name", PAGES)
 
 

@@ -1,6 +1,6 @@
 """What MLflow's SQLite database says of models and versions, read without MLflow.
 
-Importing MLflow takes seconds and 200 MB, which a page or `lifeboat status` should not pay. Only the tables of the
+Importing MLflow takes seconds and 240 MB, which a page or `lifeboat status` should not pay. Only the tables of the
 model registry are read, and where a run keeps its files; they are MLflow's, of the version that we pin.
 """
 

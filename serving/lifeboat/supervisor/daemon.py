@@ -150,7 +150,7 @@ class Supervisor:
         try:
             Target.of(url)
         except ValueError as error:
-            raise DeployError(f"{operation}: {url!r} cannot be posted to: {error}") from None
+            raise DeployError(f"{operation} cannot be sent to {url!r}: {error}") from None
         told: dict[str, Any] = {TOLD[operation]: url}
         self._settings = replace(self._settings, **told)
         if self._serving is not None:
