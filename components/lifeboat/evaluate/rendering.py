@@ -50,9 +50,11 @@ def render(name: str, title: str, figure: Figure) -> Plot:
         title: for people, and for those who cannot see it.
         figure: to draw.
     """
+    # Where everything stands is found out once, which takes as long as drawing it: a file each would do it twice.
+    with _boxes():
+        figure.draw_without_rendering()
+    figure.set_layout_engine(None)
     drawn = png(figure)
-    # Where everything stands is found out already, which takes as long as drawing it.
-    figure.set_layout_engine("none")
     with _settled(name):
         return Plot(title, drawn, _inline(name, title, _draw(figure, "svg")))
 
@@ -64,11 +66,17 @@ def png(figure: Figure) -> bytes:
 
 def _draw(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; the card's text has it right.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+    with _boxes():
         figure.savefig(buffer, format=kind, dpi=DPI, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
+
+
+@contextmanager
+def _boxes() -> Iterator[None]:
+    """A name in a script that the font lacks is drawn as boxes; the card's text has it right."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
 
 
 @contextmanager
