@@ -15,7 +15,7 @@ from tests.pipeline.laptop import Laptop
 def test_live_sees_the_world_change_and_no_sooner(laptop: Laptop, tmp_path: Path) -> None:
     laptop.lifeboat("run", "--require-deploy")
     shown = execute("3-live.ipynb", laptop, tmp_path)
-    assert shown.plots == 3
+    assert shown.plots == 4
     said = re.search(r"Accuracy (\d+)% on ([\d,]+) answers whose truth is known; the alarm (\w+)", shown.text)
     assert said
     assert 70 < int(said[1]) <= 100
