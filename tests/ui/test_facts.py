@@ -35,10 +35,13 @@ lifeboat_request_seconds_sum{protocol="v2",status="500"} 0.1
 lifeboat_request_seconds_bucket{protocol="other",status="200",le="+Inf"} 1000
 lifeboat_request_seconds_count{protocol="other",status="200"} 1000
 lifeboat_request_seconds_sum{protocol="other",status="200"} 0.1
+lifeboat_request_seconds_bucket{protocol="explain",status="200",le="+Inf"} 500
+lifeboat_request_seconds_count{protocol="explain",status="200"} 500
+lifeboat_request_seconds_sum{protocol="explain",status="200"} 50
 """
 
 
-def test_predictions_of_all_protocols_count_and_probes_do_not() -> None:
+def test_predictions_of_all_protocols_count_and_probes_and_reasons_do_not() -> None:
     found = read_figures(METRICS)
     assert (found.requests, found.failed) == (107, 7)
     # Of 100 answers 90 lie between 1 and 2 ms, evenly: the 50th is 50 / 90 of the way.

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from lifeboat.system.histograms import quantile, uncumulated
 
 _REQUESTS = "lifeboat_request_seconds"
-# Probes, pages and scrapes.
-_OTHER = "other"
+# Not predictions: probes, pages and scrapes; and what waits for the explainer. The rules of alerts leave out the same.
+_LEFT_OUT = ("explain", "other")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def read_figures(text: str) -> ServerFigures:
             continue
         for sample in family.samples:
             well = sample.labels.get("status") == "200"
-            if sample.labels.get("protocol") == _OTHER:
+            if sample.labels.get("protocol") in _LEFT_OUT:
                 continue
             if sample.name.endswith("_count"):
                 requests += sample.value
