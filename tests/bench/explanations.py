@@ -29,10 +29,9 @@ import pyarrow.parquet as pq
 from lifeboat.model.bundle import MODEL, Bundle, open_bundle
 from lifeboat.model.explaining.explainer import Explainer
 from lifeboat.model.scoring import feeds
-from lifeboat.preprocess.step import Outputs, preprocess
-from lifeboat.train.step import train
 from lifeboat.usecase.usecase import load_usecase
 from tests.bench.load import Contender, Result, pace, wait_for
+from tests.bench.training import make_bundle
 from tests.explainer.world import explainer
 from tests.server.world import ROOT, ndarray, server
 
@@ -74,17 +73,12 @@ def main() -> None:
 
 def _train(name: str, work: Path) -> Trained:
     usecase = load_usecase(name)
-    folder = work / name
-    folder.mkdir()
-    out = Outputs(*(folder / part for part in ("train.parquet", "test.parquet", "quarantine.csv", "profile.html")))
-    data = usecase.data if isinstance(usecase.data, str) else str(usecase.data)
-    preprocess(usecase, data, out, say=_quiet)
-    train(usecase, out.train, folder / "bundle", say=_quiet)
-    made = open_bundle(folder / "bundle")
+    bundle, test = make_bundle(usecase, str(usecase.data), work / name)
+    made = open_bundle(bundle)
     place = work / "store" / "bundles" / made.usecase / made.digest
     place.parent.mkdir(parents=True)
-    (folder / "bundle").rename(place)
-    held = pq.read_table(out.test)
+    bundle.rename(place)
+    held = pq.read_table(test)
     return Trained(open_bundle(place), held.select([name for name in made.schema.names if name in held.column_names]))
 
 
@@ -170,10 +164,6 @@ def _explaining(port: int, body: str) -> Iterator[None]:
         over.set()
         for client in clients:
             client.join()
-
-
-def _quiet(_: str) -> None:
-    pass
 
 
 if __name__ == "__main__":

@@ -28,8 +28,6 @@ from sklearn.preprocessing import StandardScaler
 
 from lifeboat.data.reading import read_table
 from lifeboat.model.bundle import open_bundle
-from lifeboat.preprocess.step import Outputs, preprocess
-from lifeboat.train.step import train
 from lifeboat.usecase.gates import BeatsBaseline
 from lifeboat.usecase.schema import BinaryLabel, ClassLabel, Label, NumberLabel
 from lifeboat.usecase.usecase import Candidate, UseCase
@@ -37,6 +35,7 @@ from lifeboat.usecases.titanic import USECASE
 from tests.bench.load import LOAD_CORE, Contender, rounds, wait_for
 from tests.bench.serving import _ours
 from tests.bench.soak import message
+from tests.bench.training import make_bundle
 
 say = sys.stdout.write
 
@@ -98,14 +97,7 @@ def _usecase(label: Label, estimator: Any, metric: str) -> UseCase:
 def _train(usecase: UseCase, table: pa.Table, folder: Path) -> Path:
     folder.mkdir()
     pq.write_table(table, folder / "rows.parquet")
-    out = Outputs(*(folder / name for name in ("train.parquet", "test.parquet", "quarantine.csv", "profile.html")))
-    preprocess(usecase, str(folder / "rows.parquet"), out, say=_quiet)
-    train(usecase, out.train, folder / "bundle", say=_quiet)
-    return folder / "bundle"
-
-
-def _quiet(_: str) -> None:
-    pass
+    return make_bundle(usecase, str(folder / "rows.parquet"), folder)[0]
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ another variable with that prefix is an error, since it is a mistyped one, and a
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from lifeboat.config.errors import SettingsError
 
+K = TypeVar("K")
 _SWITCH = {"true": True, "1": True, "false": False, "0": False}
 _METAVAR = {bool: "true|false", int: "N", float: "X", str: "TEXT"}
 
@@ -101,6 +102,30 @@ def given_flags(kind: type, flags: Mapping[str, Any], group: str = "") -> dict[s
     """Name and text of the settings that flags gave."""
     found = {spec.name: flags.get(group + spec.name) for spec in fields(kind)}
     return {name: text for name, text in found.items() if text is not None}
+
+
+def read_program(
+    kind: type[K],
+    prefix: str,
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+) -> K:
+    """The settings of a program of its own.
+
+    Args:
+        kind: the dataclass.
+        prefix: of its variables.
+        parser: without a flag so far.
+        arguments, environment: of the program.
+
+    Raises:
+        SettingsError: a variable is unknown or a value is not of its type.
+        SystemExit: a flag is unknown (2) or help was asked for (0).
+    """
+    add_flags(parser, kind, prefix)
+    flags = given_flags(kind, vars(parser.parse_args(arguments)))
+    return kind(**parse_texts(kind, prefix, from_environment(kind, prefix, environment) | flags))
 
 
 def check_numbers(settings: Any, may_be_zero: Collection[str]) -> None:

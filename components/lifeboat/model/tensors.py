@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,16 @@ def tensor_type(column: Column) -> type[np.generic]:
     return np.float64 if column.is_wide else np.float32
 
 
+def tensor_types(columns: Iterable[Column]) -> tuple[tuple[str, type[np.generic]], ...]:
+    """Name and `tensor_type` of each column."""
+    return tuple((column.name, tensor_type(column)) for column in columns)
+
+
 def stack(kinds: Sequence[tuple[str, type[np.generic]]], columns: Sequence[list[Any]]) -> dict[str, NDArray[Any]]:
     """The graph's inputs of rows that were read: one [n, 1] tensor a column.
 
     Args:
-        kinds: name and `tensor_type` of each column, in the schema's order.
+        kinds: `tensor_types` of the schema's inputs.
         columns: of each n values, floats (NaN for null) or strings ("" for null). Keys, which may come behind the
             columns, are no inputs.
     """

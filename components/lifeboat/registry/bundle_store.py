@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from lifeboat.registry.storage import DirectoryStorage, Storage, open_storage
 
 # The manifest comes last: a bundle without one is no bundle, so nobody takes half of it.
 _IN_ORDER = (*FILES, MANIFEST)
+_DIGEST, _NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
 class BundleStore:
@@ -98,6 +100,11 @@ def download(storage: Storage, usecase: str, digest: str, target: Path) -> Bundl
     for name in _IN_ORDER:
         storage.download(f"{address}/{name}", target / name)
     return _open_as(target, usecase, digest)
+
+
+def is_address(usecase: str, digest: str) -> bool:
+    """Whether there can be a bundle of this use case and digest."""
+    return bool(_NAME.fullmatch(usecase) and _DIGEST.fullmatch(digest))
 
 
 def _address(usecase: str, digest: str = "") -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+
+from lifeboat.config.errors import LifeboatError
 
 LOGGER = logging.getLogger("lifeboat.serving")
 
@@ -45,3 +48,14 @@ def info(message: str, **fields: Any) -> None:
 def error(message: str, exception: BaseException | None = None, **fields: Any) -> None:
     """Logs what went wrong, with the traceback of an exception that nobody expected."""
     LOGGER.error(message, exc_info=exception, extra={"fields": fields})
+
+
+def run_program(work: Callable[[], None]) -> int:
+    """A program's exit code: 0 once its work is done, 1 with a line of the log where it ends by an error of ours."""
+    set_up()
+    try:
+        work()
+    except LifeboatError as problem:
+        error(str(problem))
+        return 1
+    return 0

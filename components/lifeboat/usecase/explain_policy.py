@@ -61,5 +61,10 @@ class ExplainPolicy:
         return cls(said.get("background", BACKGROUND), tuple(tuple(group) for group in said.get("groups", ())))
 
 
+def player_names(players: Sequence[Sequence[str]]) -> list[str]:
+    """What players are called: as their column is, or as those of a group are."""
+    return [" + ".join(part) for part in players]
+
+
 # Of a use case that says nothing of it.
 USUAL = ExplainPolicy()

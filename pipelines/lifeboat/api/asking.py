@@ -30,9 +30,6 @@ from lifeboat.usecase.explain_policy import ExplainPolicy
 # Rows that the client sends at a time, and of which it asks the reasons at a time: each costs a thousand predictions.
 ROWS, EXPLAINED_ROWS = 1000, 20
 _FRAME = "the frame"
-_NO_REASONS = pa.table(
-    {"row": [], "output": [], "answer": [], "base": [], "column": [], "contribution": [], "error": []}
-)
 _Ask = Callable[[dict[str, Any]], tuple[Any, dict[str, Any]]]
 _PLAIN = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_null)
 
@@ -170,13 +167,13 @@ class Client:
         """
         served = describe(self.url)
         task, _ = read_answers(served)
-        parts = [_NO_REASONS]
+        parts = [contributions.SCHEMA.empty_table()]
         for rows, start in Client(self.url, logged=False)._parts(frame, served, EXPLAINED_ROWS):
             _, tags = rows({"explain": True if outputs is None else list(outputs)})
             if "explanation" not in tags:
                 raise DeployError(f"{self.url} gives no reasons: it is a server of an earlier edition")
             parts.append(contributions.of_endpoint(tags["explanation"], task, start))
-        return _as_kind(frame, pa.concat_tables(parts[1:] or parts), keep_index=False)
+        return _as_kind(frame, pa.concat_tables(parts), keep_index=False)
 
     def _parts(self, frame: Any, served: dict[str, Any], size: int) -> Iterator[tuple[_Ask, int]]:
         """What asks for some rows of a frame, given tags, and the place of the first of them."""

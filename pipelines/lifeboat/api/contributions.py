@@ -12,11 +12,16 @@ from numpy.typing import ArrayLike
 from lifeboat.model.explaining.explainer import Explanation
 from lifeboat.tasks.task import Task
 
+_NUMBER = pa.float64()
+SCHEMA = pa.schema(
+    [("row", pa.int64()), ("output", pa.string()), ("answer", _NUMBER), ("base", _NUMBER), ("column", pa.string()),
+     ("contribution", _NUMBER), ("error", _NUMBER)]
+)  # fmt: skip
+
 
 def of_model(found: Explanation) -> pa.Table:
     """Of an explanation that was worked out here; see `lifeboat.api.Model.explain`."""
-    error = np.zeros_like(found.contributions) if found.exact else found.error
-    return _table(found.names, found.outputs, found.answers, found.base, found.contributions, error, start=0)
+    return _table(found.names, found.outputs, found.answers, found.base, found.contributions, found.error, start=0)
 
 
 def of_endpoint(said: Mapping[str, Any], task: Task[Any, Any], start: int) -> pa.Table:
@@ -38,14 +43,13 @@ def _table(
     start: int,
 ) -> pa.Table:  # fmt: skip
     rows, players, numbers = contributions.shape
-    return pa.table(
-        {
-            "row": np.repeat(np.arange(start, start + rows), players * numbers),
-            "output": pa.array(np.tile(np.repeat(np.asarray(outputs, object), players), rows), pa.string()),
-            "answer": np.repeat(np.asarray(answers, float).reshape(-1), players),
-            "base": np.tile(np.repeat(np.asarray(base, float), players), rows),
-            "column": pa.array(np.tile(np.asarray(columns, object), rows * numbers), pa.string()),
-            "contribution": np.swapaxes(contributions, 1, 2).reshape(-1),
-            "error": np.swapaxes(error, 1, 2).reshape(-1),
-        }
+    parts = (
+        np.repeat(np.arange(start, start + rows), players * numbers),
+        np.tile(np.repeat(np.asarray(outputs, object), players), rows),
+        np.repeat(np.asarray(answers, float).reshape(-1), players),
+        np.tile(np.repeat(np.asarray(base, float), players), rows),
+        np.tile(np.asarray(columns, object), rows * numbers),
+        np.swapaxes(contributions, 1, 2).reshape(-1),
+        np.swapaxes(error, 1, 2).reshape(-1),
     )
+    return pa.table(list(map(pa.array, parts)), SCHEMA)

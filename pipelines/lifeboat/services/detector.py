@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lifeboat.config.errors import DeployError
 from lifeboat.config.home_ports import HomePorts, Say
 from lifeboat.config.settings import Settings
 from lifeboat.data.labelled.sources import NOBODY
@@ -39,8 +38,6 @@ def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None,
         return ""
     service = detector_service(settings)
     with service.starting():
-        if refusals := service.problems():
-            raise DeployError(refusals[0])
         if _is_outdated(settings):
             service.find().stop()
             say("the drift detector is started anew: it was started by an earlier edition")

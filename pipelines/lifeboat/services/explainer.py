@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from lifeboat.config.errors import DeployError
 from lifeboat.config.home_ports import HomePorts, Say
 from lifeboat.config.settings import Settings
 from lifeboat.services.listening import ListeningService, tell_servers
@@ -45,8 +44,6 @@ def ensure_explainer(settings: Settings, say: Say = print) -> None:
         return
     service = explainer_service(settings)
     with service.starting():
-        if refusals := service.problems():
-            raise DeployError(refusals[0])
         cache = {"cache": str(settings.home_path / "explainer" / "bundles")}
         service.start([sys.executable, "-m", "lifeboat.explainer"], PREFIX, cache, say)
     tell_servers(settings, "explainer_url", HomePorts(settings).explainer_url, say)

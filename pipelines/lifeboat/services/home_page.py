@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from lifeboat.config.errors import DeployError
 from lifeboat.config.home_ports import HomePorts, Say
 from lifeboat.config.settings import Settings, inherited
 from lifeboat.services.listening import ListeningService, Program
@@ -59,7 +58,5 @@ def ensure_home_page(settings: Settings, say: Say = print) -> str:
         return [sys.executable, "-m", "lifeboat.ui", DESCRIPTOR, str(descriptor)], environment
 
     with service.starting():
-        if refusals := service.problems():
-            raise DeployError(refusals[0])
         service.launch(program, say)
     return home_page_url(settings)

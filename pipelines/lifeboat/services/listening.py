@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from lifeboat.config.errors import DeployError, PortError
 from lifeboat.config.home_ports import HomePorts, Say, port_name
@@ -40,9 +40,13 @@ class ListeningService:
         """Its process, running or not, where it is or is going to be; raises StorageError."""
         return self.daemon(f"{HomePorts(self._settings).url(self.name)}/ready")
 
-    def starting(self) -> AbstractContextManager[object]:
-        """One at a time: two runs of a home may end at the same time."""
-        return holding_lock(self._folder / "start.lock")
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """One at a time, since two runs of a home may end at the same time; raises DeployError for its `problems`."""
+        with holding_lock(self._folder / "start.lock"):
+            if refusals := self.problems():
+                raise DeployError(refusals[0])
+            yield
 
     def problems(self) -> list[str]:
         """Why it cannot have its port: sentences, none where it can.

@@ -13,7 +13,7 @@ import jinja2
 
 from lifeboat.registry.sqlite_registry import ListedVersion
 from lifeboat.registry.versions import Version
-from lifeboat.system.pages.look import STATIC_POLICY, inline_hash, look, patch_script
+from lifeboat.system.pages.look import NO_OTHERS, STATIC_POLICY, look, patch_script, script_policy
 from lifeboat.system.pages.templates import page_templates
 from lifeboat.ui.drift import drift_anchor
 from lifeboat.ui.home import HomeView, ModelView
@@ -22,9 +22,8 @@ from lifeboat.ui.static_pages import version_pages, version_url
 
 VERSIONS_SHOWN = 5
 _TEMPLATES = Path(__file__).parent / "templates"
-_NOBODY = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 # Of the pages that are files.
-FILE_POLICY = f"{STATIC_POLICY}; {_NOBODY}"
+FILE_POLICY = f"{STATIC_POLICY}; {NO_OTHERS}"
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,7 @@ def script() -> str:
 @cache
 def policy() -> str:
     """Content-Security-Policy of the home page: its own style and script, by their hashes, and its own address."""
-    return (
-        f"default-src 'none'; style-src {inline_hash(style())}; script-src {inline_hash(script())}; "
-        f"connect-src 'self'; img-src data:; {_NOBODY}"
-    )
+    return script_policy(style(), script())
 
 
 def render_home(home: HomeView) -> str:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import os
 import sys
 
-from lifeboat.config.errors import LifeboatError
 from lifeboat.detector.settings import read_settings
 from lifeboat.system import log
 
 
 def main() -> int:
     """Watches until SIGTERM or SIGINT (then 0); 1 if a setting does not allow it, 2 for an unknown flag."""
-    log.set_up()
-    try:
-        settings = read_settings(sys.argv[1:], os.environ)
-        from lifeboat.detector.lifecycle import watch
+    return log.run_program(_work)
 
-        watch(settings, dict(os.environ))
-    except LifeboatError as error:
-        log.error(str(error))
-        return 1
-    return 0
+
+def _work() -> None:
+    settings = read_settings(sys.argv[1:], os.environ)
+    from lifeboat.detector.lifecycle import watch
+
+    watch(settings, dict(os.environ))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from lifeboat.detector.page.page import CONTENT_SECURITY_POLICY, render_page
 from lifeboat.detector.report import Report
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.unready import storage_down
-from lifeboat.http.app import App
+from lifeboat.http.app import App, Uncounted
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import JSON, Request, Response
 from lifeboat.server.protocols.seldon import SeldonCodec
@@ -25,17 +25,11 @@ SECURITY = f"content-security-policy: {CONTENT_SECURITY_POLICY}\r\nx-content-typ
 COUNTED = ("large", "slow")
 
 
-class Requests:
+class Requests(Uncounted):
     """Counts what is refused before it is an event."""
 
     def __init__(self, ingest: Ingest) -> None:
         self._ingest = ingest
-
-    def begin(self) -> None:
-        """Nothing to count."""
-
-    def end(self, protocol: str, status: int, seconds: float, /) -> None:
-        """Nothing to count."""
 
     def rejected(self, reason: str, /) -> None:
         """A request was refused."""

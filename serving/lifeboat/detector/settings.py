@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lifeboat.config.errors import SettingsError
-from lifeboat.config.options import add_flags, check_numbers, from_environment, given_flags, option, parse_texts
+from lifeboat.config.options import check_numbers, option, read_program
 from lifeboat.data.labelled.sources import ANONYMOUS, trusted_sources
 from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
@@ -99,23 +99,12 @@ class DetectorSettings(S3Settings):
     @property
     def listener_limits(self) -> ListenerLimits:
         """Those of its listener."""
-        return ListenerLimits(
-            self.max_body, self.max_connections, self.request_seconds, drain_seconds=self.drain_seconds
-        )
+        return ListenerLimits.of(self)
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> DetectorSettings:
-    """Makes the settings of a program.
-
-    Raises:
-        SettingsError: a variable is unknown or a value is not of its type.
-        SystemExit: a flag is unknown (2) or help was asked for (0).
-    """
+    """Makes the settings of the program; raises as `read_program`."""
     parser = argparse.ArgumentParser(
         prog="python -m lifeboat.detector", description="Watch models by their events: drift, truth, live figures."
     )
-    add_flags(parser, DetectorSettings, PREFIX)
-    flags = given_flags(DetectorSettings, vars(parser.parse_args(arguments)))
-    return DetectorSettings(
-        **parse_texts(DetectorSettings, PREFIX, from_environment(DetectorSettings, PREFIX, environment) | flags)
-    )
+    return read_program(DetectorSettings, PREFIX, parser, arguments, environment)

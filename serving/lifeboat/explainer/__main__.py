@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from lifeboat.config.errors import LifeboatError
 from lifeboat.explainer.settings import read_settings
 from lifeboat.server.settings import LIBRARIES
 from lifeboat.system import log
@@ -13,17 +12,15 @@ from lifeboat.system import log
 
 def main() -> int:
     """Explains until SIGTERM or SIGINT (then 0); 1 if a setting does not allow it, 2 for an unknown flag."""
-    log.set_up()
-    try:
-        settings = read_settings(sys.argv[1:], os.environ)
-        os.environ.update(LIBRARIES | os.environ)
-        from lifeboat.explainer.lifecycle import run
+    return log.run_program(_work)
 
-        run(settings)
-    except LifeboatError as error:
-        log.error(str(error))
-        return 1
-    return 0
+
+def _work() -> None:
+    settings = read_settings(sys.argv[1:], os.environ)
+    os.environ.update(LIBRARIES | os.environ)
+    from lifeboat.explainer.lifecycle import run
+
+    run(settings)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lifeboat.http.series import Series
+from lifeboat.server.explained import EXPLAIN
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STATUSES = (200, 400, 404, 405, 408, 413, 415, 431, 500, 503, 504)
@@ -44,7 +45,7 @@ class ExplainerMetrics(Series):
 
     def end(self, protocol: str, status: int, seconds: float) -> None:
         """A request is answered."""
-        if protocol == "explain":
+        if protocol == EXPLAIN:
             self._observe(self._seconds.get(status) or self._seconds[500], seconds)
 
     def rejected(self, reason: str) -> None:

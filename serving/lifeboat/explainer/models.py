@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,14 +12,12 @@ from lifeboat.config.errors import LifeboatError
 from lifeboat.explainer.settings import ExplainerSettings
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.model.explaining.explainer import Explainer
-from lifeboat.model.tensors import tensor_type
-from lifeboat.registry.bundle_store import open_stored
+from lifeboat.model.tensors import tensor_types
+from lifeboat.registry.bundle_store import is_address, open_stored
 from lifeboat.registry.storage import open_storage
 from lifeboat.server.protocols.row_parser import Reader
 from lifeboat.system import log
-from lifeboat.tasks.kinds import task_of
 
-_DIGEST, _NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[a-z][a-z0-9-]{0,39}")
 # After a bundle could not be had, until it is tried again: anybody who reaches us can invent digests.
 AGAIN_SECONDS = 2.0
 Key = tuple[str, str]
@@ -64,7 +61,7 @@ class Models:
         Raises:
             RequestError: 400 for what names none, 404 for a bundle that cannot be had, with the reason.
         """
-        if not _NAME.fullmatch(usecase) or not _DIGEST.fullmatch(digest):
+        if not is_address(usecase, digest):
             raise bad("usecase and digest name no bundle")
         key = usecase, digest
         found = self._known.get(key)
@@ -93,6 +90,5 @@ class Models:
         settings = self._settings
         storage = open_storage(settings.store, settings.s3)
         bundle = open_stored(storage, *key, Path(settings.cache) / key[1])
-        kinds = tuple((column.name, tensor_type(column)) for column in bundle.schema.columns)
         reader = Reader(bundle.schema, settings.max_rows)
-        return ExplainedModel(Explainer(bundle), reader, kinds, task_of(bundle.schema.label).names)
+        return ExplainedModel(Explainer(bundle), reader, tensor_types(bundle.schema.columns), bundle.task.names)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import orjson
-
 from lifeboat.config.errors import DataError, LifeboatError
 from lifeboat.explainer.metrics import ExplainerMetrics
 from lifeboat.explainer.models import ExplainedModel, Models
@@ -20,6 +18,7 @@ from lifeboat.http.series import CONTENT_TYPE
 from lifeboat.model.explaining.explainer import Explanation
 from lifeboat.model.tensors import stack
 from lifeboat.server.columnar import read_inputs
+from lifeboat.server.explained import EXPLAIN, Explained
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.protocols.seldon import SeldonCodec
 
@@ -47,7 +46,7 @@ class ExplainerService:
         self.app = App(self._metrics, settings.log_requests, log_payloads=False, error=SeldonCodec.error)
         self._tasks: set[asyncio.Task[Response]] = set()
         add = self.app.add
-        add("POST", PATH, self._take, "explain")
+        add("POST", PATH, self._take, EXPLAIN)
         add("GET", "/metrics", lambda _: Response(200, self._metrics.render(), CONTENT_TYPE))
         add("GET", "/live /livez /health/ping", lambda _: Response(200, b"pong", b"text/plain"))
         add("GET", "/ready /readyz", self._readiness)
@@ -88,23 +87,15 @@ class ExplainerService:
         except LifeboatError as error:
             raise RequestError(500, str(error)) from error
         self._metrics.explained(rows, found.asked)
-        return Response(200, _written(found, model.names))
+        return Response(200, _explained(found, model.names).write())
 
 
 def _reasons(model: ExplainedModel, columns: Columns, outputs: list[str] | None, proceed: Any) -> Explanation:
     return model.explainer.explain_rows(stack(model.kinds, columns), outputs, proceed)
 
 
-def _written(found: Explanation, names: tuple[str, ...]) -> bytes:
-    """As the model servers read it: see `lifeboat.server.explained`."""
-    document = {
-        "players": found.players,
-        "outputs": [names[place] for place in found.places],
-        "answers": found.answers,
-        "base": found.base,
-        "contributions": found.contributions,
-        "errors": None if found.exact else found.error,
-        "background": found.background,
-        "model_rows": round(found.asked, 1),
-    }
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+def _explained(found: Explanation, names: tuple[str, ...]) -> Explained:
+    """As the model servers read it, with the numbers of an answer called as they are there."""
+    outputs, errors = [names[place] for place in found.places], None if found.exact else found.error
+    numbers = found.answers, found.base, found.contributions, errors
+    return Explained(found.players, outputs, *numbers, found.background, round(found.asked, 1))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lifeboat.config.errors import SettingsError
-from lifeboat.config.options import add_flags, check_numbers, from_environment, given_flags, option, parse_texts
+from lifeboat.config.options import check_numbers, option, read_program
 from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
 
@@ -51,22 +51,12 @@ class ExplainerSettings(S3Settings):
     @property
     def listener_limits(self) -> ListenerLimits:
         """Those of its listener."""
-        return ListenerLimits(
-            self.max_body, self.max_connections, self.request_seconds, drain_seconds=self.drain_seconds
-        )
+        return ListenerLimits.of(self)
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> ExplainerSettings:
-    """Makes the settings of a program.
-
-    Raises:
-        SettingsError: a variable is unknown or a value is not of its type.
-        SystemExit: a flag is unknown (2) or help was asked for (0).
-    """
+    """Makes the settings of the program; raises as `read_program`."""
     parser = argparse.ArgumentParser(
         prog="python -m lifeboat.explainer", description="Give the reasons of answers to the model servers."
     )
-    add_flags(parser, ExplainerSettings, PREFIX)
-    flags = given_flags(ExplainerSettings, vars(parser.parse_args(arguments)))
-    given = from_environment(ExplainerSettings, PREFIX, environment) | flags
-    return ExplainerSettings(**parse_texts(ExplainerSettings, PREFIX, given))
+    return read_program(ExplainerSettings, PREFIX, parser, arguments, environment)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,8 @@ class ListenerLimits:
     drain_idle_seconds: float = 2.0
     drain_seconds: float = 20.0
     spin_us: int = 0
+
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """Those among a server's settings, by their names; the others as they usually are."""
+        return cls(**{spec.name: getattr(settings, spec.name) for spec in fields(cls) if hasattr(settings, spec.name)})

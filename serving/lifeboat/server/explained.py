@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,13 +11,15 @@ import orjson
 from numpy.typing import NDArray
 
 from lifeboat.http.errors import bad
+from lifeboat.usecase.explain_policy import player_names
 
 # The parameter of the Open Inference Protocol and the tag of Seldon's by which a prediction is asked for its reasons.
 EXPLAIN = "explain"
+PARAMETER = f"the parameter {EXPLAIN}"
 Floats = NDArray[np.float64]
 
 
-class Tensor(NamedTuple):
+class OutputTensor(NamedTuple):
     """An output of the Open Inference Protocol.
 
     Args:
@@ -45,7 +48,7 @@ class Explained:
         model_rows: how many rows the model was asked for each one, on average.
     """
 
-    players: list[list[str]]
+    players: Sequence[Sequence[str]]
     outputs: list[str]
     answers: Floats
     base: Floats
@@ -61,28 +64,32 @@ class Explained:
         names = ("answers", "base", "contributions", "errors")
         return cls(**{**said, **{name: np.asarray(said[name], np.float64) for name in names if said[name] is not None}})
 
-    @property
-    def columns(self) -> list[str]:
-        """The name of each player: its column's, or those of its columns."""
-        return [" + ".join(part) for part in self.players]
+    def write(self) -> bytes:
+        """As `read` takes it."""
+        return orjson.dumps(self, option=orjson.OPT_SERIALIZE_NUMPY)
 
     @property
-    def groups(self) -> dict[str, list[str]]:
+    def columns(self) -> list[str]:
+        """The name of each player."""
+        return player_names(self.players)
+
+    @property
+    def groups(self) -> dict[str, Sequence[str]]:
         """The columns of each player that has several, by its name."""
         return {name: part for name, part in zip(self.columns, self.players, strict=True) if len(part) > 1}
 
-    def tensors(self) -> list[Tensor]:
+    def tensors(self) -> list[OutputTensor]:
         """As outputs of the Open Inference Protocol."""
         rows, players, width = self.contributions.shape
         found = [
-            Tensor("explanation_columns", "BYTES", [players], self.columns),
-            Tensor("explanation_outputs", "BYTES", [width], self.outputs),
-            Tensor("explanation_answers", "FP64", [rows, width], self.answers),
-            Tensor("explanation_base", "FP64", [width], self.base),
-            Tensor("explanation_contributions", "FP64", [rows, players, width], self.contributions),
+            OutputTensor("explanation_columns", "BYTES", [players], self.columns),
+            OutputTensor("explanation_outputs", "BYTES", [width], self.outputs),
+            OutputTensor("explanation_answers", "FP64", [rows, width], self.answers),
+            OutputTensor("explanation_base", "FP64", [width], self.base),
+            OutputTensor("explanation_contributions", "FP64", [rows, players, width], self.contributions),
         ]
         if self.errors is not None:
-            found.append(Tensor("explanation_errors", "FP64", [rows, players, width], self.errors))
+            found.append(OutputTensor("explanation_errors", "FP64", [rows, players, width], self.errors))
         return found
 
     @property

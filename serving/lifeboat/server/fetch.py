@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifeboat.config.errors import LifeboatError, SettingsError
+from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import from_environment, option, parse_texts
 from lifeboat.registry.bundle_store import download
 from lifeboat.registry.storage import S3Settings, open_storage
@@ -48,15 +48,13 @@ def fetch(settings: FetchSettings) -> None:
 
 def main() -> int:
     """0 once the bundle is there, 1 with a sentence if it cannot be."""
-    log.set_up()
-    try:
-        settings = read_settings(os.environ)
-        fetch(settings)
-    except LifeboatError as error:
-        log.error(str(error))
-        return 1
+    return log.run_program(_work)
+
+
+def _work() -> None:
+    settings = read_settings(os.environ)
+    fetch(settings)
     log.info("the bundle is here", usecase=settings.usecase, digest=settings.digest)
-    return 0
 
 
 if __name__ == "__main__":

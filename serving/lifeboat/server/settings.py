@@ -113,7 +113,7 @@ class ServerSettings:
     @property
     def listener_limits(self) -> ListenerLimits:
         """Those of its listener."""
-        return ListenerLimits(**{spec.name: getattr(self, spec.name) for spec in fields(ListenerLimits)})
+        return ListenerLimits.of(self)
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> ServerSettings:

@@ -15,7 +15,7 @@ from lifeboat.config.errors import DataError
 from lifeboat.model.bundle import Bundle
 from lifeboat.model.explaining.shapley import EXACT, Values, count_out, draw
 from lifeboat.model.scoring import CHUNK, Scorer, feeds
-from lifeboat.usecase.explain_policy import ExplainPolicy
+from lifeboat.usecase.explain_policy import ExplainPolicy, player_names
 
 # Questions a row, where not all can be asked.
 BUDGET = 20_000
@@ -50,9 +50,9 @@ class Explanation:
     asked: float
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the players: a column's, or those of a group's columns."""
-        return tuple(" + ".join(part) for part in self.players)
+    def names(self) -> list[str]:
+        """Of the players."""
+        return player_names(self.players)
 
     @property
     def exact(self) -> bool:

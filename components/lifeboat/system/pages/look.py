@@ -16,6 +16,9 @@ ICON = (
 # Of a page that is a file: it has its style and its pictures in itself, and no script.
 STATIC_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
+# Of a page that is served: nobody frames it, and it sends no form elsewhere.
+NO_OTHERS = "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 
 @cache
 def look() -> str:
@@ -41,6 +44,14 @@ def patch_script() -> str:
     return (_FOLDER / "patch.js").read_text(encoding="utf-8")
 
 
+def script_policy(style: str, script: str) -> str:
+    """Content-Security-Policy of a page that asks its own server: its inline style and script, and nothing else."""
+    return (
+        f"default-src 'none'; style-src {inline_hash(style)}; script-src {inline_hash(script)}; connect-src 'self'; "
+        f"img-src data:; {NO_OTHERS}"
+    )
+
+
 def inline_hash(text: str) -> str:
-    """How a Content-Security-Policy names an inline style or script: 'sha256-…' with its quotes."""
+    """How a policy names what is inline: 'sha256-…' with its quotes."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

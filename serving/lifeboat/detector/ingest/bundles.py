@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import threading
 import time
@@ -15,13 +14,12 @@ from lifeboat.config.errors import BundleError, LifeboatError
 from lifeboat.detector.ingest.rows import Decoder, RefusedError
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.window_policy import WindowPolicy
-from lifeboat.registry.bundle_store import fetch, stored
+from lifeboat.registry.bundle_store import fetch, is_address, stored
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
 from lifeboat.system.backoff import pauses
 from lifeboat.usecase.schema import Schema
 
-_DIGEST, _NAME = re.compile(r"[0-9a-f]{64}"), re.compile(r"[a-z][a-z0-9-]{0,39}")
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 # The store is asked what it holds at most this often, however many bundles are asked for that it does not hold.
 LIST_SECONDS = 2.0
@@ -124,7 +122,7 @@ class Bundles:
 
     def _find(self, key: Key) -> Known:
         usecase, digest = key
-        if not _NAME.fullmatch(usecase) or not _DIGEST.fullmatch(digest):
+        if not is_address(usecase, digest):
             raise RefusedError("unknown model")
         failure = self._failures.get(key)
         if failure is not None and time.monotonic() < failure.until:

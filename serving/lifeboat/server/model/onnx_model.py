@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lifeboat.config.errors import BundleError
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.model.session import open_graph
-from lifeboat.model.tensors import stack, tensor_type
+from lifeboat.model.tensors import stack, tensor_types
 from lifeboat.usecase.schema import Schema
 
 GOLDEN_TOLERANCE = 1e-4
@@ -35,7 +35,7 @@ class Model:
         self.bundle = bundle
         self._session = open_graph(bundle.model, bundle.schema)
         self._output = [bundle.task.output]
-        self._kinds = tuple((column.name, tensor_type(column)) for column in bundle.schema.columns)
+        self._kinds = tensor_types(bundle.schema.columns)
 
     def predict(self, columns: Sequence[list[Any]]) -> Answers:
         """Scores rows.

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.page.form import fields
 from lifeboat.server.page.words import allowed
-from lifeboat.system.pages.look import ICON, dom_script, inline_hash, look
+from lifeboat.system.pages.look import ICON, dom_script, look, script_policy
 
 # In the order the browser reads them, as one module.
 _SCRIPTS = ("request.js", "answer.js", "page.js")
@@ -68,12 +68,8 @@ def render_page(metadata: ModelMetadata, document: dict[str, Any], *, explains: 
         "style": style,
         "script": script,
     }
-    policy = (
-        f"default-src 'none'; style-src {inline_hash(style)}; script-src {inline_hash(script)}; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
     lines = (
-        f"content-security-policy: {policy}",
+        f"content-security-policy: {script_policy(style, script)}",
         "x-content-type-options: nosniff",
         "referrer-policy: no-referrer",
         "cache-control: no-store",

@@ -16,7 +16,7 @@ from lifeboat.http.app import App
 from lifeboat.http.body import check_content, parse_object
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
 from lifeboat.http.http_types import HEADER_LENGTH, JSON, Request, Response
-from lifeboat.server.explained import EXPLAIN, Explained, wanted
+from lifeboat.server.explained import EXPLAIN, PARAMETER, Explained, wanted
 from lifeboat.server.protocols.outputs import OutputWriter, describe, identified, read_outputs, write_tensor
 from lifeboat.server.protocols.rest import Predictor, puid_line, readiness
 from lifeboat.server.protocols.row_parser import Columns, Reader
@@ -102,7 +102,7 @@ class V2Codec:
             raise bad("id is not a string")
         outputs = read_outputs(document, self._outputs.known)
         parameters = document.get("parameters") or {}
-        explain, as_binary = wanted(parameters.get(EXPLAIN), f"the parameter {EXPLAIN}"), "binary_data_output"
+        explain, as_binary = wanted(parameters.get(EXPLAIN), PARAMETER), "binary_data_output"
         columns = self._read_inputs(document.get("inputs"), binary, parameters.get("content_type"))
         return Inference(columns, id_ or None, outputs, explain, parameters.get(as_binary) is True)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.server.asked import Asked
-from lifeboat.server.explained import EXPLAIN, Explained, wanted
+from lifeboat.server.explained import EXPLAIN, PARAMETER, Explained, wanted
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.outputs import describe, read_outputs
 from lifeboat.server.protocols.row_parser import Columns
@@ -102,7 +102,7 @@ class InferenceService:
                 said = read_parameters(f"input {one.name}", {"parameters": parameters_of(one)}, _INPUT_PARAMETERS)
                 content_type = said.get("content_type", content_type)
             tensors.append(read_values(one.name, one.datatype, list(one.shape), values, content_type))
-        explain = wanted(parameters.get(EXPLAIN), f"the parameter {EXPLAIN}")
+        explain = wanted(parameters.get(EXPLAIN), PARAMETER)
         return self._plane.reader.from_tensors(tensors), list(outputs), explain
 
     def _write(
