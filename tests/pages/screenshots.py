@@ -111,7 +111,7 @@ def _shoot(page: Page, name: str, width: int, file: Path) -> None:
     if name == "model-server":
         page.get_by_role("button", name="Ask").first.click()
     if name == "home":  # labelled rows are counted in the background
-        page.wait_for_function("() => !document.body.innerText.includes('Being counted')", timeout=1000 * PATIENCE)
+        page.locator("body").filter(has_not_text="Being counted").wait_for(timeout=1000 * PATIENCE)
     page.wait_for_timeout(1500)
     clip = {"x": 0, "y": 0, "width": width, "height": min(HEIGHT, page.evaluate(_END))}
     picture = Image.open(io.BytesIO(page.screenshot(clip=clip, full_page=True))).convert("RGB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -148,7 +149,7 @@ def test_what_is_tried_is_no_traffic(store: Path, visit: Visit, receiver: Receiv
                 continue
             page.get_by_label("Path", exact=True).select_option(path)
             page.get_by_role("button", name="Send").click()
-            page.wait_for_function("document.getElementById('reply').textContent.startsWith('200 ')")
+            page.locator("#reply", has_text=re.compile(r"^200 ")).wait_for()
             page.evaluate("document.getElementById('reply').textContent = ''")
         assert started.stop() == 0
     assert receiver.predictions == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import jinja2
 from markupsafe import Markup
 
 from lifeboat.evaluate.card_explanation import CONTRIBUTIONS, DEPENDENCE, IMPORTANCE, explanation_figures
@@ -16,7 +15,7 @@ from lifeboat.evaluate.rendering import Plot, render
 from lifeboat.evaluate.reports.report import report_of
 from lifeboat.model.bundle import Bundle
 from lifeboat.system.markup import markdown_text
-from lifeboat.system.pages.look import report_style
+from lifeboat.system.pages.templates import page_templates
 from lifeboat.usecase.usecase import UseCase
 
 SLICES = "slices"
@@ -63,10 +62,11 @@ def model_card(
         version: of the model in the registry, where it is known.
     """
     plots = card_plots(evaluation, usecase) if plots is None else plots
-    content = card_content(evaluation, bundle, usecase, version) | {"plots": plots, "style": Markup(report_style())}  # noqa: S704  # ours
+    content = card_content(evaluation, bundle, usecase, version) | {"plots": plots}
     content |= {name: {key: plots[key] for key in keys} for name, keys in _sections(plots).items()}
-    page = _environment().get_template("card.html.j2").render(content)
-    text = _environment(markdown=True).get_template("card.md.j2").render(content)
+    templates = page_templates("lifeboat.evaluate")
+    page = templates.get_template("card.html.j2").render(content)
+    text = templates.overlay(finalize=escape_markdown).get_template("card.md.j2").render(content)
     return Card(page, text, {name: plot.png for name, plot in plots.items()})
 
 
@@ -76,17 +76,6 @@ def _sections(plots: Mapping[str, Plot]) -> dict[str, list[str]]:
     dependence = [name for name in plots if name.startswith(DEPENDENCE)]
     others = [name for name in plots if name not in (*columns, *dependence, SLICES)]
     return {"column_plots": columns, "dependence_plots": dependence, "behaviour_plots": others}
-
-
-def _environment(*, markdown: bool = False) -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("lifeboat.evaluate"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=escape_markdown if markdown else None,
-    )
 
 
 def escape_markdown(value: object) -> Markup:

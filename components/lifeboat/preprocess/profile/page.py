@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from markupsafe import Markup
 from numpy.typing import NDArray
 
 from lifeboat.preprocess.profile.association import COLUMNS, ROWS, Field, Pair, associations
@@ -19,7 +17,7 @@ from lifeboat.preprocess.profile.broken_rules import BrokenRule
 from lifeboat.preprocess.profile.chart import Chart, Series, histogram, levels
 from lifeboat.preprocess.profile.keys import key_profiles
 from lifeboat.preprocess.profile.shift import Shift, shift_of
-from lifeboat.system.pages.look import report_style
+from lifeboat.system.pages.templates import render
 from lifeboat.usecase.schema import Column
 from lifeboat.usecase.usecase import UseCase
 
@@ -66,12 +64,10 @@ def render_profile(
     marked, mark = usecase.task.marked(rows.column(schema.label.name).to_numpy())
     profiles = [_profile(rows.column(column.name), column, marked, mark, test) for column in schema.columns]
     pairs = associations(*_fields(rows, usecase))
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lifeboat.preprocess"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("profile.html.j2").render(
+    return render(
+        "lifeboat.preprocess",
+        "profile.html.j2",
         usecase=usecase,
-        style=Markup(report_style()),  # noqa: S704  # ours
         profiles=profiles,
         summary=summary,
         mark=mark,

@@ -28,8 +28,8 @@ def look() -> str:
 
 @cache
 def report_style() -> str:
-    """The style sheet of the pages that stay with a run; it is ours, and nothing in it needs escaping."""
-    return look() + (_FOLDER / "report.css").read_text(encoding="utf-8")
+    """What the pages that stay with a run have beside that."""
+    return (_FOLDER / "report.css").read_text(encoding="utf-8")
 
 
 @cache

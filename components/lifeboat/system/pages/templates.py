@@ -6,7 +6,7 @@ from typing import Any
 
 import jinja2
 
-from lifeboat.system.pages.look import ICON, STATIC_POLICY, look
+from lifeboat.system.pages.look import ICON, STATIC_POLICY, look, report_style
 
 
 def page_templates(package: str) -> jinja2.Environment:
@@ -19,7 +19,7 @@ def page_templates(package: str) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals.update(look=look, icon=ICON, static_policy=STATIC_POLICY)
+    environment.globals.update(look=look, report_style=report_style, icon=ICON, static_policy=STATIC_POLICY)
     return environment
 
 
