@@ -24,3 +24,13 @@ def free_port() -> int:
         if port not in _given:
             _given.add(port)
             return port
+
+
+def others_address() -> str:
+    """By which another machine reaches this one; its loopback where it has no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

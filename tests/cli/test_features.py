@@ -17,8 +17,8 @@ import pytest
 from minio import Minio
 from moto.server import ThreadedMotoServer
 
+from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.labelled_rows import load_labelled, write_labelled
-from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.registry.storage import S3, Storage, open_storage
 from tests.cli.conftest import Lifeboat
 from tests.cli.test_serving import MODULE

@@ -106,7 +106,8 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104  # as a pod has it
 
 
 @pytest.mark.parametrize(
-    ("flags", "trusted"), [((), True), (("--trusted-sources", "none"), False), (("--host", EVERYWHERE), False)]
+    ("flags", "trusted"),
+    [((), True), (("--trusted-sources", "none"), False), (("--host", EVERYWHERE, "--open", "true"), False)],
 )
 def test_whoever_is_anonymous_is_trusted_on_a_loopback_address_only(
     shop: Shop, tmp_path: Path, flags: tuple[str, ...], trusted: bool

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pandas as pd
 
+from lifeboat.config.tokens import EVENTS, FEEDBACK, PREDICT, READ, change_tokens, make_token
+from lifeboat.data.labelled.labelled_rows import load_labelled
 from lifeboat.preprocess.step import Outputs, preprocess
 from lifeboat.registry.storage import DirectoryStorage
 from tests.cli.tiny import USECASE
 from tests.detector.conftest import Shop
 from tests.detector.test_events import v2_request
-from tests.detector.world import Detector, add_bundle, detector, people, predictions, request_of
-from tests.server.world import call, server
+from tests.detector.world import BATCH, Detector, add_bundle, detector, event, people, predictions, request_of
+from tests.ports import others_address
+from tests.server.world import TINY, call, server
 
 
 def test_predictions_and_feedback_of_a_real_server_arrive(shop: Shop, running: Detector) -> None:
@@ -83,3 +86,54 @@ def test_truths_that_name_the_training_rows_own_ids_change_none_of_them(tmp_path
         kept.append(pd.concat([pd.read_parquet(part) for part in (out.train, out.test)]))
     assert kept[0].equals(kept[1])
     assert (summary.labelled, summary.conflicts, summary.replaced) == (40, 40, 0)
+
+
+def test_over_the_network_neither_a_predictor_nor_a_distrusted_source_teaches(tmp_path: Path) -> None:
+    """The attack once more, by strangers who have a token: for predictions, and for feedback that nobody trusts."""
+    store, file = tmp_path / "store", tmp_path / "tokens.json"
+    digest = add_bundle(store)
+    may = {"asker": [PREDICT], "clinic": [FEEDBACK], "mallory": [FEEDBACK], "server": [EVENTS], "watch": [READ]}
+    made = {name: make_token(name, rights) for name, rights in may.items()}
+    change_tokens(file, lambda _: [token for _, token in made.values()])
+    header = {name: {"authorization": f"Bearer {text}"} for name, (text, _) in made.items()}
+    (tmp_path / "own").write_text(made["server"][0])
+    guards = ("--host", "0.0.0.0", "--tokens", str(file))  # noqa: S104
+    flags = (*guards, "--export-seconds", "0.2", "--trusted-sources", "clinic")
+    rows = people(30)
+    with (
+        detector(store, tmp_path / "drift.db", *flags) as running,
+        server(
+            store / "bundles" / "tiny" / digest,
+            *guards,
+            "--events-url",
+            running.url,
+            "--token-file",
+            str(tmp_path / "own"),
+        ) as serving,
+    ):
+        running.token = made["watch"][0]
+        place = others_address()
+        url, intake = f"http://{place}:{serving.port}", f"http://{place}:{running.port}/events"
+        for row in rows:
+            answer = call(url + "/predict", request_of([row]), **header["asker"])
+            lie = {"response": answer.json, "truth": {"data": {"ndarray": [0]}}}
+            assert call(url + "/api/v1.0/feedback", lie, **header["asker"]).status == 403
+            assert call(url + "/api/v1.0/feedback", lie, **header["mallory"]).status == 200
+            truth = {"response": answer.json, "truth": {"data": {"ndarray": [1]}}}
+            assert call(url + "/api/v1.0/feedback", truth, **header["clinic"]).status == 200
+        assert call(url + "/api/v1.0/feedback", lie).status == 401
+        forged = [event("feedback", "p", lie, authid="clinic")]
+        for name in ("asker", "mallory", "clinic", "watch"):
+            assert call(intake, forged, content_type=BATCH, **header[name]).status == 403
+        found = running.until(lambda report: report["models"] and report["models"][0]["live"]["rows"] == 30)
+        said = found["sources"]
+        live = found["models"][0]["live"]
+        trusted = frozenset({"clinic"})
+        running.until(
+            lambda _: load_labelled(DirectoryStorage(store), "tiny", TINY, trusted=trusted).table.num_rows == 30
+        )
+        learned = load_labelled(DirectoryStorage(store), "tiny", TINY, trusted=trusted)
+    assert said == {"clinic": 30, "mallory": 30}
+    assert (live["rows"], found["feedback"]["untrusted"] + found["feedback"]["conflict"]) == (30, 30)
+    assert set(learned.table["fate"].to_pylist()) == {1}
+    assert set(learned.sources) == {"clinic"}

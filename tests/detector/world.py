@@ -97,6 +97,11 @@ class Detector:
     port: int
     log: Path
     database: Path
+    token: str = ""
+
+    @property
+    def _header(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token}"} if self.token else {}
 
     @property
     def url(self) -> str:
@@ -104,16 +109,16 @@ class Detector:
 
     def post(self, events: Sequence[dict[str, Any]]) -> Answer:
         """Sends a batch; it must be taken."""
-        answer = call(self.url, json.dumps(list(events)).encode(), content_type=BATCH)
+        answer = call(self.url, json.dumps(list(events)).encode(), content_type=BATCH, **self._header)
         assert answer.status == 200, answer.body
         return answer
 
     def report(self) -> dict[str, Any]:
-        found: dict[str, Any] = call(self.url + "/drift").json
+        found: dict[str, Any] = call(self.url + "/drift", **self._header).json
         return found
 
     def metrics(self) -> dict[str, float]:
-        lines = call(self.url + "/metrics").body.decode().splitlines()
+        lines = call(self.url + "/metrics", **self._header).body.decode().splitlines()
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
 
     def until(self, holds: Callable[[dict[str, Any]], Any], seconds: float = 60.0) -> dict[str, Any]:

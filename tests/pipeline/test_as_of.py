@@ -16,8 +16,8 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from lifeboat.config.settings import NO_DETECTOR, Settings
+from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.labelled_rows import load_labelled, write_labelled
-from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.model.bundle import Bundle, open_bundle
 from lifeboat.preprocess.step import Summary, read_summary
 from lifeboat.registry.registry import CHALLENGER, CHAMPION, Registry

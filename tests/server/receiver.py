@@ -28,6 +28,8 @@ class Receiver(http.server.ThreadingHTTPServer):
         self.refusals: list[int] = []
         # Ids of the events of predictions that were posted, taken or not.
         self.asked: list[str] = []
+        # What each post says of who sends it.
+        self.authorizations: list[str] = []
         self.delay = 0.0
 
     @property
@@ -52,6 +54,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.asked += [self.headers["ce-id"]] if "ce-id" in self.headers else []
+        self.server.authorizations.append(self.headers.get("authorization", ""))
         time.sleep(self.server.delay)
         status = self.server.refusals.pop(0) if self.server.refusals else 202
         if status == 202 and self.headers["content-type"] == "application/json":

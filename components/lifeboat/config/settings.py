@@ -24,7 +24,7 @@ from lifeboat.config.errors import SettingsError
 from lifeboat.config.images import COMPONENTS_IMAGE
 from lifeboat.config.options import option
 from lifeboat.config.project import find_project
-from lifeboat.data.labelled.sources import ANONYMOUS, trusted_sources
+from lifeboat.config.sources import ANONYMOUS, trusted_sources
 from lifeboat.registry.storage import S3Settings
 from lifeboat.system.addresses import is_loopback
 from lifeboat.system.environments import Environment
@@ -71,6 +71,10 @@ class Settings(S3Settings):
     tracking_uri: str = option("", "MLflow tracking server or database; SQLite under home unless set", secret=True)
     store: str = option("", "directory or s3://bucket/prefix of the bundles; under home unless set")
     host: str = option("127.0.0.1", "address the local model server listens on")
+    open: bool = option(False, "whether servers that listen elsewhere answer whoever reaches them, without a token")
+    token: str = option(
+        "", "bearer token for a model server elsewhere, such as that of predict --url; none unless set", secret=True
+    )
     port: int = option(0, f"port of a use case's local model server; {_OWN_PORT.format(9000)}")
     metrics_port: int = option(0, f"port of its metrics; {_OWN_PORT.format(6000)}")
     grpc_port: int = option(0, f"port of its gRPC; {_OWN_PORT.format(9500)}")

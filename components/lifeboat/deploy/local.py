@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from lifeboat.config.errors import DeployError, LifeboatError, PortError, StorageError
+from lifeboat.config.home_access import home_token, server_access
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.deployed import Deployed, write_deployed
@@ -95,27 +96,28 @@ class LocalTarget:
             return _agreed(control, home, server_of(name))
         killed = (state / STATE_FILE).exists()
         ports = home.reserve(server_of(name), say, _KILLED_SECONDS if killed else 0.0)
-        return ensure_supervisor(state, chosen.host, ports, chosen.server_python, self._urls(home, say))
+        return ensure_supervisor(state, chosen.host, ports, chosen.server_python, self._server_settings(home, say))
 
-    def _urls(self, home: HomePorts, say: Say) -> dict[str, str]:
-        """Where the servers send events, which wait for a detector, where they ask for the reasons of answers, and the
-        page that theirs leads to."""
+    def _server_settings(self, home: HomePorts, say: Say) -> dict[str, str]:
+        """Where the servers send events, which wait for a detector, where they ask for the reasons of answers, the page
+        that theirs leads to, and who may ask them."""
         chosen = self._settings
         wanted = {DETECTOR: bool(chosen.drift_python), EXPLAINER: chosen.explainer, HOME_PAGE: chosen.ui}
         for service, is_wanted in wanted.items():
             if is_wanted and not home.kept(service):
                 home.reserve(service, say)
         return {
-            "events_url": home.events_url, "explainer_url": home.explainer_url, "home_url": home.home_page_url
+            "events_url": home.events_url, "explainer_url": home.explainer_url, "home_url": home.home_page_url,
+            **server_access(chosen),
         }  # fmt: skip
 
-    @staticmethod
-    def _bring_up(control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:
+    def _bring_up(self, control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:
+        token = home_token(self._settings)
         candidate = control.start(bundle.directory, version.name, version.version)
         say(f"version {version.version} is ready at {candidate.url}")
-        check_golden(candidate.url, bundle, say)
+        check_golden(candidate.url, bundle, say, token)
         if public:
-            compare(candidate.url, public, bundle, say)
+            compare(candidate.url, public, bundle, say, token)
         control.promote()
         say("it has taken over the public port, the old one is drained" if public else "it has the public port")
 

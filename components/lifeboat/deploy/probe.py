@@ -26,13 +26,14 @@ UNLOGGED = {"Seldon-Skip-Logging": "true"}
 
 
 def ask(
-    url: str, rows: list[dict[str, Any]], *, logged: bool = True, tags: dict[str, Any] | None = None
+    url: str, rows: list[dict[str, Any]], *, token: str = "", logged: bool = True, tags: dict[str, Any] | None = None
 ) -> tuple[list[list[float]], dict[str, Any]]:
     """Sends rows as one Seldon request.
 
     Args:
         url: of the server, without a path.
         rows: values by column name.
+        token: that the server may ask for; empty for none.
         logged: whether it counts as traffic.
         tags: of the request, such as {"explain": True}.
 
@@ -46,17 +47,17 @@ def ask(
     body: dict[str, Any] = {"data": {"names": names, "ndarray": [[row.get(name) for name in names] for row in rows]}}
     if tags:
         body["meta"] = {"tags": tags}
-    answer = ask_document(url, "/api/v1.0/predictions", body, None if logged else UNLOGGED)
+    answer = ask_document(url, "/api/v1.0/predictions", body, None if logged else UNLOGGED, token=token)
     return answer["data"]["ndarray"], answer["meta"].get("tags", {})
 
 
-def describe(url: str) -> dict[str, Any]:
+def describe(url: str, token: str = "") -> dict[str, Any]:
     """What a server says of itself, in Seldon's form: name, version, inputs, outputs, the decision among `custom`.
 
     Raises:
         DeployError: no answer, or not 200.
     """
-    return ask_document(url, "/api/v1.0/metadata")
+    return ask_document(url, "/api/v1.0/metadata", token=token)
 
 
 def read_answers(described: dict[str, Any]) -> tuple[Task[Any, Any], Decision]:
@@ -105,18 +106,19 @@ def ask_document(
     return document
 
 
-def check_golden(url: str, bundle: Bundle, say: Callable[[str], None]) -> None:
+def check_golden(url: str, bundle: Bundle, say: Callable[[str], None], token: str = "") -> None:
     """Asks the bundle's golden requests, and says how near the answers are.
 
     Args:
         url: of the server, without a path.
         bundle: has the requests and their answers.
         say: told that it answers them.
+        token: see `ask`.
 
     Raises:
         DeployError: an answer differs by more than 1e-4, naming the row.
     """
-    answers, _ = ask(url, [entry["row"] for entry in bundle.golden], logged=False)
+    answers, _ = ask(url, [entry["row"] for entry in bundle.golden], token=token, logged=False)
     error = bundle.golden_errors(answers)
     if not error.max() <= TOLERANCE:
         row = int(error.argmax())
@@ -129,21 +131,21 @@ def check_golden(url: str, bundle: Bundle, say: Callable[[str], None]) -> None:
     say(MeasuredNote(f"it answers the {number} golden requests as its bundle says", measured))
 
 
-def replay(new: str, old: str, bundle: Bundle) -> float:
+def replay(new: str, old: str, bundle: Bundle, token: str = "") -> float:
     """Asks both servers the golden requests and gives the mean over these of the largest difference of an answer.
 
     Raises:
         DeployError: one of them does not answer.
     """
     rows = [entry["row"] for entry in bundle.golden]
-    first, second = (np.asarray(ask(url, rows, logged=False)[0]) for url in (new, old))
+    first, second = (np.asarray(ask(url, rows, token=token, logged=False)[0]) for url in (new, old))
     return float(np.abs(first - second).max(axis=1).mean())
 
 
-def compare(new: str, old: str, bundle: Bundle, say: Callable[[str], None]) -> None:
+def compare(new: str, old: str, bundle: Bundle, say: Callable[[str], None], token: str = "") -> None:
     """Says what the switch will change; an old server that cannot answer these rows is no reason to keep it."""
     try:
-        far = replay(new, old, bundle)
+        far = replay(new, old, bundle, token)
         figures = (Figure("Mean of the largest difference of an answer", f"{far:.4f}"),)
         measured = Measurement("Golden requests, against the version that serves", True, figures)
         say(MeasuredNote(f"on these requests it differs from the running version by {far:.4f} on average", measured))

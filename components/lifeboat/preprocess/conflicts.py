@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lifeboat.config.sources import TABLE
 from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PUID, ROW, SOURCE
-from lifeboat.data.labelled.sources import TABLE
 from lifeboat.data.reading import read_table
 from lifeboat.data.table import check_table
 from lifeboat.preprocess.base import deduplicate

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lifeboat.config.errors import DataError, SettingsError
+from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.labelled_rows import SETTLE
-from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.trust import write_conflicts
 from lifeboat.data.table import Checked, check_table, say_nulls
 from lifeboat.data.timestamps import format_timestamp

@@ -18,8 +18,12 @@ LOOK_SECONDS = 0.01
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Gives a temporary path beside `path`, which takes its place when the block ends well and is removed otherwise.
+
+    Args:
+        path: of the file.
+        mode: its rights.
 
     Raises:
         StorageError: it cannot be written (a full disk, a missing right).
@@ -31,7 +35,7 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            temporary.chmod(0o644)
+            temporary.chmod(mode)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -47,15 +51,15 @@ def is_within(file: Path, folder: Path) -> bool:
         return False
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Writes a file atomically; raises StorageError."""
-    with replacing(path) as temporary:
+    with replacing(path, mode) as temporary:
         temporary.write_bytes(content)
 
 
-def write_text(path: Path, content: str) -> None:
+def write_text(path: Path, content: str, mode: int = 0o644) -> None:
     """Writes a UTF-8 file atomically; raises StorageError."""
-    write_bytes(path, content.encode())
+    write_bytes(path, content.encode(), mode)
 
 
 def write_durably(path: Path, content: str) -> None:

@@ -134,10 +134,11 @@ class Client:
     Args:
         url: of the model server or of the way to it, without a path.
         logged: whether what is asked counts as traffic, for drift and for what is learned from.
+        token: a bearer token, where the endpoint takes one.
     """
 
-    def __init__(self, url: str, *, logged: bool = True) -> None:
-        self.url, self._logged = url.rstrip("/"), logged
+    def __init__(self, url: str, *, logged: bool = True, token: str = "") -> None:
+        self.url, self._logged, self._token = url.rstrip("/"), logged, token
 
     def __repr__(self) -> str:
         return f"Client({self.url!r})"
@@ -150,7 +151,7 @@ class Client:
             DataError: `frame` is none.
         """
         # Asked each time: behind one address a new version may take over, with other inputs and another threshold.
-        served = describe(self.url)
+        served = describe(self.url, self._token)
         task, decision = read_answers(served)
         parts = [np.empty((0, task.width), np.float32)]
         for rows, _ in self._parts(frame, served, ROWS):
@@ -165,10 +166,10 @@ class Client:
             DeployError: no answer, or one that is no success, with what the server says; it explains nothing.
             DataError: `frame` is none.
         """
-        served = describe(self.url)
+        served = describe(self.url, self._token)
         task, _ = read_answers(served)
         parts = [contributions.SCHEMA.empty_table()]
-        for rows, start in Client(self.url, logged=False)._parts(frame, served, EXPLAINED_ROWS):
+        for rows, start in Client(self.url, logged=False, token=self._token)._parts(frame, served, EXPLAINED_ROWS):
             _, tags = rows({"explain": True if outputs is None else list(outputs)})
             if "explanation" not in tags:
                 raise DeployError(f"{self.url} gives no reasons: it is a server of an earlier edition")
@@ -190,7 +191,7 @@ class Client:
 
     def _ask(self, rows: list[dict[str, Any]], where: str, tags: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         try:
-            return ask(self.url, rows, logged=self._logged, tags=tags)
+            return ask(self.url, rows, token=self._token, logged=self._logged, tags=tags)
         except DeployError as error:
             raise DeployError(f"{where}{error}") from error
 

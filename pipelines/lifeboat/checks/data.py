@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from lifeboat.config.errors import DataError, LifeboatError, StorageError
-from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
 from lifeboat.preprocess.advice import advise
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless

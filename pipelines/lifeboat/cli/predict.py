@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lifeboat.config.errors import DataError, DeployError
+from lifeboat.config.home_access import home_token
 from lifeboat.config.settings import Settings
 from lifeboat.data.csv.dialect import Csv
 from lifeboat.deploy.deployed import read_deployed
@@ -31,7 +32,7 @@ def predict(options: argparse.Namespace, settings: Settings) -> int:
         raise DeployError(
             f"no model server of {usecase.name} runs; start it with: lifeboat {verb} --usecase {options.usecase}"
         )
-    [numbers], tags = ask(url, [row])
+    [numbers], tags = ask(url, [row], token=settings.token if options.url else home_token(settings))
     answer = dict(zip(usecase.task.names, numbers, strict=True))
     print(json.dumps({**answer, **tags}, ensure_ascii=False))
     return 0
@@ -66,7 +67,7 @@ def _reasons(options: argparse.Namespace, settings: Settings) -> tuple[dict[str,
             if getattr(options, flag):
                 raise DataError(f"--{flag} is not for an endpoint, which has its own")
         row = _row(options, load_usecase(options.usecase).schema)
-        return row, Client(options.url).explain(pa.Table.from_pylist([row]), options.output)
+        return row, Client(options.url, token=settings.token).explain(pa.Table.from_pylist([row]), options.output)
     bundle = open_bundle(options.bundle) if options.bundle else _champion(options, settings)
     row = _row(options, bundle.schema)
     return row, Model(bundle).explain(pa.Table.from_pylist([row]), options.output, options.group)

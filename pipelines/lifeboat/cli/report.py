@@ -42,12 +42,12 @@ def gate_table(verdict: dict[str, Any]) -> Table:
     return table
 
 
-def say_live(console: Console, url: str, rpc: int | None, usecase: UseCase) -> None:
+def say_live(console: Console, url: str, rpc: int | None, usecase: UseCase, token: str = "") -> None:
     """Prints the endpoint, its port of gRPC, one curl command, and its real answer."""
     names = list(usecase.schema.names)
     values = list(usecase.schema.example().values())
     body = json.dumps({"data": {"names": names, "ndarray": [values]}}, ensure_ascii=False)
-    [answer], tags = ask(url, [usecase.schema.example()])
+    [answer], tags = ask(url, [usecase.schema.example()], token=token)
     console.print(
         f"  endpoint      {url}/api/v1.0/predictions (Seldon), {url}/v2 (Open Inference Protocol)"
         + (f", both over gRPC at port {rpc}" if rpc else ""),
@@ -56,6 +56,8 @@ def say_live(console: Console, url: str, rpc: int | None, usecase: UseCase) -> N
     console.print(
         f"  try           curl -s {url}/api/v1.0/predictions -H 'Content-Type: application/json' \\", soft_wrap=True
     )
+    if token:
+        console.print('                  -H "Authorization: Bearer $TOKEN" \\', soft_wrap=True, markup=False)
     console.print(f"                  -d {shlex.quote(body)}", soft_wrap=True, markup=False)
     shown = ", ".join(f"{name} {number:.3f}" for name, number in zip(usecase.task.names, answer, strict=True))
     console.print(f"  answers       {shown}  {json.dumps(tags)}", soft_wrap=True, markup=False)

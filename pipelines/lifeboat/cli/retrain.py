@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from lifeboat.config.errors import PipelineError, SettingsError
 from lifeboat.config.settings import Settings
-from lifeboat.pipeline.token import read_token
+from lifeboat.config.token_file import read_token
 from lifeboat.system.http_request import NoAnswerError, ask
 from lifeboat.system.markup import terminal_text
 

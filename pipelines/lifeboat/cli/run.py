@@ -21,6 +21,7 @@ from lifeboat.cli.known import remember
 from lifeboat.cli.report import gate_table, metrics_table, say_live
 from lifeboat.cli.serving import ensure_champion_serves
 from lifeboat.config.errors import LifeboatError, PipelineError, SettingsError
+from lifeboat.config.home_access import home_token
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
 from lifeboat.pipeline.local_run import Result, RunEvent, local_steps, run_pipeline
@@ -164,5 +165,5 @@ def _say_outcome(result: Result, usecase: UseCase, settings: Settings, console: 
         console.print(f"  [bold]open          {home}[/bold]  what serves, and from there every page", soft_wrap=True)
     if url:
         rpc = HomePorts(settings).kept(server_of(usecase.name)).get("grpc_port")
-        say_live(console, url, rpc, usecase)
+        say_live(console, url, rpc, usecase, home_token(settings))
     return url

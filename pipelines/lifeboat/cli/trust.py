@@ -11,8 +11,8 @@ from dataclasses import asdict
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.settings import Settings
+from lifeboat.config.sources import TABLE
 from lifeboat.data.labelled.labelled_rows import load_labelled
-from lifeboat.data.labelled.sources import TABLE
 from lifeboat.data.labelled.trust import Ruling, Settlement, write_conflicts, write_records
 from lifeboat.data.timestamps import format_timestamp, show_seconds
 from lifeboat.preprocess.conflicts import Conflict, find_conflicts

@@ -14,6 +14,7 @@ from lifeboat.cli.arguments import add_as_of, add_bounds, add_moment, add_pipeli
 from lifeboat.cli.known import resolve
 from lifeboat.config.errors import LifeboatError
 from lifeboat.config.settings import Settings, installed_version, read_settings, variable
+from lifeboat.config.tokens import RIGHTS
 from lifeboat.system.markup import terminal_text
 from lifeboat.trigger.settings import add_flags as add_trigger_flags
 
@@ -31,6 +32,8 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat explain Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat score passengers.csv scored.parquet
   lifeboat features                  what the feature store holds
+  lifeboat token create NAME --may predict
+                                     who may ask the servers, where others reach them
   lifeboat rollback                  put the previous champion back
   lifeboat promote 3 --because "..." ship a version that its gate refused
   lifeboat serve                     bring back what is deployed, without a training, and keep it running
@@ -97,6 +100,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_champion(verbs)
     _add_scoring(verbs)
     _add_features(verbs)
+    _add_token(verbs)
     _add_kubeflow(verbs)
     _add_retraining(verbs)
     _add_loop(verbs)
@@ -244,6 +248,35 @@ def _add_trust(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _usecase(conflicts)
 
 
+def _add_token(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    tokens = verbs.add_parser("token", help="who may ask the servers", description="Who may ask the servers.")
+    parts = tokens.add_subparsers(
+        title="words", metavar="WORD", required=True, help="make one, say which there are, end those of a name"
+    )
+    made = _verb(parts, "token", "create", "make a token and print it, this once: only its hash is kept")
+    made.add_argument("name", metavar="NAME", help="of who asks by it; its truths have that source")
+    text = f"what it may, with commas between: {', '.join(RIGHTS)} (default: none, it is needed)"
+    made.add_argument("--may", metavar="RIGHTS", required=True, help=text)
+    made.add_argument(
+        "--days", type=_count, default=0, metavar="N", help="days until it ends (default: when it is revoked)"
+    )
+    for flag, text in (
+        ("--requests", "requests in a minute at most"),
+        ("--rows", "rows that it may have predicted in a minute at most"),
+        ("--truths", "truths that it may send in an hour at most"),
+    ):
+        made.add_argument(flag, type=_count, default=0, metavar="N", help=f"{text} (default: as the server is set)")
+    shown = _verb(parts, "token", "list", "say whose tokens there are, what they may and until when", "list_")
+    shown.add_argument("--json", action="store_true", help="as JSON (default: for people)")
+    ended = _verb(parts, "token", "revoke", "end the tokens of a name, at once")
+    ended.add_argument("name", metavar="NAME", help="as create was told it")
+    text = "but for its newest, after a client has taken that (default: all)"
+    ended.add_argument("--keep-newest", action="store_true", help=text)
+    for part in (made, shown, ended):
+        text = "the file of tokens, such as one for a Secret of a cluster (default: that of this home)"
+        part.add_argument("--file", metavar="FILE", help=text)
+
+
 def _add_kubeflow(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _verb(verbs, "kubeflow", "usecases", "list the use cases")
     compile_ = _verb(verbs, "kubeflow", "compile", "write the pipeline's YAML for Kubeflow Pipelines")
@@ -284,14 +317,14 @@ def _add_loop(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 
 def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], module: str, name: str, text: str
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], module: str, name: str, text: str, function: str = ""
 ) -> argparse.ArgumentParser:
     parser = verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
 
     def run(options: argparse.Namespace, settings: Settings) -> int:
         # Imported when called: no verb pays for another's libraries.
         action: Callable[[argparse.Namespace, Settings], int] = getattr(
-            importlib.import_module(f"lifeboat.cli.{module}"), name
+            importlib.import_module(f"lifeboat.cli.{module}"), function or name
         )
         return action(options, settings)
 
@@ -329,6 +362,12 @@ def _setting_flag(parser: argparse.ArgumentParser, flag: str, name: str) -> None
 def _port(text: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no port, 1 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lifeboat.config.token_file import read_token
 from lifeboat.demo.timeline import DemoTimeline
 from lifeboat.deploy.probe import ask_document
-from lifeboat.pipeline.token import read_token
 
 Document = dict[str, Any]
 

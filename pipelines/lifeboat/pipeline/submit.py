@@ -21,8 +21,8 @@ import yaml
 
 from lifeboat.config.errors import PipelineError, SettingsError
 from lifeboat.config.settings import Settings
+from lifeboat.config.token_file import checked_token, read_token
 from lifeboat.pipeline.compile import compile_pipeline
-from lifeboat.pipeline.token import checked_token, read_token
 
 EXPERIMENT = "lifeboat"
 CONNECT_SECONDS, ANSWER_SECONDS = 5, 20

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from lifeboat.config.home_ports import HomePorts, Say
 from lifeboat.config.settings import Settings
-from lifeboat.data.labelled.sources import NOBODY
+from lifeboat.config.sources import NOBODY
 from lifeboat.services.daemons import http_status
 from lifeboat.services.listening import ListeningService, tell_servers
 from lifeboat.system.addresses import DETECTOR

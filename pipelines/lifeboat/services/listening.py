@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from lifeboat.config.errors import DeployError, PortError
+from lifeboat.config.home_access import service_access
 from lifeboat.config.home_ports import HomePorts, Say, port_name
 from lifeboat.config.settings import Settings, inherited
 from lifeboat.http.sockets import bind, listen
@@ -96,9 +97,10 @@ class ListeningService:
 
     @property
     def _common(self) -> dict[str, str]:
-        settings = self._settings
+        settings, host = self._settings, self._settings.host
         keys = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region")
-        return {"host": settings.host, "store": settings.bundle_store, **{key: getattr(settings, key) for key in keys}}
+        said = {"host": host, "store": settings.bundle_store, **{key: getattr(settings, key) for key in keys}}
+        return {**said, **service_access(settings, host)}
 
     def listen(self, say: Say) -> socket.socket:
         """A socket that listens on its port, for it to inherit: nobody else can be faster; raises as `start`."""

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from lifeboat.config.errors import PortError
 from lifeboat.config.settings import Settings
+from lifeboat.config.token_file import TokenFile
 from lifeboat.http.listener import Listener
 from lifeboat.http.sockets import bind, listen
-from lifeboat.pipeline.token import TokenFile
 from lifeboat.system import log
 from lifeboat.system.addresses import base_url, find_holder
 from lifeboat.trigger.app import App

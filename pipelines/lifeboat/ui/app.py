@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lifeboat.config.errors import LifeboatError
 from lifeboat.http import app as http
+from lifeboat.http.access import OPEN, Access
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import Request, Response
 from lifeboat.system import log
@@ -40,18 +41,19 @@ class App:
         reader: of the home.
         home: its path.
         hosts: names that this server may be asked by, besides addresses and localhost.
+        access: says who may look; None where everybody may.
     """
 
-    def __init__(self, reader: HomeReader, home: Path, hosts: Iterable[str] = ()) -> None:
+    def __init__(self, reader: HomeReader, home: Path, hosts: Iterable[str] = (), access: Access | None = None) -> None:
         self._reader, self._hosts = reader, frozenset({"localhost", *(host.lower() for host in hosts)})
         self._pages = StaticPages(home, reader.versions, reader.drift_page)
         self._threads = ThreadPoolExecutor(_THREADS)
         self._showing: set[asyncio.Task[None]] = set()
-        self.http = http.App(http.Uncounted(), log_requests=False, log_payloads=False, error=_error)
+        self.http = http.App(http.Uncounted(), log_requests=False, log_payloads=False, error=_error, access=access)
         self.http.add("GET", "/", self._later(lambda _: self._home()))
         for prefix in ("/runs/", "/loops/", "/models/"):
             self.http.add_prefix("GET", prefix, self._later(self._file))
-        self.http.add("GET", "/live /ready", lambda _: Response(200, b"ok\n", TEXT, _HEADERS))
+        self.http.add("GET", "/live /ready", lambda _: Response(200, b"ok\n", TEXT, _HEADERS), rights=OPEN)
 
     def handle(self, request: Request) -> None:
         """Answers whoever names this server."""

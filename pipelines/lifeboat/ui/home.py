@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lifeboat.config.errors import DeployError, LifeboatError, StorageError
+from lifeboat.config.home_access import home_token
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
 from lifeboat.deploy.deployed import read_deployed
@@ -197,7 +198,7 @@ class HomeReader:
                 if daemon.is_expected:
                     troubles.append("the drift detector has ended; lifeboat serve --detach brings it back")
                 return "", None
-            answer = ask(f"{url}/drift", seconds=PROBE_SECONDS, most=_MOST_READ)
+            answer = ask(f"{url}/drift", token=home_token(self._settings), seconds=PROBE_SECONDS, most=_MOST_READ)
             if answer.status != 200:
                 troubles.append(f"the drift detector answers {answer.status}: {answer.shown}")
                 return url, None
@@ -213,7 +214,7 @@ class HomeReader:
                 version, digest = found.serving.version, found.serving.digest
                 trouble = unreadiness(f"{found.url}/ready", PROBE_SECONDS)
                 tone, words = ("bad", "does not serve") if trouble else ("good", "serves")
-                figures = None if trouble else _figures(found.metrics_url)
+                figures = None if trouble else _figures(found.metrics_url, home_token(self._settings))
                 return ServingView(tone, words, trouble, version, digest, found.url, figures)
             return self._stopped(name)
         except (DeployError, StorageError, OSError) as error:
@@ -228,9 +229,9 @@ class HomeReader:
         return ServingView(tone, words, "lifeboat serve brings it back", found.version, found.digest)
 
 
-def _figures(url: str) -> ServerFigures | None:
+def _figures(url: str, token: str) -> ServerFigures | None:
     try:
-        answer = ask(url, seconds=PROBE_SECONDS, most=_MOST_READ)
+        answer = ask(url, token=token, seconds=PROBE_SECONDS, most=_MOST_READ)
         return read_figures(answer.body.decode()) if answer.status == 200 else None
     except (NoAnswerError, ValueError):
         return None

@@ -7,7 +7,10 @@ import signal
 import socket
 from collections.abc import Callable
 
+from lifeboat.config.home_access import service_access
 from lifeboat.config.settings import Settings
+from lifeboat.config.tokens import Limits
+from lifeboat.http.access import Access
 from lifeboat.http.limits import ListenerLimits
 from lifeboat.http.listener import Listener
 from lifeboat.system import log
@@ -27,7 +30,9 @@ def serve(settings: Settings, listening: socket.socket, announce: Callable[[], N
         announce: called once it answers.
     """
     log.set_up()
-    app = App(HomeReader(settings), settings.home_path, (settings.ui_host, socket.gethostname()))
+    said = service_access(settings, settings.ui_host)
+    access = Access(said["tokens"], "", Limits(), lambda _caller, _result: None) if "tokens" in said else None
+    app = App(HomeReader(settings), settings.home_path, (settings.ui_host, socket.gethostname()), access)
     asyncio.run(_serve(app, listening, announce))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from lifeboat.detector.performance.labels import MEANINGS
+from lifeboat.http.series import CALLERS, CALLERS_HELP
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 STORAGE_UP = "lifeboat_drift_storage_up", "Whether the database can be written"
@@ -50,11 +51,16 @@ class DetectorMetrics(Collector):
         self._seconds = Histogram(
             "lifeboat_drift_judge_seconds", "Time of a judgement", registry=self._registry, buckets=SECONDS
         )
+        self._callers = Counter(CALLERS, CALLERS_HELP, ["caller", "result"], registry=self._registry)
         self._registry.register(self)
 
     def tested(self, seconds: float) -> None:
         """A window was judged."""
         self._seconds.observe(seconds)
+
+    def called(self, caller: str, result: str) -> None:
+        """What became of a request of a caller: see `lifeboat.http.access`."""
+        self._callers.labels(caller, result).inc()
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""

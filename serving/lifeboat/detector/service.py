@@ -14,6 +14,7 @@ from lifeboat.detector.page.page import CONTENT_SECURITY_POLICY, render_page
 from lifeboat.detector.report import Report
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.unready import storage_down
+from lifeboat.http.access import MAY_TELL, OPEN, access_of
 from lifeboat.http.app import App, Uncounted
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import JSON, Request, Response
@@ -58,19 +59,20 @@ class DetectorService:
         database: Database,
     ) -> None:
         self.ready = False
-        self.app = App(Requests(ingest), settings.log_requests, log_payloads=False, error=SeldonCodec.error)
+        access = access_of(settings, metrics.called)
+        self.app = App(Requests(ingest), settings.log_requests, False, SeldonCodec.error, access)
         self._settings, self._ingest, self._waiting = settings, ingest, waiting
         self._report, self._metrics, self._database = report, metrics, database
         self._reading = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         page = Response(200, render_page(settings.home_url.rstrip("/")), b"text/html; charset=utf-8", SECURITY)
         add = self.app.add
-        add("POST", f"/ /events {settings.events_path}".rstrip(), self._take)
+        add("POST", f"/ /events {settings.events_path}".rstrip(), self._take, rights=MAY_TELL)
         add("GET", "/", lambda _: page)
         add("GET", "/drift", lambda request: self._later(request, self._describe))
         add("GET", "/metrics", lambda request: self._later(request, self._render))
-        add("GET", "/live /livez /health/ping", lambda _: Response(200, b"pong", b"text/plain"))
-        add("GET", "/ready /readyz", self._readiness)
+        add("GET", "/live /livez /health/ping", lambda _: Response(200, b"pong", b"text/plain"), rights=OPEN)
+        add("GET", "/ready /readyz", self._readiness, rights=OPEN)
 
     def _take(self, request: Request) -> None:
         waiting, size = self._waiting()

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import check_numbers, option, read_program
-from lifeboat.data.labelled.sources import ANONYMOUS, trusted_sources
+from lifeboat.config.sources import ANONYMOUS, trusted_sources
+from lifeboat.http.access import TOKENS, UNGUARDED
 from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
 from lifeboat.system.addresses import is_loopback
@@ -28,6 +29,8 @@ class DetectorSettings(S3Settings):
     database: str = option("drift.db", "path of the SQLite file; fetched bundles are kept beside it")
     host: str = option("127.0.0.1", "address to listen on")
     port: int = option(9010, "port to listen on")
+    tokens: str = option("", TOKENS)
+    open: bool = option(False, UNGUARDED)
     descriptor: int = option(0, "number of an inherited socket that has the address already; none if 0")
     events_path: str = option("", "path that takes events besides / and /events: a name of its own for each detector")
     home_url: str = option("", "URL of the page that leads to all others, for a link to it; none unless set")

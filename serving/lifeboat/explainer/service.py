@@ -10,6 +10,7 @@ from lifeboat.explainer.metrics import ExplainerMetrics
 from lifeboat.explainer.models import ExplainedModel, Models
 from lifeboat.explainer.settings import ExplainerSettings
 from lifeboat.explainer.work_queue import WorkQueue
+from lifeboat.http.access import MAY_PREDICT, OPEN, access_of
 from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown, unavailable
@@ -43,13 +44,14 @@ class ExplainerService:
         self._settings, self._models = settings, Models(settings)
         self._queue = WorkQueue(settings.threads, settings.max_waiting)
         self._metrics = ExplainerMetrics(lambda: self._queue.rows)
-        self.app = App(self._metrics, settings.log_requests, log_payloads=False, error=SeldonCodec.error)
+        access = access_of(settings, self._metrics.called)
+        self.app = App(self._metrics, settings.log_requests, False, SeldonCodec.error, access)
         self._tasks: set[asyncio.Task[Response]] = set()
         add = self.app.add
-        add("POST", PATH, self._take, EXPLAIN)
+        add("POST", PATH, self._take, EXPLAIN, rights=MAY_PREDICT)
         add("GET", "/metrics", lambda _: Response(200, self._metrics.render(), CONTENT_TYPE))
-        add("GET", "/live /livez /health/ping", lambda _: Response(200, b"pong", b"text/plain"))
-        add("GET", "/ready /readyz", self._readiness)
+        add("GET", "/live /livez /health/ping", lambda _: Response(200, b"pong", b"text/plain"), rights=OPEN)
+        add("GET", "/ready /readyz", self._readiness, rights=OPEN)
 
     def close(self) -> None:
         """Drops what waits."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import check_numbers, option, read_program
+from lifeboat.http.access import TOKENS, UNGUARDED
 from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
 
@@ -26,6 +27,8 @@ class ExplainerSettings(S3Settings):
     cache: str = option("explainer-bundles", "directory of the copies of bundles that are fetched")
     host: str = option("127.0.0.1", "address to listen on")
     port: int = option(9030, "port to listen on")
+    tokens: str = option("", TOKENS)
+    open: bool = option(False, UNGUARDED)
     descriptor: int = option(0, "number of an inherited socket that has the address already; none if 0")
 
     max_models: int = option(8, "models kept in memory; beyond it the one that was asked longest ago goes")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
 
+from lifeboat.http.access import MAY_READ, OPEN, Access
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import LOGGED, Request, Response
 from lifeboat.system import log
@@ -14,7 +15,8 @@ from lifeboat.system import log
 Handler = Callable[[Request], Response | None]
 Wording = Callable[[RequestError], Response]
 Finish = Callable[[Request, Response, Callable[[Request, Response], None]], None]
-_REASONS = {408: "slow", 413: "large", 431: "large", 504: "late"}
+# Of a refusal, by its status, as it is counted.
+REASONS = {401: "unauthorized", 403: "forbidden", 408: "slow", 413: "large", 429: "limited", 431: "large", 504: "late"}
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class Route:
         handler: gives the answer, or None if it will call `App.answer` later.
         protocol: label of the metrics.
         error: words an error.
+        rights: one of which it takes, none for what is open to all.
     """
 
     handler: Handler
     protocol: str
     error: Wording
+    rights: frozenset[str] = OPEN
 
 
 class Counting(Protocol):
@@ -42,7 +46,10 @@ class Counting(Protocol):
         """One is answered."""
 
     def rejected(self, reason: str, /) -> None:
-        """One was refused: bad, large, slow, overload or late."""
+        """One was refused: bad, unauthorized, forbidden, limited, large, slow, overload or late."""
+
+    def called(self, caller: str, result: str, /) -> None:
+        """What became of a request of a caller: see `Access`."""
 
 
 class Uncounted:
@@ -57,6 +64,9 @@ class Uncounted:
     def rejected(self, reason: str, /) -> None:
         """Nothing."""
 
+    def called(self, caller: str, result: str, /) -> None:
+        """Nothing."""
+
 
 class App:
     """Routes requests.
@@ -66,31 +76,41 @@ class App:
         log_requests: whether to log a line for each, not only for failures of the server.
         log_payloads: whether such a line holds the bodies.
         error: words what is wrong, unless a route or a prefix has words of its own.
+        access: says who may ask; None where everybody may.
 
     Attributes:
         finish: has the last word on an answer, which it sends; None for none.
     """
 
-    def __init__(self, metrics: Counting, log_requests: bool, log_payloads: bool, error: Wording) -> None:
+    def __init__(
+        self, metrics: Counting, log_requests: bool, log_payloads: bool, error: Wording, access: Access | None = None
+    ) -> None:
         self._metrics, self._log_requests, self._log_payloads = metrics, log_requests, log_payloads
-        self._error = error
+        self._error, self._access = error, access
         self.finish: Finish | None = None
         self._routes: dict[bytes, dict[bytes, Route]] = {b"*": {}}  # what OPTIONS calls the whole server
         self._prefixes: dict[bytes, dict[bytes, Route]] = {}
         self._fallbacks: list[tuple[bytes, Wording]] = []
 
     def add(
-        self, methods: str, paths: str, handler: Handler, protocol: str = "other", error: Wording | None = None
+        self,
+        methods: str,
+        paths: str,
+        handler: Handler,
+        protocol: str = "other",
+        error: Wording | None = None,
+        *,
+        rights: frozenset[str] = MAY_READ,
     ) -> None:
         """Registers a route for each of the methods and paths, given as words."""
-        route = Route(handler, protocol, error or self._error)
+        route = Route(handler, protocol, error or self._error, rights)
         for path in paths.split():
             for method in methods.split():
                 self._routes.setdefault(path.encode(), {})[method.encode()] = route
 
     def add_prefix(self, method: str, prefix: str, handler: Handler) -> None:
         """Registers a route for every path under a prefix that has none of its own."""
-        self._prefixes.setdefault(prefix.encode(), {})[method.encode()] = Route(handler, "other", self._error)
+        self._prefixes.setdefault(prefix.encode(), {})[method.encode()] = Route(handler, "other", self._error, MAY_READ)
 
     def add_fallback(self, prefix: str, error: Wording) -> None:
         """Lets a protocol word the 404 of unknown paths under its prefix."""
@@ -112,6 +132,12 @@ class App:
         try:
             route = self._find(request)
             request.protocol = route.protocol
+            if self._access is not None and resume is None:
+                header = request.headers.get
+                subject = header(self._access.subject_header, b"")
+                request.caller = self._access.admit(
+                    route.rights, header(b"authorization", b""), subject, request.sink.peer
+                )
             response = route.handler(request) if resume is None else resume()
         except RequestError as error:
             word = route.error if route is not None else self._word(request.path)
@@ -175,7 +201,7 @@ class App:
         if error.status == 503:
             self._metrics.rejected("overload")
         elif error.status != 500:
-            self._metrics.rejected(_REASONS.get(error.status, "bad"))
+            self._metrics.rejected(REASONS.get(error.status, "bad"))
 
     def _log(self, request: Request, response: Response, seconds: float) -> None:
         bodies = {"request": request.body, "response": response.body} if self._log_payloads else {}

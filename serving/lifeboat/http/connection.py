@@ -46,6 +46,13 @@ class Connection(asyncio.Protocol):
         self._held = 0  # bytes of the bodies in `_ahead`
         self._refusal: Response | None = None
 
+    @property
+    def peer(self) -> str:
+        """The address of the client."""
+        name = self._transport.get_extra_info("peername")
+        # An IPv4 client of a socket that listens for both has an address of IPv6.
+        return str(name[0]).removeprefix("::ffff:") if isinstance(name, tuple) else ""
+
     # The event loop's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

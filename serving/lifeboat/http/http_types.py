@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import orjson
+
+if TYPE_CHECKING:
+    from lifeboat.http.access import Caller
 
 # Characters of what a client chooses in a line of the log.
 LOGGED = 300
@@ -46,6 +49,10 @@ class Response:
 class Sink(Protocol):
     """Where an answer goes: the connection of its request."""
 
+    @property
+    def peer(self) -> str:
+        """The address of who is connected; empty where there is none."""
+
     def reply(self, request: Request, response: Response) -> None:
         """Takes the one answer of a request."""
 
@@ -61,10 +68,12 @@ class Request:
         keep_alive: whether the client lets the connection be used again.
         started: when it was complete, in seconds of the performance counter.
         protocol, id: the label of its metrics and its puid, set by whoever handles it.
+        caller: who asks, where that is known.
     """
 
     __slots__ = (
         "body",
+        "caller",
         "headers",
         "id",
         "keep_alive",
@@ -90,6 +99,7 @@ class Request:
         self.path, _, self.query = target.partition(b"?")
         self.keep_alive, self.started = keep_alive, started
         self.protocol, self.id = "other", ""
+        self.caller: Caller | None = None
 
     @property
     def shown_path(self) -> str:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+CALLERS = "lifeboat_callers_total"
+CALLERS_HELP = "Requests by who sent them, and whether they were taken, limited, forbidden or unauthorized"
 HELP = {
+    CALLERS: CALLERS_HELP,
     "lifeboat_process_resident_memory_bytes": "Memory of the process that is in use",
     "lifeboat_process_cpu_seconds_total": "User and system time of the process",
 }
@@ -62,6 +65,12 @@ class Series:
         """The lines of help and type; a kind that is not given follows from the name."""
         kind = kind or ("counter" if name.endswith("_total") else "gauge")
         return [f"# HELP {name} {self._help[name]}", f"# TYPE {name} {kind}"]
+
+    def called(self, caller: str, result: str) -> None:
+        """What became of a request of a caller: see `lifeboat.http.access`."""
+        label = f'caller="{escape(caller)}",result="{result}"'
+        slot = self._counters.get(CALLERS, {}).get(label)
+        self._cells[self._counter(CALLERS, label) if slot is None else slot] += 1.0
 
     def _counter(self, name: str, label: str = "") -> int:
         slot = self._take(1)

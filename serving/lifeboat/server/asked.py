@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lifeboat.http.access import Caller
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import RequestId
 
@@ -27,6 +28,7 @@ class Asked:
         id: of the request.
         size: its bytes.
         is_watched: whether the events are told.
+        caller: who asks, where that is known.
     """
 
     columns: Columns
@@ -34,3 +36,9 @@ class Asked:
     id: RequestId
     size: int
     is_watched: bool
+    caller: Caller | None = None
+
+    def spend(self) -> None:
+        """Takes its rows from what its caller may ask for; raises a 429."""
+        if self.caller is not None:
+            self.caller.spend("rows", self.rows)

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from lifeboat.config.errors import SettingsError
-from lifeboat.http.http_client import Target, post
+from lifeboat.config.token_file import token_headers
+from lifeboat.http.http_client import Answer, Target, post
 from lifeboat.server.asked import Asked
 from lifeboat.server.cloudevents import (
     PREDICTION_BYTES,
@@ -41,8 +42,9 @@ KEPT_BYTES = 1_000
 # Rows from which on an event is written in a thread, as it takes milliseconds.
 MANY_ROWS = 1_000
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
-# Too slow, too many, or (404, 405) another program where the receiver was: that comes back, or we are told where it is.
-NOT_NOW = (404, 405, 408, 429)
+# Too slow, too many, a token that it does not know (401, 403), or another program where the receiver was (404, 405):
+# that comes back, or we are told where it is.
+NOT_NOW = (401, 403, 404, 405, 408, 429)
 # A moment in which a batch gathers, unless an event is full before. A post takes about a millisecond of the loop: 50 a
 # second were felt at the 99th percentile of a server that is asked 500 times a second.
 PAUSE = 0.1
@@ -53,6 +55,7 @@ class Events:
 
     Args:
         target: where events are posted to.
+        headers: gives those of a post, such as the token.
         writer: of the events.
         max_events, max_bytes: of the buffer; a prediction is one.
         sent, dropped: are told how many were.
@@ -61,13 +64,14 @@ class Events:
     def __init__(
         self,
         target: Target,
+        headers: Callable[[], dict[str, str]],
         writer: EventWriter,
         max_events: int,
         max_bytes: int,
         sent: Callable[[int], None],
         dropped: Callable[[int], None],
     ) -> None:
-        self._target, self._writer = target, writer
+        self._target, self._headers, self._writer = target, headers, writer
         self._max_events, self._max_bytes = max_events, max_bytes
         self._sent, self._dropped = sent, dropped
         self._predictions: deque[Predicted] = deque()
@@ -94,7 +98,10 @@ class Events:
         }
         target = _target(settings.events_url)
         limits = (settings.events_buffer, settings.events_bytes)
-        return cls(target, EventWriter(attributes, writer), *limits, metrics.events_sent, metrics.events_dropped)
+        headers = token_headers(settings.token_file)
+        return cls(
+            target, headers, EventWriter(attributes, writer), *limits, metrics.events_sent, metrics.events_dropped
+        )
 
     def predicted(self, asked: Sequence[Asked], columns: Columns, answers: Answers) -> None:
         """Takes predictions.
@@ -190,7 +197,7 @@ class Events:
         waits = pauses(FIRST_DELAY, LONGEST_DELAY)
         while True:
             try:
-                status = (await post(self._target, *content)).status
+                status = (await self._post(content)).status
             except (OSError, ValueError, asyncio.IncompleteReadError) as error:
                 log.error("events wait: the receiver cannot be reached", url=self._target.url, reason=repr(error))
             else:
@@ -200,6 +207,9 @@ class Events:
                 if 400 <= status < 500 and status not in NOT_NOW:
                     return False
             await self._pause(next(waits))
+
+    async def _post(self, content: Post) -> Answer:
+        return await post(self._target, content.body, content.content_type, {**content.headers, **self._headers()})
 
     async def _pause(self, seconds: float) -> None:
         """Waits for a receiver to come back, or for another one."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import orjson
 
 from lifeboat.config.errors import SettingsError
+from lifeboat.config.token_file import token_headers
 from lifeboat.http.errors import RequestError, unavailable
 from lifeboat.http.http_client import Answer, Target, post
 from lifeboat.server.columnar import InputWriter
@@ -32,12 +33,13 @@ class Explanations:
         settings: where the explainer is, and how long an answer may take.
 
     Raises:
-        SettingsError: the URL is none.
+        SettingsError: the URL is none, or the file of the token holds none.
     """
 
     def __init__(self, metadata: ModelMetadata, settings: ServerSettings) -> None:
         self._inputs, self._seconds = InputWriter(metadata.schema), settings.explain_seconds
         self._head = {"usecase": metadata.usecase, "digest": metadata.identity.digest, "seconds": self._seconds}
+        self._headers = token_headers(settings.token_file)
         self._target: Target | None = None
         if settings.explainer_url:
             self.ask_at(settings.explainer_url)
@@ -70,7 +72,7 @@ class Explanations:
         seconds = self._seconds + GRACE_SECONDS
         try:
             answer = await post(
-                self._target, orjson.dumps(question), "application/json", seconds=seconds, most=MAX_BYTES
+                self._target, orjson.dumps(question), "application/json", self._headers(), seconds, MAX_BYTES
             )
             return _read(answer)
         except TimeoutError:
@@ -87,5 +89,8 @@ def _read(answer: Answer) -> Explained:
     if answer.status == 404:  # of a bundle that the explainer's store does not hold, of which the client knows nothing
         log.error("the explainer has not this model", reason=info)
         raise unavailable("the explainer has not this model")
+    if answer.status in (401, 403):  # our token, not the client's
+        log.error("the explainer does not know this server's token", reason=info)
+        raise unavailable("the explainer cannot be asked")
     again = answer.headers.get(b"retry-after", b"")
     raise RequestError(answer.status, info, b"retry-after: %b\r\n" % again if again else b"")

@@ -35,6 +35,7 @@ class Server:
 
     Raises:
         BundleError: the bundle must not serve.
+        SettingsError: nothing guards it where others reach it.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -47,7 +48,7 @@ class Server:
         service.warm()
         gc.freeze()  # what is loaded stays, and is not looked through
         gc.set_threshold(*COLLECT)
-        self.plane = service.plane
+        self.plane, self._access = service.plane, service.access
         self._rpc: RpcServer | None = None
         self._listener = Listener(loop, settings.listener_limits, service.slicer, service.app.refusal)
         self.stopping = asyncio.Event()
@@ -67,7 +68,7 @@ class Server:
         # Imported here: gRPC's library takes a moment, which a server without it need not pay.
         from lifeboat.server.rpc.server import RpcServer
 
-        self._rpc = RpcServer(self.plane, self._settings, self._metrics, shared)
+        self._rpc = RpcServer(self.plane, self._settings, self._metrics, self._access, shared)
         await self._rpc.start()
         return f"{self._settings.host}:{self._rpc.port}"
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from lifeboat.http.access import access_of
 from lifeboat.http.app import App
 from lifeboat.http.coding import gzipped, wants_gzip
 from lifeboat.http.cors import Cors
@@ -34,6 +35,7 @@ class Service:
 
     Attributes:
         plane: the model.
+        access: says who may ask; None where everybody may.
         app: its protocols of HTTP.
         slicer: takes their requests, a few milliseconds of work at a time.
     """
@@ -41,7 +43,8 @@ class Service:
     def __init__(
         self, model: Model, settings: ServerSettings, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop
     ) -> None:
-        self.app = App(metrics, settings.log_requests, settings.log_payloads, SeldonCodec.error)
+        self.access = access_of(settings, metrics.called, settings.caller_limits, settings.subject_header)
+        self.app = App(metrics, settings.log_requests, settings.log_payloads, SeldonCodec.error, self.access)
         self.slicer = TimeSlicer(loop, self.app.handle, settings.max_pending)
         self.plane = DataPlane(model, settings, metrics, loop, (self.slicer.waiting,))
         self._seldon = SeldonRest(self.app, self.plane, settings.max_depth)

@@ -13,6 +13,8 @@ from typing import Any
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
+from lifeboat.config.tokens import Limits
+from lifeboat.http.access import TOKENS, UNGUARDED
 from lifeboat.http.limits import ListenerLimits
 
 PREFIX = "LIFEBOAT_SERVER_"
@@ -75,8 +77,19 @@ class ServerSettings:
 
     subject_header: str = _setting(
         "",
-        "header in which the mesh passes on whom it has verified: the source of a truth; none is believed unless set",
+        "header in which a mesh's sidecar passes on whom it has verified, whose truths and figures these are; none is "
+        "believed unless set",
     )
+    tokens: str = _setting("", TOKENS)
+    open: bool = _setting(False, UNGUARDED)
+    token_file: str = _setting(
+        "", "file with this server's own token, by which it brings events and asks for reasons; none unless set"
+    )
+    requests_per_minute: int = _setting(
+        0, "requests that a name may send in a minute, unless its token says; 0 for all"
+    )
+    rows_per_minute: int = _setting(0, "rows that it may have predicted in a minute; 0 for all")
+    truths_per_hour: int = _setting(0, "truths that it may send in an hour; 0 for all")
     cors_origins: str = _setting(
         "",
         "origins whose pages may read the answers, such as https://desk.example,http://localhost:3000; none unless set",
@@ -101,6 +114,7 @@ class ServerSettings:
             )
         if not 0 < self.explain_seconds < float("inf"):
             raise SettingsError(f"explain_seconds is {self.explain_seconds:g}, it must be above 0")
+        _ = self.caller_limits  # a number that is none is said now
         if self.spin_us < 0:
             raise SettingsError(f"spin_us is {self.spin_us}, the least is 0")
         for name, longest in LONGEST.items():
@@ -109,6 +123,11 @@ class ServerSettings:
         for name in ("port", "metrics_port", "grpc_port"):
             if not 0 <= getattr(self, name) <= 65535:
                 raise SettingsError(f"{name} is {getattr(self, name)}, a port is 0 to 65535")
+
+    @property
+    def caller_limits(self) -> Limits:
+        """What a name may ask for; raises SettingsError."""
+        return Limits(self.requests_per_minute, self.rows_per_minute, self.truths_per_hour)
 
     @property
     def listener_limits(self) -> ListenerLimits:

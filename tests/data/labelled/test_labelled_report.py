@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from lifeboat.config.errors import StorageError
+from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.labelled_report import METADATA, Contents, describe, write_rows
 from lifeboat.data.labelled.labelled_rows import load_labelled, no_rows, write_labelled
-from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.data.timestamps import show_seconds
 from lifeboat.registry.storage import S3, open_storage
 from lifeboat.usecase.schema import Column, Schema
@@ -110,7 +110,7 @@ from pathlib import Path
 from lifeboat.config.errors import StorageError
 from lifeboat.data.labelled.labelled_report import write_rows
 from lifeboat.data.labelled.labelled_rows import load_labelled
-from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
+from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.registry.storage import S3, open_storage
 from tests.data.labelled.cure import SCHEMA
 store, target = sys.argv[1:]

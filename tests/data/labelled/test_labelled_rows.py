@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeboat.config.errors import DataError, StorageError
+from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.labelled_rows import load_labelled, read_labelled, write_labelled
-from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.registry.storage import S3, open_storage
 from lifeboat.usecase.schema import Column, Schema
 from tests.data.labelled.cure import NOON, SCHEMA, row

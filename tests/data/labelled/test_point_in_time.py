@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.labelled_rows import load_labelled, no_rows, read_labelled, write_labelled
-from lifeboat.data.labelled.sources import ONLY_ANONYMOUS
 from lifeboat.data.timestamps import show_seconds
 from lifeboat.registry.storage import S3, open_storage
 from tests.data.labelled.cure import NOON, SCHEMA, row

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from lifeboat.config.errors import DataError, SettingsError
+from lifeboat.config.sources import is_source, trusted_sources
 from lifeboat.data.labelled.labelled_rows import LabelledRows, load_labelled, write_labelled
-from lifeboat.data.labelled.sources import is_source, trusted_sources
 from lifeboat.data.labelled.trust import (
     Ruling,
     Settlement,

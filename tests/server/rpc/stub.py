@@ -10,6 +10,7 @@ from google.protobuf.json_format import ParseDict
 
 from lifeboat.server.rpc.documents import CONTENTS
 from lifeboat.server.rpc.messages import message, methods
+from tests.server.executor.scenes import KINDS
 
 
 @dataclass
@@ -39,6 +40,14 @@ def add_input(request: Any, name: str, datatype: str, shape: list[int], values: 
         values = [float("nan") if value is None else value for value in values]
     tensor = request.inputs.add(name=name, datatype=datatype, shape=shape)
     getattr(tensor.contents, CONTENTS[datatype]).extend(values)
+
+
+def infer_request(rows: list[dict[str, Any]], **members: Any) -> Any:
+    """A ModelInferRequest with contents."""
+    request: Any = message("inference.ModelInferRequest")(model_name="tiny", **members)
+    for name, datatype in KINDS.items():
+        add_input(request, name, datatype, [len(rows), 1], [row[name] for row in rows])
+    return request
 
 
 def seldon_message(document: dict[str, Any]) -> Any:

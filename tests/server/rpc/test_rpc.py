@@ -26,10 +26,9 @@ from tritonclient.utils import InferenceServerException
 
 from lifeboat.server.rpc.messages import INFERENCE, MODEL, SELDON, message
 from tests.ports import free_port
-from tests.server.executor.scenes import KINDS
 from tests.server.receiver import Receiver, wait_for, wait_for_predictions
 from tests.server.rpc.load import RpcLoad
-from tests.server.rpc.stub import Stub, add_input, seldon_message
+from tests.server.rpc.stub import Stub, infer_request, seldon_message
 from tests.server.test_v2 import tensors
 from tests.server.world import ROOT, ROW, ROW_VALUES, Running, call, ndarray, server
 
@@ -70,14 +69,6 @@ def _both(bundle: Path, *flags: str) -> Iterator[Both]:
         grpc.insecure_channel(f"127.0.0.1:{port}") as channel,
     ):
         yield Both(running, port, channel)
-
-
-def infer_request(rows: list[dict[str, Any]], **members: Any) -> Any:
-    """A ModelInferRequest with contents."""
-    request: Any = message("inference.ModelInferRequest")(model_name="tiny", **members)
-    for name, datatype in KINDS.items():
-        add_input(request, name, datatype, [len(rows), 1], [row[name] for row in rows])
-    return request
 
 
 def refused(ask: Callable[[], Any]) -> tuple[StatusCode, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifeboat.data.labelled.sources import LONGEST
+from lifeboat.config.sources import LONGEST
 from lifeboat.usecase.schema import Column
 
 PUID, ROW, VERSION, SCORE = "__puid", "__row", "__version", "__score"

@@ -30,10 +30,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lifeboat.config.errors import DataError, first_line
+from lifeboat.config.sources import ANONYMOUS, ONLY_ANONYMOUS
 from lifeboat.data.fingerprint import table_digest
 from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, PUID, ROW, SOURCE
 from lifeboat.data.labelled.point_in_time import rows_as_of
-from lifeboat.data.labelled.sources import ANONYMOUS, ONLY_ANONYMOUS
 from lifeboat.data.labelled.standing import standing_words
 from lifeboat.data.labelled.trust import Trust, read_trust
 from lifeboat.data.table import check_table

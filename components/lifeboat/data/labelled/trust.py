@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import DataError, SettingsError
-from lifeboat.data.labelled.sources import TABLE, is_source
+from lifeboat.config.sources import TABLE, is_source
 from lifeboat.registry.storage import Storage
 from lifeboat.registry.versions import LONGEST_REASON
 

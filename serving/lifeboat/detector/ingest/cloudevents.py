@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from lifeboat.data.labelled.sources import ANONYMOUS, UNREADABLE, is_source
+from lifeboat.config.sources import ANONYMOUS, UNREADABLE, is_source
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.http.http_types import JSON, Request, lower_media_type
 from lifeboat.http.structure import count_above

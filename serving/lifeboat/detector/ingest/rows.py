@@ -239,5 +239,7 @@ def _request(event: CloudEvent, body: bytes) -> Request:
 class _Nowhere:
     """Takes the answer of a request that was answered long ago."""
 
+    peer = ""
+
     def reply(self, request: Request, response: Response) -> None:
         """Forgets it."""

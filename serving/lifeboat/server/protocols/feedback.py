@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lifeboat.data.labelled.sources import ANONYMOUS, read_source
+from lifeboat.http.access import MAY_FEED_BACK, source_of
 from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
@@ -66,13 +66,19 @@ class FeedbackRest:
     Args:
         app: takes the routes.
         plane: takes the feedback.
-        settings: limits, and where to find who sends.
+        settings: limits.
     """
 
     def __init__(self, app: App, plane: DataPlane, settings: ServerSettings) -> None:
         self._app, self._plane, self._settings = app, plane, settings
         self._limits, self._label = (settings.max_depth, plane.reader.max_values), plane.metadata().schema.label
-        app.add("GET POST", "/send-feedback /api/v1.0/feedback /api/v0.1/feedback", self._take, "seldon")
+        app.add(
+            "GET POST",
+            "/send-feedback /api/v1.0/feedback /api/v0.1/feedback",
+            self._take,
+            "seldon",
+            rights=MAY_FEED_BACK,
+        )
 
     def _take(self, request: Request) -> Response | None:
         self._refuse_foreign_page(request)
@@ -88,7 +94,8 @@ class FeedbackRest:
         feedback, said = found
         id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, "response.meta.puid")
         content = content_of(request) if self._plane.prediction_events is not None and is_watched(request) else None
-        self._plane.feedback(feedback.truth, feedback.reward, id_, self._source(request), content)
+        source = source_of(request.caller, len(feedback.truth))
+        self._plane.feedback(feedback.truth, feedback.reward, id_, source, content)
         meta = {"puid": id_.named, "tags": self._plane.identity.tags}
         return Response.of({"data": {"ndarray": []}, "meta": meta})
 
@@ -103,11 +110,6 @@ class FeedbackRest:
         named = (origin or site) and is_loopback(self._settings.host) and not is_loopback(_hostname(host))
         if foreign or named:
             raise RequestError(403, "feedback from a page of another origin is not taken")
-
-    def _source(self, request: Request) -> str:
-        """Who sends: the subject that the mesh has verified, where a setting says that there is one."""
-        header = self._settings.subject_header.lower().encode()
-        return read_source(request.headers[header]) if header in request.headers else ANONYMOUS
 
 
 def _hostname(host: bytes) -> str:

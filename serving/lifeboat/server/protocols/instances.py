@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import orjson
 
+from lifeboat.http.access import ANY, MAY_PREDICT, OPEN
 from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
@@ -91,13 +92,17 @@ class InstancesRest:
         metadata = plane.metadata()
         self._task, self._decision = metadata.task, metadata.decision
         model = f"/v1/models/{quote(plane.identity.name, safe='')}"
-        app.add("POST", f"{model}:predict", partial(self._predict, read_instances), "v1", v1_error)
-        app.add("GET", model, lambda _: readiness(plane), error=v1_error)
-        app.add("GET", "/v1/models", lambda _: Response.of({"models": [plane.identity.name]}), error=v1_error)
+        app.add("POST", f"{model}:predict", partial(self._predict, read_instances), "v1", v1_error, rights=MAY_PREDICT)
+        app.add("GET", model, lambda _: readiness(plane), error=v1_error, rights=OPEN)
+        app.add(
+            "GET", "/v1/models", lambda _: Response.of({"models": [plane.identity.name]}), error=v1_error, rights=ANY
+        )
         app.add_fallback("/v1/", v1_error)
-        app.add("POST", "/invocations", partial(self._predict, read_invocation), "mlflow", mlflow_error)
-        app.add("GET", "/ping", lambda _: readiness(plane), error=mlflow_error)
-        app.add("GET", "/version", lambda _: Response(200, plane.identity.version.encode(), b"text/plain"))
+        app.add(
+            "POST", "/invocations", partial(self._predict, read_invocation), "mlflow", mlflow_error, rights=MAY_PREDICT
+        )
+        app.add("GET", "/ping", lambda _: readiness(plane), error=mlflow_error, rights=OPEN)
+        app.add("GET", "/version", lambda _: Response(200, plane.identity.version.encode(), b"text/plain"), rights=ANY)
 
     def _predict(self, read: Callable[[dict[str, Any], Reader], Columns], request: Request) -> None:
         limits, reader = self._limits, self._plane.reader

@@ -25,7 +25,7 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
     Args:
         schema: of a row.
         name, version: of the model.
-        settings: its limit on rows.
+        settings: its limit on rows, and whether it takes tokens.
     """
     explain = _explain(schema) if settings.explainer_url else {}
     infer = f"/v2/models/{quote(name, safe='')}/infer"
@@ -65,7 +65,13 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
         "/metrics": {"get": _get("Metrics for Prometheus", "text/plain")},
     }
     info = {"title": f"{name}: predictions", "version": version}
-    return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
+    document = {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": schemas}}
+    if not settings.tokens:
+        return document
+    for probe in ("/ready", "/live"):
+        paths[probe]["get"]["security"] = []
+    token = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}
+    return {**document, "components": {"schemas": schemas, **token}, "security": [{"token": []}]}
 
 
 def _row(schema: Schema) -> dict[str, Any]:
@@ -182,8 +188,11 @@ def _inference_answer() -> dict[str, Any]:
 def _post(summary: str, request: str, answer: str, error: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:
     failures = {
         "400": "The request is wrong; the message names row, column, value and limit.",
+        "401": "It takes a token, and there is none that counts.",
+        "403": "The token has not this right.",
         "413": "The body is over the limit.",
         "415": "The body is not JSON.",
+        "429": "The caller has asked for as much as it may: see Retry-After.",
         "501": "Reasons are wanted, and nobody here gives them.",
         "503": "More requests wait than the server, or the explainer, can answer in time.",
         "504": "The reasons took too long.",

@@ -113,7 +113,8 @@ class Predictor:
         """
         id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, where)
         request.id = id_.puid
-        asked = Asked(columns, len(columns[0]), id_, size_of(request), watch and is_watched(request))
+        asked = Asked(columns, len(columns[0]), id_, size_of(request), watch and is_watched(request), request.caller)
+        asked.spend()
         write, send = partial(write, id_), partial(self._app.answer, request)
         if not explain:
             self._plane.infer(asked, write, error, send)

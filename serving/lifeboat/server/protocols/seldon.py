@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from lifeboat.http.access import ANY, MAY_PREDICT, OPEN
 from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
@@ -172,10 +173,16 @@ class SeldonRest:
         self._plane, self._predictor = plane, Predictor(app, plane)
         self._limits = max_depth, plane.reader.max_values
         self._codec = SeldonCodec(plane.reader, plane.metadata().task.names, plane.identity.tags)
-        app.add("GET POST", "/predict /api/v1.0/predictions /api/v0.1/predictions", self._predict, "seldon")
-        app.add("POST", "/explain /api/v1.0/explain", self._explain, EXPLAIN)
-        app.add("GET", "/health/status /api/v1.0/health/status", self._health)
-        app.add("GET", "/metadata /api/v1.0/metadata", self._describe)
+        app.add(
+            "GET POST",
+            "/predict /api/v1.0/predictions /api/v0.1/predictions",
+            self._predict,
+            "seldon",
+            rights=MAY_PREDICT,
+        )
+        app.add("POST", "/explain /api/v1.0/explain", self._explain, EXPLAIN, rights=MAY_PREDICT)
+        app.add("GET", "/health/status /api/v1.0/health/status", self._health, rights=OPEN)
+        app.add("GET", "/metadata /api/v1.0/metadata", self._describe, rights=ANY)
 
     def warm(self, row: dict[str, Any]) -> None:
         """Takes the whole path from bytes to bytes a few times: the first client does not pay for it."""
@@ -245,6 +252,8 @@ def refuse_both(message: dict[str, Any], forms: tuple[str, ...], where: str = ""
 
 class _Nowhere:
     """Takes the answers of requests that nobody sent."""
+
+    peer = ""
 
     def reply(self, request: Request, response: Response) -> None:
         """Forgets the answer."""

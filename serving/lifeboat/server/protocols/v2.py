@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import orjson
 
+from lifeboat.http.access import ANY, MAY_PREDICT, OPEN
 from lifeboat.http.app import App
 from lifeboat.http.body import check_content, parse_object
 from lifeboat.http.errors import RequestError, bad, refuse_unknown
@@ -176,12 +177,12 @@ class V2Rest:
         )
         name, version, error = quote(identity.name, safe=""), quote(identity.version, safe=""), V2Codec.error
         models = (f"/v2/models/{name}", f"/v2/models/{name}/versions/{version}")
-        app.add("POST", " ".join(f"{model}/infer" for model in models), self._predict, "v2", error)
-        app.add("GET", "/v2/health/live", lambda _: Response.of({"live": True}))
+        app.add("POST", " ".join(f"{model}/infer" for model in models), self._predict, "v2", error, rights=MAY_PREDICT)
+        app.add("GET", "/v2/health/live", lambda _: Response.of({"live": True}), rights=OPEN)
         ready = " ".join(["/v2/health/ready", *(f"{model}/ready" for model in models)])
-        app.add("GET", ready, lambda _: readiness(plane))
-        app.add("GET", " ".join(models), self._describe, error=error)
-        app.add("GET", "/v2 /v2/", self._describe_server, error=error)
+        app.add("GET", ready, lambda _: readiness(plane), rights=OPEN)
+        app.add("GET", " ".join(models), self._describe, error=error, rights=ANY)
+        app.add("GET", "/v2 /v2/", self._describe_server, error=error, rights=ANY)
         app.add_fallback("/v2", error)
 
     def _predict(self, request: Request) -> None:

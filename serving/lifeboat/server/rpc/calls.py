@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
+from urllib.parse import unquote
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from grpc.aio import AbortError
 
+from lifeboat.http.access import Access, Caller
+from lifeboat.http.app import REASONS
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.server.asked import SKIP, Asked, skips
 from lifeboat.server.dataplane import DataPlane
@@ -27,29 +30,37 @@ C = TypeVar("C")
 T = TypeVar("T")
 # The status of HTTP, by which we count, as gRPC has it.
 CODES = {
-    400: StatusCode.INVALID_ARGUMENT, 403: StatusCode.PERMISSION_DENIED, 404: StatusCode.NOT_FOUND,
-    413: StatusCode.RESOURCE_EXHAUSTED, 500: StatusCode.INTERNAL, 501: StatusCode.UNIMPLEMENTED,
-    503: StatusCode.UNAVAILABLE, 504: StatusCode.DEADLINE_EXCEEDED,
+    400: StatusCode.INVALID_ARGUMENT, 401: StatusCode.UNAUTHENTICATED, 403: StatusCode.PERMISSION_DENIED,
+    404: StatusCode.NOT_FOUND, 413: StatusCode.RESOURCE_EXHAUSTED, 429: StatusCode.RESOURCE_EXHAUSTED,
+    500: StatusCode.INTERNAL, 501: StatusCode.UNIMPLEMENTED, 503: StatusCode.UNAVAILABLE,
+    504: StatusCode.DEADLINE_EXCEEDED,
 }  # fmt: skip
 
 
-class Metadata(NamedTuple):
+class Call(NamedTuple):
     """What a call says beside its message.
 
     Args:
+        context: of gRPC.
         puid: as the header Seldon-Puid; empty for none.
         is_watched: whether the events are told.
+        caller: who asks, where that is known.
     """
 
+    context: Context
     puid: bytes
     is_watched: bool
+    caller: Caller | None
 
     @classmethod
-    def of(cls, context: Context) -> Metadata:
-        """Of a call."""
-        said = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        skipped, puid = (said.get(name.decode(), "").encode() for name in (SKIP, HEADER))
-        return cls(puid, not skips(skipped))
+    def of(cls, context: Context, access: Access | None, rights: frozenset[str]) -> Call:
+        """Of a call; raises RequestError where its caller may not."""
+        said = {key: value.encode() for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        caller = None
+        if access is not None:
+            subject = said.get(access.subject_header.decode(), b"")
+            caller = access.admit(rights, said.get("authorization", b""), subject, _address(context.peer()))
+        return cls(context, said.get(HEADER.decode(), b""), not skips(said.get(SKIP.decode(), b"")), caller)
 
 
 class OverloadError(RequestError):
@@ -63,13 +74,16 @@ class Calls:
         plane: predicts.
         metrics: counts.
         loop: on which the predictions run.
+        access: says who may ask; None where everybody may.
     """
 
-    def __init__(self, plane: DataPlane, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop) -> None:
-        self.plane, self._metrics, self._loop = plane, metrics, loop
+    def __init__(
+        self, plane: DataPlane, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop, access: Access | None
+    ) -> None:
+        self.plane, self._metrics, self._loop, self._access = plane, metrics, loop, access
 
     def handler(
-        self, protocol: str, work: Callable[[Any, Context], Awaitable[Any]], kinds: tuple[Any, Any]
+        self, protocol: str, work: Callable[[Any, Call], Awaitable[Any]], kinds: tuple[Any, Any], rights: frozenset[str]
     ) -> grpc.RpcMethodHandler:
         """A method.
 
@@ -77,6 +91,7 @@ class Calls:
             protocol: under which it is counted.
             work: gives the response to a request, or raises RequestError.
             kinds: classes of both.
+            rights: one of which it takes, none for what is open to all.
         """
 
         async def call(body: bytes, context: Context) -> Any:
@@ -84,9 +99,10 @@ class Calls:
             self._metrics.begin()
             status = 500
             try:
+                told = Call.of(context, self._access, rights)
                 request = _parse(kinds[0], body)
                 counted = EXPLAIN if asks_reasons(request) else protocol
-                answer = await work(request, context)
+                answer = await work(request, told)
                 status = 200
             except RequestError as error:
                 status = error.status
@@ -130,6 +146,7 @@ class Calls:
         self, asked: Asked, write: Callable[[Answers, Explained | None], T], explain: list[str] | bool = False
     ) -> T:
         """Predicts; gives what is written of the answers, and of their reasons where `explain` asks for these."""
+        asked.spend()
         explained = await self.plane.explain(asked, explain) if explain else None
         answered: asyncio.Future[T] = self._loop.create_future()
 
@@ -147,18 +164,23 @@ class Calls:
         self.plane.infer(asked, written, failed, send)
         return await answered
 
-    def identify(self, context: Context, said: str, where: str) -> tuple[RequestId, bool]:
-        """Which request a call is, and whether the events are told; its puid goes with the answer."""
-        metadata = Metadata.of(context)
-        id_ = self.plane.ids.make(metadata.puid, said or None, where)
-        context.set_trailing_metadata(((HEADER.decode(), id_.puid),))
-        return id_, metadata.is_watched
+    def identify(self, call: Call, said: str, where: str) -> RequestId:
+        """Which request a call is; its puid goes with the answer."""
+        id_ = self.plane.ids.make(call.puid, said or None, where)
+        call.context.set_trailing_metadata(((HEADER.decode(), id_.puid),))
+        return id_
 
     def _count(self, error: RequestError) -> None:
         if isinstance(error, OverloadError):
             self._metrics.rejected("overload")
         elif error.status not in (500, 503):
-            self._metrics.rejected("large" if error.status == 413 else "bad")
+            self._metrics.rejected(REASONS.get(error.status, "bad"))
+
+
+def _address(peer: str) -> str:
+    """Of a peer as gRPC names it, such as `ipv4:127.0.0.1:4711` or `ipv6:%5B::1%5D:4711`."""
+    host = unquote(peer).partition(":")[2].rpartition(":")[0]
+    return host.strip("[]").removeprefix("::ffff:")
 
 
 def _again(error: RequestError) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from google.protobuf.json_format import ParseDict
 
-from lifeboat.data.labelled.sources import ANONYMOUS, read_source
+from lifeboat.http.access import source_of
 from lifeboat.http.http_types import JSON
 from lifeboat.server.asked import Asked
 from lifeboat.server.cloudevents import Content
@@ -21,7 +21,7 @@ from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.protocols.feedback import Feedback, read_feedback
 from lifeboat.server.protocols.seldon import EXPLANATION, Message, SeldonCodec, init_metadata
 from lifeboat.server.request_id import RequestId
-from lifeboat.server.rpc.calls import Calls, Context
+from lifeboat.server.rpc.calls import Call, Calls
 from lifeboat.server.rpc.documents import feedback_document, seldon_document
 from lifeboat.server.rpc.messages import message
 from lifeboat.server.settings import ServerSettings
@@ -33,7 +33,7 @@ class SeldonService:
     Args:
         name: of the service.
         calls: over the data plane.
-        settings: limits, and where to find who sends a feedback.
+        settings: limits.
     """
 
     protocol = "grpc-seldon"
@@ -45,26 +45,27 @@ class SeldonService:
         self._label, self._names = metadata.schema.label, metadata.task.names
         self._codec = SeldonCodec(calls.plane.reader, metadata.task.names, calls.plane.identity.tags)
 
-    async def Predict(self, request: Any, context: Context) -> Any:  # noqa: N802  # the protocol's names
+    async def Predict(self, request: Any, call: Call) -> Any:  # noqa: N802  # the protocol's names
         """A prediction."""
         self._calls.check()
         found = await self._calls.read(request, self._read)
-        id_, is_watched = self._calls.identify(context, found.puid or "", "meta.puid")
-        asked = Asked(found.columns, found.rows, id_, request.ByteSize(), is_watched)
+        id_ = self._calls.identify(call, found.puid or "", "meta.puid")
+        asked = Asked(found.columns, found.rows, id_, request.ByteSize(), call.is_watched, call.caller)
         return await self._calls.predict(asked, partial(self._write, request, found, id_), found.explain)
 
-    async def SendFeedback(self, request: Any, context: Context) -> Any:  # noqa: N802
+    async def SendFeedback(self, request: Any, call: Call) -> Any:  # noqa: N802
         """What was true of an earlier prediction."""
         feedback, body = await self._calls.read(request, self._read_feedback)
-        id_, is_watched = self._calls.identify(context, request.response.meta.puid, "response.meta.puid")
-        content = Content(JSON, body) if is_watched else None
-        self._plane.feedback(feedback.truth, feedback.reward, id_, self._source(context), content)
+        id_ = self._calls.identify(call, request.response.meta.puid, "response.meta.puid")
+        content = Content(JSON, body) if call.is_watched else None
+        source = source_of(call.caller, len(feedback.truth))
+        self._plane.feedback(feedback.truth, feedback.reward, id_, source, content)
         answer: Any = message("seldon.protos.SeldonMessage")()
         answer.data.ndarray.SetInParent()
         self._sign(answer, id_)
         return answer
 
-    async def Metadata(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+    async def Metadata(self, _request: Any, _call: Call) -> Any:  # noqa: N802
         """Inputs and outputs of the model."""
         described = init_metadata(self._plane.metadata())
         return ParseDict(described, message("seldon.protos.SeldonModelMetadata")())
@@ -104,9 +105,3 @@ class SeldonService:
         answer.meta.puid = id_.named
         for name, value in self._plane.identity.tags.items():
             answer.meta.tags[name].string_value = value
-
-    def _source(self, context: Context) -> str:
-        """Who sends: the subject that the mesh has verified, where a setting says that there is one."""
-        header = self._settings.subject_header.lower()
-        said = dict(context.invocation_metadata() or ())
-        return read_source(str(said[header]).encode()) if header and header in said else ANONYMOUS

@@ -11,6 +11,7 @@ from grpc_health.v1.health import aio as health
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from lifeboat.config.errors import PortError
+from lifeboat.http.access import ANY, MAY_FEED_BACK, MAY_PREDICT, OPEN, Access
 from lifeboat.server.dataplane import DataPlane
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.rpc.calls import Calls
@@ -22,6 +23,11 @@ from lifeboat.server.settings import ServerSettings
 
 # Of a message beside what HTTP's body may hold: headers of gRPC, and what a message is named.
 FRAME = 16 * 1024
+# What each method takes, as the paths of HTTP that do the same.
+RIGHTS = {
+    "Predict": MAY_PREDICT, "ModelInfer": MAY_PREDICT, "SendFeedback": MAY_FEED_BACK, "Metadata": ANY,
+    "ModelMetadata": ANY, "ServerMetadata": ANY, "ServerLive": OPEN, "ServerReady": OPEN, "ModelReady": OPEN,
+}  # fmt: skip
 # The library ends a connection at its age or a tenth of that later.
 _LATEST_AGE = 1.1
 
@@ -33,13 +39,21 @@ class RpcServer:
         plane: predicts.
         settings: address and limits.
         metrics: counts.
+        access: says who may ask; None where everybody may.
         shared: whether the port may be that of the version before, which hands over to this one.
 
     Raises:
         PortError: the address is in use.
     """
 
-    def __init__(self, plane: DataPlane, settings: ServerSettings, metrics: ServerMetrics, shared: bool) -> None:
+    def __init__(
+        self,
+        plane: DataPlane,
+        settings: ServerSettings,
+        metrics: ServerMetrics,
+        access: Access | None,
+        shared: bool,
+    ) -> None:
         self._settings, self._shared = settings, shared
         self._server = grpc.aio.server(
             options=[
@@ -53,12 +67,12 @@ class RpcServer:
                 ("grpc.http2.max_pings_without_data", 0),
             ],
         )
-        calls = Calls(plane, metrics, asyncio.get_running_loop())
+        calls = Calls(plane, metrics, asyncio.get_running_loop(), access)
         services: list[Any] = [InferenceService(calls)]
         services += [SeldonService(name, calls, settings) for name in (SELDON, MODEL)]
         for service in services:
             handlers = {
-                method: calls.handler(service.protocol, getattr(service, method), kinds)
+                method: calls.handler(service.protocol, getattr(service, method), kinds, RIGHTS[method])
                 for method, kinds in methods(service.name).items()
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.name, handlers),))

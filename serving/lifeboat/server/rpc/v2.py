@@ -18,7 +18,7 @@ from lifeboat.server.protocols.outputs import describe, read_outputs
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.protocols.tensor import pack, read_parameters, read_values, request_type
 from lifeboat.server.request_id import RequestId
-from lifeboat.server.rpc.calls import Calls, Context
+from lifeboat.server.rpc.calls import Call, Calls
 from lifeboat.server.rpc.documents import CONTENTS, contents_of, parameters_of
 from lifeboat.server.rpc.messages import INFERENCE, message
 
@@ -42,24 +42,24 @@ class InferenceService:
         kinds = {column.name: column.kind for column in metadata.schema.columns}
         self._described = describe(kinds, metadata.task.outputs)
 
-    async def ServerLive(self, _request: Any, _context: Context) -> Any:  # noqa: N802  # the protocol's names
+    async def ServerLive(self, _request: Any, _call: Call) -> Any:  # noqa: N802  # the protocol's names
         """Whether the process runs."""
         return message("inference.ServerLiveResponse")(live=True)
 
-    async def ServerReady(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+    async def ServerReady(self, _request: Any, _call: Call) -> Any:  # noqa: N802
         """Whether it takes requests."""
         return message("inference.ServerReadyResponse")(ready=self._plane.ready)
 
-    async def ModelReady(self, request: Any, _context: Context) -> Any:  # noqa: N802
+    async def ModelReady(self, request: Any, _call: Call) -> Any:  # noqa: N802
         """Whether the model takes requests."""
         self._check_name(request.name, request.version)
         return message("inference.ModelReadyResponse")(ready=self._plane.ready)
 
-    async def ServerMetadata(self, _request: Any, _context: Context) -> Any:  # noqa: N802
+    async def ServerMetadata(self, _request: Any, _call: Call) -> Any:  # noqa: N802
         """What this is."""
         return message("inference.ServerMetadataResponse")(name="lifeboat", version=self._identity.version)
 
-    async def ModelMetadata(self, request: Any, _context: Context) -> Any:  # noqa: N802
+    async def ModelMetadata(self, request: Any, _call: Call) -> Any:  # noqa: N802
         """Inputs and outputs of the model."""
         self._check_name(request.name, request.version)
         identity = self._identity
@@ -67,13 +67,13 @@ class InferenceService:
             name=identity.name, versions=[identity.version], platform="onnx_onnxv1", **self._described
         )
 
-    async def ModelInfer(self, request: Any, context: Context) -> Any:  # noqa: N802
+    async def ModelInfer(self, request: Any, call: Call) -> Any:  # noqa: N802
         """A prediction."""
         self._check_name(request.model_name, request.model_version)
         self._calls.check()
         columns, outputs, explain = await self._calls.read(request, self._read)
-        id_, is_watched = self._calls.identify(context, request.id, "id")
-        asked = Asked(columns, len(columns[0]), id_, request.ByteSize(), is_watched)
+        id_ = self._calls.identify(call, request.id, "id")
+        asked = Asked(columns, len(columns[0]), id_, request.ByteSize(), call.is_watched, call.caller)
         is_raw = bool(request.raw_input_contents)
         return await self._calls.predict(asked, partial(self._write, id_, outputs, is_raw), explain)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from lifeboat.config.errors import SettingsError
@@ -52,3 +53,15 @@ def checked_token(token: str, source: str) -> str:
     if not token.isascii() or any(character.isspace() or not character.isprintable() for character in token):
         raise SettingsError(f"{source} holds no token: a space, a line break or a character that is not ASCII is in it")
     return token
+
+
+def token_headers(path: str) -> Callable[[], dict[str, str]]:
+    """Gives, each time, the header of the token that a file holds at the moment; none without a file.
+
+    Raises:
+        SettingsError: as `read_token`, at first.
+    """
+    if not path:
+        return dict
+    file = TokenFile(Path(path))
+    return lambda: {"authorization": f"Bearer {file.token()}"}
