@@ -200,7 +200,8 @@ class Load:
                 self._send(self._idle.popleft(), due if self._pause else time.perf_counter())
                 due += self._pause
                 sent += 1
-            self._collect(0.0 if self._pause else 1.0)
+            # The system waits by whole milliseconds: the last one is spent awake, so as to be on time.
+            self._collect(max(0.0, due - time.perf_counter() - 0.0015) if self._pause else 1.0)
         while self._selector.get_map():
             self._collect(1.0)
         return time.perf_counter() - start

@@ -186,10 +186,20 @@ def test_on_sigterm_what_was_asked_is_answered(store: Path, digest: str) -> None
     [
         (["--port", "70000"], "a port is 0 to 65535"),
         (["--max-rows", "0"], "max_rows is 0"),
-        (["--nice", "20"], "nice is 20"),
+        (["--background", "maybe"], "not true or false"),
         (["--store", ""], "no store"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(flags: list[str], sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence):
         read_settings(["--store", "x", *flags], {})
+
+
+def test_it_takes_only_the_time_that_others_leave(store: Path) -> None:
+    """The policy of each of its threads, as the system has it; 5 is SCHED_IDLE (proc(5), sched(7))."""
+    with explainer(store, "--background", "true") as running:
+        assert running.ask(add_bundle(store)).status == 200
+        tasks = Path(f"/proc/{running.process.pid}/task")
+        policies = [int((task / "stat").read_text().rpartition(")")[2].split()[38]) for task in tasks.iterdir()]
+    assert 5 in policies
+    assert set(policies) <= {0, 5}, "those of libraries, made when they are imported, do nothing here"

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.token_file import token_headers
-from lifeboat.http.http_client import Answer, Target, post
+from lifeboat.http.http_client import Answer, HttpClient, Target
 from lifeboat.server.asked import Asked
 from lifeboat.server.cloudevents import (
     PREDICTION_BYTES,
@@ -71,7 +71,7 @@ class Events:
         sent: Callable[[int], None],
         dropped: Callable[[int], None],
     ) -> None:
-        self._target, self._headers, self._writer = target, headers, writer
+        self._client, self._headers, self._writer = HttpClient(target), headers, writer
         self._max_events, self._max_bytes = max_events, max_bytes
         self._sent, self._dropped = sent, dropped
         self._predictions: deque[Predicted] = deque()
@@ -130,7 +130,9 @@ class Events:
         Raises:
             SettingsError: the URL is none.
         """
-        self._target = _target(url)
+        target = _target(url)
+        self._client.close()
+        self._client = HttpClient(target)
         self._moved.set()
 
     async def end(self, seconds: float) -> None:
@@ -140,6 +142,7 @@ class Events:
             await asyncio.sleep(0.02)
         if self._task is not None:
             self._task.cancel()
+        self._client.close()
         self._dropped(self._waiting)
 
     def _put(self, queue: deque[E], event: E, count: int) -> None:
@@ -199,17 +202,20 @@ class Events:
             try:
                 status = (await self._post(content)).status
             except (OSError, ValueError, asyncio.IncompleteReadError) as error:
-                log.error("events wait: the receiver cannot be reached", url=self._target.url, reason=repr(error))
+                log.error(
+                    "events wait: the receiver cannot be reached", url=self._client.target.url, reason=repr(error)
+                )
             else:
                 if status < 300:
                     return True
-                log.error("the receiver refused events", url=self._target.url, status=status)
+                log.error("the receiver refused events", url=self._client.target.url, status=status)
                 if 400 <= status < 500 and status not in NOT_NOW:
                     return False
             await self._pause(next(waits))
 
     async def _post(self, content: Post) -> Answer:
-        return await post(self._target, content.body, content.content_type, {**content.headers, **self._headers()})
+        headers = {**content.headers, **self._headers()}
+        return await self._client.post(content.body, content.content_type, headers)
 
     async def _pause(self, seconds: float) -> None:
         """Waits for a receiver to come back, or for another one."""

@@ -13,7 +13,7 @@ import orjson
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.token_file import token_headers
 from lifeboat.http.errors import RequestError, unavailable
-from lifeboat.http.http_client import Answer, Target, post
+from lifeboat.http.http_client import Answer, HttpClient, Target
 from lifeboat.server.columnar import InputWriter
 from lifeboat.server.explained import Explained
 from lifeboat.server.identity import ModelMetadata
@@ -40,7 +40,7 @@ class Explanations:
         self._inputs, self._seconds = InputWriter(metadata.schema), settings.explain_seconds
         self._head = {"usecase": metadata.usecase, "digest": metadata.identity.digest, "seconds": self._seconds}
         self._headers = token_headers(settings.token_file)
-        self._target: Target | None = None
+        self._client: HttpClient | None = None
         if settings.explainer_url:
             self.ask_at(settings.explainer_url)
 
@@ -51,9 +51,12 @@ class Explanations:
             SettingsError: the URL is none.
         """
         try:
-            self._target = Target.of(url)
+            target = Target.of(url)
         except ValueError as error:
             raise SettingsError(f"explainer_url is {url!r}: {error}") from None
+        if self._client is not None:
+            self._client.close()
+        self._client = HttpClient(target)
 
     async def ask(self, columns: Columns, outputs: Sequence[str] | None) -> Explained:
         """The reasons of the answers to some rows.
@@ -66,19 +69,19 @@ class Explanations:
             RequestError: 501 without an explainer; 503 where it cannot be reached, or is busy; 504 where it took too
                 long; or what it finds wrong with the request.
         """
-        if self._target is None:
+        client = self._client
+        if client is None:
             raise RequestError(501, "nothing here explains answers: the setting explainer_url names no explainer")
         question = {**self._head, "outputs": outputs, "rows": len(columns[0]), "inputs": self._inputs.write(columns)}
         seconds = self._seconds + GRACE_SECONDS
         try:
-            answer = await post(
-                self._target, orjson.dumps(question), "application/json", self._headers(), seconds, MAX_BYTES
-            )
+            body = orjson.dumps(question)
+            answer = await client.post(body, "application/json", self._headers(), seconds, MAX_BYTES)
             return _read(answer)
         except TimeoutError:
             raise RequestError(504, f"the explainer gave no answer within {seconds:g} s") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
-            log.error("the explainer cannot be asked", url=self._target.url, reason=repr(error))
+            log.error("the explainer cannot be asked", url=client.target.url, reason=repr(error))
             raise unavailable("the explainer cannot be reached") from None
 
 

@@ -18,7 +18,7 @@ from lifeboat.model.scoring import CHUNK, Scorer, feeds
 from lifeboat.usecase.explain_policy import ExplainPolicy, player_names
 
 # Questions a row, where not all can be asked.
-BUDGET = 20_000
+BUDGET = 8_000
 # Players that can be told apart in an int64 beside the background's row.
 _BITS = 48
 
