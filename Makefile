@@ -52,7 +52,7 @@ notebook: .venvs/notebook.stamp ## explore, train and watch in JupyterLab (after
 
 .PHONY: test
 test: setup-dev ## run the tests, but those of make test-slow
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 	@$(MAKE) --no-print-directory test-drift
 
 .PHONY: test-slow

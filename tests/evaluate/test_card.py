@@ -27,6 +27,20 @@ def carded(tmp_path, columns=None, *, champion=None, usecase=None, drawn=False):
     return model_card(found, bundle, usecase, plots=None if drawn else {}), found
 
 
+_usual = []
+
+
+@pytest.fixture
+def usual(tmp_path_factory):
+    """A card with all its plots, of a usual model, and what it was evaluated to; made once, which takes seconds.
+
+    Not by a fixture of the module: what is patched for each test (see conftest.py) would be as it is for users.
+    """
+    if not _usual:
+        _usual.append(carded(tmp_path_factory.mktemp("usual"), drawn=True))
+    return _usual[0]
+
+
 class Tags(HTMLParser):
     """Counts the tags and keeps the addresses of a page."""
 
@@ -41,17 +55,17 @@ class Tags(HTMLParser):
         self.addresses += [value for name, value in attrs if name in ("src", "href")]
 
 
-def test_the_page_is_complete_in_itself(tmp_path):
-    card, _ = carded(tmp_path, drawn=True)
+def test_the_page_is_complete_in_itself(usual):
+    card, _ = usual
     page = Tags(card.html)
     assert page.tags.count("svg") == len(card.plots) == 12
     assert all(address.startswith(("#", "data:image/")) for address in page.addresses)
     assert not {"script", "iframe", "img"} & set(page.tags)
 
 
-def test_what_a_plot_refers_to_is_its_own(tmp_path):
+def test_what_a_plot_refers_to_is_its_own(usual):
     """Ids are those of one plot: a browser takes the first of two."""
-    card, _ = carded(tmp_path, drawn=True)
+    card, _ = usual
     defined = re.findall(r'\bid="([^"]+)"', card.html)
     used = {address[1:] for address in Tags(card.html).addresses if address.startswith("#")}
     used |= set(re.findall(r"url\(#([^)]+)\)", card.html))
@@ -60,8 +74,8 @@ def test_what_a_plot_refers_to_is_its_own(tmp_path):
     assert len(defined) == len(set(defined))
 
 
-def test_plots_are_png_and_named_in_the_markdown(tmp_path):
-    card, _ = carded(tmp_path, drawn=True)
+def test_plots_are_png_and_named_in_the_markdown(usual):
+    card, _ = usual
     explained = ["importance", "contributions", *(f"dependence_{place}" for place in range(1, 5))]
     assert list(card.plots) == [
         *explained, "roc", "precision_recall", "calibration", "scores", "confusion", "slices",
@@ -182,8 +196,8 @@ class Text(HTMLParser):
         self.words += data
 
 
-def test_what_explains_the_model_is_on_the_card(tmp_path):
-    card, found = carded(tmp_path, drawn=True)
+def test_what_explains_the_model_is_on_the_card(usual):
+    card, found = usual
     skill = found.explanation.permutation.columns["skill"]
     for text in (card.html, card.markdown):
         assert f"{skill.value:+.4f}" in text
