@@ -11,6 +11,8 @@ from typing import Any
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from lifeboat.explainer.metrics import ExplainerMetrics
+from lifeboat.server.explained import EXPLAIN
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.label import BinaryLabel
@@ -111,13 +113,21 @@ def server_metrics() -> dict[str, set[str]]:
     metrics.begin()
     metrics.end("seldon", 200, 0.001)
     metrics.predicted([0.3], [False])
+    metrics.called("desk", "taken")
+    return exposed(metrics.render().decode())
+
+
+def explainer_metrics() -> dict[str, set[str]]:
+    """What the explainer really renders once it has answered a request."""
+    metrics = ExplainerMetrics(lambda: 0)
+    metrics.end(EXPLAIN, 200, 0.001)
     return exposed(metrics.render().decode())
 
 
 def known_metrics() -> dict[str, set[str]]:
     """All that a rule or a panel may name, with its labels."""
     recorded = {rule["record"]: {"model", "le"} for rule in rules() if "record" in rule}
-    return {**server_metrics(), **DETECTOR, **TRIGGER, **PROMETHEUS, **recorded}
+    return {**server_metrics(), **explainer_metrics(), **DETECTOR, **TRIGGER, **PROMETHEUS, **recorded}
 
 
 def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:

@@ -12,6 +12,7 @@ import pytest
 from lifeboat.cli.verbs import build_parser
 from lifeboat.config.settings import PREFIX, Settings
 from lifeboat.detector import settings as drift
+from lifeboat.explainer import settings as explainer
 from lifeboat.server import settings as server
 from lifeboat.trigger import settings as trigger
 from tests.infra.alerts.monitoring import RUNBOOKS, alert_names, alerts, known_metrics
@@ -21,6 +22,7 @@ SETTINGS = {
     PREFIX: Settings,
     server.PREFIX: server.ServerSettings,
     drift.PREFIX: drift.DetectorSettings,
+    explainer.PREFIX: explainer.ExplainerSettings,
     trigger.PREFIX: trigger.TriggerSettings,
 }
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
