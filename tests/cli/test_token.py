@@ -60,6 +60,7 @@ def test_tokens_are_listed_and_replaced_and_ended(lifeboat: Lifeboat, tmp_path: 
         (("create", "", "--may", "read"), "a token's name is '': it takes 1 to 255 characters that can be seen"),
         (("create", "none", "--may", "read"), "a token's name is 'none'"),
         (("create", "lifeboat", "--may", "read"), "lifeboat is the name of a home's own token"),
+        (("revoke", "lifeboat"), "lifeboat is the home's own token, by which its servers ask each other: it stays"),
         (("revoke", "nobody"), "'nobody' has no token in"),
     ],
 )

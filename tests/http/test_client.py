@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -118,6 +119,26 @@ def test_no_content_has_no_body() -> None:
 def test_what_is_no_answer_is_an_error(answer: bytes, error: type[Exception]) -> None:
     with pytest.raises(error):
         answered(_each(answer, 1), 1)
+
+
+def test_an_address_of_ipv6_stands_in_brackets() -> None:
+    client = HttpClient(Target.of("http://[::1]:9010/events"))
+    seen: list[bytes] = []
+
+    async def run() -> None:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            seen.append(await _request(reader))
+            writer.write(OK)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        client.target = replace(client.target, host="::ffff:127.0.0.1", port=port)
+        await client.post(b"", "text/plain", seconds=3)
+        server.close()
+
+    asyncio.run(run())
+    assert b"\r\nhost: [::ffff:127.0.0.1]:" in seen[0]
 
 
 def test_silence_is_over_in_time() -> None:

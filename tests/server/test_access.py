@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import http.client
 import json
@@ -19,7 +20,12 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from lifeboat.config.tokens import EVENTS, FEEDBACK, PREDICT, READ, RIGHTS, Limits, Token, change_tokens, make_token
+from lifeboat.server.metrics import ServerMetrics
+from lifeboat.server.model.onnx_model import load_model
 from lifeboat.server.rpc.messages import INFERENCE, MODEL, SELDON, message
+from lifeboat.server.rpc.server import RIGHTS as RIGHTS_OF_METHODS
+from lifeboat.server.service import Service
+from lifeboat.server.settings import ServerSettings
 from tests.detector.world import BATCH, add_bundle, detector, prediction
 from tests.explainer.world import RunningExplainer, explainer
 from tests.ports import free_port, others_address
@@ -39,23 +45,37 @@ EVERYBODY, SOMEBODY = frozenset(ROLES), frozenset(RIGHTS)
 DOORS: list[tuple[str, Any, frozenset[str]]] = [
     ("/predict", ndarray(ROW_VALUES), frozenset({PREDICT})),
     ("/api/v1.0/predictions", ndarray(ROW_VALUES), frozenset({PREDICT})),
+    ("/api/v0.1/predictions", ndarray(ROW_VALUES), frozenset({PREDICT})),
     ("/explain", ndarray(ROW_VALUES), frozenset({PREDICT})),
+    ("/api/v1.0/explain", ndarray(ROW_VALUES), frozenset({PREDICT})),
+    ("/v2/models/tiny/versions/1/infer", INFER_BODY, frozenset({PREDICT})),
     ("/v2/models/tiny/infer", INFER_BODY, frozenset({PREDICT})),
     ("/v1/models/tiny:predict", {"instances": [ROW]}, frozenset({PREDICT})),
     ("/invocations", {"dataframe_records": [ROW]}, frozenset({PREDICT})),
     ("/send-feedback", FEEDBACK_BODY, frozenset({FEEDBACK})),
     ("/api/v1.0/feedback", FEEDBACK_BODY, frozenset({FEEDBACK})),
+    ("/api/v0.1/feedback", FEEDBACK_BODY, frozenset({FEEDBACK})),
     ("/metrics", None, frozenset({READ})),
     ("/prometheus", None, frozenset({READ})),
     ("/", None, frozenset({READ, PREDICT})),
     ("/docs", None, frozenset({READ, PREDICT})),
     ("/openapi.json", None, frozenset({READ, PREDICT})),
+    ("/seldon.json", None, frozenset({READ, PREDICT})),
+    ("/api/v1.0/doc", None, frozenset({READ, PREDICT})),
+    ("/api/v1.0/doc/", None, frozenset({READ, PREDICT})),
     ("/metadata", None, SOMEBODY),
+    ("/api/v1.0/metadata", None, SOMEBODY),
     ("/v2", None, SOMEBODY),
+    ("/v2/", None, SOMEBODY),
+    ("/v2/models/tiny/versions/1", None, SOMEBODY),
     ("/v2/models/tiny", None, SOMEBODY),
     ("/v1/models", None, SOMEBODY),
     ("/version", None, SOMEBODY),
     ("/live", None, EVERYBODY),
+    ("/livez", None, EVERYBODY),
+    ("/readyz", None, EVERYBODY),
+    ("/v2/models/tiny/versions/1/ready", None, EVERYBODY),
+    ("/api/v1.0/health/status", None, EVERYBODY),
     ("/ready", None, EVERYBODY),
     ("/v2/health/live", None, EVERYBODY),
     ("/v2/health/ready", None, EVERYBODY),
@@ -158,6 +178,17 @@ def test_each_role_at_each_path(
         assert set(answer.json) == {"error"}
     if answer.status != 200 and path == "/predict":
         assert answer.json["status"]["status"] == 1
+
+
+def test_the_list_of_paths_is_whole(store: Path) -> None:
+    async def paths() -> set[str]:
+        model = load_model(str(store / "bundles" / "tiny" / add_bundle(store)))
+        settings = ServerSettings(bundle="x", host="127.0.0.1", model_version="1")
+        service = Service(model, settings, ServerMetrics({}, model.bundle.task), asyncio.get_running_loop())
+        return {path.decode() for path in service.app._routes}
+
+    assert asyncio.run(paths()) - {"*"} == {path for path, _, _ in DOORS}
+    assert set(RIGHTS_OF_METHODS) == {method for _, method, _ in METHODS}
 
 
 def _call_from(source: str, running: Running, path: str, body: Any, headers: dict[str, str]) -> Answer:
@@ -270,6 +301,16 @@ def test_a_browser_opens_a_page_by_a_password(guarded: Running, tokens: Tokens) 
     word = base64.b64encode(f"anybody:{tokens.texts[READ]}".encode()).decode()
     assert call(guarded.url + "/", authorization=f"Basic {word}").status == 200
     assert call(guarded.url + "/metrics", authorization=f"basic {word}").status == 200
+    # A page of elsewhere may lead to a page, but not have it asked.
+    other = tokens.add("reader", READ, PREDICT)
+    word = base64.b64encode(f":{other}".encode()).decode()
+    wait_for_token(guarded, other)
+    for site, status in (("cross-site", 401), ("same-site", 401), ("same-origin", 200)):
+        basic = {"authorization": f"Basic {word}", "sec_fetch_site": site}
+        assert call(guarded.url + "/docs", **basic).status == 200
+        assert call(guarded.url + "/predict", ndarray(ROW_VALUES), **basic).status == status
+        bearer = {"authorization": f"Bearer {other}", "sec_fetch_site": site}
+        assert call(guarded.url + "/predict", ndarray(ROW_VALUES), **bearer).status == 200
     for said in (
         "Basic",
         "Basic ?",
@@ -278,6 +319,24 @@ def test_a_browser_opens_a_page_by_a_password(guarded: Running, tokens: Tokens) 
         "",
     ):
         assert call(guarded.url + "/", authorization=said).status == 401, said
+
+
+def wait_for_token(running: Running, token: str) -> None:
+    end = time.monotonic() + 10
+    while call(running.url + "/metadata", authorization=f"Bearer {token}").status != 200:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_tokens_of_one_name_with_other_limits_do_not_renew_each_other(tmp_path: Path) -> None:
+    tokens, bundle = Tokens.of(tmp_path / "tokens.json"), make_bundle(tmp_path / "bundle")
+    each = [tokens.add("desk", PREDICT, limits=Limits(requests=number)) for number in (3, 4)]
+    with server(bundle, "--tokens", str(tokens.file)) as running:
+        asked = [
+            call(running.url + "/predict", ndarray(ROW_VALUES), authorization=f"Bearer {token}").status
+            for token in each * 10
+        ]
+    assert asked.count(200) == 7
 
 
 def test_tokens_change_without_a_restart(tmp_path: Path) -> None:
@@ -391,6 +450,7 @@ def test_a_server_that_others_reach_does_not_start_unguarded(tmp_path: Path) -> 
     ("content", "words"),
     [
         ("{", "is no file of tokens"),
+        ('{"tokens": [""]}', "is no file of tokens"),
         ('{"tokens": [{"name": "a"}]}', "is no file of tokens"),
         (
             '{"tokens": [{"name": "a", "rights": ["fly"], "sha256": "", "created": ""}]}',

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lifeboat.config.errors import SettingsError
 from lifeboat.config.settings import Settings
 from lifeboat.config.token_file import read_token
-from lifeboat.config.tokens import RIGHTS, change_tokens, make_token, read_tokens
+from lifeboat.config.tokens import EVENTS, PREDICT, READ, change_tokens, hash_of, make_token, read_tokens
 from lifeboat.system.addresses import is_loopback
 from lifeboat.system.files import holding_lock, write_text
 
-# The name of the home's own token.
-OWN = "lifeboat"
+# The home's own token: its name, and what its servers and verbs need; nobody teaches by it.
+OWN, OWN_RIGHTS = "lifeboat", (PREDICT, READ, EVENTS)
 
 
 def tokens_file(settings: Settings) -> Path:
@@ -43,14 +44,14 @@ def server_access(settings: Settings) -> dict[str, str]:
 
 
 def home_token(settings: Settings) -> str:
-    """By which a verb of this home asks its servers; empty where they take none.
+    """By which a verb of this home asks its servers; empty where they never took one.
+
+    Whatever this verb's own settings say of the host: the servers were started with theirs.
 
     Raises:
         SettingsError: it cannot be read.
     """
-    if is_loopback(settings.host) or settings.open or not _own_file(settings).exists():
-        return ""
-    return read_token(_own_file(settings))
+    return read_token(_own_file(settings)) if _own_file(settings).exists() else ""
 
 
 def _own_file(settings: Settings) -> Path:
@@ -61,8 +62,16 @@ def _ensure_own(settings: Settings) -> None:
     """Makes the home's own token unless it is there and known."""
     known, file = tokens_file(settings), _own_file(settings)
     with holding_lock(file.with_name(".token.lock")):
-        if file.exists() and known.exists() and any(one.name == OWN for one in read_tokens(known)):
+        if known.exists() and _is_known(file, known):
             return
-        text, token = make_token(OWN, RIGHTS)
+        text, token = make_token(OWN, OWN_RIGHTS)
         write_text(file, text + "\n", mode=0o600)
         change_tokens(known, lambda tokens: (*(one for one in tokens if one.name != OWN), token))
+
+
+def _is_known(file: Path, known: Path) -> bool:
+    try:
+        digest = hash_of(read_token(file).encode())
+    except SettingsError:  # it is not there, or was cut off
+        return False
+    return any(one.sha256 == digest for one in read_tokens(known))

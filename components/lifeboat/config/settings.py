@@ -73,7 +73,9 @@ class Settings(S3Settings):
     host: str = option("127.0.0.1", "address the local model server listens on")
     open: bool = option(False, "whether servers that listen elsewhere answer whoever reaches them, without a token")
     token: str = option(
-        "", "bearer token for a model server elsewhere, such as that of predict --url; none unless set", secret=True
+        "",
+        "bearer token for model servers elsewhere: of predict --url, of a cluster; none unless set",
+        secret=True,
     )
     port: int = option(0, f"port of a use case's local model server; {_OWN_PORT.format(9000)}")
     metrics_port: int = option(0, f"port of its metrics; {_OWN_PORT.format(6000)}")

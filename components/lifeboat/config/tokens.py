@@ -110,7 +110,7 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         raise SettingsError(f"the tokens of {path} cannot be read: {error.strerror}") from error
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SettingsError(f"{path} is no file of tokens: {error!r:.200}") from None
 
 

@@ -64,6 +64,8 @@ def list_(options: argparse.Namespace, settings: Settings) -> int:
 
 def revoke(options: argparse.Namespace, settings: Settings) -> int:
     """Ends the tokens of a name, at once."""
+    if options.name == OWN and not options.file:
+        raise SettingsError(f"{OWN} is the home's own token, by which its servers ask each other: it stays")
     file, keep = _file(options, settings), int(options.keep_newest)
     names = sorted({one.name for one in _known(options, settings)})
     if options.name not in names:

@@ -43,7 +43,9 @@ def serve_copy(settings: Settings, name: str) -> Settings:
     version = registry.get(name)
     bundle = registry.bundle(version)
     home = tempfile.mkdtemp(prefix="lifeboat-")
-    own = replace(settings, home=home, store="", tracking_uri="", explainer=True).with_ports_of_its_own().resolved()
+    # For this notebook alone, whoever may reach the champion.
+    own = replace(settings, home=home, host="127.0.0.1", store="", tracking_uri="", explainer=True)
+    own = own.with_ports_of_its_own().resolved()
     # A notebook that ends half way ends its copy, too.
     atexit.register(stop_copy, own)
     BundleStore(own).publish(bundle)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lifeboat.config.errors import DeployError, LifeboatError, StorageError
+from lifeboat.config.errors import LifeboatError
 from lifeboat.config.home_access import home_token
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
@@ -217,7 +217,7 @@ class HomeReader:
                 figures = None if trouble else _figures(found.metrics_url, home_token(self._settings))
                 return ServingView(tone, words, trouble, version, digest, found.url, figures)
             return self._stopped(name)
-        except (DeployError, StorageError, OSError) as error:
+        except (LifeboatError, OSError) as error:
             return ServingView("bad", "cannot be told", str(error))
 
     def _stopped(self, name: str) -> ServingView:

@@ -10,7 +10,7 @@ from lifeboat.explainer.metrics import ExplainerMetrics
 from lifeboat.explainer.models import ExplainedModel, Models
 from lifeboat.explainer.settings import ExplainerSettings
 from lifeboat.explainer.work_queue import WorkQueue
-from lifeboat.http.access import MAY_PREDICT, OPEN, access_of
+from lifeboat.http.access import MAY_PREDICT, OPEN, Caller, access_of
 from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown, unavailable
@@ -65,17 +65,19 @@ class ExplainerService:
 
     def _take(self, request: Request) -> None:
         document = read_document(request, _DEPTH)
-        task = asyncio.get_running_loop().create_task(self._explain(document))
+        task = asyncio.get_running_loop().create_task(self._explain(document, request.caller))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda done: self.app.attempt(request, done.result))
 
-    async def _explain(self, document: dict[str, Any]) -> Response:
+    async def _explain(self, document: dict[str, Any], caller: Caller | None) -> Response:
         refuse_unknown("the request", "member", document, _MEMBERS)
         rows, seconds = document.get("rows"), document.get("seconds", self._settings.max_seconds)
         outputs = document.get("outputs")
         if type(rows) is not int or not 0 < rows <= self._settings.max_rows:
             raise bad(f"{rows} rows are to be explained, allowed are 1 to {self._settings.max_rows} in a request")
+        if caller is not None:
+            caller.spend("rows", rows)
         if type(seconds) not in (int, float) or not 0 < seconds <= self._settings.max_seconds:
             raise bad(f"seconds is {seconds}, allowed are more than 0 to {self._settings.max_seconds:g}")
         if outputs is not None and (type(outputs) is not list or not all(type(name) is str for name in outputs)):

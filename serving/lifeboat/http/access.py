@@ -1,6 +1,6 @@
 """Who may ask for what, and how much: by bearer tokens, or by the name that a mesh has verified.
 
-Every protocol asks here before a request is read. Without tokens and without a mesh nobody is asked for anything, and
+Every protocol asks here before a request is parsed. Without tokens and without a mesh nobody is asked for anything, and
 such a server does not listen where others reach it unless it is told to.
 """
 
@@ -23,6 +23,7 @@ from lifeboat.http.errors import RequestError
 from lifeboat.system import log
 from lifeboat.system.addresses import is_loopback
 
+K = TypeVar("K")
 T = TypeVar("T")
 # The help of the settings of every server.
 TOKENS = "file of the tokens that may ask, as lifeboat token create writes it; nobody is asked for one unless set"
@@ -161,8 +162,9 @@ class Access:
         self._counted: set[str] = set()
         self._tell = count
         self._tokens: dict[str, Token] = {}
-        self._callers: OrderedDict[str, Caller] = OrderedDict()
+        self._callers: OrderedDict[tuple[str, Limits], Caller] = OrderedDict()
         self._failures: OrderedDict[str, Bucket] = OrderedDict()
+        self._trouble = ""
         self._looked, self._known = clock(), None if self._path is None else _state(self._path)
         if self._path is not None:
             self._tokens = _by_hash(self._path)
@@ -181,7 +183,7 @@ class Access:
         """
         if not rights:
             return None
-        if subject and is_loopback(peer):
+        if subject and self.subject_header and is_loopback(peer):
             caller = self._caller(read_source(subject), None)
         elif self._path is None:
             caller = self._caller(ANONYMOUS, None)
@@ -223,11 +225,9 @@ class Access:
         return RequestError(401, info, _BEARER + (_BASIC if READ in rights else b""))
 
     def _caller(self, name: str, limits: Limits | None) -> Caller:
-        limits = limits or self._limits
-        caller = _kept(self._callers, name, lambda: Caller(name, limits, self._count, self._clock))
-        if caller.limits != limits:  # they were changed
-            caller = self._callers[name] = Caller(name, limits, self._count, self._clock)
-        return caller
+        """Whoever has the name; tokens that say other limits are counted by themselves, beside one another."""
+        own = limits or self._limits
+        return _kept(self._callers, (name, own), lambda: Caller(name, own, self._count, self._clock))
 
     def _count(self, name: str, result: str) -> None:
         if name not in self._counted and len(self._counted) < _COUNTED:
@@ -240,12 +240,16 @@ class Access:
         if self._path is None or now - self._looked < _LOOK_SECONDS:
             return
         self._looked, state = now, _state(self._path)
-        if state != self._known:
-            self._known = state
-            try:
-                self._tokens = _by_hash(self._path)
-            except SettingsError as error:
+        if state == self._known:
+            return
+        try:
+            self._tokens = _by_hash(self._path)
+        except SettingsError as error:  # which is tried again: it may be a descriptor that was missing
+            if str(error) != self._trouble:
                 log.error("the tokens are those of before", reason=str(error))
+            self._trouble = str(error)
+        else:
+            self._known, self._trouble = state, ""
 
 
 def access_of(
@@ -297,7 +301,7 @@ def _secret(authorization: bytes) -> bytes:
     return b""
 
 
-def _kept(kept: OrderedDict[str, T], key: str, make: Callable[[], T]) -> T:
+def _kept(kept: OrderedDict[K, T], key: K, make: Callable[[], T]) -> T:
     """One of those that are kept, made if it is new; the one that was wanted longest ago goes."""
     found = kept.get(key)
     if found is None:

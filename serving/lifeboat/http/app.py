@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
 
+from lifeboat.config.tokens import READ
 from lifeboat.http.access import MAY_READ, OPEN, Access
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import LOGGED, Request, Response
@@ -133,11 +134,9 @@ class App:
             route = self._find(request)
             request.protocol = route.protocol
             if self._access is not None and resume is None:
-                header = request.headers.get
-                subject = header(self._access.subject_header, b"")
-                request.caller = self._access.admit(
-                    route.rights, header(b"authorization", b""), subject, request.sink.peer
-                )
+                subject = request.headers.get(self._access.subject_header, b"")
+                said = _authorization(request, route.rights)
+                request.caller = self._access.admit(route.rights, said, subject, request.sink.peer)
             response = route.handler(request) if resume is None else resume()
         except RequestError as error:
             word = route.error if route is not None else self._word(request.path)
@@ -214,3 +213,10 @@ class App:
             request_id=(request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1"))[:LOGGED],
             **{name: body.decode(errors="replace") for name, body in bodies.items()},
         )
+
+
+def _authorization(request: Request, rights: frozenset[str]) -> bytes:
+    """The header of that name; not a browser's password that a page of elsewhere has it send, but to look at a page."""
+    said = request.headers.get(b"authorization", b"")
+    foreign = request.headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
+    return b"" if foreign and READ not in rights and said[:6].lower() == b"basic " else said

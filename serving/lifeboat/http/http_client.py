@@ -89,9 +89,10 @@ class HttpClient:
             ValueError: the answer is not HTTP.
         """
         target = self.target
+        host = f"[{target.host}]" if ":" in target.host else target.host
         lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         head = (
-            f"POST {target.path} HTTP/1.1\r\nhost: {target.host}:{target.port}\r\n"
+            f"POST {target.path} HTTP/1.1\r\nhost: {host}:{target.port}\r\n"
             f"content-type: {content_type}\r\n{lines}content-length: {len(body)}\r\n\r\n"
         )
         async with asyncio.timeout(seconds):

@@ -80,7 +80,7 @@ class Explanations:
             return _read(answer)
         except TimeoutError:
             raise RequestError(504, f"the explainer gave no answer within {seconds:g} s") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             log.error("the explainer cannot be asked", url=client.target.url, reason=repr(error))
             raise unavailable("the explainer cannot be reached") from None
 

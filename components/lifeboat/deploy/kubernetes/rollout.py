@@ -39,6 +39,7 @@ class Rollout:
         prometheus: the judge.
         place: gives the URL of a predictor by name.
         image: of the model server, '' for the template's.
+        token: that the model servers may ask for; '' for none.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class Rollout:
         prometheus: Prometheus,
         place: Callable[[str], str],
         image: str = "",
+        token: str = "",
     ) -> None:
         self._cluster, self._template, self._plan = cluster, template, plan
-        self._prometheus, self._place, self._image = prometheus, place, image
+        self._prometheus, self._place, self._image, self._token = prometheus, place, image, token
         self._lease = Lease(cluster, plan.pace)
 
     def run(self, bundle: Bundle, version: Version, commit: Callable[[], None], say: Say) -> str:
@@ -104,7 +106,7 @@ class Rollout:
             else:
                 self._put([old.with_traffic(100), new.steady()], old.digest, version.digest)
             self._try(new, bundle, say)
-            compare(self._place(new.name), self._place(old.name), bundle, say)
+            compare(self._place(new.name), self._place(old.name), bundle, say, self._token)
             self._judge(old, new, say)
             last = self._take_over(old, new, version, say)
             commit()
@@ -119,7 +121,7 @@ class Rollout:
         """Waits for a predictor and asks it the golden requests at its own address."""
         wait_until_ready(self._cluster, new, self._plan)
         say(f"version {new.version} is ready at {self._place(new.name)}")
-        check_golden(self._place(new.name), bundle, say)
+        check_golden(self._place(new.name), bundle, say, self._token)
 
     def _judge(self, old: Predictor, new: Predictor, say: Say) -> None:
         if self._plan.mode == SHADOW:  # the operator labels a shadow's pods: they are made anew, and again at the end

@@ -52,7 +52,7 @@ class KubernetesTarget:
             return chosen.predictor_url.format(**names)
 
         prometheus = Prometheus(chosen.prometheus_url)
-        serving = Rollout(cluster, template, self._plan, prometheus, place, chosen.server_image)
+        serving = Rollout(cluster, template, self._plan, prometheus, place, chosen.server_image, chosen.token)
         with exit_on_sigterm():
             name = serving.run(bundle, version, commit, say)
         if chosen.ingress_url:

@@ -146,7 +146,10 @@ def v1_error(error: RequestError) -> Response:
     return Response.of({"error": error.info}, error.status, error.headers)
 
 
+_MLFLOW_CODES = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 429: "REQUEST_LIMIT_EXCEEDED"}
+
+
 def mlflow_error(error: RequestError) -> Response:
     """An error as MLflow words it."""
-    code = "BAD_REQUEST" if error.status < 500 else "INTERNAL_ERROR"
+    code = _MLFLOW_CODES.get(error.status, "BAD_REQUEST" if error.status < 500 else "INTERNAL_ERROR")
     return Response.of({"error_code": code, "message": error.info}, error.status, error.headers)
