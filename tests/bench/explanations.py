@@ -61,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1000, help="explained of each use case (default: 1000)")
     parser.add_argument("--meanwhile", action="store_true", help="only the predictions (default: all of it)")
+    parser.add_argument("--nice", default="10", help="of the explainer (default: 10, as usual)")
     parser.add_argument("--rounds", type=int, default=7, help="of predictions with and without (default: 7)")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of each (default: 5)")
     parser.add_argument("--rate", type=float, default=500.0, help="predictions a second (default: 500)")
@@ -140,7 +141,7 @@ def _meanwhile(trained: Trained, work: Path, options: argparse.Namespace) -> Non
     row = [trained.rows[name][0].as_py() for name in trained.bundle.schema.names]
     body = json.dumps(ndarray(row))
     with (
-        explainer(work / "store", "--background", "true") as reasons,
+        explainer(work / "store", "--nice", options.nice) as reasons,
         server(trained.bundle.directory, "--explainer-url", reasons.url) as running,
     ):
         contender = Contender("predictions", running.port, "/predict", body)

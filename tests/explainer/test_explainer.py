@@ -186,7 +186,7 @@ def test_on_sigterm_what_was_asked_is_answered(store: Path, digest: str) -> None
     [
         (["--port", "70000"], "a port is 0 to 65535"),
         (["--max-rows", "0"], "max_rows is 0"),
-        (["--background", "maybe"], "not true or false"),
+        (["--nice", "21"], "nice is 21, it must be 0 to 20"),
         (["--store", ""], "no store"),
     ],
 )
@@ -195,11 +195,9 @@ def test_settings_that_cannot_be_are_refused(flags: list[str], sentence: str) ->
         read_settings(["--store", "x", *flags], {})
 
 
-def test_it_takes_only_the_time_that_others_leave(store: Path) -> None:
-    """The policy of each of its threads, as the system has it; 5 is SCHED_IDLE (proc(5), sched(7))."""
-    with explainer(store, "--background", "true") as running:
-        assert running.ask(add_bundle(store)).status == 200
-        tasks = Path(f"/proc/{running.process.pid}/task")
-        policies = [int((task / "stat").read_text().rpartition(")")[2].split()[38]) for task in tasks.iterdir()]
-    assert 5 in policies
-    assert set(policies) <= {0, 5}, "those of libraries, made when they are imported, do nothing here"
+@pytest.mark.parametrize(("nice", "policy", "priority"), [("10", 0, 10), ("20", 5, 0)])
+def test_others_go_first(store: Path, nice: str, policy: int, priority: int) -> None:
+    """Priority and policy of its first thread, as the system has them; 5 is SCHED_IDLE (proc(5), sched(7))."""
+    with explainer(store, "--nice", nice) as running:
+        stat = Path(f"/proc/{running.process.pid}/stat").read_text().rpartition(")")[2].split()
+    assert (int(stat[38]), int(stat[16])) == (policy, priority)

@@ -52,7 +52,7 @@ def explainer(store: Path | str, *flags: str) -> Iterator[RunningExplainer]:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         # Not behind the other tests, which have all the cores.
-        own = ["--store", str(store), "--cache", str(Path(folder) / "bundles"), "--port", "0", "--background", "false"]
+        own = ["--store", str(store), "--cache", str(Path(folder) / "bundles"), "--port", "0", "--nice", "0"]
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [sys.executable, "-m", "lifeboat.explainer", *own, *flags], cwd=ROOT, stderr=stream, env=os.environ

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -310,7 +309,7 @@ def test_a_server_that_cannot_be_started_again_at_once_is_tried_until_it_can(
     async def live() -> None:
         private, python = bind("127.0.0.1", 0), sys.executable
         listen(private)
-        server = ModelServer(replace(ServerSettings(), bundle=str(bundle)), [], private)
+        server = ModelServer(ServerSettings(bundle=str(bundle), host="127.0.0.1"), [], private)
         await server.start()
         try:
             # As when the system has no process or descriptor left for one more.

@@ -8,8 +8,9 @@ import signal
 import socket
 import sys
 
+from lifeboat.config.errors import SettingsError
 from lifeboat.explainer.service import ExplainerService
-from lifeboat.explainer.settings import ExplainerSettings
+from lifeboat.explainer.settings import IDLE, ExplainerSettings
 from lifeboat.http.listener import Listener
 from lifeboat.http.sockets import bind, listen
 from lifeboat.system import log
@@ -25,22 +26,25 @@ def run(settings: ExplainerSettings) -> None:
         SettingsError, StorageError: it cannot run.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
-    if settings.background:
-        _give_way()
+    _give_way(settings.nice)
     bound = socket.socket(fileno=settings.descriptor) if settings.descriptor else bind(settings.host, settings.port)
     asyncio.run(_run(settings, bound))
 
 
-def _give_way() -> None:
-    """Takes only the time that others leave, in this thread and those to come.
+def _give_way(nice: int) -> None:
+    """Lets other programs go first.
 
-    A prediction that comes takes the core at once. A low priority would not do: the scheduler lets whoever runs finish
-    its slice of milliseconds, which was felt at the 99th percentile of predictions.
+    With the policy for what is idle a prediction takes the core at once; with a priority the scheduler lets whoever
+    runs finish its slice of milliseconds, which is felt at the 99th percentile. But where other programs take all of
+    the machine that policy leaves nothing, not even to say that it lives: so it is not the default.
     """
+    if nice < IDLE:
+        os.nice(nice)
+        return
     try:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     except (AttributeError, OSError) as error:  # not Linux, or forbidden by a sandbox
-        log.error("it cannot give way to other programs", reason=str(error))
+        raise SettingsError(f"nice is {nice}, which this system does not allow: {error}") from error
 
 
 async def _run(settings: ExplainerSettings, bound: socket.socket) -> None:

@@ -16,7 +16,9 @@ from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
 
 PREFIX = "LIFEBOAT_EXPLAINER_"
-_MAY_BE_ZERO = ("port", "descriptor")
+# The value of `nice` that is no priority but a policy.
+IDLE = 20
+_MAY_BE_ZERO = ("port", "descriptor", "nice")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class ExplainerSettings(S3Settings):
     max_waiting: int = option(400, "rows that wait at most; more are answered 503, with the time to ask again")
     max_seconds: float = option(30.0, "longest time to an answer that a request may ask for")
     threads: int = option(1, "rows that are explained at the same time, each on a core")
-    background: bool = option(True, "whether it takes only the time that other programs of the machine leave")
+    nice: int = option(
+        10, "how much other programs of the machine go first, 0 to 19; 20 takes only the time that they leave, if any"
+    )
 
     max_body: int = option(4 * 1024 * 1024, "largest request body in bytes")
     max_connections: int = option(1024, "open connections; one more is answered 503")
@@ -46,6 +50,8 @@ class ExplainerSettings(S3Settings):
 
     def __post_init__(self) -> None:
         check_numbers(self, _MAY_BE_ZERO)
+        if not 0 <= self.nice <= IDLE:
+            raise SettingsError(f"nice is {self.nice}, it must be 0 to {IDLE}")
         if not self.store:
             raise SettingsError(f"no store: give --store or {PREFIX}STORE")
 
