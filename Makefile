@@ -57,7 +57,7 @@ test: setup-dev ## run the tests, but those of make test-slow
 
 .PHONY: test-slow
 test-slow: setup-dev ## run the tests that take long and seldom find anything
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder -m slow $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m slow $(ARGS)
 	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m slow tests/drift_test $(ARGS)
 
 .PHONY: test-loop
