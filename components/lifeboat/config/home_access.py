@@ -9,7 +9,7 @@ from pathlib import Path
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.settings import Settings
 from lifeboat.config.token_file import read_token
-from lifeboat.config.tokens import EVENTS, PREDICT, READ, change_tokens, hash_of, make_token, read_tokens
+from lifeboat.config.tokens import EVENTS, PREDICT, READ, change_tokens, hash_of, known_tokens, make_token
 from lifeboat.system.addresses import is_loopback
 from lifeboat.system.files import holding_lock, write_text
 
@@ -62,7 +62,7 @@ def _ensure_own(settings: Settings) -> None:
     """Makes the home's own token unless it is there and known."""
     known, file = tokens_file(settings), _own_file(settings)
     with holding_lock(file.with_name(".token.lock")):
-        if known.exists() and _is_known(file, known):
+        if _is_known(file, known):
             return
         text, token = make_token(OWN, OWN_RIGHTS)
         write_text(file, text + "\n", mode=0o600)
@@ -74,4 +74,4 @@ def _is_known(file: Path, known: Path) -> bool:
         digest = hash_of(read_token(file).encode())
     except SettingsError:  # it is not there, or was cut off
         return False
-    return any(one.sha256 == digest for one in read_tokens(known))
+    return any(one.sha256 == digest for one in known_tokens(known))

@@ -114,21 +114,30 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
         raise SettingsError(f"{path} is no file of tokens: {error!r:.200}") from None
 
 
-def change_tokens(path: Path, change: Callable[[tuple[Token, ...]], Iterable[Token]]) -> None:
+def known_tokens(path: Path) -> tuple[Token, ...]:
+    """The same of a file that may not be there yet; raises as `read_tokens`."""
+    return read_tokens(path) if path.exists() else ()
+
+
+def change_tokens(path: Path, change: Callable[[tuple[Token, ...]], Iterable[Token]]) -> tuple[Token, ...]:
     """Writes what a change makes of a file's tokens, whole or not at all, for the file's owner alone.
 
     Args:
         path: of the file, there or not.
         change: gives the tokens to be, in order; nobody else changes the file meanwhile.
 
+    Returns:
+        The tokens of before.
+
     Raises:
         SettingsError: the file does not hold tokens.
         StorageError: it cannot be written.
     """
     with holding_lock(path.with_name(f".{path.name}.lock")):
-        known = read_tokens(path) if path.exists() else ()
+        known = known_tokens(path)
         said = [{key: value for key, value in asdict(one).items() if value} for one in change(known)]
         write_text(path, json.dumps({"tokens": said}, indent=1) + "\n", mode=0o600)
+    return known
 
 
 def _read(said: Any) -> Token:

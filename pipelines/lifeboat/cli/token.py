@@ -13,7 +13,7 @@ from pathlib import Path
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.home_access import OWN, tokens_file
 from lifeboat.config.settings import Settings
-from lifeboat.config.tokens import Limits, Token, change_tokens, make_token, read_tokens
+from lifeboat.config.tokens import Limits, Token, change_tokens, known_tokens, make_token
 from lifeboat.data.timestamps import format_timestamp
 from lifeboat.system.addresses import is_loopback
 from lifeboat.system.markup import terminal_text
@@ -29,14 +29,8 @@ def create(options: argparse.Namespace, settings: Settings) -> int:
     rights = [right.strip() for right in options.may.split(",") if right.strip()]
     text, token = make_token(options.name, rights, ends, limits if limits != Limits() else None)
     file = _file(options, settings)
-    others = 0
-
-    def added(known: tuple[Token, ...]) -> tuple[Token, ...]:
-        nonlocal others
-        others = sum(one.name == token.name for one in known)
-        return (*known, token)
-
-    change_tokens(file, added)
+    before = change_tokens(file, lambda known: (*known, token))
+    others = len(_of(before, token.name))
     print(text)
     more = f"; it has {others} other token{'s' * (others > 1)} that count{'s' * (others == 1)}" if others else ""
     _say(f"{terminal_text(token.name)} may {', '.join(token.rights)}; it ends {_end(token)}{more}.")
@@ -48,7 +42,7 @@ def create(options: argparse.Namespace, settings: Settings) -> int:
 
 def list_(options: argparse.Namespace, settings: Settings) -> int:
     """Shows whose tokens there are, what they may and until when."""
-    tokens = _known(options, settings)
+    tokens = known_tokens(_file(options, settings))
     if options.json:
         said = [{key: value for key, value in asdict(one).items() if key != "sha256"} for one in tokens]
         print(json.dumps(said, ensure_ascii=False, indent=1))
@@ -67,26 +61,22 @@ def revoke(options: argparse.Namespace, settings: Settings) -> int:
     if options.name == OWN and not options.file:
         raise SettingsError(f"{OWN} is the home's own token, by which its servers ask each other: it stays")
     file, keep = _file(options, settings), int(options.keep_newest)
-    names = sorted({one.name for one in _known(options, settings)})
+    names = sorted({one.name for one in known_tokens(file)})
     if options.name not in names:
         raise SettingsError(f"{options.name!r:.60} has no token in {file}; names: {', '.join(names) or 'none'}")
-    ended = 0
 
     def left(known: tuple[Token, ...]) -> list[Token]:
-        nonlocal ended
-        own = [one for one in known if one.name == options.name]
+        own = _of(known, options.name)
         gone = own[: len(own) - keep]
-        ended = len(gone)
         return [one for one in known if one not in gone]
 
-    change_tokens(file, left)
+    ended = len(_of(change_tokens(file, left), options.name)) - keep
     print(f"{ended} token{'s' * (ended != 1)} of {terminal_text(options.name)} ended: servers know within a second")
     return 0
 
 
-def _known(options: argparse.Namespace, settings: Settings) -> tuple[Token, ...]:
-    file = _file(options, settings)
-    return read_tokens(file) if file.exists() else ()
+def _of(tokens: tuple[Token, ...], name: str) -> list[Token]:
+    return [one for one in tokens if one.name == name]
 
 
 def _file(options: argparse.Namespace, settings: Settings) -> Path:

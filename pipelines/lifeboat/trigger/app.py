@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from base64 import b64decode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.placeholders import check_text
 from lifeboat.http import app as http
+from lifeboat.http.authorization import given_token
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.http.http_types import Request, Response
 from lifeboat.system import log
@@ -91,7 +91,7 @@ class App:
 
     def _authorise(self, request: Request) -> None:
         is_read = request.method in (b"GET", b"HEAD")
-        given = _given_token(request.headers.get(b"authorization", b""), is_read)
+        given = given_token(request.headers.get(b"authorization", b""), is_read)
         if hmac.compare_digest(given, self._token().encode()):
             return
         self._metrics.requests.labels("unauthorized").inc()
@@ -171,22 +171,6 @@ class App:
             "requests": self._state.requests(),
             "runs": self._state.runs(),
         }
-
-
-def _given_token(authorization: bytes, is_read: bool) -> bytes:
-    """The bearer token or, to read, the password of Basic (RFC 7617); b"" if neither is given.
-
-    A browser sends a password along whichever page asks it to, so that it starts nothing.
-    """
-    scheme, _, given = authorization.partition(b" ")
-    if scheme.lower() == b"bearer":
-        return given.strip()
-    if scheme.lower() == b"basic" and is_read:
-        try:
-            return b64decode(given.strip(), validate=True).partition(b":")[2]
-        except ValueError:
-            return b""
-    return b""
 
 
 def _error(error: RequestError) -> Response:

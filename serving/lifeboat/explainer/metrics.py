@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lifeboat.http.app import ALL_REASONS
 from lifeboat.http.series import Series
 from lifeboat.server.explained import EXPLAIN
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STATUSES = (200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503, 504)
-REASONS = ("bad", "unauthorized", "forbidden", "limited", "large", "slow", "overload", "late")
 HELP = {
     "lifeboat_explainer_request_seconds": "Time from a whole request to its answer, waiting included",
     "lifeboat_explainer_rows_total": "Rows explained",
@@ -36,7 +36,7 @@ class ExplainerMetrics(Series):
         self._rows = self._counter("lifeboat_explainer_rows_total")
         self._asked = self._counter("lifeboat_explainer_model_rows_total")
         self._rejected = {
-            reason: self._counter("lifeboat_explainer_rejected_total", f'reason="{reason}"') for reason in REASONS
+            reason: self._counter("lifeboat_explainer_rejected_total", f'reason="{reason}"') for reason in ALL_REASONS
         }
         self._waits = self._counter("lifeboat_explainer_waiting_rows")
 

@@ -10,7 +10,7 @@ from lifeboat.explainer.metrics import ExplainerMetrics
 from lifeboat.explainer.models import ExplainedModel, Models
 from lifeboat.explainer.settings import ExplainerSettings
 from lifeboat.explainer.work_queue import WorkQueue
-from lifeboat.http.access import MAY_PREDICT, OPEN, Caller, access_of
+from lifeboat.http.access import MAY_PREDICT, OPEN, Caller, access_of, spend_rows
 from lifeboat.http.app import App
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError, bad, refuse_unknown, unavailable
@@ -76,8 +76,7 @@ class ExplainerService:
         outputs = document.get("outputs")
         if type(rows) is not int or not 0 < rows <= self._settings.max_rows:
             raise bad(f"{rows} rows are to be explained, allowed are 1 to {self._settings.max_rows} in a request")
-        if caller is not None:
-            caller.spend("rows", rows)
+        spend_rows(caller, rows)
         if type(seconds) not in (int, float) or not 0 < seconds <= self._settings.max_seconds:
             raise bad(f"seconds is {seconds}, allowed are more than 0 to {self._settings.max_seconds:g}")
         if outputs is not None and (type(outputs) is not list or not all(type(name) is str for name in outputs)):

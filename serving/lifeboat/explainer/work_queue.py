@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from lifeboat.http.errors import RequestError
+from lifeboat.http.errors import RequestError, again_in
 
 T = TypeVar("T")
 # The time of a row as the last ones took, so that one that was slow does not count for ever.
@@ -46,9 +45,9 @@ class WorkQueue:
             RequestError: 503 where too many rows wait, with the time until they are done; 504 at the deadline.
         """
         if self.rows + rows > self._most:
-            after = math.ceil(self.rows * self._seconds / self._threads)
+            after = self.rows * self._seconds / self._threads
             info = f"{self.rows} rows wait to be explained, the limit is {self._most}"
-            raise RequestError(503, info, b"retry-after: %d\r\n" % max(1, after))
+            raise RequestError(503, info, again_in(after))
         late = RequestError(504, f"no explanation within {seconds:g} s: {self.rows} rows waited before it")
         deadline = time.monotonic() + seconds
 

@@ -6,8 +6,6 @@ such a server does not listen where others reach it unless it is told to.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import math
 import time
@@ -19,7 +17,8 @@ from typing import Any, Protocol, TypeVar
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.sources import ANONYMOUS, read_source
 from lifeboat.config.tokens import PREDICT, READ, RIGHTS, Limits, Token, hash_of, read_tokens
-from lifeboat.http.errors import RequestError
+from lifeboat.http.authorization import given_token
+from lifeboat.http.errors import RequestError, again_in
 from lifeboat.system import log
 from lifeboat.system.addresses import is_loopback
 
@@ -120,8 +119,14 @@ class Caller:
         if wait:
             self._count(self.name, "limited")
             limit, period = getattr(self.limits, what), "an hour" if what == "truths" else "a minute"
-            again = b"retry-after: %d\r\n" % math.ceil(wait)
-            raise RequestError(429, f"{self.name} has asked for the {limit} {what} that it may {period}", again)
+            info = f"{self.name} has asked for the {limit} {what} that it may {period}"
+            raise RequestError(429, info, again_in(wait))
+
+
+def spend_rows(caller: Caller | None, rows: int) -> None:
+    """Takes rows from what a caller may ask for, where it is known; raises a 429."""
+    if caller is not None:
+        caller.spend("rows", rows)
 
 
 def source_of(caller: Caller | None, truths: int) -> str:
@@ -201,7 +206,7 @@ class Access:
 
     def _find(self, authorization: bytes, rights: frozenset[str], peer: str) -> Token:
         self._look()
-        said = _secret(authorization)
+        said = given_token(authorization)
         digest = hash_of(said)
         token = self._tokens.get(digest)
         # Found by its hash, whose digits tell nobody how near a guess was; compared whole all the same.
@@ -218,9 +223,7 @@ class Access:
         self._count("", "unauthorized")
         failures = _kept(self._failures, peer, lambda: Bucket(_FAILURES, _MINUTE))
         if wait := failures.spend(1, self._clock()):
-            return RequestError(
-                429, "too many requests without a token that counts", b"retry-after: %d\r\n" % math.ceil(wait)
-            )
+            return RequestError(429, "too many requests without a token that counts", again_in(wait))
         # A page is opened by a browser, which can ask its reader for a password and for nothing else.
         return RequestError(401, info, _BEARER + (_BASIC if READ in rights else b""))
 
@@ -285,20 +288,6 @@ def _state(path: Path) -> Any:
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _secret(authorization: bytes) -> bytes:
-    """The token of a header: after `Bearer`, or as the password of `Basic`, which is what a browser can send."""
-    scheme, _, said = authorization.strip().partition(b" ")
-    said = said.strip()
-    if scheme.lower() == b"bearer":
-        return said
-    if scheme.lower() == b"basic":
-        try:
-            return base64.b64decode(said, validate=True).partition(b":")[2]
-        except binascii.Error:
-            return b""
-    return b""
 
 
 def _kept(kept: OrderedDict[K, T], key: K, make: Callable[[], T]) -> T:

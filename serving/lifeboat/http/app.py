@@ -18,6 +18,8 @@ Wording = Callable[[RequestError], Response]
 Finish = Callable[[Request, Response, Callable[[Request, Response], None]], None]
 # Of a refusal, by its status, as it is counted.
 REASONS = {401: "unauthorized", 403: "forbidden", 408: "slow", 413: "large", 429: "limited", 431: "large", 504: "late"}
+# All of these, and what a status alone does not tell.
+ALL_REASONS = ("bad", "overload", *sorted(set(REASONS.values())))
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,6 @@ class Counting(Protocol):
     def rejected(self, reason: str, /) -> None:
         """One was refused: bad, unauthorized, forbidden, limited, large, slow, overload or late."""
 
-    def called(self, caller: str, result: str, /) -> None:
-        """What became of a request of a caller: see `Access`."""
-
 
 class Uncounted:
     """Of a server that does not count requests."""
@@ -63,9 +62,6 @@ class Uncounted:
         """Nothing."""
 
     def rejected(self, reason: str, /) -> None:
-        """Nothing."""
-
-    def called(self, caller: str, result: str, /) -> None:
         """Nothing."""
 
 

@@ -3,6 +3,7 @@ shape."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Set
 from typing import Any
 
@@ -30,9 +31,14 @@ def bad(info: str) -> RequestError:
     return RequestError(400, info)
 
 
+def again_in(seconds: float) -> bytes:
+    """The header line that says when to come again: a second at least."""
+    return b"retry-after: %d\r\n" % max(1, math.ceil(seconds))
+
+
 def unavailable(info: str) -> RequestError:
     """A 503 for what may be asked again in a second."""
-    return RequestError(503, info, b"retry-after: 1\r\n")
+    return RequestError(503, info, again_in(1))
 
 
 def refuse_unknown(where: str, kind: str, given: Mapping[str, Any], known: Set[str]) -> None:

@@ -95,15 +95,16 @@ class HttpClient:
             f"POST {target.path} HTTP/1.1\r\nhost: {host}:{target.port}\r\n"
             f"content-type: {content_type}\r\n{lines}content-length: {len(body)}\r\n\r\n"
         )
+        message = head.encode() + body
         async with asyncio.timeout(seconds):
             while self._idle:
                 kept = self._idle.pop()
                 if kept.reader.at_eof() or kept.writer.is_closing():
                     kept.writer.close()
-                elif (answer := await self._exchange(kept, head.encode() + body, most)) is not None:
+                elif (answer := await self._exchange(kept, message, most)) is not None:
                     return answer
             new = _Streams(*await asyncio.open_connection(target.host, target.port, ssl=target.secure or None))
-            answer = await self._exchange(new, head.encode() + body, most)
+            answer = await self._exchange(new, message, most)
         if answer is None:
             raise ConnectionResetError("the connection ended without an answer")
         return answer

@@ -37,8 +37,3 @@ class Asked:
     size: int
     is_watched: bool
     caller: Caller | None = None
-
-    def spend(self) -> None:
-        """Takes its rows from what its caller may ask for; raises a 429."""
-        if self.caller is not None:
-            self.caller.spend("rows", self.rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from lifeboat.http.app import ALL_REASONS
 from lifeboat.http.series import Series, escape
 from lifeboat.tasks.task import Task
 
@@ -13,7 +14,6 @@ PROTOCOLS = ("seldon", "v2", "v1", "mlflow", "grpc-seldon", "grpc-v2", "explain"
 FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldon", "v2") for status in (200, 500)}
 FROM_START |= {""}  # the scores have no label
 STATUSES = (200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 501, 503, 504)
-REASONS = ("bad", "unauthorized", "forbidden", "limited", "large", "slow", "overload", "late")
 HELP = {
     "lifeboat_model_info": "Which model this is; always 1",
     "lifeboat_request_seconds": "Time from a whole request to its answer",
@@ -51,7 +51,9 @@ class ServerMetrics(Series):
         ]
         self._truths = [self._counter("lifeboat_feedback_total", f'truth="{escape(name)}"') for name in task.counters]
         self._reward = self._counter("lifeboat_feedback_reward_total")
-        self._rejected = {reason: self._counter("lifeboat_rejected_total", f'reason="{reason}"') for reason in REASONS}
+        self._rejected = {
+            reason: self._counter("lifeboat_rejected_total", f'reason="{reason}"') for reason in ALL_REASONS
+        }
         self._events = [self._counter("lifeboat_events_total", f'result="{word}"') for word in ("sent", "dropped")]
         self._in_flight = self._counter("lifeboat_in_flight")
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lifeboat.http.access import spend_rows
 from lifeboat.http.app import App, Wording
 from lifeboat.http.coding import decode_body, is_coded
 from lifeboat.http.http_types import FORM, JSON, Request, Response, lower_media_type
@@ -114,7 +115,7 @@ class Predictor:
         id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, where)
         request.id = id_.puid
         asked = Asked(columns, len(columns[0]), id_, size_of(request), watch and is_watched(request), request.caller)
-        asked.spend()
+        spend_rows(asked.caller, asked.rows)
         write, send = partial(write, id_), partial(self._app.answer, request)
         if not explain:
             self._plane.infer(asked, write, error, send)

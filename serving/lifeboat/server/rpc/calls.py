@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from grpc.aio import AbortError
 
-from lifeboat.http.access import Access, Caller
+from lifeboat.http.access import Access, Caller, spend_rows
 from lifeboat.http.app import REASONS
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.server.asked import SKIP, Asked, skips
@@ -146,7 +146,7 @@ class Calls:
         self, asked: Asked, write: Callable[[Answers, Explained | None], T], explain: list[str] | bool = False
     ) -> T:
         """Predicts; gives what is written of the answers, and of their reasons where `explain` asks for these."""
-        asked.spend()
+        spend_rows(asked.caller, asked.rows)
         explained = await self.plane.explain(asked, explain) if explain else None
         answered: asyncio.Future[T] = self._loop.create_future()
 
