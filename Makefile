@@ -12,6 +12,8 @@ INTERPRETER = $(shell "$(PYTHON)" -c 'import sys; print(sys.executable)')
 export UV_PYTHON_DOWNLOADS := never
 SYNC = UV_PROJECT_ENVIRONMENT=$(1) $(UV) sync --quiet --locked --inexact --compile-bytecode --python "$(INTERPRETER)" $(2) || \
 	{ echo "setup failed: the locked packages could not be installed (no network, or a full disk?); see the lines above" >&2; exit 1; }
+# Where it is set, each of the hundreds of programs that the tests start would compile all of ours anew.
+export PYTHONDONTWRITEBYTECODE :=
 SOURCES := components pipelines serving tests notebooks .github/tools
 
 .PHONY: help
@@ -57,7 +59,8 @@ test: setup-dev ## run the tests, but those of make test-slow
 
 .PHONY: test-slow
 test-slow: setup-dev ## run the tests that take long and seldom find anything
-	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m slow $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder -m slow \
+		$(or $(ARGS),$$(grep -rl --include='test_*.py' 'slow\|first_of' tests))
 	@.venvs/drift/bin/python -m pytest --numprocesses=2 --dist=worksteal -m slow tests/drift_test $(ARGS)
 
 .PHONY: test-loop

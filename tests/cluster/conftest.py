@@ -35,6 +35,7 @@ from tests.cluster.nodes import Nodes
 from tests.cluster.operator import Operator
 from tests.cluster.router import Router
 from tests.deploy.conftest import World
+from tests.documents import read_all
 from tests.ports import free_port
 from tests.server.world import ROW, call, ndarray
 
@@ -201,7 +202,7 @@ def _prometheus(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _install(api: Api, kubelet: int) -> None:
     """The CRDs, and the node that pods are said to run on."""
-    crd = yaml.safe_load(next((ROOT / "tests/infra/crds").glob("*.yaml")).read_text())
+    [crd] = read_all(next((ROOT / "tests/infra/crds").glob("*.yaml")).read_text())
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
     for document in (crd, *istio.definitions()):
         api.ensure(path, document)

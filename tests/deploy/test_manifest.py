@@ -17,10 +17,11 @@ from lifeboat.deploy.kubernetes.plan import CANARY, SHADOW, SWITCH, RolloutPlan
 from lifeboat.deploy.kubernetes.waiting import is_rolled_out
 from lifeboat.deploy.timeline import RolloutTimeline
 from lifeboat.registry.versions import Version
+from tests.documents import read_all
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE: dict[str, Any] = yaml.safe_load((ROOT / "kustomize/base/model/model-template.yaml").read_text())
-CRD = yaml.safe_load(next((ROOT / "tests/infra/crds").glob("*.yaml")).read_text())
+[CRD] = read_all(next((ROOT / "tests/infra/crds").glob("*.yaml")).read_text())
 FIRST, SECOND = Version("titanic", "1", "a" * 64, "r"), Version("titanic", "2", "b" * 64, "r")
 
 

@@ -23,7 +23,8 @@ def test_it_fits_and_nobody_is_kept_out(browser: Browser, site: Site, name: str)
         page.evaluate(axe_script())
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
-            for scheme in SCHEMES:
+            # Colours are the same at each width.
+            for scheme in SCHEMES if width == WIDTHS[0] else SCHEMES[:1]:
                 page.emulate_media(color_scheme=scheme)
                 page.wait_for_timeout(100)
                 assert overflow(page) <= 0, (width, scheme)

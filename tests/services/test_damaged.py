@@ -27,7 +27,7 @@ def ended(laptop: Kept, said: str) -> bool:
     return laptop.nothing_runs()
 
 
-@pytest.mark.parametrize("content", first_of(["{}", "[]", "x", '{"socket": null}']))
+@pytest.mark.parametrize("content", first_of(["{}", '{"socket": null}']))
 def test_a_server_whose_state_is_damaged_is_said_and_stopped_and_comes_back(kept: Kept, content: str) -> None:
     path = kept.state / "supervisor.json"
     path.write_text(content)
@@ -61,7 +61,7 @@ def test_a_damaged_record_of_what_is_deployed_is_named_and_ends_no_keeper(kept: 
     tell(kept.state, bundle=whole)
 
 
-@pytest.mark.parametrize("content", first_of(["{", "[]", '{"foreground": false}', '{"pid": 1, "foreground": 2}']))
+@pytest.mark.parametrize("content", first_of(["{", '{"pid": 1, "foreground": 2}']))
 def test_a_keeper_whose_state_is_damaged_is_said_and_hinders_nothing(kept: Kept, content: str) -> None:
     path = kept.home / "keeper" / "state.json"
     path.write_text(content)
@@ -73,7 +73,7 @@ def test_a_keeper_whose_state_is_damaged_is_said_and_hinders_nothing(kept: Kept,
     assert kept.keeper.is_running()
 
 
-@pytest.mark.parametrize("content", first_of([None, "", "x", "-1", "0"], 2))
+@pytest.mark.parametrize("content", first_of([None, "-1"]))
 def test_processes_are_found_without_the_files_that_say_which_they_are(kept: Kept, content: str | None) -> None:
     for service in ("keeper", "detector"):
         path = kept.home / service / "pid"
@@ -85,7 +85,7 @@ def test_processes_are_found_without_the_files_that_say_which_they_are(kept: Kep
     assert kept.lifeboat("stop") == "nothing to stop\n"
 
 
-@pytest.mark.parametrize("content", first_of(["[]", "3", '{"use case ship": 3}', '{"use case ship": {"port": "x"}}']))
+@pytest.mark.parametrize("content", first_of(["[]", '{"use case ship": {"port": "x"}}']))
 def test_damaged_ports_are_said_and_hinder_no_stop(kept: Kept, content: str) -> None:
     path = kept.home / "ports.json"
     path.write_text(content)

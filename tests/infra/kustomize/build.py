@@ -14,12 +14,16 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.documents import read_all
+
 ROOT = Path(__file__).resolve().parents[3]
 KUSTOMIZE = ROOT / "kustomize"
 OVERLAYS = ("kind", "staging", "production")
 # May be chosen freely; the other two say where stores are, and each overlay has one of them.
 OPTIONAL = ("autoscaling", "canary-istio", "network-policies", "no-engine")
 COMBINATIONS = [chosen for size in range(len(OPTIONAL) + 1) for chosen in combinations(OPTIONAL, size)]
+# It patches nothing of the others.
+COMBINATIONS += [("retention",), (*OPTIONAL, "retention")]
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 
 Resource = dict[str, Any]
@@ -38,7 +42,7 @@ def build(folder: Path) -> list[Resource]:
     """The resources of a kustomization; fails on a warning, too."""
     done = subprocess.run([*_command(), str(folder)], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return [resource for resource in yaml.safe_load_all(done.stdout) if resource]
+    return read_all(done.stdout)
 
 
 @cache
