@@ -236,6 +236,7 @@ secrets() {
   echo "uri=postgresql+psycopg2://${user/@/%40}@127.0.0.1:5432/mlflow" |
     secret "$(output workload_service_accounts.mlflow.namespace)" mlflow-database
   made_once lifeboat-trigger token= "$(output workload_service_accounts.retrain-trigger.namespace)" monitoring
+  made_once personal-key key= "$(output workload_service_accounts.drift-detector.namespace)" kubeflow
   made_once mysql-secret $'username=root\npassword=' "$(output workload_service_accounts.kfp.namespace)"
 }
 
@@ -248,17 +249,22 @@ key = json.load(sys.stdin)
 print("access-key=" + key["metadata"]["accessId"], "secret-key=" + key["secret"], sep="\n")'
 }
 
-# name, what stands before the value, namespaces. A Secret with one random value, the same in each namespace, made where
-# one of them has none. To change it: delete all of them and run this again (Kubeflow's MySQL keeps the password that its
-# disk was made with: ALTER USER first).
+# name, what stands before the value, namespaces. A Secret with one random value, the same in each namespace: where one of
+# them has none it gets the others'. To change it: delete all of them and run this again (Kubeflow's MySQL keeps the
+# password that its disk was made with: ALTER USER first; pseudonyms that the old personal key made stay nobody's).
 made_once() {
-  local name=$1 before=$2 where value="" all=true
+  local name=$1 before=$2 where value="" field all=true
   shift 2
+  field=${before##*$'\n'}
   for where in "$@"; do
-    ! $dry_run && kubectl --namespace "$where" get secret "$name" >/dev/null 2>&1 || all=false
+    if ! $dry_run && kubectl --namespace "$where" get secret "$name" >/dev/null 2>&1; then
+      value=$(kubectl --namespace "$where" get secret "$name" --output "go-template={{index .data \"${field%=}\" | base64decode}}")
+    else
+      all=false
+    fi
   done
   ! $all || return 0
-  $dry_run || value=$(python3 -c 'import secrets; print(secrets.token_hex(32))')
+  $dry_run || value=${value:-$(python3 -c 'import secrets; print(secrets.token_hex(32))')}
   for where in "$@"; do
     echo "${before}${value}" | secret "$where" "$name"
   done

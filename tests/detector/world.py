@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
+from lifeboat.usecase.schema import Schema
 from tests.server.world import ROOT, ROW, TINY, Answer, call, expected, graph
 
 BATCH = "application/cloudevents-batch+json"
@@ -73,11 +74,11 @@ def reference(number: int = 600) -> bytes:
     return sink.getvalue()
 
 
-def add_bundle(store: Path, usecase: str = "tiny", **rule: Any) -> str:
+def add_bundle(store: Path, usecase: str = "tiny", schema: Schema = TINY, **rule: Any) -> str:
     """Puts a bundle into a store and gives its digest."""
     golden = [{"row": ROW, "probabilities": [1 - expected(22.5, port="C"), expected(22.5, port="C")]}]
     files = {
-        MODEL: graph(), SCHEMA: TINY.to_json().encode(), REFERENCE: reference(), GOLDEN: json.dumps(golden).encode(),
+        MODEL: graph(), SCHEMA: schema.to_json().encode(), REFERENCE: reference(), GOLDEN: json.dumps(golden).encode(),
     }  # fmt: skip
     folder = store / "bundles" / usecase
     folder.mkdir(parents=True, exist_ok=True)

@@ -217,7 +217,7 @@ def test_no_value_of_a_free_text_is_on_the_card(tmp_path):
     usecase = dataclasses.replace(make_usecase(), schema=schema)
     found = evaluate(usecase, bundle, write_rows(tmp_path / "t.parquet", cells), say=quiet)
     assert "note" in found.explanation.permutation.columns
-    assert found.explanation.free_text == ("note",)
+    assert found.explanation.hidden == ("note",)
     for text in (found.to_json(), *dataclasses.astuple(model_card(found, bundle, usecase))[:2]):
         assert "Doe" not in text
 

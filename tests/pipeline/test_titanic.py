@@ -4,6 +4,7 @@ README says works after `make run`, and the notebook that trains.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shlex
@@ -134,6 +135,20 @@ class TestTitanic:
             [sys.executable, "-c", run], cwd=ROOT, env=laptop.environment, capture_output=True, text=True, timeout=120
         )
         assert done.stdout.endswith("TestResults(failed=0, attempted=7)\n"), done.stdout + done.stderr
+
+    def test_no_page_log_or_example_names_a_passenger(self, laptop: Laptop) -> None:
+        names = pd.read_csv(TITANIC / "train.csv")["Name"]
+        looked = 0
+        # Rows are in Parquet files, which a run and a bundle's reference are.
+        for path in laptop.home.rglob("*"):
+            rows = path.name in ("train_rows", "test_rows", "quarantine") or path.suffix == ".parquet"
+            if path.is_file() and not rows:
+                text = html.unescape(path.read_text(encoding="utf-8", errors="replace"))
+                assert not [name for name in names if name in text], path
+                looked += 1
+        assert looked > 30
+        golden = open_bundle(laptop.output("train/bundle")).golden
+        assert {entry["row"]["Name"] for entry in golden} == {"Fogg, Mr. Phileas"}
 
     def test_typed_artifacts_reach_the_ui(self, laptop: Laptop) -> None:
         artifacts = executor_output(laptop.output("evaluate/executor_output.json"))

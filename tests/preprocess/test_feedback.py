@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from lifeboat.config.errors import StorageError
+from lifeboat.config.errors import SettingsError, StorageError
+from lifeboat.config.pseudonyms import Pseudonyms
 from lifeboat.data.labelled.labelled_rows import no_rows, write_labelled
 from lifeboat.data.split import group_names, hold_out
 from lifeboat.data.table import check_table
@@ -291,3 +292,35 @@ def test_no_entity_changes_sides_when_more_feedback_comes(table, fed_rows, count
         for other in described(second):
             if one[4] != other[4] and (one[3] or other[3]):
                 assert not alike(one, other)
+
+
+PERSONAL = replace(SCHEMA, keys=(SCHEMA.keys[0], replace(SCHEMA.keys[1], personal=True, example="F")))
+
+
+def fed_pseudonyms(tmp_path, names):
+    """A store of what a detector with a key keeps: no family by its name."""
+    store = open_storage(str(tmp_path / "store"), S3())
+    part = [fed(n, family=names.of("family", family), dose=50.5 + n) for n, family in enumerate(("F3", "F3", "new"))]
+    write_labelled(store, "cure", PERSONAL, part)
+    return store
+
+
+def test_rows_of_a_pseudonym_are_of_the_group_that_the_table_has_by_name(tmp_path):
+    names = Pseudonyms(b"k" * 32)
+    source, out = write(tmp_path / "rows.csv", rows()), outputs(tmp_path / "out")
+    store = fed_pseudonyms(tmp_path, names)
+    preprocess(make_usecase(PERSONAL), source, out, labelled=store, pseudonyms=names, say=quiet)
+    sides = [pq.read_table(path) for path in (out.train, out.test)]
+    families = [set(side["family"].to_pylist()) for side in sides]
+    assert not families[0] & families[1]
+    together = both(out)
+    assert together["family"].to_pylist().count("F3") == 4
+    assert names.of("family", "new") in together["family"].to_pylist()
+    assert "new" not in together["family"].to_pylist()
+
+
+def test_without_the_key_of_pseudonyms_no_run_guesses_whose_they_are(tmp_path):
+    source, out = write(tmp_path / "rows.csv", rows()), outputs(tmp_path / "out")
+    store = fed_pseudonyms(tmp_path, Pseudonyms(b"k" * 32))
+    with pytest.raises(SettingsError, match="labelled rows have pseudonyms of family.*: give personal_key"):
+        preprocess(make_usecase(PERSONAL), source, out, labelled=store, say=quiet)

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from minio.commonconfig import ENABLED
+from minio.versioningconfig import VersioningConfig
 from moto import settings
 from moto.core.responses import ActionAuthenticatorMixin
 
@@ -82,6 +84,33 @@ def test_a_missing_file_is_named(storage, tmp_path):
     with pytest.raises(StorageError, match="nothing-here cannot be read: No such file"):
         storage.upload(tmp_path / "nothing-here", "key")
     assert storage.keys() == []
+
+
+def test_what_is_erased_is_gone_and_nothing_beside_it(storage, tmp_path):
+    for key in ("a/c", "a/b", "a/bb"):
+        put(storage, tmp_path, key)
+    storage.erase("a/b")
+    assert storage.keys() == ["a/bb", "a/c"]
+    storage.erase("a/bb")
+    storage.erase("was never there")
+    assert storage.keys() == ["a/c"]
+
+
+def test_where_a_store_keeps_versions_they_are_erased_as_well(s3, tmp_path):
+    with s3.bucket() as bucket:
+        storage = open_storage(f"s3://{bucket}/prefix", s3.s3)
+        client = storage._client
+        client.set_bucket_versioning(bucket, VersioningConfig(ENABLED))
+        for content in (b"old", b"new"):
+            put(storage, tmp_path, "k", content)
+        put(storage, tmp_path, "kk", b"other")
+        client.remove_object(bucket, "prefix/k")
+        kept = list(client.list_objects(bucket, "prefix/k", include_version=True))
+        assert [item.object_name for item in kept].count("prefix/k") == 3
+        storage.erase("k")
+        kept = list(client.list_objects(bucket, "prefix/k", include_version=True))
+        assert [item.object_name for item in kept] == ["prefix/kk"]
+        storage.erase("kk")
 
 
 @pytest.mark.parametrize("key", ["../up", "a/../../up", "/root"])

@@ -24,6 +24,7 @@ from lifeboat.config.errors import SettingsError
 from lifeboat.config.images import COMPONENTS_IMAGE
 from lifeboat.config.options import option
 from lifeboat.config.project import find_project
+from lifeboat.config.pseudonyms import Pseudonyms, read_pseudonyms
 from lifeboat.config.sources import ANONYMOUS, trusted_sources
 from lifeboat.registry.storage import S3Settings
 from lifeboat.system.addresses import is_loopback
@@ -39,6 +40,7 @@ PORTS = ("port", "metrics_port", "grpc_port", "detector_port", "explainer_port",
 HOME = ".lifeboat"
 # Of a port that is not chosen here: `lifeboat.config.home_ports` chooses, and the home keeps it.
 _OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
+_FOR_EVER = "0 keeps them for ever, see lifeboat retain"
 SERVICES = ("LIFEBOAT_SERVER_", "LIFEBOAT_DRIFT_", "LIFEBOAT_EXPLAINER_", "LIFEBOAT_TRIGGER_")
 # What other libraries read from the environment, unless the user says otherwise: no telemetry, no pickle from a model's
 # file, a registry that is down is reported within seconds, and in one sentence: MLflow logs a traceback of its own for
@@ -98,6 +100,13 @@ class Settings(S3Settings):
         "sources of truth whose rows teach unseen, with commas between them, or none; unless set "
         f"{ANONYMOUS} where host and store are this machine's, and nobody elsewhere",
     )
+    personal_key: str = option("", "the key itself by which pseudonyms are made, for a cluster", secret=True)
+    personal_key_file: str = option(
+        "", "file with the key by which pseudonyms of personal keys are made; one made under home unless set"
+    )
+    keep_labelled_days: int = option(0, f"days that labelled rows are kept; {_FOR_EVER}")
+    keep_quarantine_days: int = option(0, f"days that a run's file of broken rows is kept; {_FOR_EVER}")
+    keep_runs_days: int = option(0, f"days that a run's folder is kept, with rows and pages; {_FOR_EVER}")
     kfp_host: str = option("", "URL of the Kubeflow Pipelines API")
     kfp_pages: str = option("", "URL of Kubeflow's pages as people open them; the API's own unless set")
     kfp_token: str = option("", "bearer token of that API", secret=True)
@@ -160,6 +169,17 @@ class Settings(S3Settings):
     def trusted(self) -> frozenset[str]:
         """The sources of truth whose rows teach, unless the store's record says otherwise."""
         return trusted_sources(self.trusted_sources, private=is_loopback(self.host) and "://" not in self.store)
+
+    @property
+    def personal_key_path(self) -> Path:
+        """The file with the key of pseudonyms, there or not."""
+        return Path(self.personal_key_file) if self.personal_key_file else self.home_path / "access" / "personal.key"
+
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """Those of personal keys; raises SettingsError where the file that is named is none."""
+        there = self.personal_key_file or self.personal_key_path.exists()
+        return read_pseudonyms(str(self.personal_key_path) if there else "", self.personal_key)
 
     @property
     def server_python(self) -> str:

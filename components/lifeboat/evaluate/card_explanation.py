@@ -27,7 +27,7 @@ def explanation_content(found: ModelExplanation, task: Task[Any, Any]) -> dict[s
         "columns": [{"name": name, "worth": _signed(one), "far": _digits(far[name])} for name, one in worth.items()],
         "worth_title": _axis(found, task),
         "how": [*_how_found(found, task.metric(found.permutation.metric).title), *_unsure(unsure, len(worth))],
-        "hidden": ", ".join(found.free_text),
+        "hidden": ", ".join(found.hidden),
         "metric": within(metric.title),
     }
 

@@ -18,6 +18,7 @@ _TITLES = {
     "data, rows": "Rows of the table",
     "data, labelled": "Rows from feedback",
     "data, labelled_digest": "Rows from feedback, SHA-256",
+    "data, labelled_since": "Their first truth came",
     "data, labelled_until": "Their last truth came",
     "data, train": "Rows to train on",
     "data, test": "Rows held out",
@@ -32,6 +33,7 @@ _TITLES = {
     "split, gap": "Split, seconds between",
     "split, boundary": "Split, held out from",
 }
+_SOURCES = "data, sources, "
 _EMPTY: tuple[Any, ...] = ("", None, [], {})
 
 
@@ -64,7 +66,9 @@ def _flat(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
         if isinstance(inner, Mapping):
             yield from _flat(inner, place)
         elif inner not in _EMPTY:
-            yield _TITLES.get(place, place.replace("_", " ")), inner
+            source = place.removeprefix(_SOURCES)
+            named = f"Rows from {source}" if source != place else place.replace("_", " ")
+            yield _TITLES.get(place, named), inner
 
 
 def _written(value: Any) -> str:

@@ -77,6 +77,8 @@ def _by_remedy(column: Column, cells: Cells, values: Sequence[Any]) -> dict[str,
 def _remedy(rule: str, column: Column, values: Sequence[Any], nulls: tuple[str, ...]) -> str:
     if rule == "null":
         return "declare nullable=True, or fill them in"
+    if column.personal and rule in ("range", "category", "type"):
+        return "mend the rows or the declaration"
     if rule == "range":
         numbers = np.array([float(value) for value in values])
         return f"they reach from {numbers.min():g} to {numbers.max():g}: declare a wider minimum and maximum"

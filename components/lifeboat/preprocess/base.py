@@ -37,7 +37,7 @@ def deduplicate(rows: pa.Table, usecase: UseCase, name: str) -> tuple[pa.Table, 
         counts = pc.value_counts(known.filter(pc.not_equal(known.cast(pa.string()), "")))
         repeated = [entry["values"] for entry in counts.filter(pc.greater(counts.field(1), 1)).slice(0, 3).to_pylist()]
         if repeated:
-            shown = ", ".join(map(str, repeated))
+            shown = ", ".join(schema.known[schema.id].show(name) for name in repeated)
             raise DataError(f"the same id on different rows: {shown}", file=name, column=schema.id)
     return kept, rows.num_rows - kept.num_rows
 

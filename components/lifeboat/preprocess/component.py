@@ -42,6 +42,14 @@ def preprocess(
     moment = read_timestamp(as_of, "as_of")
     table = data or str(case.data)
     summary = step.preprocess(
-        case, table, paths, labelled=store, trusted=settings.trusted, as_of=moment, s3=settings.s3, say=say
+        case,
+        table,
+        paths,
+        labelled=store,
+        trusted=settings.trusted,
+        pseudonyms=settings.pseudonyms,
+        as_of=moment,
+        s3=settings.s3,
+        say=say,
     )
     train_rows.metadata.update(plain_values(asdict(summary)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lifeboat.config.pseudonyms import Pseudonyms
 from lifeboat.config.sources import TABLE
 from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PUID, ROW, SOURCE
 from lifeboat.data.reading import read_table
@@ -46,6 +47,7 @@ def find_conflicts(
     store: Storage,
     *,
     trusted: frozenset[str],
+    pseudonyms: Pseudonyms,
     s3: S3,
     say: Callable[[str], None],
 ) -> list[Conflict]:
@@ -55,7 +57,7 @@ def find_conflicts(
         usecase: whose rows.
         source: path or s3:// URL of the table.
         store: the feature store.
-        trusted: see `preprocess`.
+        trusted, pseudonyms: see `preprocess`.
         s3: endpoint and keys for an s3:// URL.
         say: told what was read.
 
@@ -65,8 +67,8 @@ def find_conflicts(
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder, local_copy(source, s3, Path(folder)) as path:
         raw = read_table(path, name=source, csv=usecase.csv)
     base, _ = deduplicate(check_table(raw, usecase.schema, labelled=True, name=source).good, usecase, source)
-    feedback = read_feedback(store, usecase, say, trusted=trusted)
-    merged = merge(base, feedback.good, usecase.schema, feedback.found.trust.kept)
+    feedback = read_feedback(store, usecase, say, trusted=trusted, pseudonyms=pseudonyms)
+    merged = merge(base, feedback.beside(base), usecase.schema, feedback.found.trust.kept)
     return list_conflicts(feedback, merged, usecase.schema)
 
 

@@ -8,6 +8,8 @@ from datetime import datetime
 
 import pyarrow as pa
 
+from lifeboat.config.errors import SettingsError
+from lifeboat.config.pseudonyms import NO_PSEUDONYMS, Pseudonyms, is_pseudonym
 from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, PREDICTED_AT, PUID, ROW, SOURCE
 from lifeboat.data.labelled.labelled_rows import LabelledRows, load_labelled, no_rows, say_apart, stored_schema
 from lifeboat.data.table import Checked, check_table
@@ -23,23 +25,45 @@ class Feedback:
     Args:
         found: as they were asked, with the hidden columns, and what the store keeps apart.
         checked: the same rows; keys may be null.
+        personal: names of the keys of which a pseudonym may be kept.
+        pseudonyms: by which it was made.
     """
 
     found: LabelledRows
     checked: Checked
+    personal: tuple[str, ...] = ()
+    pseudonyms: Pseudonyms = NO_PSEUDONYMS
 
     @property
     def raw(self) -> pa.Table:
         """The rows as they were asked."""
         return self.found.table
 
-    @property
-    def good(self) -> pa.Table:
-        """The rows without a problem, in the order in which their truth came."""
+    def beside(self, base: pa.Table) -> pa.Table:
+        """The rows without a problem, in the order in which their truth came.
+
+        A pseudonym of somebody whom the table knows is the name again, so that they are rows of one.
+
+        Args:
+            base: the table's rows, with their keys.
+
+        Raises:
+            SettingsError: there are pseudonyms, and nothing tells whose they are.
+        """
         timed = self.checked.table
         for name in (PREDICTED_AT, LABELLED_AT, SOURCE, PUID, ROW):
             timed = timed.append_column(name, self.raw.column(name))
         good = Checked(timed, self.checked.problems).good
+        for name in self.personal:
+            kept = good.column(name).to_pylist()
+            if not self.pseudonyms and any(map(is_pseudonym, filter(None, kept))):
+                raise SettingsError(
+                    f"labelled rows have pseudonyms of {name}, and without their key nobody knows which rows of the "
+                    "table are of the same: give personal_key"
+                )
+            names = self.pseudonyms.names(name, base.column(name).drop_null().unique().to_pylist())
+            shown = pa.array([names.get(text, text) for text in kept], good.column(name).type)
+            good = good.set_column(good.column_names.index(name), name, shown)
         return good.sort_by([(name, "ascending") for name in (LABELLED_AT, PUID, ROW)])
 
 
@@ -49,6 +73,7 @@ def read_feedback(
     say: Callable[[str], None],
     *,
     trusted: frozenset[str],
+    pseudonyms: Pseudonyms = NO_PSEUDONYMS,
     as_of: datetime | None = None,
 ) -> Feedback:
     """Reads the labelled rows of a use case; none at all are no error, and without a store there are none.
@@ -58,6 +83,7 @@ def read_feedback(
         usecase: whose rows.
         say: told what was read.
         trusted: sources whose rows teach, unless the store's record says otherwise.
+        pseudonyms: of personal keys.
         as_of: read as it was known then; now unless given.
 
     Raises:
@@ -78,4 +104,4 @@ def read_feedback(
         say(f"the last of their truths came at {found.until}: a run as of then takes the same rows")
     for line in say_apart(found.apart):
         say(f"kept apart: {line}")
-    return Feedback(found, checked)
+    return Feedback(found, checked, usecase.schema.personal_keys, pseudonyms)

@@ -13,6 +13,7 @@ from lifeboat.data.split import Holdout, group_names, hold_out, hold_out_later, 
 from lifeboat.data.time_split import boundary_of, split_by_time
 from lifeboat.preprocess.feedback import Feedback
 from lifeboat.preprocess.merge import TIME, Merged, contradicting_rows, merge
+from lifeboat.usecase.column import HIDDEN_VALUE
 from lifeboat.usecase.datetimes import format_moment
 from lifeboat.usecase.usecase import UseCase
 
@@ -46,9 +47,11 @@ class Parts:
     def warnings(self, usecase: UseCase) -> list[str]:
         """What of the division may not be meant, in sentences."""
         held_out = f"it trains, and {self.holdout.test.mean():.0%} are held out"
+        group = usecase.schema.group
+        hidden = group is not None and usecase.schema.known[group].personal
         return [
-            f"{usecase.schema.group} {name} has {share:.0%} of the rows, more than the {float(usecase.split.test):.0%} "
-            f"to hold out: {held_out}"
+            f"{group} {HIDDEN_VALUE if hidden else name} has {share:.0%} of the rows, more than the "
+            f"{float(usecase.split.test):.0%} to hold out: {held_out}"
             for name, share in self.large.items()
         ]
 
@@ -64,13 +67,13 @@ def split_holdout(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts
         usecase: schema and split.
     """
     if usecase.split.by == "time":
-        return _split_by_time(merge(base, feedback.good, usecase.schema, feedback.found.trust.kept), usecase)
+        return _split_by_time(merge(base, feedback.beside(base), usecase.schema, feedback.found.trust.kept), usecase)
     schema, share, salt = usecase.schema, float(usecase.split.test), usecase.split.salt
     strata = usecase.task.strata(base.column(schema.label.name).to_numpy())
     groups = group_names(base, schema)
     known = hold_out(groups, strata, share=share, salt=salt)
     large = _large(groups, known)
-    fed, position = feedback.good, known.position
+    fed, position = feedback.beside(base), known.position
     merged = merge(base, fed, schema, feedback.found.trust.kept)
     if fed.num_rows:  # else they are the same, and of a million rows they take two seconds
         groups = group_names(merged.table, schema)

@@ -61,7 +61,7 @@ def merge(base: pa.Table, fed: pa.Table, schema: Schema, settled: Mapping[str, s
 
     Args:
         base: the table's rows, each once.
-        fed: `Feedback.good`.
+        fed: `Feedback.beside`.
         schema: of both.
         settled: whose word holds, by id.
     """

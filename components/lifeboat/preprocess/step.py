@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lifeboat.config.errors import DataError, SettingsError
+from lifeboat.config.pseudonyms import NO_PSEUDONYMS, Pseudonyms
 from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.labelled.labelled_rows import SETTLE
 from lifeboat.data.labelled.trust import write_conflicts
@@ -58,6 +59,7 @@ class Summary:
         split: see `holdout.Parts`.
         refused: key to reason of the parts of feedback that cannot be used.
         labelled_digest: of the rows from feedback alone; empty without any.
+        labelled_since: when the first of their truths came; empty without any.
         labelled_until: when the last of their truths came, which is an `as_of` that gives the same rows again; empty
             without any.
         as_of: the moment that was asked for; empty for now.
@@ -83,6 +85,7 @@ class Summary:
     withheld: int
     refused: dict[str, str]
     labelled_digest: str = ""
+    labelled_since: str = ""
     labelled_until: str = ""
     as_of: str = ""
     assumed: list[str] = field(default_factory=list)
@@ -109,6 +112,7 @@ def preprocess(
     *,
     labelled: Storage | None = None,
     trusted: frozenset[str] = ONLY_ANONYMOUS,
+    pseudonyms: Pseudonyms = NO_PSEUDONYMS,
     as_of: datetime | None = None,
     s3: S3 | None = None,
     say: Callable[[str], None] = print,
@@ -121,6 +125,7 @@ def preprocess(
         outputs: written whole or not at all; the quarantine is written even when it is too large to go on.
         labelled: the feature store, whose labelled rows are taken as well.
         trusted: sources of truth whose rows are taken, unless the store's record says otherwise.
+        pseudonyms: by which personal keys are kept in the feature store.
         as_of: take them as they were known then; as they are now unless given. The table is taken as it is.
         s3: endpoint and keys for an s3:// URL.
         say: told of each stage.
@@ -128,14 +133,14 @@ def preprocess(
     Raises:
         DataError: the table cannot be used; names file, row, column and limit.
         StorageError: a file cannot be read or written.
-        SettingsError: a moment, but no feature store that it could be of.
+        SettingsError: a moment, but no feature store that it could be of; pseudonyms whose key nobody gave.
     """
     if as_of and not labelled:
         raise SettingsError(
             f"as of {format_timestamp(as_of)}: no labelled rows are taken, and the table has no history"
         )
     table = _read(source, usecase, s3 or S3(), outputs.train.parent, say)
-    feedback = read_feedback(labelled, usecase, say, trusted=trusted, as_of=as_of)
+    feedback = read_feedback(labelled, usecase, say, trusted=trusted, pseudonyms=pseudonyms, as_of=as_of)
     quarantine.write(outputs.quarantine, table.raw, table.checked, feedback)
     quarantine.refuse_many(table.checked, table.raw.num_rows, usecase.max_quarantine, table.name)
     base, duplicates = deduplicate(table.checked.good, usecase, table.name)
@@ -161,6 +166,7 @@ def preprocess(
         withheld=parts.withheld,
         refused=feedback.found.refused,
         labelled_digest=feedback.found.digest,
+        labelled_since=feedback.found.since,
         labelled_until=feedback.found.until,
         as_of=format_timestamp(as_of) if as_of else "",
         assumed=table.assumed,

@@ -70,6 +70,9 @@ class Storage(Protocol):
     def keys(self, prefix: str = "") -> list[str]:
         """The keys that start with the prefix, sorted."""
 
+    def erase(self, key: str) -> None:
+        """Removes an object for good, with every older version that the store has kept of it."""
+
 
 class DirectoryStorage:
     """A directory on this machine."""
@@ -89,6 +92,11 @@ class DirectoryStorage:
         with _as_storage_error(f"{folder}"):
             found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file())
             return sorted(key for key in found if key.startswith(prefix))
+
+    def erase(self, key: str) -> None:
+        path = self._path(key)
+        with _as_storage_error(str(path), verb="removed"):
+            path.unlink(missing_ok=True)
 
     def _path(self, key: str) -> Path:
         if ".." in PurePosixPath(key).parts or key.startswith("/"):
@@ -135,6 +143,15 @@ class S3Storage:
         with _as_storage_error(self.url, self._endpoint):
             found = self._client.list_objects(self.bucket, self._name(prefix), recursive=True)
             return sorted(item.object_name[len(self._name("")) :] for item in found)
+
+    def erase(self, key: str) -> None:
+        name = self._name(key)
+        with _as_storage_error(f"{self.url}/{key}", self._endpoint, verb="removed"):
+            found = self._client.list_objects(self.bucket, name, include_version=True)
+            versions = [item.version_id for item in found if item.object_name == name]
+            # Without versions there is one, which has none; a marker that one was deleted is one as well.
+            for version in versions or [None]:
+                self._client.remove_object(self.bucket, name, version_id=version)
 
     def _name(self, key: str) -> str:
         if ".." in PurePosixPath(key).parts or key.startswith("/"):

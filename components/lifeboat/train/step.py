@@ -47,7 +47,9 @@ GOLDEN_ROWS = 20
 # wants one of their cores each wait lasts until that gives way: 5 times as long for 5,000 rows.
 ROWS_FOR_THREADS = 10_000
 # Of the rows' summary, what the manifest says of the data.
-LINEAGE = ("digest", "rows", "labelled", "labelled_digest", "labelled_until", "train", "test")
+LINEAGE = (
+    "digest", "rows", "labelled", "labelled_digest", "labelled_since", "labelled_until", "sources", "train", "test",
+)  # fmt: skip
 _ROW = "__row"
 VERSIONS = ("numpy", "onnx", "onnxruntime", "pyarrow", "scikit-learn", "skl2onnx")
 
@@ -172,9 +174,13 @@ def _parquet(table: pa.Table) -> bytes:
 
 
 def _golden(reference: pa.Table, scorer: Scorer, schema: Schema) -> bytes:
-    """Rows of the reference with the graph's answers, the last one with every null that is allowed."""
+    """Rows of the reference with the graph's answers, the last one with every null that is allowed.
+
+    They are sent about and shown: in place of what is personal they have the column's example.
+    """
     chosen = np.linspace(0, reference.num_rows - 1, GOLDEN_ROWS).astype(int)
-    rows = reference.take(pa.array(chosen)).to_pylist()
+    nobody = {column.name: column.parse(column.sample) for column in schema.columns if column.personal}
+    rows = [{**row, **nobody} for row in reference.take(pa.array(chosen)).to_pylist()]
     rows.append({**rows[0], **{column.name: column.null for column in schema.columns if column.nullable}})
     known = schema.known
     try:

@@ -42,6 +42,8 @@ USUAL_NUMBER_NULLS = tuple(sorted((*USUAL_TEXT_NULLS, "-", "--", ".", "NAN", "Nu
 MOST_CATEGORIES = 10_000
 # How tables spell a boolean, in small letters.
 TRUE_TEXTS, FALSE_TEXTS = ("1", "on", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no", "off")
+# What stands in a message for a value that is somebody's.
+HIDDEN_VALUE = "a value (personal, not shown)"
 # A text that is seconds or milliseconds.
 _EPOCH = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*", re.ASCII)
 
@@ -87,6 +89,8 @@ class Column:
         exact: of a float: the model takes it as float64, so that an amount of millions keeps its cents.
         epoch: numbers that may stand for a datetime: seconds ("s") or milliseconds ("ms") since 1970. Without it a
             number is refused: 20130101 is a day to some and a second to others.
+        personal: its values are somebody's. No page, log, message or example has one, its own `example` apart, which
+            is to be nobody's; of a key a pseudonym is kept in labelled rows. See docs/personal-data.md.
     """
 
     name: str
@@ -103,6 +107,7 @@ class Column:
     zone: str = "UTC"
     epoch: Epoch | None = None
     exact: bool = False
+    personal: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -164,7 +169,9 @@ class Column:
         return tuple(text for text in USUAL_TEXT_NULLS if self.nullable and text not in self.categories)
 
     def _check_contents(self) -> None:
-        """The pattern compiles; the categories and the example are values the column accepts."""
+        """The pattern compiles; the categories and the example are values the column accepts; nobody's stands in."""
+        if self.personal and self.sample is None and not self.nullable:
+            raise ValueError(f"column {self.name}: it is personal, so give an example that is nobody's")
         try:
             _ = self._regex
         except re.error as error:
@@ -196,8 +203,13 @@ class Column:
 
     @property
     def is_free_text(self) -> bool:
-        """Whether it may hold anything, such as people's names: a page shows none of its values."""
+        """Whether it may hold anything."""
         return self.kind == "string" and not self.categories
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether a page may have its values: not of a free text, which may hold names, and not of what is personal."""
+        return not self.is_free_text and not self.personal
 
     @property
     def is_wide(self) -> bool:
@@ -325,8 +337,12 @@ class Column:
         """
         return Problem(self._sentence(rule, value), rule)
 
+    def show(self, value: object) -> str:
+        """A value of it as it stands in a message."""
+        return HIDDEN_VALUE if self.personal else shown_value(value)
+
     def _sentence(self, rule: str, value: object) -> str:
-        shown = shown_value(value)
+        shown = self.show(value)
         if rule == "null":
             return f"{f'{shown} means null' if value else 'is null'}, which {self.name} may not be"
         if rule == "range":

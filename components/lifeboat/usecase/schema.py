@@ -67,6 +67,9 @@ class Schema:
         ignore: object = self.ignore
         if not isinstance(ignore, tuple):
             raise ValueError(f"ignore is {ignore!r}, not a tuple of column names")  # noqa: TRY004
+        numbered = [key.name for key in self.keys if key.personal and key.kind not in ("string", "category")]
+        if numbered:
+            raise ValueError(f"key {numbered[0]}: what is kept of a personal key is a text: declare it a string")
         both = sorted(set(self.ignore) & set(names))
         if both:
             raise ValueError(f"columns to ignore are declared as well: {', '.join(both)}")
@@ -76,6 +79,11 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """Names of the model's inputs, in order."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def personal_keys(self) -> tuple[str, ...]:
+        """Names of the keys of which a pseudonym is kept."""
+        return tuple(key.name for key in self.keys if key.personal)
 
     @property
     def known(self) -> dict[str, Column]:

@@ -90,7 +90,7 @@ class Quotient(_Stateless):
 class TextBetween(_Stateless):
     """The text after the first `start` and before the next `stop`; "" where there is no `start`.
 
-    'Braund, Mr. Owen Harris' between ', ' and '.' is 'Mr'. Strings [n, 1] to strings [n, 1].
+    'Fogg, Mr. Phileas' between ', ' and '.' is 'Mr'. Strings [n, 1] to strings [n, 1].
     """
 
     def __init__(self, start: str, stop: str) -> None:

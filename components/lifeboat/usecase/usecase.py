@@ -334,6 +334,10 @@ class UseCase:
 
     def _refuse_columns(self) -> None:
         """What can be declared by itself, but not be trained on or answered."""
+        for name in (*self.baseline, *(part.column for part in self.slices)):
+            if self.schema.known[name].personal:
+                problem = f"{name} is personal, and the card would show its values: it is no baseline and no slice"
+                raise UseCaseError(f"use case {self.name}: {problem}")
         for column in self.schema.columns:
             if column.kind == "integer" and max(abs(column.lower), abs(column.upper)) > LARGEST_INPUT:
                 limit = f"beyond {LARGEST_INPUT} a model cannot take it exactly; make it a key, or text"

@@ -45,7 +45,9 @@ def conflicts(options: argparse.Namespace, settings: Settings) -> int:
     table = options.data or str(usecase.data)
 
     def find() -> list[Conflict]:
-        return find_conflicts(usecase, table, storage, trusted=settings.trusted, s3=settings.s3, say=quiet)
+        return find_conflicts(
+            usecase, table, storage, trusted=settings.trusted, pseudonyms=settings.pseudonyms, s3=settings.s3, say=quiet
+        )
 
     found = find()
     if options.settle:

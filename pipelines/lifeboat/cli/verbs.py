@@ -32,6 +32,8 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat explain Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat score passengers.csv scored.parquet
   lifeboat features                  what the feature store holds
+  lifeboat forget --entity ID        take somebody's rows out of what is kept
+  lifeboat retain                    what is kept of rows, since when and for how long
   lifeboat token create NAME --may predict
                                      who may ask the servers, where others reach them
   lifeboat rollback                  put the previous champion back
@@ -40,6 +42,9 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat stop                      end the model servers and the drift detector
 """
 
+FORGET = """\
+Exits with 3 where the drift detector has not confirmed it. The record names nobody: it has a keyed hash of the id.
+"""
 SERVE = """\
 In the foreground it prints the logs, each line with the name of its service, and ends all of it on Ctrl-C or SIGTERM:
 the model servers first, drained, then the drift detector. What runs in the background already, after lifeboat run, is
@@ -100,6 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_champion(verbs)
     _add_scoring(verbs)
     _add_features(verbs)
+    _add_personal(verbs)
     _add_token(verbs)
     _add_kubeflow(verbs)
     _add_retraining(verbs)
@@ -248,6 +254,27 @@ def _add_trust(parts: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _usecase(conflicts)
 
 
+def _add_personal(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    gone = _verb(verbs, "forget", "forget", "take somebody's rows out of what is kept, and say where they still are")
+    gone.epilog = FORGET
+    text = "the id of the rows, as the table has it (default: none, it is needed)"
+    gone.add_argument("--entity", metavar="ID", required=True, help=text)
+    gone.add_argument(
+        "--because", metavar="TEXT", default="", help="why, in up to 500 characters, for the record (default: none)"
+    )
+    text = "seconds that the drift detector has to confirm it (default: 60)"
+    gone.add_argument("--patience", type=float, default=60.0, metavar="SECONDS", help=text)
+    add_table(gone)
+    _usecase(gone)
+    kept = _verb(
+        verbs, "retention", "retain", "say what is kept of rows, since when, and remove what is too old", "retention"
+    )
+    for name in ("keep_labelled_days", "keep_quarantine_days", "keep_runs_days"):
+        _setting_flag(kept, f"--{name.replace('_', '-')}", name, _days)
+    kept.add_argument("--apply", action="store_true", help="remove what is too old (default: say what is due)")
+    kept.add_argument("--json", action="store_true", help="as JSON (default: for people)")
+
+
 def _add_token(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     tokens = verbs.add_parser("token", help="who may ask the servers", description="Who may ask the servers.")
     parts = tokens.add_subparsers(
@@ -352,17 +379,23 @@ def _ports(parser: argparse.ArgumentParser) -> None:
     _setting_flag(parser, "--ui-port", "ui_port")
 
 
-def _setting_flag(parser: argparse.ArgumentParser, flag: str, name: str) -> None:
+def _setting_flag(
+    parser: argparse.ArgumentParser, flag: str, name: str, kind: Callable[[str], int] | None = None
+) -> None:
     spec = next(spec for spec in fields(Settings) if spec.name == name)
     text = f"{spec.metadata['help']} (default: {spec.default or 'none'}; or {variable(name)})"
-    kind = _port if isinstance(spec.default, int) else str
-    parser.add_argument(flag, dest=f"setting_{name}", default=argparse.SUPPRESS, help=text, type=kind)
+    read = kind or (_port if isinstance(spec.default, int) else str)
+    parser.add_argument(flag, dest=f"setting_{name}", default=argparse.SUPPRESS, help=text, type=read)
 
 
 def _port(text: str) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise argparse.ArgumentTypeError(f"{text!r} is no port, 1 to 65535")
     return int(text)
+
+
+def _days(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _count(text: str) -> int:

@@ -22,6 +22,8 @@ SETTINGS = {
     "trusted-sources": "LIFEBOAT_TRUSTED_SOURCES",
 }
 KEYS = {"access-key": "LIFEBOAT_S3_ACCESS_KEY", "secret-key": "LIFEBOAT_S3_SECRET_KEY"}
+# By which pseudonyms of personal keys are made, for the one step that reads what came back from serving.
+PERSONAL = {"key": "LIFEBOAT_PERSONAL_KEY"}
 # The user of the components' image.
 USER = 10001
 
@@ -89,6 +91,7 @@ def pipeline(
     were known at the moment `as_of`; empty means now. `begin_anew` says why the champion is not to be compared with.
     """
     prepared = preprocess(usecase=usecase, data=data, labelled=labelled, as_of=as_of)
+    kubernetes.use_secret_as_env(prepared, "personal-key", PERSONAL, optional=True)
     trained = train(usecase=usecase, seed=seed, rows=prepared.outputs["train_rows"])
     judged = evaluate(
         usecase=usecase,

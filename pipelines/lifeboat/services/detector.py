@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from lifeboat.config.home_ports import HomePorts, Say
+from lifeboat.config.pseudonyms import ensure_key
 from lifeboat.config.settings import Settings
 from lifeboat.config.sources import NOBODY
 from lifeboat.services.daemons import http_status
@@ -17,6 +19,11 @@ PREFIX = "LIFEBOAT_DRIFT_"
 def detector_service(settings: Settings) -> ListeningService:
     """That of a home, running or not."""
     return ListeningService(settings, DETECTOR, "detector")
+
+
+def database_path(settings: Settings) -> Path:
+    """The detector's file, there or not."""
+    return detector_service(settings).daemon().folder / "events.db"
 
 
 def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None, say: Say = print) -> str:
@@ -41,9 +48,13 @@ def ensure_detector(settings: Settings, chosen: Mapping[str, str] | None = None,
         if _is_outdated(settings):
             service.find().stop()
             say("the drift detector is started anew: it was started by an earlier edition")
+        if not (settings.personal_key or settings.personal_key_file):
+            ensure_key(settings.personal_key_path)
         own = {
+            "personal_key": settings.personal_key,
+            "personal_key_file": str(settings.personal_key_path) if settings.personal_key_path.exists() else "",
             "events_path": HomePorts(settings).events_path,
-            "database": str(service.daemon().folder / "events.db"),
+            "database": str(database_path(settings)),
             "home_url": HomePorts(settings).home_page_url,
             "trusted_sources": ",".join(sorted(settings.trusted)) or NOBODY,
         }

@@ -172,6 +172,12 @@ class Database:
                     self.note(error)
                 raise
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps everybody else from writing, outside of a transaction."""
+        with self._writing:
+            yield
+
     def note(self, error: sqlite3.Error) -> None:
         """Remembers why the file fails."""
         if is_broken(error):
@@ -188,7 +194,7 @@ class Database:
 
     def shrink(self, connection: sqlite3.Connection, pages: int) -> None:
         """Gives free pages back to the file system; outside of a transaction."""
-        with self._writing:
+        with self.alone():
             # Not `execute`, which takes one step: each step gives back one page.
             connection.executescript(f"PRAGMA incremental_vacuum({pages})")
 

@@ -18,6 +18,7 @@ from lifeboat.detector.database import Database
 from lifeboat.detector.disk import DiskError, is_disk
 from lifeboat.detector.drift_test.scheduler import Scheduler
 from lifeboat.detector.drift_test.test_client import DriftTestClient
+from lifeboat.detector.forgetting import Forgetting
 from lifeboat.detector.ingest.bundles import Bundles
 from lifeboat.detector.ingest.ingest import Ingest
 from lifeboat.detector.ingest.worker import Worker
@@ -64,6 +65,7 @@ class Detector:
         self._worker = Worker(settings, database, self._bundles, self._scheduler.wake)
         self._ingest = Ingest(database, loop, self._worker.wake)
         self._export = LabelExport(settings, database, self._bundles)
+        self._forgetting = Forgetting(settings, database, self._bundles, self._worker, self._export)
         self._notifier = Notifier(settings.reply_url, database) if settings.reply_url else None
         self._service = DetectorService(settings, self._ingest, self._waiting, report, metrics, database)
         app = self._service.app
@@ -74,7 +76,7 @@ class Detector:
         """Begins to take events."""
         self._ingest.start()
         self._worker.start()
-        works: list[Coroutine[Any, Any, None]] = [self._scheduler.run(), self._export.run()]
+        works: list[Coroutine[Any, Any, None]] = [self._scheduler.run(), self._export.run(), self._forgetting.run()]
         if self._notifier is not None:
             self._scheduler.after.append(self._notifier.wake)
             works.append(self._notifier.run())
@@ -93,7 +95,7 @@ class Detector:
         await asyncio.to_thread(self._ingest.stop)
         await asyncio.to_thread(self._worker.stop)
         self._bundles.close()
-        for part in (self._scheduler, self._export, self._notifier, self._reader, self._database):
+        for part in (self._scheduler, self._export, self._forgetting, self._notifier, self._reader, self._database):
             if part is not None:
                 part.close()
 
@@ -109,8 +111,10 @@ class Detector:
         problems = [*filter(None, [database.problem, self._worker.problem]), *self._bundles.problems]
         if database.broken:
             problems.append(f"what was counted before is in {database.broken[-1]}: that database is broken")
-        up, broken = not database.problem, len(database.broken)
-        return Now(self._waiting()[0], client.state, client.reason, problems, up, broken, self._export.conflicts)
+        up, broken, export = not database.problem, len(database.broken), self._export
+        return Now(
+            self._waiting()[0], client.state, client.reason, problems, up, broken, export.conflicts, export.oldest
+        )
 
 
 def watch(settings: DetectorSettings, environment: dict[str, str]) -> None:

@@ -112,11 +112,23 @@ def _totals(report: dict[str, Any], counters: dict[str, int]) -> Iterator[Metric
     for usecase, number in report["conflicts"].items():
         conflicts.add_metric([usecase], number)
     yield conflicts
+    yield _held_since(report["held_since"])
     up = report["judge"]["state"] != "failed"
     yield GaugeMetricFamily(*STORAGE_UP, value=report["storage"]["up"])
     broken = report["storage"]["broken"]
     yield GaugeMetricFamily("lifeboat_drift_broken_databases", "Broken databases that were put aside", value=broken)
     yield GaugeMetricFamily("lifeboat_drift_judge_up", "Whether windows can be judged", value=up)
+
+
+def _held_since(oldest: dict[str, Any]) -> Metric:
+    """How old what is kept is: see docs/personal-data.md."""
+    name = "lifeboat_held_since_timestamp_seconds"
+    family = GaugeMetricFamily(name, "When the oldest row that is kept is of", labels=["what", "model"])
+    if oldest["predictions"] is not None:
+        family.add_metric(["predictions", ""], oldest["predictions"])
+    for usecase, at in oldest["labelled_rows"].items():
+        family.add_metric(["labelled rows", usecase], at)
+    return family
 
 
 def _counter(name: str, text: str, label: str, values: dict[str, int]) -> Metric:

@@ -38,6 +38,7 @@ class Now:
         up: whether the database can be written.
         broken: databases that were put aside.
         conflicts: truths that contradict the table or one another, by use case.
+        oldest: of which day the oldest labelled row is, by use case.
     """
 
     waiting: int
@@ -47,6 +48,7 @@ class Now:
     up: bool
     broken: int
     conflicts: dict[str, int]
+    oldest: dict[str, float]
 
 
 class Report:
@@ -73,6 +75,7 @@ class Report:
             truths = self._connection.execute("SELECT count(*) FROM truths").fetchone()[0]
             held = self._connection.execute("SELECT coalesce(sum(count), 0) FROM held").fetchone()[0]
             models = self._models(moment, counters)
+            first = self._connection.execute("SELECT received FROM predictions ORDER BY id LIMIT 1").fetchone()
         finally:
             self._connection.execute("COMMIT")
         feedback = {meaning: counters.get(f"truth:{meaning}", 0) for meaning in MEANINGS}
@@ -85,6 +88,7 @@ class Report:
             "problems": now.problems,
             "storage": {"up": now.up, "broken": now.broken},
             "conflicts": now.conflicts,
+            "held_since": {"predictions": first and first[0], "labelled_rows": now.oldest},
             "time": moment,
         }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.options import check_numbers, option, read_program
+from lifeboat.config.pseudonyms import Pseudonyms, read_pseudonyms
 from lifeboat.config.sources import ANONYMOUS, trusted_sources
 from lifeboat.http.access import TOKENS, UNGUARDED
 from lifeboat.http.limits import ListenerLimits
@@ -76,6 +77,13 @@ class DetectorSettings(S3Settings):
     export_seconds: float = option(10.0, "time between two writes of labelled rows to the store")
     export_rows: int = option(5_000, "labelled rows that are written without waiting for that time")
 
+    personal_key: str = option("", "the key itself by which pseudonyms are made, for a cluster", secret=True)
+    personal_key_file: str = option(
+        "", "file with the key by which pseudonyms of personal keys are made; unless set none of such a key is kept"
+    )
+
+    forget_seconds: float = option(10.0, "time between two looks into the store for somebody to forget")
+
     reply_url: str = option("", "URL that is posted a CloudEvent for each judged window; none unless set")
     judge: str = option("lifeboat.detector.drift_test", "Python module whose run_drift_test tests a window")
     judge_seconds: float = option(300.0, "time for the judgement of a window")
@@ -94,6 +102,11 @@ class DetectorSettings(S3Settings):
     def trusted(self) -> frozenset[str]:
         """The sources that are taken at their word."""
         return trusted_sources(self.trusted_sources, private=is_loopback(self.host))
+
+    @property
+    def pseudonyms(self) -> Pseudonyms:
+        """Those of personal keys; raises SettingsError where there is no such key."""
+        return read_pseudonyms(self.personal_key_file, self.personal_key)
 
     def usecase_of(self, model: str) -> str:
         """The use case whose bundles a model's are."""

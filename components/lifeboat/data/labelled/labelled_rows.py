@@ -4,9 +4,10 @@ A part is STORE/labelled/USECASE/date=YYYY-MM-DD/PART.parquet. It is named after
 twice changes nothing. It holds the raw values as they were asked (numbers as float64: a limit is checked on what was
 said, not on its nearest float32), the keys where the client gave them, the label, and the hidden columns below.
 
-Nothing is ever changed in place: a truth that its source corrects becomes a new row of the same prediction with a later
-`__labelled_at`, and readers take the latest; or the latest that was known by a moment in the past. Known means that the
-truth had come, which is `__labelled_at`; the part that holds it may have been written a little later.
+Nothing is ever changed in place, but where somebody has to be forgotten (`erasing`): a truth that its source corrects
+becomes a new row of the same prediction with a later `__labelled_at`, and readers take the latest; or the latest that
+was known by a moment in the past. Known means that the truth had come, which is `__labelled_at`; the part that holds it
+may have been written a little later.
 
 Not every row teaches (`labelled.trust`): those of sources that are not trusted wait, and of two trusted sources that
 disagree about a prediction the first one's word stands. What is kept apart stays in the store, and is told.
@@ -18,7 +19,7 @@ import math
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lifeboat.config.errors import DataError, first_line
+from lifeboat.config.pseudonyms import LONGEST
 from lifeboat.config.sources import ANONYMOUS, ONLY_ANONYMOUS
 from lifeboat.data.fingerprint import table_digest
 from lifeboat.data.labelled.hidden_columns import HIDDEN, LABELLED_AT, PUID, ROW, SOURCE
@@ -94,15 +96,30 @@ class LabelledRows:
         return found
 
     @property
+    def since(self) -> str:
+        """When the first of these truths came, as people write it; empty without any."""
+        first = pc.min(self.table.column(LABELLED_AT)).as_py()
+        return "" if first is None else show_seconds(first)
+
+    @property
     def until(self) -> str:
         """`latest` as people write it: the store as of then gives the same rows. Empty without any."""
         return "" if self.latest is None else show_seconds(self.latest)
 
 
 def stored_schema(schema: Schema) -> Schema:
-    """The schema of stored rows: keys may be null, for a request need not say them; the label is a class's number."""
-    keys = tuple(replace(key, nullable=True) for key in schema.keys)
-    return replace(schema, keys=keys, label=schema.label.stored)
+    """The schema of stored rows: keys may be null, for a request need not say them; the label is a class's number.
+
+    Of a personal key there may be a pseudonym, which keeps none of its limits.
+    """
+    return replace(schema, keys=tuple(map(_stored_key, schema.keys)), label=schema.label.stored)
+
+
+def _stored_key(key: Column) -> Column:
+    if not key.personal:
+        return replace(key, nullable=True)
+    longest = max(key.max_length, LONGEST)
+    return replace(key, nullable=True, kind="string", categories=(), pattern=None, max_length=longest)
 
 
 def write_labelled(storage: Storage, usecase: str, schema: Schema, rows: Sequence[dict[str, Any]]) -> str:
@@ -131,7 +148,7 @@ def write_labelled(storage: Storage, usecase: str, schema: Schema, rows: Sequenc
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
         path = Path(folder) / "part.parquet"
         pq.write_table(pa.table(arrays), path)
-        key = f"{FOLDER}/{usecase}/date={day}/{file_digest(path)[:32]}.parquet"
+        key = part_key(f"{FOLDER}/{usecase}/date={day}", path)
         # After a crash the same part comes again: its name is its content's, and a store may allow no second write.
         if key not in storage.keys(key):
             storage.upload(path, key)
@@ -251,7 +268,7 @@ def _known_parts(
     refused: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
         path = Path(folder) / "part.parquet"
-        for key in _keys(storage, usecase):
+        for key in part_keys(storage, usecase):
             storage.download(key, path)
             try:
                 part = _read_part(path, columns)
@@ -305,8 +322,19 @@ def _seconds(until: datetime | float | None) -> float:
     return until.timestamp()
 
 
-def _keys(storage: Storage, usecase: str) -> Iterator[str]:
-    return (key for key in storage.keys(f"{FOLDER}/{usecase}/") if key.endswith(".parquet"))
+def part_keys(storage: Storage, usecase: str) -> list[str]:
+    """The keys of all parts of a use case, by day."""
+    return [key for key in storage.keys(f"{FOLDER}/{usecase}/") if key.endswith(".parquet")]
+
+
+def day_of(key: str) -> float:
+    """When the day of a part began, in seconds since 1970: that of the truth of one of its rows."""
+    return datetime.fromisoformat(key.split("/")[2].removeprefix("date=")).replace(tzinfo=UTC).timestamp()
+
+
+def part_key(folder: str, path: Path) -> str:
+    """The key of a part under the folder of its day: it is named after its content."""
+    return f"{folder}/{file_digest(path)[:32]}.parquet"
 
 
 def _read_part(path: Path, columns: Mapping[Column, pa.DataType]) -> pa.Table:

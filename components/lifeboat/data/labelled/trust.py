@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,19 +133,21 @@ def read_trust(storage: Storage, usecase: str, sources: frozenset[str], *, until
         DataError: a record cannot be read; names its key.
         StorageError: the store cannot be read.
     """
-    records: list[Ruling | Settlement] = []
-    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
-        path = Path(folder) / "record.json"
-        for key in storage.keys(f"{FOLDER}/{usecase}/"):
-            storage.download(key, path)
-            try:
-                document = json.loads(path.read_bytes())
-                records.append(Settlement(**document) if "row" in document else Ruling(**document))
-            except (ValueError, TypeError, SettingsError) as error:
-                raise DataError(f"is no record of a decision: {error}", file=key) from error
+    records = [_read_record(storage, key) for key in storage.keys(f"{FOLDER}/{usecase}/")]
     known = sorted((one for one in records if one.at <= until), key=lambda one: one.at)
     settlements = {one.row: one for one in known if isinstance(one, Settlement)}
     return Trust(sources, tuple(one for one in known if isinstance(one, Ruling)), tuple(settlements.values()))
+
+
+def _read_record(storage: Storage, key: str) -> Ruling | Settlement:
+    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
+        path = Path(folder) / "record.json"
+        storage.download(key, path)
+        try:
+            document = json.loads(path.read_bytes())
+            return Settlement(**document) if "row" in document else Ruling(**document)
+        except (ValueError, TypeError, SettingsError) as error:
+            raise DataError(f"is no record of a decision: {error}", file=key) from error
 
 
 def write_records(storage: Storage, usecase: str, records: Sequence[Ruling | Settlement]) -> None:
@@ -161,6 +163,17 @@ def write_records(storage: Storage, usecase: str, records: Sequence[Ruling | Set
             path.write_text(text, encoding="utf-8")
             stamp = f"{datetime.fromtimestamp(record.at, UTC):%Y%m%dT%H%M%S%fZ}"
             storage.upload(path, f"{FOLDER}/{usecase}/{stamp}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json")
+
+
+def erase_settlements(storage: Storage, usecase: str, rows: Collection[str]) -> int:
+    """Takes out what was settled of rows, for good, and gives how many records that were; raises as `read_trust`."""
+    erased = 0
+    for key in storage.keys(f"{FOLDER}/{usecase}/"):
+        record = _read_record(storage, key)
+        if isinstance(record, Settlement) and record.row in rows:
+            storage.erase(key)
+            erased += 1
+    return erased
 
 
 def write_conflicts(storage: Storage, usecase: str, number: int) -> None:

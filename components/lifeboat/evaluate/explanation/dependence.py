@@ -50,7 +50,7 @@ class Dependence:
 
 
 def partial_dependence(sample: Sample, ranked: Iterable[str], columns: int = COLUMNS) -> list[Dependence]:
-    """Of the first so many columns that can be shown: none whose values are free text.
+    """Of the first so many columns that can be shown: none whose values may not be shown.
 
     Args:
         sample: the rows and the model; the grids are of all of its values, and its first `ROWS` rows get them.

@@ -52,13 +52,13 @@ class Grid:
 
 
 def grids(column: Column, values: NDArray[Any]) -> list[Grid]:
-    """The grids of a column with two points and more: of a datetime several, of a free text none.
+    """The grids of a column with two points and more: of a datetime several, of one that is not shown none.
 
     Args:
         column: an input.
         values: of it, as the graph takes them, [n].
     """
-    if column.is_free_text:
+    if not column.is_shown:
         return []
     if column.is_datetime:
         found = list(_moments(column, values))

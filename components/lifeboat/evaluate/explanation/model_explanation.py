@@ -20,13 +20,13 @@ class ModelExplanation:
         permutation: what each column is worth to it.
         contributions: how far each column moves an answer.
         dependence: what it makes of the most important columns whose values may be shown.
-        free_text: columns whose values are not shown.
+        hidden: columns whose values are not shown.
     """
 
     permutation: Permutation
     contributions: Contributions
     dependence: tuple[Dependence, ...]
-    free_text: tuple[str, ...]
+    hidden: tuple[str, ...]
 
 
 def explain_model(bundle: Bundle, rows: Sample, *, seed: int, say: Callable[[str], None]) -> ModelExplanation:
@@ -43,10 +43,10 @@ def explain_model(bundle: Bundle, rows: Sample, *, seed: int, say: Callable[[str
     """
     sample = rows.draw(ROWS, seed)
     permutation = permutation_importance(sample, seed=seed, say=say)
-    free_text = tuple(column.name for column in bundle.schema.columns if column.is_free_text)
+    hidden = tuple(column.name for column in bundle.schema.columns if not column.is_shown)
     return ModelExplanation(
         permutation,
         mean_contributions(bundle, sample, seed=seed),
         tuple(partial_dependence(sample, permutation.columns)),
-        free_text,
+        hidden,
     )

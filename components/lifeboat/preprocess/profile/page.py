@@ -32,8 +32,8 @@ class ColumnProfile:
     Args:
         column: its declaration.
         missing, missing_share, distinct: counts, and a share.
-        figures: name to text, of a number.
-        counts: how many rows are where, and how many of them are marked; None where all is missing.
+        figures: name to text, of a number; none of what is personal.
+        counts: how many rows are where, and how many of them are marked; None where all is missing or personal.
         sides: the shares of training and held-out rows; None as well.
         shift: how far these are apart.
     """
@@ -85,14 +85,15 @@ def _profile(
     bins, numbers = bins_of(values, column), numbers_of(values, column)
     missing = int((bins.place < 0).sum())
     distinct = int(pc.count_distinct(values.filter(pa.array(bins.place >= 0))).as_py())
+    drawn = bool(bins.names) and not column.personal
     return ColumnProfile(
         column=column,
         missing=missing,
         missing_share=missing / max(len(bins.place), 1),
         distinct=distinct,
-        figures={} if numbers is None or bins.edges is None else _figures(numbers, column),
-        counts=_counts(bins, column, marked, mark) if bins.names else None,
-        sides=_sides(bins, column, test) if bins.names else None,
+        figures=_figures(numbers, column) if drawn and numbers is not None and bins.edges is not None else {},
+        counts=_counts(bins, column, marked, mark) if drawn else None,
+        sides=_sides(bins, column, test) if drawn else None,
         shift=shift_of(bins, numbers, test),
     )
 

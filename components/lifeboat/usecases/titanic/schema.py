@@ -5,7 +5,13 @@ from lifeboat.usecase.schema import BinaryLabel, Column, Schema
 SCHEMA = Schema(
     columns=(
         Column("Pclass", "integer", categories=(1, 2, 3), description="Class of the ticket", example=3),
-        Column("Name", "string", description="Surname, title and given names", example="Braund, Mr. Owen Harris"),
+        Column(
+            "Name",
+            "string",
+            description="Surname, title and given names",
+            example="Fogg, Mr. Phileas",
+            personal=True,
+        ),
         Column("Sex", "string", categories=("female", "male"), description="Sex", example="male"),
         Column("Age", "float", nullable=True, minimum=0, maximum=120, description="Age in years", example=22),
         Column("SibSp", "integer", minimum=0, maximum=20, description="Siblings and spouse aboard", example=1),
@@ -38,7 +44,14 @@ SCHEMA = Schema(
             description="Number of the passenger",
             example=1,
         ),
-        Column("Ticket", "string", max_length=40, description="Ticket, shared by those who travel together"),
+        Column(
+            "Ticket",
+            "string",
+            max_length=40,
+            description="Ticket, shared by those who travel together",
+            example="A/5 1",
+            personal=True,
+        ),
     ),
     label=BinaryLabel("Survived", classes=("died", "survived")),
     id="PassengerId",

@@ -66,12 +66,16 @@ class Bundles:
     digests.
 
     Args:
-        settings: give the store and the place of the copies.
+        settings: give the store, the place of the copies, and the key of pseudonyms.
         arrived: is called in that thread after each try.
+
+    Raises:
+        SettingsError: the key of pseudonyms cannot be read.
     """
 
     def __init__(self, settings: DetectorSettings, arrived: Callable[[], None]) -> None:
         self._settings, self._arrived = settings, arrived
+        self._pseudonyms = settings.pseudonyms
         self._directory = Path(f"{settings.database}-bundles")
         self._known: dict[Key, Known] = {}
         self._coming: dict[Key, Future[Known]] = {}
@@ -183,5 +187,5 @@ class Bundles:
 
         storage = open_storage(self._settings.store, self._settings.s3)
         bundle = fetch(storage, usecase, digest, directory, say_altered)
-        decoder = Decoder(bundle.schema, self._settings.max_rows, self._settings.max_depth)
+        decoder = Decoder(bundle.schema, self._settings.max_rows, self._settings.max_depth, self._pseudonyms)
         return Known(directory, bundle.schema, WindowPolicy.of_bundle(bundle), decoder)

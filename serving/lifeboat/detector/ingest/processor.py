@@ -283,7 +283,7 @@ class Processor:
             raise NotYetError
         known = self._bundles.find(self._settings.usecase_of(event.model), version.digest)
         limits = self._settings.max_rows, self._settings.max_depth
-        self.labels.add(read_labels(event, known.schema, *limits, received))
+        self.labels.add(read_labels(event, known.schema, *limits, received, known.decoder.entity))
 
 
 def _columns_of(event: CloudEvent) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from lifeboat.config.pseudonyms import NO_PSEUDONYMS, Pseudonyms
 from lifeboat.detector.ingest.cloudevents import BATCH_BYTES, BINARY, CloudEvent
 from lifeboat.http.body import read_document
 from lifeboat.http.errors import RequestError
@@ -76,11 +77,15 @@ class Decoder:
         schema: of its rows.
         max_rows: of a prediction.
         max_depth: of JSON.
+        pseudonyms: of personal keys, which are kept in their place.
     """
 
-    def __init__(self, schema: Schema, max_rows: int, max_depth: int) -> None:
+    def __init__(self, schema: Schema, max_rows: int, max_depth: int, pseudonyms: Pseudonyms = NO_PSEUDONYMS) -> None:
         self._reader, self._task = _Reader(schema, max_rows), task_of(schema.label)
-        self._max_depth = max_depth
+        self._max_depth, self._pseudonyms, self._schema = max_depth, pseudonyms, schema
+        self._personal = [
+            (len(schema.columns) + place, key.name) for place, key in enumerate(schema.keys) if key.personal
+        ]
         # Of each output that the answer's numbers are in, how many a row has.
         self._widths = {name: self._task.outputs[name].width or 1 for name in self._task.answer_outputs}
         self._seldon = SeldonCodec(self._reader, self._task.names, {})
@@ -94,7 +99,8 @@ class Decoder:
             answer, blob: JSON of the response and the binary data behind it.
 
         Returns:
-            The values of inputs and keys, column by column, and what is kept of each row's answer.
+            The values of inputs and keys, pseudonyms among them, column by column; and what is kept of each row's
+            answer.
 
         Raises:
             RefusedError: schema or payload.
@@ -102,7 +108,7 @@ class Decoder:
         with _refusing():
             columns = self._read_v2(request) if "outputs" in answer else self._read_seldon(request)
         numbers = self._v2_numbers(answer, blob) if "outputs" in answer else self._seldon_numbers(answer)
-        return columns, self._kept(numbers, len(columns[0]))
+        return self._without_names(columns), self._kept(numbers, len(columns[0]))
 
     def read_many(self, document: dict[str, Any], count: int) -> tuple[Requests, Columns, list[Any]]:
         """Reads predictions that came in one event.
@@ -122,7 +128,19 @@ class Decoder:
             if len(requests.ids) != count:
                 raise RefusedError("payload")
             columns = read_inputs(document, sum(requests.rows), self._reader.from_columns)
-        return requests, columns, self._kept(self._v2_numbers(document, b""), len(columns[0]))
+        kept = self._kept(self._v2_numbers(document, b""), len(columns[0]))
+        return requests, self._without_names(columns), kept
+
+    def entity(self, name: str) -> str:
+        """What an id that a truth names is called where predictions are kept."""
+        personal = self._schema.id in self._schema.personal_keys
+        return self._pseudonyms.of(str(self._schema.id), name) if personal else name
+
+    def _without_names(self, columns: Columns) -> Columns:
+        """With pseudonyms in place of personal keys."""
+        for place, name in self._personal:
+            columns[place] = [self._pseudonyms.of(name, str(value)) for value in columns[place]]
+        return columns
 
     def _kept(self, numbers: list[list[Any]], rows: int) -> list[Any]:
         """What is kept of each row's answer."""

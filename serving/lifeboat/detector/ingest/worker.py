@@ -6,6 +6,9 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import Any
 
 from lifeboat.detector.compaction import Compaction
 from lifeboat.detector.database import Database
@@ -23,6 +26,7 @@ EVENTS, BYTES = 1_000, 512 << 10
 TICK_SECONDS, COMPACT_SECONDS, BROKEN_SECONDS = 0.5, 5.0, 2.0
 PATIENCE_SECONDS, SAY_SECONDS = 2.0, 60.0
 READ = "SELECT id, received, mode, events, head, body FROM inbox ORDER BY id"
+Work = Callable[[sqlite3.Connection], Any]
 Row = tuple[int, float, Mode, int, bytes, bytes]
 
 
@@ -44,6 +48,7 @@ class Worker:
         self._processor = Processor(settings, bundles)
         self._performance, self._compaction = PerformanceFigures(settings.live_rows), Compaction(settings, database)
         self._awake, self._stopping = threading.Event(), False
+        self._orders: SimpleQueue[tuple[Work, Future[Any]]] = SimpleQueue()
         self._ticked = self._compacted = self._said = 0.0
         self._waits_since = time.time()
         self.processed = self.processed_bytes = 0
@@ -62,6 +67,11 @@ class Worker:
     def retry(self) -> None:
         """A bundle may have come; from any thread."""
         self._ticked = 0.0
+        self._awake.set()
+
+    def submit(self, work: Work, done: Future[Any]) -> None:
+        """Has something done between two passes; `done` is told what came of it. From any thread."""
+        self._orders.put((work, done))
         self._awake.set()
 
     def stop(self) -> None:
@@ -154,6 +164,8 @@ class Worker:
         if now - self._ticked < TICK_SECONDS:
             return
         self._ticked = now
+        while not self._orders.empty():
+            self._obey(*self._orders.get())
         self._processor.versions.tick(now)
         self._processor.retry(self._connection, now)
         self._write(None, now)
@@ -163,6 +175,15 @@ class Worker:
             self._compacted = now
             self._compaction.run(self._connection, self._processor, now)
             self._bundles.keep(self._compaction.used(self._processor))
+
+    def _obey(self, work: Work, done: Future[Any]) -> None:
+        try:
+            done.set_result(work(self._connection))
+        except Exception as error:  # it is whoever ordered it that has to know
+            done.set_exception(error)
+        finally:
+            # What it changed, the processor may have in memory.
+            self._recover()
 
     def _say_what_waits(self, now: float) -> None:
         """Once a minute and with a count: anybody can send what has no bundle."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +37,25 @@ class Truth:
     source: str
 
 
-def read_labels(event: CloudEvent, schema: Schema, max_rows: int, max_depth: int, received: float) -> list[Truth]:
+def read_labels(
+    event: CloudEvent,
+    schema: Schema,
+    max_rows: int,
+    max_depth: int,
+    received: float,
+    entity: Callable[[str], str] = str,
+) -> list[Truth]:
     """Reads a feedback.
 
     The puid in its response is meant; the request id of the event may be that of the feedback itself, so an entity's
     id goes before it.
+
+    Args:
+        event: of it.
+        schema: of the rows.
+        max_rows, max_depth: limits of the feedback and of its JSON.
+        received: when it came.
+        entity: gives what an id is called where predictions are kept.
 
     Raises:
         RefusedError: payload or truth.
@@ -50,7 +65,7 @@ def read_labels(event: CloudEvent, schema: Schema, max_rows: int, max_depth: int
         values = read_feedback(document, schema.label, max_rows).truth
     except RequestError:
         raise RefusedError("truth") from None
-    names = _entities(document, schema, len(values))
+    names = list(map(entity, _entities(document, schema, len(values))))
     said = _said_puid(document)
     puids = tuple(dict.fromkeys(puid for puid in (said, event.puid) if puid))
     return [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sqlite3
+import threading
 import time
 from bisect import bisect_right
 from collections import defaultdict
@@ -19,7 +20,7 @@ import orjson
 
 from lifeboat.config.errors import DataError, LifeboatError
 from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PREDICTED_AT, PUID, ROW, SCORE, SOURCE, VERSION
-from lifeboat.data.labelled.labelled_rows import write_labelled
+from lifeboat.data.labelled.labelled_rows import day_of, part_keys, write_labelled
 from lifeboat.data.labelled.trust import read_conflicts
 from lifeboat.detector.counters import COUNT
 from lifeboat.detector.database import Database
@@ -52,9 +53,11 @@ class LabelExport:
 
     def __init__(self, settings: DetectorSettings, database: Database, bundles: Bundles) -> None:
         self._settings, self._database, self._bundles = settings, database, bundles
-        self._connection = database.connect()
+        self._connection, self._writing = database.connect(), threading.Lock()
         # By use case: truths that contradict the table or one another, as the last run and whoever settles left them.
         self.conflicts: dict[str, int] = {}
+        # By use case: of which day the oldest labelled row is, in seconds since 1970.
+        self.oldest: dict[str, float] = {}
 
     async def run(self) -> None:
         """Writes until it is cancelled."""
@@ -72,10 +75,19 @@ class LabelExport:
                 log.error("labelled rows wait: they cannot be written", reason=str(error))
             if written >= looked + CONFLICTS_SECONDS:
                 looked = written
-                await self._look_at_conflicts()
+                await self._look_at_store()
+
+    def wait(self) -> None:
+        """Returns once nothing is being written that was read before this call."""
+        with self._writing:
+            pass
 
     def write(self) -> bool:
         """Writes one part for each bundle; False if nothing is left."""
+        with self._writing:
+            return self._write()
+
+    def _write(self) -> bool:
         groups: dict[tuple[str, str], list[Any]] = defaultdict(list)
         for line in self._connection.execute(PENDING, (self._settings.export_rows,)):
             groups[line[6], line[8]].append(line)
@@ -90,17 +102,19 @@ class LabelExport:
         """Lets go of the database."""
         self._connection.close()
 
-    async def _look_at_conflicts(self) -> None:
+    async def _look_at_store(self) -> None:
         try:
-            self.conflicts = await asyncio.to_thread(self._read_conflicts)
+            self.conflicts, self.oldest = await asyncio.to_thread(self._read_store)
         except (LifeboatError, sqlite3.Error) as error:
-            log.error("how many truths are in conflict cannot be read", reason=str(error))
+            log.error("what the store says of labelled rows cannot be read", reason=str(error))
 
-    def _read_conflicts(self) -> dict[str, int]:
+    def _read_store(self) -> tuple[dict[str, int], dict[str, float]]:
         storage = open_storage(self._settings.store, self._settings.s3)
         models = self._connection.execute("SELECT DISTINCT model FROM versions").fetchall()
         names = sorted({self._settings.usecase_of(model) for (model,) in models})
-        return {name: read_conflicts(storage, name) for name in names}
+        first = {name: next(iter(part_keys(storage, name)), None) for name in names}
+        oldest = {name: day_of(key) for name, key in first.items() if key is not None}
+        return {name: read_conflicts(storage, name) for name in names}, oldest
 
     def _write_part(self, usecase: str, known: Known, lines: list[Any]) -> None:
         rows = _Rows(known, self._connection)

@@ -1,0 +1,170 @@
+"""Forgetting somebody: what the store orders (`lifeboat forget`), carried out in the detector's own file.
+
+A row keeps its place, for windows are counted by rows; what stands in it is then the schema's example, of nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import orjson
+
+from lifeboat.config.errors import LifeboatError
+from lifeboat.config.pseudonyms import Pseudonyms
+from lifeboat.data.labelled.forgotten import DETECTOR, Order, acknowledge, open_orders
+from lifeboat.detector.database import Database
+from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
+from lifeboat.detector.ingest.rows import RefusedError
+from lifeboat.detector.ingest.worker import Worker
+from lifeboat.detector.performance.label_export import LabelExport
+from lifeboat.detector.settings import DetectorSettings
+from lifeboat.registry.storage import open_storage
+from lifeboat.system import log
+from lifeboat.usecase.column import entity_name
+from lifeboat.usecase.schema import Schema
+
+KEPT = """SELECT p.id, p.columns, v.digest FROM predictions p JOIN versions v ON v.id = p.version
+WHERE v.model = ? ORDER BY p.id"""
+MODELS = "SELECT DISTINCT model FROM versions"
+
+
+class Forgetting:
+    """Looks for orders and has them carried out.
+
+    Args:
+        settings, database, bundles: see there.
+        worker: in whose thread the file is changed.
+        export: may hold rows in its hands that are to go.
+    """
+
+    def __init__(
+        self, settings: DetectorSettings, database: Database, bundles: Bundles, worker: Worker, export: LabelExport
+    ) -> None:
+        self._settings, self._database, self._bundles = settings, database, bundles
+        self._worker, self._export = worker, export
+        self._pseudonyms = settings.pseudonyms
+        self._connection = database.connect()
+
+    async def run(self) -> None:
+        """Looks until it is cancelled."""
+        while True:
+            await asyncio.sleep(self._settings.forget_seconds)
+            try:
+                for usecase, order in await asyncio.to_thread(self._orders):
+                    await self._carry_out(usecase, order)
+            except (LifeboatError, NotYetError, RefusedError, sqlite3.Error) as error:
+                log.error("somebody is to be forgotten, and is not yet", reason=str(error))
+
+    def close(self) -> None:
+        """Lets go of the database."""
+        self._connection.close()
+
+    def _orders(self) -> list[tuple[str, Order]]:
+        storage = open_storage(self._settings.store, self._settings.s3)
+        names = {self._settings.usecase_of(model) for (model,) in self._connection.execute(MODELS)}
+        return [(name, order) for name in sorted(names) for order in open_orders(storage, name, DETECTOR)]
+
+    async def _carry_out(self, usecase: str, order: Order) -> None:
+        done: Future[dict[str, int]] = Future()
+
+        def work(connection: sqlite3.Connection) -> dict[str, int]:
+            models = [model for (model,) in connection.execute(MODELS) if self._settings.usecase_of(model) == usecase]
+            eraser = _Eraser(self._database, self._bundles, self._pseudonyms, connection)
+            return eraser.erase(usecase, models, order)
+
+        self._worker.submit(work, done)
+        did = await asyncio.wrap_future(done)
+        await asyncio.to_thread(self._export.wait)
+        storage = open_storage(self._settings.store, self._settings.s3)
+        await asyncio.to_thread(acknowledge, storage, usecase, order, DETECTOR, did)
+        log.info("somebody is forgotten", **did)
+
+
+class _Eraser:
+    """Takes an entity out of the file.
+
+    Args:
+        database, bundles: see there.
+        pseudonyms: by which an order says whom it means.
+        connection: of this thread.
+    """
+
+    def __init__(
+        self, database: Database, bundles: Bundles, pseudonyms: Pseudonyms, connection: sqlite3.Connection
+    ) -> None:
+        self._database, self._bundles, self._pseudonyms = database, bundles, pseudonyms
+        self._connection = connection
+
+    def erase(self, usecase: str, models: list[str], order: Order) -> dict[str, int]:
+        """What was taken out, counted: rows of predictions, labels, and truths that wait.
+
+        Raises:
+            NotYetError: a bundle is not here that says what the columns are.
+            RefusedError: there is no such bundle.
+            SettingsError: nobody gave the key by which an order says whom it means.
+        """
+        did = {"rows": 0, "labels": 0, "truths": 0}
+        for model in models:
+            found = list(self._find(usecase, model, order))
+            with self._database.writing(self._connection) as connection:
+                # What is overwritten is not to stay in the file as a page that is free.
+                connection.execute("PRAGMA secure_delete = ON")
+                for id_, columns, places in found:
+                    connection.execute("UPDATE predictions SET columns = ? WHERE id = ?", (orjson.dumps(columns), id_))
+                    did["rows"] += len(places)
+                    for place in places:
+                        gone = connection.execute("DELETE FROM labels WHERE prediction = ? AND row = ?", (id_, place))
+                        did["labels"] += gone.rowcount
+                did["truths"] += self._forget_names(connection, model, order)
+        self._clean()
+        return did
+
+    def _find(self, usecase: str, model: str, order: Order) -> Iterator[tuple[int, list[list[Any]], list[int]]]:
+        """Of each prediction with rows of the entity its number, its columns without them, and their places."""
+        for id_, text, digest in self._connection.execute(KEPT, (model,)):
+            known = self._bundles.find(usecase, digest)
+            place = _place_of_id(known.schema)
+            if place is None:
+                continue
+            columns = orjson.loads(text)
+            ids = list(map(entity_name, columns[place]))
+            meant = order.means(set(ids), self._pseudonyms)
+            if meant:
+                places = [row for row, name in enumerate(ids) if name in meant]
+                yield id_, _without(known, columns, places), places
+
+    def _forget_names(self, connection: sqlite3.Connection, model: str, order: Order) -> int:
+        names = {name for (name,) in connection.execute("SELECT entity FROM entities WHERE model = ?", (model,))}
+        waiting = "SELECT DISTINCT name FROM truths WHERE model = ? AND kind = 'entity'"
+        names |= {name for (name,) in connection.execute(waiting, (model,))}
+        gone = 0
+        for name in order.means(names, self._pseudonyms):
+            connection.execute("DELETE FROM entities WHERE model = ? AND entity = ?", (model, name))
+            which = "DELETE FROM truths WHERE model = ? AND kind = 'entity' AND name = ?"
+            gone += connection.execute(which, (model, name)).rowcount
+        return gone
+
+    def _clean(self) -> None:
+        """Writes the file anew: pages that became free before, such as the inbox's, still hold what they held."""
+        with self._database.alone():
+            self._connection.execute("PRAGMA secure_delete = OFF")
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _place_of_id(schema: Schema) -> int | None:
+    names = [*schema.names, *(key.name for key in schema.keys)]
+    return None if schema.id is None else names.index(schema.id)
+
+
+def _without(known: Known, columns: list[list[Any]], places: list[int]) -> list[list[Any]]:
+    schema = known.schema
+    nobody = [None if column.sample is None else column.parse(column.sample) for column in schema.columns]
+    for values, value in zip(columns, [*nobody, *(None for _ in schema.keys)], strict=True):
+        for place in places:
+            values[place] = value
+    return columns
