@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,17 +39,24 @@ class JsonLines(logging.Formatter):
         raw = getattr(record, "raw", None)
         if isinstance(raw, str):
             return raw  # a line that a server has formatted already
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "pid": record.process,
-            "service": self._service,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
+        said = record.levelname.lower(), record.getMessage(), getattr(record, "fields", {})
+        line = line_of(self._service, record.created, *said)
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def line_of(service: str, seconds: float, level: str, message: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What every line holds, and its own fields.
+
+    Args:
+        service: what the program is.
+        seconds: since 1970.
+        level, message, fields: of the line.
+    """
+    moment = datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    head = {"time": moment, "level": level, "pid": os.getpid(), "service": service, "message": message}
+    return {**head, **fields}
 
 
 class _Level:

@@ -55,6 +55,11 @@ class SpanContext(NamedTuple):
         trace_id, span_id = int(found[2], 16), int(found[3], 16)
         return cls(trace_id, span_id, bool(int(found[4], 16) & _SAMPLED)) if trace_id and span_id else None
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """Of a line of the log that belongs to it."""
+        return {"trace_id": f"{self.trace_id:032x}", "span_id": f"{self.span_id:016x}"}
+
     def write(self) -> str:
         """As `read` takes it."""
         return f"00-{self.trace_id:032x}-{self.span_id:016x}-{int(self.is_sampled):02x}"
@@ -93,12 +98,16 @@ class Span:
     @property
     def traceparent(self) -> str:
         """The header of that name for whoever is asked during this work."""
-        return SpanContext(self.trace_id, self.span_id, is_sampled=True).write()
+        return self._context.write()
 
     @property
     def fields(self) -> dict[str, str]:
         """Of a line of the log that belongs to it."""
-        return {"trace_id": f"{self.trace_id:032x}", "span_id": f"{self.span_id:016x}"}
+        return self._context.fields
+
+    @property
+    def _context(self) -> SpanContext:
+        return SpanContext(self.trace_id, self.span_id, is_sampled=True)
 
     def child(self, name: str, kind: Kind = "internal", started: int = 0, **attributes: Any) -> Span:
         """A part of this work, from now on unless it has started earlier."""
@@ -189,18 +198,24 @@ def part_of(span: Span | None, name: str, kind: Kind = "internal", **attributes:
 
     Args:
         span: of the whole.
-        name, kind, attributes: of the part; an error that ends it is named by its class, never by its words.
+        name, kind, attributes: of the part.
     """
     if span is None:
         yield None
         return
-    part = span.child(name, kind, **attributes)
-    try:
+    with ended(span.child(name, kind, **attributes)) as part:
         yield part
+
+
+@contextmanager
+def ended(span: Span) -> Iterator[Span]:
+    """Ends a span with the block; an error that ends it is named by its class, for its words may hold a value."""
+    try:
+        yield span
     except BaseException as error:
-        part.end(type(error).__name__)
+        span.end(type(error).__name__)
         raise
-    part.end()
+    span.end()
 
 
 def untraced_parent() -> str:
