@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.server
+import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as Message
@@ -88,6 +90,20 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-length", "0")
         self.end_headers()
+
+    def do_GET(self) -> None:
+        """Jaeger's search, as far as a service and its tags go."""
+        asked = parse_qs(urlsplit(self.path).query)
+        assert urlsplit(self.path).path == "/api/traces"
+        tags, (service,) = json.loads(asked["tags"][0]), asked["service"]
+        of_service = [one for one in self.server.spans if one.service == service]
+        traces = {one.trace for one in of_service if tags.items() <= one.attributes.items()}
+        found = [{"traceID": trace, "spans": [vars(one) for one in self.server.of(trace)]} for trace in traces]
+        body = json.dumps({"data": found}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         """Quiet."""

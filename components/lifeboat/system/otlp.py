@@ -55,6 +55,13 @@ class _Exporter(OTLPSpanExporter):
         return result
 
 
+class _Hashed(Resource):
+    """The exporter looks for it once a span; the SDK's own would be written as JSON for that each time."""
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
 class OtlpSender:
     """Takes spans from any thread, and keeps none of them waiting.
 
@@ -66,7 +73,7 @@ class OtlpSender:
     def __init__(self, service: str, url: str) -> None:
         # It reports each span that it drops, and each attempt, with a traceback.
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
-        self._resource = Resource({"service.name": service, "process.pid": os.getpid()})
+        self._resource = _Hashed({"service.name": service, "process.pid": os.getpid()})
         self._exporter = _Exporter(url)
         self._processor = BatchSpanProcessor(self._exporter, QUEUE, EVERY_SECONDS * 1000, POST)
 

@@ -30,6 +30,8 @@ FLUSH_SECONDS = 3.0
 # W3C's form: a later version may add fields behind a dash, and its first four are read.
 _PARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _SAMPLED = 1
+# The parent of the first span of a trace.
+_NO_SPAN = 0
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Attributes = dict[str, Any]
 
@@ -147,20 +149,30 @@ class Tracer:
         self.about: Attributes = {}
         self.links: tuple[SpanContext, ...] = ()
 
-    def begin(self, parent: str, name: str, kind: Kind, started: int = 0) -> Span | None:
-        """A span that begins this process's part of a trace; None where it is not traced.
+    def decide(self, parent: str) -> SpanContext | None:
+        """Where a span is to begin; None where nothing is traced, which is most often and so costs least.
 
         Args:
             parent: the caller's `traceparent`, which decides; chance does where it is none.
+        """
+        if parent and (context := SpanContext.read(parent)) is not None:
+            return context if context.is_sampled else None
+        return SpanContext(_draw(128), _NO_SPAN, is_sampled=True) if self._chance() < self._share else None
+
+    def start(self, context: SpanContext, name: str, kind: Kind, started: int = 0) -> Span:
+        """A span that begins this process's part of a trace, now unless it has started earlier.
+
+        Args:
+            context: as `decide` gives it.
             name, kind, started: of the span.
         """
-        context = SpanContext.read(parent) if parent else None
-        if not (context.is_sampled if context is not None else self._chance() < self._share):
-            return None
-        trace_id, parent_id = (context.trace_id, context.span_id) if context is not None else (_draw(128), 0)
-        return Span(
-            self._send, name, kind, trace_id, parent_id, started or time.time_ns(), dict(self.about), self.links
-        )
+        place = context.trace_id, context.span_id, started or time.time_ns()
+        return Span(self._send, name, kind, *place, dict(self.about), self.links)
+
+    def begin(self, parent: str, name: str, kind: Kind, started: int = 0) -> Span | None:
+        """Decides and starts; None where it is not traced."""
+        context = self.decide(parent)
+        return None if context is None else self.start(context, name, kind, started)
 
     def follow(self, parent: str, name: str, kind: Kind, started: int = 0) -> Span | None:
         """As `begin`, of work that is traced only where its sender says so."""

@@ -227,11 +227,12 @@ class App:
 
 def _begin(tracer: Tracer, request: Request) -> Span | None:
     """The span of a request, from when it was whole; its path is one of ours."""
+    context = tracer.decide(request.headers.get(_PARENT, b"").decode("latin-1"))
+    if context is None:
+        return None
     method, path = request.method.decode("latin-1"), request.path.decode("latin-1")
-    parent = request.headers.get(_PARENT, b"").decode("latin-1")
-    span = tracer.begin(parent, f"{method} {path}", "server", since(request.started))
-    if span is not None:
-        span.attributes |= {"http.request.method": method, "http.route": path}
+    span = tracer.start(context, f"{method} {path}", "server", since(request.started))
+    span.attributes |= {"http.request.method": method, "http.route": path}
     return span
 
 
