@@ -113,8 +113,8 @@ check: setup-dev ## format, lint, types, lock file, duplicated code
 .PHONY: lock
 lock: $(UV) ## renew uv.lock, and what the package carries of it: the locks of the servers' environments
 	@$(UV) lock --quiet
-	@$(UV) export --quiet --locked --no-emit-project --no-header --no-annotate --extra serving --output-file components/lifeboat/system/locks/serving.txt
-	@$(UV) export --quiet --locked --no-emit-project --no-header --no-annotate --group drift --output-file components/lifeboat/system/locks/drift.txt
+	@$(UV) export --quiet --locked --no-emit-project --no-header --no-annotate --extra serving --extra tracing --output-file components/lifeboat/system/locks/serving.txt
+	@$(UV) export --quiet --locked --no-emit-project --no-header --no-annotate --group drift --extra tracing --output-file components/lifeboat/system/locks/drift.txt
 
 .PHONY: format
 format: setup-dev ## format and fix what can be fixed
@@ -206,17 +206,17 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 
 .venvs/run.stamp: $(UV) uv.lock pyproject.toml
 	@echo "setting up: the pipeline's environment and the model server's"
-	@$(call SYNC,.venv,--extra pipeline --extra flights)
+	@$(call SYNC,.venv,--extra pipeline --extra flights --extra tracing)
 	@# The model server's holds what its image will hold: no pandas, no scikit-learn, no MLflow.
-	@$(call SYNC,.venvs/serving,--extra serving)
+	@$(call SYNC,.venvs/serving,--extra serving --extra tracing)
 	@# The drift detector's: Alibi Detect asks for numpy 1.
-	@$(call SYNC,.venvs/drift,--group drift)
+	@$(call SYNC,.venvs/drift,--group drift --extra tracing)
 	@touch $@
 
 .venvs/dev.stamp: .venvs/run.stamp
 	@echo "setting up: the tests' environment"
-	@$(call SYNC,.venv,--extra pipeline --extra flights --extra boosters --extra catboost --extra search --extra sql --extra serving --group dev)
-	@$(call SYNC,.venvs/drift,--group drift --group drift-test)
+	@$(call SYNC,.venv,--extra pipeline --extra flights --extra boosters --extra catboost --extra search --extra sql --extra serving --extra tracing --group dev)
+	@$(call SYNC,.venvs/drift,--group drift --extra tracing --group drift-test)
 	@touch $@
 
 .venvs/wrapper.stamp: $(UV) uv.lock pyproject.toml

@@ -18,7 +18,8 @@ from tests.cli.conftest import Lifeboat, Said
 
 ROOT = Path(__file__).resolve().parents[2]
 VERBS = ("init", "check", "run", "serve", "status", "stop", "ui", "rollback", "promote", "predict", "explain", "score",
-         "features", "forget", "retain", "token", "usecases", "compile", "submit", "trigger", "retrain", "loop")  # fmt: skip
+         "features", "forget", "retain", "token", "usecases", "compile", "submit", "trigger", "retrain",
+         "loop")  # fmt: skip
 
 
 def parser_of(verb: str) -> argparse.ArgumentParser:

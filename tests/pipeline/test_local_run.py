@@ -18,6 +18,7 @@ from lifeboat.pipeline import local_run as local
 from lifeboat.pipeline.local_run import RunEvent, RunLog
 from lifeboat.pipeline.steps.events import EventFile
 from lifeboat.pipeline.steps.execution import StepCommand
+from lifeboat.system.tracing import Span, Tracer
 
 # As kfp.local 2.17.0 prints around a step, colours and all.
 BEFORE = "00:00:23.079 - INFO - Executing task \x1b[96m'good'\x1b[0m\n00:00:23.079 - INFO - Streamed logs:\n\n"
@@ -173,3 +174,38 @@ def test_a_run_that_kfp_itself_ends_has_its_sentence_without_colours(
     monkeypatch.setattr(local, "_run", lambda *_: RuntimeError(sentence))
     with pytest.raises(PipelineError, match=r"^step none failed: Pipeline 'p' finished with status FAILURE\. \("):
         run(tmp_path / "run", Processes())
+
+
+def test_a_run_is_traced_by_step_and_the_steps_know_it(tmp_path: Path) -> None:
+    seen: list[tuple[Span, str]] = []
+    told: list[StepCommand] = []
+
+    class Told(Processes):
+        def run(self, command: StepCommand, show: Callable[[str], None]) -> int:
+            told.append(command)
+            return super().run(command, show)
+
+    whole = Tracer(lambda span, _, error: seen.append((span, error)), 1.0).begin("", "lifeboat run", "internal")
+    assert whole is not None
+    with pytest.raises(PipelineError):
+        local.run_pipeline(tmp_path / "run", {}, list[RunEvent]().append, Told("", 1, WRONG), whole)
+    ((part, error),) = seen
+    assert (part.name, part.trace_id, part.parent_id, error) == (
+        "preprocess",
+        whole.trace_id,
+        whole.span_id,
+        "DataError",
+    )
+    assert told[0].fields == {"step": "preprocess", **part.fields}
+
+
+def test_what_a_step_tells_is_a_line_of_the_log(tmp_path: Path) -> None:
+    events = EventFile(tmp_path / "events.jsonl", {"step": "train", "trace_id": "a"})
+    events.note("891 rows read")
+    events.end(WRONG)
+    note, error = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert list(note) == ["time", "level", "pid", "service", "message", "step", "trace_id"]
+    assert (note["level"], note["service"], note["message"]) == ("info", "pipeline", "891 rows read")
+    assert (error["level"], error["message"], error["error"]) == ("error", str(WRONG), "DataError")
+    assert events.new_notes() == ["891 rows read"]
+    assert vars(events.error) == vars(WRONG)

@@ -235,7 +235,7 @@ def test_an_event_that_a_killed_step_has_half_written_is_none(tmp_path: Path) ->
     assert events.new_notes() == []
     events.note("whole")
     with (tmp_path / "events.jsonl").open("a") as file:
-        file.write('{"note": "ha')
+        file.write('{"message": "ha')
     assert events.new_notes() == ["whole"]
     assert events.new_notes() == []
 

@@ -20,6 +20,7 @@ from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import Answers, Model, load_model
 from lifeboat.server.request_id import RequestId
 from lifeboat.server.settings import ServerSettings
+from lifeboat.system.tracing import Span
 from tests.server.world import ROW, ROW_VALUES, expected
 
 SURVIVED = expected(22.5, 0.0, "C")
@@ -32,10 +33,12 @@ class Watching(Events):
         self.predictions: list[tuple[list[str], list[list[Any]], list[list[float]]]] = []
         self.feedback: list[tuple[Content, str, str]] = []
 
-    def predicted(self, asked: Sequence[Asked], columns: list[list[Any]], answers: Answers) -> None:
+    def predicted(
+        self, asked: Sequence[Asked], columns: list[list[Any]], answers: Answers, is_traced: bool = False
+    ) -> None:
         self.predictions.append(([one.id.puid for one in asked], columns, answers[:, 1:].round(4).tolist()))
 
-    def judged(self, feedback: Content, id_: RequestId, source: str) -> None:
+    def judged(self, feedback: Content, id_: RequestId, source: str, span: Span | None = None) -> None:
         self.feedback.append((feedback, id_.puid, source))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from lifeboat.config.errors import SettingsError
 
 FILE = "pyproject.toml"
-_PATHS = ("home", "store", "environments", "kfp_token_file")
+_PATHS = ("home", "store", "environments", "kfp_token_file", "log_level_file")
 
 
 @dataclass(frozen=True)

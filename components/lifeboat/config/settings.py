@@ -22,6 +22,7 @@ from typing import Any
 from lifeboat.config import options
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.images import COMPONENTS_IMAGE
+from lifeboat.config.observed import ObservedSettings
 from lifeboat.config.options import option
 from lifeboat.config.project import find_project
 from lifeboat.config.pseudonyms import Pseudonyms, read_pseudonyms
@@ -38,6 +39,8 @@ NO_DETECTOR = "none"
 # The settings that are ports of a home's services.
 PORTS = ("port", "metrics_port", "grpc_port", "detector_port", "explainer_port", "ui_port")
 HOME = ".lifeboat"
+# In the home: the level of its services' logs, where another one than the settings' is wanted.
+LOG_LEVEL = "log-level"
 # Of a port that is not chosen here: `lifeboat.config.home_ports` chooses, and the home keeps it.
 _OWN_PORT = "unless set {} where it is free, else the next free one, kept by the home"
 _FOR_EVER = "0 keeps them for ever, see lifeboat retain"
@@ -61,7 +64,7 @@ LIBRARIES = {
 
 
 @dataclass(frozen=True)
-class Settings(S3Settings):
+class Settings(ObservedSettings, S3Settings):
     """See each field's help."""
 
     usecase: str = option(
@@ -134,6 +137,7 @@ class Settings(S3Settings):
     rollout_score_distance: float = option(0.2, "largest Kolmogorov distance of the scores, 0 to 1")
 
     def __post_init__(self) -> None:
+        self.check_observed()
         trusted_sources(self.trusted_sources, private=True)  # a name that is none is said now
         ports = {name: getattr(self, name) for name in PORTS}
         for (name, port), (other, same) in combinations(ports.items(), 2):
@@ -219,6 +223,12 @@ class Settings(S3Settings):
         for own, python in wanted:
             if python == str(own.python):
                 own.make(say)
+
+    @property
+    def of_services(self) -> ObservedSettings:
+        """What each service of the home is told of its traces and of its log's level, which a file may change."""
+        file = self.log_level_file or str(self.home_path / LOG_LEVEL)
+        return ObservedSettings(self.traces, self.trace_share, self.log_level, file)
 
     def serving_state(self, usecase: str) -> Path:
         """Directory of the local model server of a use case."""

@@ -100,7 +100,7 @@ class LocalTarget:
 
     def _server_settings(self, home: HomePorts, say: Say) -> dict[str, str]:
         """Where the servers send events, which wait for a detector, where they ask for the reasons of answers, the page
-        that theirs leads to, and who may ask them."""
+        that theirs leads to, who may ask them, and where their traces go."""
         chosen = self._settings
         wanted = {DETECTOR: bool(chosen.drift_python), EXPLAINER: chosen.explainer, HOME_PAGE: chosen.ui}
         for service, is_wanted in wanted.items():
@@ -108,7 +108,7 @@ class LocalTarget:
                 home.reserve(service, say)
         return {
             "events_url": home.events_url, "explainer_url": home.explainer_url, "home_url": home.home_page_url,
-            **server_access(chosen),
+            **chosen.of_services.observed, **server_access(chosen),
         }  # fmt: skip
 
     def _bring_up(self, control: Control, bundle: Bundle, version: Version, public: str | None, say: Say) -> None:

@@ -154,6 +154,15 @@ def waiting_for(seconds: float, say: Callable[[], None], refuse: Callable[[], Ex
     return wait
 
 
+def file_state(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file; Kubernetes changes a link on the way to it. None where it cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -8,7 +8,9 @@ import os
 import shlex
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,9 @@ from lifeboat.config.errors import LifeboatError, PipelineError, SettingsError
 from lifeboat.config.home_access import home_token
 from lifeboat.config.home_ports import HomePorts
 from lifeboat.config.settings import Settings
+from lifeboat.model.bundle import open_bundle
 from lifeboat.pipeline.local_run import Result, RunEvent, local_steps, run_pipeline
+from lifeboat.pipeline.steps.events import SERVICE
 from lifeboat.registry.mlflow_client import Connection
 from lifeboat.services.detector import ensure_detector
 from lifeboat.services.explainer import ensure_explainer
@@ -35,6 +39,7 @@ from lifeboat.system.addresses import server_of
 from lifeboat.system.files import write_text
 from lifeboat.system.markup import terminal_text
 from lifeboat.system.progress import LEFT_OUT
+from lifeboat.system.tracing import DIGEST, FLUSH_SECONDS, Span, Tracer, ended, open_tracer
 from lifeboat.usecase.usecase import UseCase
 
 NOT_DEPLOYED = 3
@@ -82,6 +87,8 @@ def _run_and_report(
             show_findings(found, console)
             raise PipelineError(f"{len(found.problems)} problems, see above, would stop the run: it was not begun")
         usecase = found.usecase
+        # A run is traced whatever share of the requests is: there are few. Opened behind the fork of `local_steps`.
+        tracer = open_tracer(SERVICE, replace(settings.of_services, trace_share=1.0))
         settings.make_environments(lambda text: console.print(f"  {text}", markup=False, soft_wrap=True))
         remember(usecase.name, options.usecase, settings)
         notes = reserve_ports(settings, usecase.name)
@@ -91,7 +98,10 @@ def _run_and_report(
             console.print(f"  {note}", markup=False, soft_wrap=True)
         show_findings(found, console)
         steps = _Steps(console, verbose=options.verbose)
-        result = run_pipeline(folder, arguments, steps.show, processes)
+        with _traced(tracer, usecase.name, folder) as span:
+            result = run_pipeline(folder, arguments, steps.show, processes, span)
+            if span is not None and result.bundle is not None:
+                span.attributes[DIGEST] = open_bundle(result.bundle).digest
 
     def say(text: str) -> None:
         console.print(f"  {text}", markup=False, soft_wrap=True)
@@ -103,6 +113,22 @@ def _run_and_report(
     if page:
         console.print(f"  drift         {page}", soft_wrap=True)
     return result, url
+
+
+@contextmanager
+def _traced(tracer: Tracer | None, usecase: str, folder: Path) -> Iterator[Span | None]:
+    """The span of a run; None where nobody wants it."""
+    if tracer is None:
+        yield None
+        return
+    span = tracer.begin("", "lifeboat run", "internal")
+    assert span is not None  # noqa: S101  # the share is all
+    span.attributes |= {"lifeboat.usecase": usecase, "lifeboat.run": folder.name}
+    try:
+        with ended(span):
+            yield span
+    finally:
+        tracer.close(FLUSH_SECONDS)
 
 
 class _Steps:

@@ -26,6 +26,7 @@ from lifeboat.pipeline.steps.events import EventFile
 from lifeboat.pipeline.steps.execution import StepCommand, ending, imports_of
 from lifeboat.pipeline.steps.processes import StepProcesses, step_processes
 from lifeboat.system.progress import MARK
+from lifeboat.system.tracing import Span
 
 SUCCESS, FAILURE = "SUCCESS", "FAILURE"
 # MLflow imports these once a registry in a database is opened, which `evaluate` and `deploy` do.
@@ -51,12 +52,14 @@ class RunLog(io.TextIOBase):
         file: takes every line.
         show: told of each event.
         step: the one that runs, or ran last.
+        span: of the run, where it is traced.
         error: that ended the step.
         outputs: where each step's output artifacts are, by the step's name.
     """
 
     file: TextIO
     show: Show
+    span: Span | None = None
     step: str = ""
     error: LifeboatError | None = None
     outputs: dict[str, dict[str, Path]] = field(default_factory=dict)
@@ -88,11 +91,14 @@ class RunLog(io.TextIOBase):
             self._note(events.new_notes())
             print(line, end="")
 
-        code = processes.run(command, take)
+        span = self.span.child(command.name) if self.span is not None else None
+        code = processes.run(command.within(span), take)
         self._note(events.new_notes())
         # As kfp.local's own handler: an empty line behind the step's.
         print("\n")
         self.error = ending(code, events.error)
+        if span is not None:
+            span.end(type(self.error).__name__ if self.error is not None else "")
         self.show(RunEvent("end", command.name, FAILURE if code else SUCCESS, time.perf_counter() - started))
         return self.error
 
@@ -131,7 +137,9 @@ def local_steps() -> StepProcesses:
     return step_processes([*(imports_of(source) for source in sources), _STORES])
 
 
-def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes: StepProcesses) -> Result:
+def run_pipeline(
+    folder: Path, arguments: dict[str, Any], show: Show, processes: StepProcesses, span: Span | None = None
+) -> Result:
     """Compiles the pipeline, runs it step by step in processes of their own, and gathers its results.
 
     Args:
@@ -139,6 +147,7 @@ def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes:
         arguments: of the pipeline.
         show: told of each event.
         processes: of `local_steps`.
+        span: of the run, where it is traced; each step is a part of it.
 
     Raises:
         PipelineError: a step failed; the message has the step's own sentence, and its cause is the step's own error.
@@ -161,7 +170,7 @@ def run_pipeline(folder: Path, arguments: dict[str, Any], show: Show, processes:
         with (folder / "run.log").open("w", encoding="utf-8") as file, warnings.catch_warnings():
             # kfp warns that limits have no effect here, which is known.
             warnings.filterwarnings("ignore", module="kfp.local")
-            log = RunLog(file, show)
+            log = RunLog(file, show, span)
             with contextlib.redirect_stdout(log), steps_run_by(partial(log.run_step, processes)):
                 failure = _run(_tried_once(pipeline), arguments)
         result = _collect(folder, log.outputs)

@@ -100,7 +100,7 @@ class ListeningService:
         settings, host = self._settings, self._settings.host
         keys = ("s3_endpoint", "s3_access_key", "s3_secret_key", "s3_region")
         said = {"host": host, "store": settings.bundle_store, **{key: getattr(settings, key) for key in keys}}
-        return {**said, **service_access(settings, host)}
+        return {**said, **settings.of_services.observed, **service_access(settings, host)}
 
     def listen(self, say: Say) -> socket.socket:
         """A socket that listens on its port, for it to inherit: nobody else can be faster; raises as `start`."""

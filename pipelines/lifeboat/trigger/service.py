@@ -48,7 +48,8 @@ def serve(settings: Settings, chosen: TriggerSettings) -> None:
     """
     chosen = replace(chosen, usecase=chosen.usecase or settings.usecase, image=chosen.image or settings.image)
     name = load_usecase(chosen.usecase).name
-    log.set_up()
+    log.set_up("retrain-trigger")
+    log.choose_level(settings.of_services)
     runtime_dir = RuntimeDir(settings)
     with contextlib.closing(runtime_dir):
         token_file = Path(chosen.token_file) if chosen.token_file else runtime_dir.token_file()

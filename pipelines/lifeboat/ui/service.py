@@ -29,7 +29,8 @@ def serve(settings: Settings, listening: socket.socket, announce: Callable[[], N
         listening: takes the connections.
         announce: called once it answers.
     """
-    log.set_up()
+    log.set_up("home-page")
+    log.choose_level(settings.of_services)
     said = service_access(settings, settings.ui_host)
     access = Access(said["tokens"], "", Limits(), lambda _caller, _result: None) if "tokens" in said else None
     app = App(HomeReader(settings), settings.home_path, (settings.ui_host, socket.gethostname()), access)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
-from lifeboat.detector.settings import read_settings
+from lifeboat.detector.settings import SERVICE, read_settings
 from lifeboat.system import log
 
 
 def main() -> int:
     """Watches until SIGTERM or SIGINT (then 0); 1 if a setting does not allow it, 2 for an unknown flag."""
-    return log.run_program(_work)
+    return log.run_program(SERVICE, _work)
 
 
 def _work() -> None:

@@ -8,8 +8,9 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -27,12 +28,13 @@ from lifeboat.detector.notifier import Notifier
 from lifeboat.detector.performance.label_export import LabelExport
 from lifeboat.detector.report import Now, Report
 from lifeboat.detector.service import DetectorService
-from lifeboat.detector.settings import DetectorSettings
+from lifeboat.detector.settings import SERVICE, DetectorSettings
 from lifeboat.detector.unready import Unready
 from lifeboat.http.listener import Listener
 from lifeboat.http.sockets import bind, listen
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
+from lifeboat.system.tracing import FLUSH_SECONDS, Tracer, open_tracer
 
 # Threads hand work to one another for each post: the default of 5 ms would be most of its time.
 SWITCH_SECONDS = 0.0005
@@ -50,9 +52,12 @@ class Detector:
         settings: see there.
         database: opened.
         environment: of the drift test's process.
+        tracer: of the events; None for no traces.
     """
 
-    def __init__(self, settings: DetectorSettings, database: Database, environment: dict[str, str]) -> None:
+    def __init__(
+        self, settings: DetectorSettings, database: Database, environment: dict[str, str], tracer: Tracer | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         open_storage(settings.store, settings.s3)  # a wrong address is said now
         self._database = database
@@ -62,7 +67,7 @@ class Detector:
         report = Report(self._reader, settings.active_seconds, settings.max_versions, self._now)
         metrics = DetectorMetrics(report.read, report.counters)
         self._scheduler = Scheduler(settings, database, self._bundles, self._test_client, metrics.tested)
-        self._worker = Worker(settings, database, self._bundles, self._scheduler.wake)
+        self._worker = Worker(settings, database, self._bundles, self._scheduler.wake, tracer)
         self._ingest = Ingest(database, loop, self._worker.wake)
         self._export = LabelExport(settings, database, self._bundles)
         self._forgetting = Forgetting(settings, database, self._bundles, self._worker, self._export)
@@ -125,18 +130,22 @@ def watch(settings: DetectorSettings, environment: dict[str, str]) -> None:
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.set_threshold(*COLLECT)
+    log.choose_level(settings)
+    tracer = open_tracer(SERVICE, settings)
     bound = socket.socket(fileno=settings.descriptor) if settings.descriptor else bind(settings.host, settings.port)
-    uvloop.run(_watch(settings, environment, bound))
+    uvloop.run(_watch(partial(_make, settings, environment, tracer), settings, bound))
+    if tracer is not None:
+        tracer.close(FLUSH_SECONDS)
 
 
 async def _open(
-    settings: DetectorSettings, environment: dict[str, str], bound: socket.socket, stopping: asyncio.Event
+    make: Callable[[], Detector], settings: DetectorSettings, bound: socket.socket, stopping: asyncio.Event
 ) -> Detector | None:
     """The detector, once the disk allows it; None if it is to end before. Meanwhile it says that it is not ready."""
     unready = None
     while not stopping.is_set():
         try:
-            detector = _make(settings, environment)
+            detector = make()
         except DiskError as error:
             if unready is None:
                 unready = Unready(settings, bound)
@@ -151,10 +160,10 @@ async def _open(
     return None
 
 
-def _make(settings: DetectorSettings, environment: dict[str, str]) -> Detector:
+def _make(settings: DetectorSettings, environment: dict[str, str], tracer: Tracer | None) -> Detector:
     database = Database(settings.database)
     try:
-        return Detector(settings, database, environment)
+        return Detector(settings, database, environment, tracer)
     except BaseException as error:
         database.close()
         if isinstance(error, sqlite3.Error) and is_disk(error, database.path):
@@ -162,12 +171,12 @@ def _make(settings: DetectorSettings, environment: dict[str, str]) -> Detector:
         raise
 
 
-async def _watch(settings: DetectorSettings, environment: dict[str, str], bound: socket.socket) -> None:
+async def _watch(make: Callable[[], Detector], settings: DetectorSettings, bound: socket.socket) -> None:
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     listen(bound)
-    detector = await _open(settings, environment, bound, stopping)
+    detector = await _open(make, settings, bound, stopping)
     if detector is None:
         return
     detector.start(bound)

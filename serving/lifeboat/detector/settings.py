@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lifeboat.config.errors import SettingsError
+from lifeboat.config.observed import ObservedSettings
 from lifeboat.config.options import check_numbers, option, read_program
 from lifeboat.config.pseudonyms import Pseudonyms, read_pseudonyms
 from lifeboat.config.sources import ANONYMOUS, trusted_sources
@@ -19,11 +20,13 @@ from lifeboat.registry.storage import S3Settings
 from lifeboat.system.addresses import is_loopback
 
 PREFIX = "LIFEBOAT_DRIFT_"
-_MAY_BE_ZERO = ("port", "descriptor", "join_seconds", "late_seconds")
+# In its log and its traces.
+SERVICE = "drift-detector"
+_MAY_BE_ZERO = ("port", "descriptor", "join_seconds", "late_seconds", "trace_share")
 
 
 @dataclass(frozen=True)
-class DetectorSettings(S3Settings):
+class DetectorSettings(ObservedSettings, S3Settings):
     """See each field's help."""
 
     store: str = option("", "directory or s3://bucket/prefix of the bundles and the labelled rows")
@@ -94,6 +97,7 @@ class DetectorSettings(S3Settings):
 
     def __post_init__(self) -> None:
         check_numbers(self, _MAY_BE_ZERO)
+        self.check_observed()
         trusted_sources(self.trusted_sources, private=True)  # a name that is none is said now
         if not self.store:
             raise SettingsError(f"no store: give --store or {PREFIX}STORE")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from lifeboat.explainer.settings import read_settings
+from lifeboat.explainer.settings import SERVICE, read_settings
 from lifeboat.server.settings import LIBRARIES
 from lifeboat.system import log
 
 
 def main() -> int:
     """Explains until SIGTERM or SIGINT (then 0); 1 if a setting does not allow it, 2 for an unknown flag."""
-    return log.run_program(_work)
+    return log.run_program(SERVICE, _work)
 
 
 def _work() -> None:

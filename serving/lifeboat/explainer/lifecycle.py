@@ -10,10 +10,11 @@ import sys
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.explainer.service import ExplainerService
-from lifeboat.explainer.settings import IDLE, ExplainerSettings
+from lifeboat.explainer.settings import IDLE, SERVICE, ExplainerSettings
 from lifeboat.http.listener import Listener
 from lifeboat.http.sockets import bind, listen
 from lifeboat.system import log
+from lifeboat.system.tracing import FLUSH_SECONDS, open_tracer
 
 # The loop waits for this several times for one answer while a thread explains.
 SWITCH_SECONDS = 0.001
@@ -27,6 +28,7 @@ def run(settings: ExplainerSettings) -> None:
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     _give_way(settings.nice)
+    log.choose_level(settings)
     bound = socket.socket(fileno=settings.descriptor) if settings.descriptor else bind(settings.host, settings.port)
     asyncio.run(_run(settings, bound))
 
@@ -51,7 +53,8 @@ async def _run(settings: ExplainerSettings, bound: socket.socket) -> None:
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
-    service = ExplainerService(settings)
+    tracer = open_tracer(SERVICE, settings)
+    service = ExplainerService(settings, tracer)
     listener = Listener(loop, settings.listener_limits, service.app.handle, service.app.refusal)
     listen(bound)
     listener.open(bound)
@@ -62,4 +65,6 @@ async def _run(settings: ExplainerSettings, bound: socket.socket) -> None:
     log.info("draining")
     await listener.drain()
     service.close()
+    if tracer is not None:
+        await asyncio.to_thread(tracer.close, FLUSH_SECONDS)
     log.info("stopped")

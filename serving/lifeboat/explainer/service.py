@@ -22,6 +22,7 @@ from lifeboat.server.columnar import read_inputs
 from lifeboat.server.explained import EXPLAIN, Explained
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.protocols.seldon import SeldonCodec
+from lifeboat.system.tracing import DIGEST, ROWS, Span, Tracer, part_of
 
 PATH = "/explain"
 _MEMBERS = frozenset({"usecase", "digest", "outputs", "rows", "seconds", "inputs"})
@@ -33,19 +34,20 @@ class ExplainerService:
 
     Args:
         settings: limits.
+        tracer: of the requests; None for no traces.
 
     Attributes:
         ready: whether it takes requests; set by whoever opens its listener.
         app: its paths.
     """
 
-    def __init__(self, settings: ExplainerSettings) -> None:
+    def __init__(self, settings: ExplainerSettings, tracer: Tracer | None = None) -> None:
         self.ready = False
         self._settings, self._models = settings, Models(settings)
         self._queue = WorkQueue(settings.threads, settings.max_waiting)
         self._metrics = ExplainerMetrics(lambda: self._queue.rows)
         access = access_of(settings, self._metrics.called)
-        self.app = App(self._metrics, settings.log_requests, False, SeldonCodec.error, access)
+        self.app = App(self._metrics, settings.log_requests, False, SeldonCodec.error, access, tracer)
         self._tasks: set[asyncio.Task[Response]] = set()
         add = self.app.add
         add("POST", PATH, self._take, EXPLAIN, rights=MAY_PREDICT)
@@ -65,12 +67,12 @@ class ExplainerService:
 
     def _take(self, request: Request) -> None:
         document = read_document(request, _DEPTH)
-        task = asyncio.get_running_loop().create_task(self._explain(document, request.caller))
+        task = asyncio.get_running_loop().create_task(self._explain(document, request.caller, request.span))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda done: self.app.attempt(request, done.result))
 
-    async def _explain(self, document: dict[str, Any], caller: Caller | None) -> Response:
+    async def _explain(self, document: dict[str, Any], caller: Caller | None, span: Span | None) -> Response:
         refuse_unknown("the request", "member", document, _MEMBERS)
         rows, seconds = document.get("rows"), document.get("seconds", self._settings.max_seconds)
         outputs = document.get("outputs")
@@ -82,9 +84,13 @@ class ExplainerService:
         if outputs is not None and (type(outputs) is not list or not all(type(name) is str for name in outputs)):
             raise bad("outputs is not a list of names")
         model = await self._models.get(str(document.get("usecase")), str(document.get("digest")))
+        if span is not None:  # of a bundle that there is: what a client invents is no attribute
+            span.attributes |= {ROWS: rows, DIGEST: document["digest"]}
         columns = read_inputs(document, rows, model.reader.from_columns)
         try:
-            found = await self._queue.run(rows, seconds, lambda proceed: _reasons(model, columns, outputs, proceed))
+            found = await self._queue.run(
+                rows, seconds, lambda proceed: _reasons(model, columns, outputs, proceed, span)
+            )
         except DataError as error:
             raise bad(str(error)) from None
         except LifeboatError as error:
@@ -93,8 +99,14 @@ class ExplainerService:
         return Response(200, _explained(found, model.names).write())
 
 
-def _reasons(model: ExplainedModel, columns: Columns, outputs: list[str] | None, proceed: Any) -> Explanation:
-    return model.explainer.explain_rows(stack(model.kinds, columns), outputs, proceed)
+def _reasons(
+    model: ExplainedModel, columns: Columns, outputs: list[str] | None, proceed: Any, span: Span | None
+) -> Explanation:
+    with part_of(span, "explain") as part:
+        found = model.explainer.explain_rows(stack(model.kinds, columns), outputs, proceed)
+        if part is not None:
+            part.attributes["lifeboat.model_rows"] = round(found.asked, 1)
+        return found
 
 
 def _explained(found: Explanation, names: tuple[str, ...]) -> Explained:

@@ -10,19 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lifeboat.config.errors import SettingsError
+from lifeboat.config.observed import ObservedSettings
 from lifeboat.config.options import check_numbers, option, read_program
 from lifeboat.http.access import TOKENS, UNGUARDED
 from lifeboat.http.limits import ListenerLimits
 from lifeboat.registry.storage import S3Settings
 
 PREFIX = "LIFEBOAT_EXPLAINER_"
+# In its log and its traces.
+SERVICE = "explainer"
 # The value of `nice` that is no priority but a policy.
 IDLE = 20
-_MAY_BE_ZERO = ("port", "descriptor", "nice")
+_MAY_BE_ZERO = ("port", "descriptor", "nice", "trace_share")
 
 
 @dataclass(frozen=True)
-class ExplainerSettings(S3Settings):
+class ExplainerSettings(ObservedSettings, S3Settings):
     """See each field's help."""
 
     store: str = option("", "directory or s3://bucket/prefix of the bundles")
@@ -50,6 +53,7 @@ class ExplainerSettings(S3Settings):
 
     def __post_init__(self) -> None:
         check_numbers(self, _MAY_BE_ZERO)
+        self.check_observed()
         if not 0 <= self.nice <= IDLE:
             raise SettingsError(f"nice is {self.nice}, it must be 0 to {IDLE}")
         if not self.store:

@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from lifeboat.config.errors import SettingsError
 from lifeboat.config.sources import ANONYMOUS, read_source
@@ -21,6 +21,7 @@ from lifeboat.http.authorization import given_token
 from lifeboat.http.errors import RequestError, again_in
 from lifeboat.system import log
 from lifeboat.system.addresses import is_loopback
+from lifeboat.system.files import file_state
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -170,7 +171,7 @@ class Access:
         self._callers: OrderedDict[tuple[str, Limits], Caller] = OrderedDict()
         self._failures: OrderedDict[str, Bucket] = OrderedDict()
         self._trouble = ""
-        self._looked, self._known = clock(), None if self._path is None else _state(self._path)
+        self._looked, self._known = clock(), None if self._path is None else file_state(self._path)
         if self._path is not None:
             self._tokens = _by_hash(self._path)
 
@@ -242,7 +243,7 @@ class Access:
         now = self._clock()
         if self._path is None or now - self._looked < _LOOK_SECONDS:
             return
-        self._looked, state = now, _state(self._path)
+        self._looked, state = now, file_state(self._path)
         if state == self._known:
             return
         try:
@@ -279,15 +280,6 @@ def access_of(
 
 def _by_hash(path: Path) -> dict[str, Token]:
     return {token.sha256: token for token in read_tokens(path)}
-
-
-def _state(path: Path) -> Any:
-    """What changes with the file; Kubernetes changes a link on the way to it."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _kept(kept: OrderedDict[K, T], key: K, make: Callable[[], T]) -> T:

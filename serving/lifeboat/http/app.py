@@ -12,6 +12,7 @@ from lifeboat.http.access import MAY_READ, OPEN, Access
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import LOGGED, Request, Response
 from lifeboat.system import log
+from lifeboat.system.tracing import HEADER, PUID, RESPONSE_HEADER, Span, Tracer, since
 
 Handler = Callable[[Request], Response | None]
 Wording = Callable[[RequestError], Response]
@@ -19,6 +20,7 @@ Finish = Callable[[Request, Response, Callable[[Request, Response], None]], None
 # Of a refusal, by its status, as it is counted.
 REASONS = {401: "unauthorized", 403: "forbidden", 408: "slow", 413: "large", 429: "limited", 431: "large", 504: "late"}
 # All of these, and what a status alone does not tell.
+_PARENT = HEADER.encode()
 ALL_REASONS = ("bad", "overload", *sorted(set(REASONS.values())))
 
 
@@ -74,16 +76,23 @@ class App:
         log_payloads: whether such a line holds the bodies.
         error: words what is wrong, unless a route or a prefix has words of its own.
         access: says who may ask; None where everybody may.
+        tracer: traces the requests of every protocol but "other", from when they are let in; None for no traces.
 
     Attributes:
         finish: has the last word on an answer, which it sends; None for none.
     """
 
     def __init__(
-        self, metrics: Counting, log_requests: bool, log_payloads: bool, error: Wording, access: Access | None = None
+        self,
+        metrics: Counting,
+        log_requests: bool,
+        log_payloads: bool,
+        error: Wording,
+        access: Access | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._metrics, self._log_requests, self._log_payloads = metrics, log_requests, log_payloads
-        self._error, self._access = error, access
+        self._error, self._access, self._tracer = error, access, tracer
         self.finish: Finish | None = None
         self._routes: dict[bytes, dict[bytes, Route]] = {b"*": {}}  # what OPTIONS calls the whole server
         self._prefixes: dict[bytes, dict[bytes, Route]] = {}
@@ -133,6 +142,8 @@ class App:
                 subject = request.headers.get(self._access.subject_header, b"")
                 said = _authorization(request, route.rights)
                 request.caller = self._access.admit(route.rights, said, subject, request.sink.peer)
+            if self._tracer is not None and resume is None and route.protocol != "other":
+                request.span = _begin(self._tracer, request)
             response = route.handler(request) if resume is None else resume()
         except RequestError as error:
             word = route.error if route is not None else self._word(request.path)
@@ -142,7 +153,7 @@ class App:
             response = word(error)
         except Exception as error:
             # The last line of defence: nothing that a client sends may show a traceback or end the process.
-            log.error("a request failed", error, path=request.shown_path)
+            log.error("a request failed", error, path=request.shown_path, **_fields(request))
             word = route.error if route is not None else self._error
             response = word(RequestError(500, "internal error"))
         if response is not None:
@@ -164,8 +175,10 @@ class App:
         seconds = perf_counter() - request.started
         # Before the answer leaves: whoever has it may ask for the metrics.
         self._metrics.end(request.protocol, response.status, seconds)
+        if request.span is not None:
+            response = _end(request.span, request, response)
         request.reply(response)
-        if self._log_requests or response.status >= 500:
+        if self._log_requests or response.status >= 500 or log.shows_debug():
             self._log(request, response, seconds)
 
     def _find(self, request: Request) -> Route:
@@ -199,16 +212,44 @@ class App:
             self._metrics.rejected(REASONS.get(error.status, "bad"))
 
     def _log(self, request: Request, response: Response, seconds: float) -> None:
+        tell = log.info if self._log_requests or response.status >= 500 else log.debug
         bodies = {"request": request.body, "response": response.body} if self._log_payloads else {}
-        log.info(
+        tell(
             "request",
             method=request.method.decode("latin-1"),
             path=request.shown_path,
             status=response.status,
             milliseconds=round(seconds * 1000, 3),
-            request_id=(request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1"))[:LOGGED],
+            **_fields(request),
             **{name: body.decode(errors="replace") for name, body in bodies.items()},
         )
+
+
+def _begin(tracer: Tracer, request: Request) -> Span | None:
+    """The span of a request, from when it was whole; its path is one of ours."""
+    context = tracer.decide(request.headers.get(_PARENT, b"").decode("latin-1"))
+    if context is None:
+        return None
+    method, path = request.method.decode("latin-1"), request.path.decode("latin-1")
+    span = tracer.start(context, f"{method} {path}", "server", since(request.started))
+    span.attributes |= {"http.request.method": method, "http.route": path}
+    return span
+
+
+def _end(span: Span, request: Request, response: Response) -> Response:
+    """Ends the span of a request; gives the answer with the header that names it."""
+    span.attributes |= {"lifeboat.status": response.status, "lifeboat.protocol": request.protocol}
+    if request.id:
+        span.attributes[PUID] = request.id[:LOGGED]
+    span.end(f"status {response.status}" if response.status >= 500 else "")
+    line = f"{RESPONSE_HEADER}: {span.traceparent}\r\n".encode()
+    return Response(response.status, response.body, response.content_type, response.headers + line)
+
+
+def _fields(request: Request) -> dict[str, str]:
+    """Of a line of the log: the request's name, and its span where it is traced."""
+    name = (request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1"))[:LOGGED]
+    return {**({"request_id": name} if name else {}), **(request.span.fields if request.span is not None else {})}
 
 
 def _authorization(request: Request, rights: frozenset[str]) -> bytes:

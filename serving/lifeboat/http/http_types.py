@@ -9,6 +9,7 @@ import orjson
 
 if TYPE_CHECKING:
     from lifeboat.http.access import Caller
+    from lifeboat.system.tracing import Span
 
 # Characters of what a client chooses in a line of the log.
 LOGGED = 300
@@ -69,6 +70,7 @@ class Request:
         started: when it was complete, in seconds of the performance counter.
         protocol, id: the label of its metrics and its puid, set by whoever handles it.
         caller: who asks, where that is known.
+        span: of its answering, where that is traced.
     """
 
     __slots__ = (
@@ -82,6 +84,7 @@ class Request:
         "protocol",
         "query",
         "sink",
+        "span",
         "started",
     )
 
@@ -100,6 +103,7 @@ class Request:
         self.keep_alive, self.started = keep_alive, started
         self.protocol, self.id = "other", ""
         self.caller: Caller | None = None
+        self.span: Span | None = None
 
     @property
     def shown_path(self) -> str:

@@ -17,6 +17,7 @@ from lifeboat.http.connection import Connection
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import Request, Response, status_line
 from lifeboat.http.limits import ListenerLimits
+from lifeboat.system import log
 
 SWEEP_SECONDS = 1.0
 
@@ -142,9 +143,11 @@ class Listener:
         await self._loop.connect_accepted_socket(lambda: Connection(self), client)
 
     def _sweep(self) -> None:
-        """Once a second: the time as connections see it, the date, and the deadlines."""
+        """Once a second: the time as connections see it, the date, the deadlines, and whether the log's level was
+        changed, which every server with a listener is to see."""
         self.now = self._loop.time()
         self._heads.clear()
+        log.look_at_level()
         self._expire(self.now)
         self._loop.call_later(SWEEP_SECONDS, self._sweep)
 

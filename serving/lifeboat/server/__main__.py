@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 
-from lifeboat.server.settings import LIBRARIES, read_settings
+from lifeboat.server.settings import LIBRARIES, SERVICE, read_settings
 from lifeboat.system import log
 
 
 def main() -> int:
     """Serves until SIGTERM (then 0); 1 if the bundle or a setting does not allow it, 2 for an unknown
     flag."""
-    return log.run_program(_work)
+    return log.run_program(SERVICE, _work)
 
 
 def _work() -> None:

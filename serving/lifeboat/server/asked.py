@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lifeboat.http.access import Caller
+from lifeboat.http.http_types import LOGGED
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import RequestId
+from lifeboat.system.tracing import Span
 
 # The field of a request's head, whatever the protocol calls it, and the words in it that Seldon's executor knows.
 SKIP = b"seldon-skip-logging"
@@ -29,6 +31,7 @@ class Asked:
         size: its bytes.
         is_watched: whether the events are told.
         caller: who asks, where that is known.
+        span: of the request, where it is traced.
     """
 
     columns: Columns
@@ -37,3 +40,9 @@ class Asked:
     size: int
     is_watched: bool
     caller: Caller | None = None
+    span: Span | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Of a line of the log that is about it."""
+        return {"request_id": self.id.puid[:LOGGED], **(self.span.fields if self.span is not None else {})}

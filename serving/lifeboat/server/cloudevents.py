@@ -19,6 +19,7 @@ import orjson
 
 from lifeboat.http.http_types import JSON
 from lifeboat.server.columnar import COUNT, MOST, PREDICTIONS, ColumnarWriter, Predicted
+from lifeboat.system.tracing import HEADER, Span
 
 FEEDBACK = "io.seldon.serving.feedback"
 # Attributes beside Seldon's, of others' events: how the client calls its request; and (of CloudEvents' extension for
@@ -70,6 +71,7 @@ class FeedbackEvent:
         time: in seconds since 1970.
         content_type, body: of its content.
         source: who sent it.
+        span: of the event, where it is traced.
         size: bytes of it, more or less: the names of a client may be longer than its body.
     """
 
@@ -78,6 +80,7 @@ class FeedbackEvent:
     content_type: bytes
     body: bytes
     source: str
+    span: Span | None = None
     number: ClassVar[int] = 1
     total: ClassVar[int] = 0
     size: int = field(init=False)
@@ -85,6 +88,11 @@ class FeedbackEvent:
     def __post_init__(self) -> None:
         chosen = len(self.puid) + len(self.content_type) + len(self.source)
         self.size = HEAD_BYTES + chosen + len(self.body)
+
+    def end_spans(self, error: str) -> None:
+        """It is sent, or what kept it from it."""
+        if self.span is not None:
+            self.span.end(error)
 
 
 class EventWriter:
@@ -117,7 +125,8 @@ class EventWriter:
 
     def _head_of(self, event: FeedbackEvent) -> dict[str, str]:
         named = {"requestid": event.puid} if event.puid else {}
-        return {**self._head(FEEDBACK, event.time), **named, SOURCE: event.source}
+        traced = {HEADER: event.span.traceparent} if event.span is not None else {}
+        return {**self._head(FEEDBACK, event.time), **named, **traced, SOURCE: event.source}
 
     def _format(self, event: FeedbackEvent) -> dict[str, Any]:
         document = {**self._head_of(event), "datacontenttype": event.content_type.decode("latin-1")}

@@ -9,13 +9,14 @@ Inference Protocol, over the rows of all its predictions, one after the other; w
      "inputs": [{"name": "Age", "datatype": "FP32", "shape": [3, 1], "data": [22.0, null, 38.0]}, …],
      "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [3, 2], "data": [0.9, 0.1, …]}]}
 
-Inputs are those of the model, and the keys that a request gave. `client_id` is left out where no request has one.
+Inputs are those of the model, and the keys that a request gave. `client_id` is left out where no request has one, and
+so is `traceparent`, of the trace of each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -27,6 +28,7 @@ from lifeboat.http.errors import bad
 from lifeboat.server.protocols.outputs import OutputWriter, describe, identified
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import RequestId
+from lifeboat.system.tracing import HEADER, Span
 from lifeboat.tasks.decision import Decision
 from lifeboat.tasks.task import Task
 from lifeboat.usecase.column import Column
@@ -47,6 +49,7 @@ class Predicted(NamedTuple):
         columns: inputs and keys of all their rows, n values each.
         answers: of the model, [n, width].
         size: bytes of it, more or less.
+        spans: of each request's event, where it is traced; none at all where nobody traces.
     """
 
     ids: list[RequestId]
@@ -55,6 +58,13 @@ class Predicted(NamedTuple):
     columns: Columns
     answers: NDArray[np.float32]
     size: int
+    spans: Sequence[Span | None] = ()
+
+    def end_spans(self, error: str) -> None:
+        """They are sent, or what kept them from it."""
+        for span in self.spans:
+            if span is not None:
+                span.end(error)
 
     @property
     def number(self) -> int:
@@ -115,6 +125,9 @@ class ColumnarWriter:
         aliases = [id_.alias for id_ in ids]
         if any(aliases):
             predictions["client_id"] = aliases
+        if any(one.spans for one in batch):
+            spans = [span for one in batch for span in one.spans or [None] * one.number]
+            predictions[HEADER] = ["" if span is None else span.traceparent for span in spans]
         columns = [list(chain.from_iterable(parts)) for parts in zip(*(one.columns for one in batch), strict=True)]
         outputs = [self._outputs.write(name, False, answers, []) for name in self._answered]
         document = {**self._head, "predictions": predictions, "inputs": self._inputs.write(columns), "outputs": outputs}
@@ -129,12 +142,14 @@ class Requests:
         ids, aliases: what each request is called, "" for no alias.
         times: when each was answered, in seconds since 1970.
         rows: how many each had.
+        parents: the `traceparent` of each, "" for one that is not traced; empty where none is.
     """
 
     ids: list[str]
     aliases: list[str]
     times: list[float]
     rows: list[int]
+    parents: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, document: dict[str, Any]) -> Requests:
@@ -150,9 +165,10 @@ class Requests:
         rows = _checked(said, "rows", int, len(ids), len(ids))
         times = _checked(said, "time", float, len(ids), len(ids))
         aliases = _checked(said, "client_id", str, len(ids), len(ids)) if "client_id" in said else [""] * len(ids)
+        parents = _checked(said, HEADER, str, len(ids), len(ids)) if HEADER in said else []
         if not all(ids) or min(rows) < 1:
             raise bad("predictions: an id is empty, or one has no rows")
-        return cls(ids, aliases, times, rows)
+        return cls(ids, aliases, times, rows, parents)
 
 
 def read_inputs(document: dict[str, Any], rows: int, read: Callable[[dict[str, list[Any]], int], Columns]) -> Columns:

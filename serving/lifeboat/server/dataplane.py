@@ -29,6 +29,7 @@ from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.request_id import RequestId, RequestIds
 from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
+from lifeboat.system.tracing import ROWS, Span, Tracer, part_of, untraced_parent
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class DataPlane:
         metrics: counts what happens.
         loop: on which the predictions run.
         queues: requests that wait before they come here; they count as load.
+        tracer: of the requests; None for no traces.
 
     Attributes:
         ready: whether it takes requests; set by whoever opens its listeners.
@@ -52,6 +54,7 @@ class DataPlane:
         max_body: bytes of a request's body.
         ids: makes the names of requests.
         reader: of rows.
+        tracer: as it was given.
     """
 
     def __init__(
@@ -61,8 +64,9 @@ class DataPlane:
         metrics: ServerMetrics,
         loop: asyncio.AbstractEventLoop,
         queues: Sequence[Sized] = (),
+        tracer: Tracer | None = None,
     ) -> None:
-        self.ready = False
+        self.ready, self.tracer = False, tracer
         self.max_body = settings.max_body
         self.ids = RequestIds()
         self.reader = Reader(model.schema, settings.max_rows)
@@ -72,7 +76,8 @@ class DataPlane:
         self.events = self._open_events(settings) if settings.events_url else None
         self.explanations = Explanations(self._metadata, settings)
         self._large = LargeRequests(loop)
-        self._batcher = Batcher(loop, model.predict, partial(log.error, "the model failed"), self._watch, self._large)
+        failed, traced = partial(log.error, "the model failed"), None if tracer is None else _trace_run
+        self._batcher = Batcher(loop, model.predict, failed, self._watch, self._large, traced=traced)
         self._queues: tuple[Sized, ...] = (self._batcher.waiting, self._large.waiting, *queues)
 
     @property
@@ -144,6 +149,8 @@ class DataPlane:
             error: makes it of what went wrong; must not raise.
             send: takes that answer.
         """
+        if asked.span is not None:
+            asked.span.attributes[ROWS] = asked.rows
         self._batcher.submit(Job(asked, partial(self._finish, write, error, send)))
 
     async def explain(self, asked: Asked, outputs: list[str] | bool) -> Explained:
@@ -156,14 +163,23 @@ class DataPlane:
         Raises:
             RequestError: see `Explanations.ask`.
         """
-        return await self.explanations.ask(asked.columns, None if isinstance(outputs, bool) else outputs)
+        wanted = None if isinstance(outputs, bool) else outputs
+        with part_of(asked.span, "ask for reasons", "client") as span:
+            parent = span.traceparent if span is not None else "" if self.tracer is None else untraced_parent()
+            return await self.explanations.ask(asked.columns, wanted, parent, asked.fields)
 
     def score(self, columns: Columns) -> Answers:
         """Predicts rows at once and alone, counted and watched by nobody: the warm-up."""
         return self._model.predict(columns)
 
     def feedback(
-        self, truth: Sequence[float], reward: float, id_: RequestId, source: str, content: Content | None
+        self,
+        truth: Sequence[float],
+        reward: float,
+        id_: RequestId,
+        source: str,
+        content: Content | None,
+        span: Span | None = None,
     ) -> None:
         """Takes what was true of an earlier prediction.
 
@@ -173,10 +189,11 @@ class DataPlane:
             id_: of the request.
             source: who says so.
             content: what its event is to carry; None for no event.
+            span: of the request, where it is traced.
         """
         self._metrics.judged(self._metadata.task.count_truths(truth), reward)
         if self.events is not None and content is not None:
-            self.events.judged(content, id_, source)
+            self.events.judged(content, id_, source, span)
 
     def send_events(self, url: str) -> None:
         """Sends events, also those that wait, to another URL.
@@ -222,8 +239,17 @@ class DataPlane:
             return
         watched = [job.asked for job in jobs if job.asked.is_watched]
         if len(watched) == len(jobs):
-            events.predicted(watched, columns, answers)
+            events.predicted(watched, columns, answers, self.tracer is not None)
             return
         for job, own in shares(jobs, answers):
             if job.asked.is_watched:
-                events.predicted([job.asked], job.asked.columns, own)
+                events.predicted([job.asked], job.asked.columns, own, self.tracer is not None)
+
+
+def _trace_run(jobs: Sequence[Job], rows: int, begun: int) -> None:
+    """A span in the trace of each request of a run, which says how many were run together: who reads one trace wants to
+    see the model's time in it, and a link from a span of its own would be seen from the other side only."""
+    for job in jobs:
+        if job.asked.span is not None:
+            together = {"lifeboat.run.requests": len(jobs), "lifeboat.run.rows": rows}
+            job.asked.span.child("run the model", "internal", begun, **together).end()

@@ -35,6 +35,7 @@ from lifeboat.server.request_id import RequestId
 from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
 from lifeboat.system.backoff import pauses
+from lifeboat.system.tracing import Span
 
 E = TypeVar("E", Predicted, FeedbackEvent)
 # Of what is kept of a prediction beside its request, in bytes.
@@ -48,6 +49,8 @@ NOT_NOW = (401, 403, 404, 405, 408, 429)
 # A moment in which a batch gathers, unless an event is full before. A post takes about a millisecond of the loop: 50 a
 # second were felt at the 99th percentile of a server that is asked 500 times a second.
 PAUSE = 0.1
+# What a span says of an event that never arrives.
+DROPPED = "dropped"
 
 
 class Events:
@@ -103,22 +106,25 @@ class Events:
             target, headers, EventWriter(attributes, writer), *limits, metrics.events_sent, metrics.events_dropped
         )
 
-    def predicted(self, asked: Sequence[Asked], columns: Columns, answers: Answers) -> None:
+    def predicted(self, asked: Sequence[Asked], columns: Columns, answers: Answers, is_traced: bool = False) -> None:
         """Takes predictions.
 
         Args:
             asked: the requests.
             columns: inputs and keys of all their rows.
             answers: of the model, [n, width].
+            is_traced: whether some request may have a span.
         """
         size = sum([one.size for one in asked]) + KEPT_BYTES * len(asked)
         ids, rows = [one.id for one in asked], [one.rows for one in asked]
-        self._put(self._predictions, Predicted(ids, rows, time.time(), columns, answers, size), len(asked))
+        spans = [_span(one.span) for one in asked] if is_traced else ()
+        self._put(self._predictions, Predicted(ids, rows, time.time(), columns, answers, size, spans), len(asked))
 
-    def judged(self, feedback: Content, id_: RequestId, source: str) -> None:
-        """Takes a feedback and who sent it."""
+    def judged(self, feedback: Content, id_: RequestId, source: str, span: Span | None = None) -> None:
+        """Takes a feedback, who sent it, and the span of the request, where it is traced."""
         # Without a name: it has none of its own, and whose prediction it is of may stand in its body.
-        self._put(self._feedback, FeedbackEvent(id_.header or id_.alias, time.time(), *feedback, source), 1)
+        event = FeedbackEvent(id_.header or id_.alias, time.time(), *feedback, source, _span(span))
+        self._put(self._feedback, event, 1)
 
     def begin(self) -> None:
         """Starts to send; inside a running loop."""
@@ -144,10 +150,15 @@ class Events:
             self._task.cancel()
         self._client.close()
         self._dropped(self._waiting)
+        for predicted in self._predictions:
+            predicted.end_spans(DROPPED)
+        for feedback in self._feedback:
+            feedback.end_spans(DROPPED)
 
     def _put(self, queue: deque[E], event: E, count: int) -> None:
         if self._waiting + count > self._max_events or self._bytes + event.size > self._max_bytes:
             self._dropped(count)
+            event.end_spans(DROPPED)
             return
         queue.append(event)
         self._waiting += count
@@ -189,8 +200,11 @@ class Events:
         """How many were taken. What is refused together is sent by halves: one event must not cost the others."""
         is_large = sum(event.total for event in batch) > MANY_ROWS
         if await self._deliver(await asyncio.to_thread(write, batch) if is_large else write(batch)):
+            for event in batch:
+                event.end_spans("")
             return sum(event.number for event in batch)
         if len(batch) == 1:
+            batch[0].end_spans(DROPPED)
             return 0
         middle = len(batch) // 2
         return await self._send(batch[:middle], write) + await self._send(batch[middle:], write)
@@ -222,6 +236,11 @@ class Events:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._moved.wait(), seconds)
         self._moved.clear()
+
+
+def _span(request: Span | None) -> Span | None:
+    """Of an event, from now until it is taken: one for each prediction, as those of a post are of many traces."""
+    return None if request is None else request.child("send the event", "producer")
 
 
 def _target(url: str) -> Target:

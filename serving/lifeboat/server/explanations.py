@@ -6,7 +6,9 @@ answer is of use. The answer is JSON as well: see `lifeboat.server.explained`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import orjson
 
@@ -20,9 +22,11 @@ from lifeboat.server.identity import ModelMetadata
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.settings import ServerSettings
 from lifeboat.system import log
+from lifeboat.system.tracing import HEADER
 
 # What the explainer may take beyond the deadline to say that it is over, and bytes of what it says.
 GRACE_SECONDS, MAX_BYTES = 1.0, 32 * 1024 * 1024
+NO_FIELDS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Explanations:
@@ -58,12 +62,16 @@ class Explanations:
             self._client.close()
         self._client = HttpClient(target)
 
-    async def ask(self, columns: Columns, outputs: Sequence[str] | None) -> Explained:
+    async def ask(
+        self, columns: Columns, outputs: Sequence[str] | None, parent: str = "", fields: Mapping[str, Any] = NO_FIELDS
+    ) -> Explained:
         """The reasons of the answers to some rows.
 
         Args:
             columns: as `Reader` gives them.
             outputs: names of the answer's numbers; the usual ones unless given.
+            parent: the `traceparent` of the question; none unless given.
+            fields: of a line of the log about it.
 
         Raises:
             RequestError: 501 without an explainer; 503 where it cannot be reached, or is busy; 504 where it took too
@@ -76,24 +84,25 @@ class Explanations:
         seconds = self._seconds + GRACE_SECONDS
         try:
             body = orjson.dumps(question)
-            answer = await client.post(body, "application/json", self._headers(), seconds, MAX_BYTES)
-            return _read(answer)
+            headers = {**self._headers(), **({HEADER: parent} if parent else {})}
+            answer = await client.post(body, "application/json", headers, seconds, MAX_BYTES)
+            return _read(answer, fields)
         except TimeoutError:
             raise RequestError(504, f"the explainer gave no answer within {seconds:g} s") from None
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            log.error("the explainer cannot be asked", url=client.target.url, reason=repr(error))
+            log.error("the explainer cannot be asked", url=client.target.url, reason=repr(error), **fields)
             raise unavailable("the explainer cannot be reached") from None
 
 
-def _read(answer: Answer) -> Explained:
+def _read(answer: Answer, fields: Mapping[str, Any]) -> Explained:
     if answer.status == 200:
         return Explained.read(answer.body)
     info = str(orjson.loads(answer.body)["status"]["info"])
     if answer.status == 404:  # of a bundle that the explainer's store does not hold, of which the client knows nothing
-        log.error("the explainer has not this model", reason=info)
+        log.error("the explainer has not this model", reason=info, **fields)
         raise unavailable("the explainer has not this model")
     if answer.status in (401, 403):  # our token, not the client's
-        log.error("the explainer does not know this server's token", reason=info)
+        log.error("the explainer does not know this server's token", reason=info, **fields)
         raise unavailable("the explainer cannot be asked")
     again = answer.headers.get(b"retry-after", b"")
     raise RequestError(answer.status, info, b"retry-after: %b\r\n" % again if again else b"")

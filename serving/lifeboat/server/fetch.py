@@ -48,7 +48,7 @@ def fetch(settings: FetchSettings) -> None:
 
 def main() -> int:
     """0 once the bundle is there, 1 with a sentence if it cannot be."""
-    return log.run_program(_work)
+    return log.run_program("bundle-fetch", _work)
 
 
 def _work() -> None:

@@ -17,8 +17,9 @@ from lifeboat.server.identity import Identity
 from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import load_model
 from lifeboat.server.service import Service
-from lifeboat.server.settings import ServerSettings
+from lifeboat.server.settings import SERVICE, ServerSettings
 from lifeboat.system import log
+from lifeboat.system.tracing import DIGEST, FLUSH_SECONDS, MODEL, VERSION, open_tracer
 
 if TYPE_CHECKING:
     from lifeboat.server.rpc.server import RpcServer
@@ -35,7 +36,7 @@ class Server:
 
     Raises:
         BundleError: the bundle must not serve.
-        SettingsError: nothing guards it where others reach it.
+        SettingsError: nothing guards it where others reach it, or its traces cannot be made.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
@@ -44,7 +45,11 @@ class Server:
         identity = Identity.of(model.bundle, settings)
         info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
         self._settings, self._metrics = settings, ServerMetrics(info, model.bundle.task)
-        service = Service(model, settings, self._metrics, loop)
+        log.choose_level(settings)
+        self._tracer = open_tracer(SERVICE, settings)
+        if self._tracer is not None:
+            self._tracer.about = {MODEL: identity.name, VERSION: identity.version, DIGEST: identity.digest}
+        service = Service(model, settings, self._metrics, loop, self._tracer)
         service.warm()
         gc.freeze()  # what is loaded stays, and is not looked through
         gc.set_threshold(*COLLECT)
@@ -104,6 +109,8 @@ class Server:
         await asyncio.gather(self._listener.drain(), *([self._rpc.drain()] if self._rpc is not None else []))
         if self.plane.events is not None:
             await self.plane.events.end(EVENTS_SECONDS)
+        if self._tracer is not None:
+            await asyncio.to_thread(self._tracer.close, FLUSH_SECONDS)
         log.info("stopped", **self.plane.identity.tags)
 
 

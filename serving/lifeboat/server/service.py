@@ -22,6 +22,7 @@ from lifeboat.server.protocols.instances import InstancesRest
 from lifeboat.server.protocols.seldon import SeldonCodec, SeldonRest
 from lifeboat.server.protocols.v2 import V2Rest
 from lifeboat.server.settings import ServerSettings
+from lifeboat.system.tracing import Tracer
 
 
 class Service:
@@ -32,6 +33,7 @@ class Service:
         settings: limits and names.
         metrics: counts what happens.
         loop: on which the predictions run.
+        tracer: of the requests; None for no traces.
 
     Attributes:
         plane: the model.
@@ -41,12 +43,18 @@ class Service:
     """
 
     def __init__(
-        self, model: Model, settings: ServerSettings, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop
+        self,
+        model: Model,
+        settings: ServerSettings,
+        metrics: ServerMetrics,
+        loop: asyncio.AbstractEventLoop,
+        tracer: Tracer | None = None,
     ) -> None:
         self.access = access_of(settings, metrics.called, settings.caller_limits, settings.subject_header)
-        self.app = App(metrics, settings.log_requests, settings.log_payloads, SeldonCodec.error, self.access)
+        logged = settings.log_requests, settings.log_payloads
+        self.app = App(metrics, *logged, SeldonCodec.error, self.access, tracer)
         self.slicer = TimeSlicer(loop, self.app.handle, settings.max_pending)
-        self.plane = DataPlane(model, settings, metrics, loop, (self.slicer.waiting,))
+        self.plane = DataPlane(model, settings, metrics, loop, (self.slicer.waiting,), tracer)
         self._seldon = SeldonRest(self.app, self.plane, settings.max_depth)
         self._example = model.bundle.golden[0]["row"]
         FeedbackRest(self.app, self.plane, settings)

@@ -12,12 +12,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from lifeboat.config.errors import SettingsError
+from lifeboat.config.observed import ObservedSettings
 from lifeboat.config.options import add_flags, from_environment, given_flags, option, parse_texts
 from lifeboat.config.tokens import Limits
 from lifeboat.http.access import TOKENS, UNGUARDED
 from lifeboat.http.limits import ListenerLimits
 
 PREFIX = "LIFEBOAT_SERVER_"
+# In its log and its traces.
+SERVICE = "model-server"
 # What a program of the server puts into its environment, unless the user says otherwise, before it imports what reads
 # it: no telemetry; and gRPC would log as an error that a server which ends takes no more connections.
 LIBRARIES = {"ORT_DISABLE_TELEMETRY": "1", "GRPC_VERBOSITY": "NONE"}
@@ -32,7 +35,7 @@ def _setting(default: Any, text: str, seldon: str = "") -> Any:
 
 
 @dataclass(frozen=True)
-class ServerSettings:
+class ServerSettings(ObservedSettings):
     """See each field's help."""
 
     bundle: str = _setting("", "directory of the bundle to serve")
@@ -72,7 +75,7 @@ class ServerSettings:
         8.0, "time that the reasons of an answer may take, less than the 10 s that Seldon's executor waits"
     )
     home_url: str = _setting("", "URL of the page that leads to all others, for the server's own; none unless set")
-    log_requests: bool = _setting(False, "log one line a request")
+    log_requests: bool = _setting(False, "log one line a request, as at the level debug")
     log_payloads: bool = _setting(False, "let request and response bodies into the log")
 
     subject_header: str = _setting(
@@ -105,6 +108,7 @@ class ServerSettings:
     namespace: str = _setting("default", "namespace of the deployment, for events")
 
     def __post_init__(self) -> None:
+        self.check_observed()
         for name in ("max_body", "max_rows", "max_depth", "max_connections", "max_pending"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}, the least is 1")
@@ -153,7 +157,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
 
 def _seldons(environment: Mapping[str, str]) -> dict[str, str]:
     """The settings that Seldon's variables give."""
-    found = {spec.name: environment.get(spec.metadata["seldon"]) for spec in fields(ServerSettings)}
+    found = {spec.name: environment.get(spec.metadata.get("seldon", "")) for spec in fields(ServerSettings)}
     return {name: text for name, text in found.items() if text}
 
 

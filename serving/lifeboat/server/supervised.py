@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from lifeboat.config.errors import LifeboatError
-from lifeboat.server.settings import LIBRARIES, ServerSettings
+from lifeboat.server.settings import LIBRARIES, SERVICE, ServerSettings
 from lifeboat.system import log
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Serves until SIGTERM or the end of its input (then 0); 1 if it cannot."""
-    log.set_up()
+    log.set_up(SERVICE)
     order = json.loads(sys.stdin.buffer.readline() or b"{}")
     if not order:
         return 0  # the parent ended before it could say what to do

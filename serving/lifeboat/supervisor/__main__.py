@@ -133,7 +133,7 @@ def _retry(make: Callable[[str, int], socket.socket], host: str, port: int, dead
 
 def _log_to(path: Path) -> None:
     handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines("supervisor"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
 
 

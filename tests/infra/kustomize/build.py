@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 KUSTOMIZE = ROOT / "kustomize"
 OVERLAYS = ("kind", "staging", "production")
 # May be chosen freely; the other two say where stores are, and each overlay has one of them.
-OPTIONAL = ("autoscaling", "canary-istio", "network-policies", "no-engine")
+OPTIONAL = ("autoscaling", "canary-istio", "network-policies", "no-engine", "tracing")
 COMBINATIONS = [chosen for size in range(len(OPTIONAL) + 1) for chosen in combinations(OPTIONAL, size)]
 # It patches nothing of the others.
 COMBINATIONS += [("retention",), (*OPTIONAL, "retention")]

@@ -12,6 +12,7 @@ import yaml
 from tests.infra.kustomize.build import (
     COMBINATIONS,
     KUSTOMIZE,
+    OPTIONAL,
     OVERLAYS,
     ROOT,
     Resource,
@@ -117,8 +118,11 @@ def test_an_overlay_holds_only_what_differs(name):
 
 
 def test_no_folder_of_the_base_or_the_components_is_left_out():
-    """Each folder is built by some overlay."""
-    reached, waiting = set(), [KUSTOMIZE / "overlays" / name for name in OVERLAYS]
+    """Each folder is built by some overlay, or is a component that the combinations build."""
+    reached, waiting = (
+        {KUSTOMIZE / "components" / name for name in OPTIONAL},
+        [KUSTOMIZE / "overlays" / name for name in OVERLAYS],
+    )
     while waiting:
         folder = waiting.pop().resolve()
         reached.add(folder)

@@ -1,13 +1,22 @@
-"""What a step tells beside its outputs: its notes, and the error that ended it, as JSON lines in a file of its own."""
+"""What a step tells beside its outputs: its notes, and the error that ended it, as JSON lines in a file of its own.
+
+They are lines of a log as every program of ours writes them.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lifeboat.config.errors import LifeboatError, StorageError
+from lifeboat.system import log
+
+# In the log and the traces of the steps.
+SERVICE = "pipeline"
 
 
 class EventFile:
@@ -15,34 +24,36 @@ class EventFile:
 
     Args:
         path: of the file, which the first event makes.
+        fields: of each line, such as the step's name.
 
     Attributes:
         error: that ended the step, if it was read by now.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._read = path, 0
+    def __init__(self, path: Path, fields: Mapping[str, str] | None = None) -> None:
+        self._path, self._fields, self._read = path, fields or {}, 0
         self.error: LifeboatError | None = None
 
     def note(self, text: str) -> None:
         """Adds a progress note; raises StorageError."""
-        self._add({"note": text})
+        self._add("info", text, {})
 
     def end(self, error: LifeboatError) -> None:
         """Adds the error that ended the step; raises StorageError."""
-        self._add(error.to_document())
+        self._add("error", str(error), error.to_document())
 
     def new_notes(self) -> list[str]:
         """Reads on; gives the notes since it was last called."""
         notes = []
         for event in self._lines():
-            if "note" in event:
-                notes.append(event["note"])
-            else:
+            if "error" in event:
                 self.error = LifeboatError.from_document(event)
+            else:
+                notes.append(event["message"])
         return notes
 
-    def _add(self, event: dict[str, Any]) -> None:
+    def _add(self, level: str, message: str, more: Mapping[str, Any]) -> None:
+        event = log.line_of(SERVICE, time.time(), level, message, {**self._fields, **more})
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             # Unbuffered, so that who reads meanwhile finds it once this returns.

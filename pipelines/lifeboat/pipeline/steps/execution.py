@@ -11,17 +11,20 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lifeboat.config.errors import LifeboatError, PipelineError, first_line
 from lifeboat.pipeline.steps.events import EventFile
 from lifeboat.system.progress import listen
+from lifeboat.system.tracing import Span, SpanContext
 
 # What kfp's shell command calls the file that it writes a component's source to; the source is the next word.
 _COMPONENT_FILE = '"$program_path/ephemeral_component.py"'
 MAX_ERROR = 4000
+# The variable by which programs tell each other of a trace, as OpenTelemetry has it.
+PARENT = "TRACEPARENT"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,16 @@ class StepCommand:
     def name(self) -> str:
         """The task's name, which is also its directory's."""
         return Path(self._outputs["outputFile"]).parent.name
+
+    def within(self, span: Span | None) -> StepCommand:
+        """The same, told which span it is, where that is traced."""
+        return self if span is None else replace(self, environment={**self.environment, PARENT: span.traceparent})
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """Of each line of its log."""
+        context = SpanContext.read(self.environment.get(PARENT, ""))
+        return {"step": self.name, **(context.fields if context is not None else {})}
 
     @property
     def events(self) -> Path:
@@ -112,7 +125,7 @@ def execute(command: StepCommand) -> int:
         os.environ[name] = value
     from kfp.dsl.executor_main import executor_main
 
-    events = EventFile(command.events)
+    events = EventFile(command.events, command.fields)
     listen(events.note)
     with tempfile.TemporaryDirectory(prefix="lifeboat-step-") as folder:
         path = Path(folder) / "ephemeral_component.py"

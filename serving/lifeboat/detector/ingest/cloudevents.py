@@ -16,6 +16,7 @@ from lifeboat.http.http_types import JSON, Request, lower_media_type
 from lifeboat.http.structure import count_above
 from lifeboat.server.cloudevents import CLIENT_ID, SOURCE
 from lifeboat.server.columnar import COUNT, MOST, PREDICTIONS
+from lifeboat.system.tracing import HEADER
 
 # Of Seldon's payload logger: a prediction in two events.
 REQUEST, RESPONSE = "io.seldon.serving.inference.request", "io.seldon.serving.inference.response"
@@ -30,7 +31,7 @@ STRUCTURED, BATCH = b"application/cloudevents+json", b"application/cloudevents-b
 REQUIRED = {"id": 256, "source": 1024, "type": 256}
 LIMITS = REQUIRED | {
     "time": 64, "requestid": 256, "modelid": 128, "modelversion": 128, "inferenceservicename": 253, "namespace": 253,
-    "endpoint": 253, "datacontenttype": 256, "protocol": 64, CLIENT_ID: 256,
+    "endpoint": 253, "datacontenttype": 256, "protocol": 64, CLIENT_ID: 256, HEADER: 256,
 }  # fmt: skip
 # What is parsed in one piece holds up whoever needs the interpreter meanwhile, so that it is bounded: a batch or a
 # structured event in bytes, and every JSON in lists and objects, which take longest, and in values. A larger event
@@ -70,6 +71,7 @@ class CloudEvent:
         alias: how the client calls its request, "" if it does not.
         sender: who sent a truth.
         count: as how many events it counts: predictions come many in one.
+        parent: its `traceparent`, by CloudEvents' extension; "" if it has none.
         protocol: of the payload, as Seldon's executor says; it is not kept, for what it tells is read at once.
     """
 
@@ -85,6 +87,7 @@ class CloudEvent:
     alias: str = ""
     sender: str = ANONYMOUS
     count: int = 1
+    parent: str = ""
     protocol: str = ""
 
     def pack(self) -> bytes:
@@ -95,7 +98,7 @@ class CloudEvent:
         except TypeError:  # its one reason here: what came was JSON
             content = b"null"
         head = [self.id, self.source, self.type, self.time, self.puid, self.model, self.version, self.content_type]
-        return orjson.dumps([is_json, *head, self.alias, self.sender, self.count]) + b"\n" + content
+        return orjson.dumps([is_json, *head, self.alias, self.sender, self.count, self.parent]) + b"\n" + content
 
     @classmethod
     def unpack(cls, blob: bytes) -> CloudEvent:
@@ -198,6 +201,8 @@ def _attributes(headers: dict[bytes, bytes]) -> dict[str, str]:
     if not found:
         raise bad("no CloudEvent: neither ce- headers nor the content type of structured events or of a batch")
     content_type = headers.get(b"content-type", JSON)
+    if HEADER.encode() in headers:  # of a sender that knows the trace's header, and not the attribute
+        found.setdefault(HEADER, _decode(headers[HEADER.encode()]))
     return {**found, "datacontenttype": lower_media_type(content_type.decode("latin-1"))}
 
 
@@ -237,6 +242,7 @@ def _from_json(entry: dict[str, Any]) -> CloudEvent:
 def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> CloudEvent:
     get = attributes.get
     puid, model, version = get("requestid", ""), get("modelid", ""), get("modelversion", "")
+    parent = get(HEADER, "")
     alias, sender, protocol = get(CLIENT_ID, ""), get(SOURCE) or ANONYMOUS, get("protocol", "")
     return CloudEvent(
         attributes["id"],
@@ -250,6 +256,7 @@ def _event(attributes: dict[str, Any], content_type: Any, content: Any) -> Cloud
         content,
         alias if type(alias) is str else "",
         sender if type(sender) is str and is_source(sender) else UNREADABLE,
+        parent=parent if type(parent) is str else "",
         protocol=protocol if type(protocol) is str else "",
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import traceback
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -43,9 +43,10 @@ from lifeboat.server.cloudevents import FEEDBACK
 from lifeboat.server.columnar import PREDICTIONS, Requests
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.system import log
+from lifeboat.system.tracing import DIGEST, MODEL, PUID, ROWS, VERSION
 
 SIDES: dict[str, Side] = {REQUEST: "request", RESPONSE: "response"}
-DIGEST, MANY = 64, 1 << 60
+_DIGEST_LENGTH, MANY = 64, 1 << 60
 # Seconds by which a sender's clock may be ahead.
 CLOCKS_DIFFER = 86_400
 # Behind the JSON of such a content binary data comes, in which a bracket is none.
@@ -58,16 +59,34 @@ def describe(error: Exception) -> dict[str, Any]:
     return {"kind": type(error).__name__, "where": "".join(traceback.format_tb(error.__traceback__))}
 
 
+class TracedEvent(NamedTuple):
+    """A prediction or a feedback that its sender traces.
+
+    Args:
+        parent: its `traceparent`.
+        received: in seconds since 1970.
+        about: attributes of its span.
+    """
+
+    parent: str
+    received: float
+    about: dict[str, Any]
+
+
 class Processor:
     """All that is known, and the pass under way.
 
     Args:
         settings: limits.
         bundles: say what a payload means.
+
+    Attributes:
+        traced: of the pass; nothing where nobody traces.
     """
 
     def __init__(self, settings: DetectorSettings, bundles: Bundles) -> None:
         self._settings, self._bundles = settings, bundles
+        self.traced: list[TracedEvent] = []
         self.counters = Counters()
         self.dedup = Dedup(settings.max_ids)
         self.joiner = RequestJoiner(
@@ -93,6 +112,7 @@ class Processor:
         ):
             part.load(connection)
         self.labels.load(connection)
+        self.traced = []
 
     def take(self, post: Post, received: float, now: float) -> None:
         """Takes all events of a post."""
@@ -231,7 +251,7 @@ class Processor:
         said = {**answer, **tags} if type(tags) is dict else answer
         model = _name(event.model or said.get("model_name"), LIMITS["modelid"])
         version = _name(event.version or said.get("model_version"), LIMITS["modelversion"])
-        digest = _name(said.get("bundle_digest"), DIGEST)
+        digest = _name(said.get("bundle_digest"), _DIGEST_LENGTH)
         return (model, self._settings.usecase_of(model), digest), version
 
     def _predict(
@@ -241,7 +261,8 @@ class Processor:
         known = self._bundles.find(key[1], key[2])
         self._bound(pair[0], max(VALUES, self._settings.max_rows * len(known.schema.known)))
         columns, scores = known.decoder.read(pair[0], *answer)
-        requests = Requests([pair[0].puid], [pair[0].alias], [pair[0].time or received], [len(scores)])
+        parents = [found] if (found := pair[0].parent or pair[1].parent) else []
+        requests = Requests([pair[0].puid], [pair[0].alias], [pair[0].time or received], [len(scores)], parents)
         self._keep(key, version_name, known, requests, columns, scores, received, now)
 
     def _keep(
@@ -252,6 +273,10 @@ class Processor:
         version = self.versions.find(model, version_name, digest, known.window_policy)
         start = self.versions.add(version, len(scores), now)
         self.predictions.add(version, known, start, requests, columns, scores, received)
+        if self._settings.traces:
+            about = {MODEL: model, VERSION: version_name, DIGEST: digest}
+            for parent, puid, rows in zip(requests.parents, requests.ids, requests.rows, strict=False):
+                self._trace(parent, received, {PUID: puid, ROWS: rows, **about})
 
     @staticmethod
     def _bound(event: CloudEvent, values: int) -> None:
@@ -284,6 +309,12 @@ class Processor:
         known = self._bundles.find(self._settings.usecase_of(event.model), version.digest)
         limits = self._settings.max_rows, self._settings.max_depth
         self.labels.add(read_labels(event, known.schema, *limits, received, known.decoder.entity))
+        if self._settings.traces:
+            self._trace(event.parent, received, {PUID: event.puid, MODEL: event.model})
+
+    def _trace(self, parent: str, received: float, about: dict[str, Any]) -> None:
+        if parent:
+            self.traced.append(TracedEvent(parent, received, about))
 
 
 def _columns_of(event: CloudEvent) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lifeboat.detector.performance.performance import PerformanceFigures
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.detector.windows.window_policy import WindowPolicy
 from lifeboat.system import log
+from lifeboat.system.tracing import Tracer
 
 # Events and bytes of a pass: enough for few transactions, and few enough that its objects, which the garbage collector
 # goes through at a stretch, keep nobody waiting.
@@ -38,12 +39,18 @@ class Worker:
         database: is read and written.
         bundles: say what a payload means.
         closed: is called in the thread when a window waits for its judgement.
+        tracer: of the events; None for no traces.
     """
 
     def __init__(
-        self, settings: DetectorSettings, database: Database, bundles: Bundles, closed: Callable[[], None]
+        self,
+        settings: DetectorSettings,
+        database: Database,
+        bundles: Bundles,
+        closed: Callable[[], None],
+        tracer: Tracer | None = None,
     ) -> None:
-        self._database, self._bundles, self._closed = database, bundles, closed
+        self._database, self._bundles, self._closed, self._tracer = database, bundles, closed, tracer
         self._connection = database.connect()
         self._processor = Processor(settings, bundles)
         self._performance, self._compaction = PerformanceFigures(settings.live_rows), Compaction(settings, database)
@@ -148,6 +155,18 @@ class Worker:
                 connection.execute("INSERT OR REPLACE INTO counters VALUES ('last', ?)", (now,))
         if closed:
             self._closed()
+        if self._tracer is not None:
+            self._trace(self._tracer)
+
+    def _trace(self, tracer: Tracer) -> None:
+        """A span for each prediction and feedback that its sender traces: from its arrival until it is kept, and in its
+        own trace, for a post holds those of many."""
+        for event in self._processor.traced:
+            span = tracer.follow(event.parent, "take the event", "consumer", int(event.received * 1e9))
+            if span is not None:
+                span.attributes |= event.about
+                span.end()
+        self._processor.traced.clear()
 
     def _drop(self, row: Row) -> None:
         self._processor.counters.refuse("internal error", row[3])

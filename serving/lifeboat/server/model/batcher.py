@@ -8,6 +8,7 @@ request is scored at once.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -35,6 +36,8 @@ class Job:
     finish: Finish
 
 
+# Told of a run of the model: of which jobs, how many rows, and when it began, in nanoseconds since 1970.
+Traced = Callable[[Sequence[Job], int, int], None]
 # Told of each run of the model once all of its requests are answered: these, their columns and the answers, row by row.
 Ran = Callable[[list[Job], Columns, Answers], None]
 
@@ -57,6 +60,7 @@ class Batcher:
         ran: is told of requests that were answered.
         aside: runs a larger job.
         max_rows: of one run.
+        traced: is told of each run that has ended, from any thread; None where nobody traces.
 
     Attributes:
         waiting: the jobs.
@@ -70,15 +74,16 @@ class Batcher:
         ran: Ran,
         aside: LargeRequests,
         max_rows: int = 256,
+        traced: Traced | None = None,
     ) -> None:
         self._loop, self._predict, self._failed, self._max_rows = loop, predict, failed, max_rows
-        self._ran, self._aside = ran, aside
+        self._ran, self._aside, self._traced = ran, aside, traced
         self.waiting: list[Job] = []
 
     def submit(self, job: Job) -> None:
         """Takes a job; its `finish` is called within this pass of the loop, unless it is a large one."""
         if job.asked.rows > self._max_rows:
-            self._aside.run(partial(self._score, job.asked.columns), lambda future: self._finish(job, future.result()))
+            self._aside.run(partial(self._score_one, job), lambda future: self._finish(job, future.result()))
             return
         if not self.waiting:
             self._loop.call_soon(self._flush)
@@ -99,15 +104,15 @@ class Batcher:
 
     def _run(self, group: list[Job], rows: int) -> None:
         if len(group) == 1:
-            self._finish(group[0], self._score(group[0].asked.columns))
+            self._finish(group[0], self._score_one(group[0]))
             return
         columns = zip(*(job.asked.columns for job in group), strict=True)
         joined = [[value for part in parts for value in part] for parts in columns]
-        answers = self._score(joined)
+        answers = self._score(joined, group, rows)
         if answers is None or len(answers) != rows:
             # One of them broke the run for all: each alone, so that only that one fails.
             for job in group:
-                self._finish(job, self._score(job.asked.columns))
+                self._finish(job, self._score_one(job))
             return
         answered = [job.finish(own) for job, own in shares(group, answers)]
         if all(answered):
@@ -121,9 +126,16 @@ class Batcher:
         if job.finish(answers) and answers is not None:
             self._ran([job], job.asked.columns, answers)
 
-    def _score(self, columns: Columns) -> Answers | None:
+    def _score_one(self, job: Job) -> Answers | None:
+        return self._score(job.asked.columns, (job,), job.asked.rows)
+
+    def _score(self, columns: Columns, jobs: Sequence[Job], rows: int) -> Answers | None:
+        begun = 0 if self._traced is None else time.time_ns()
         try:
             return self._predict(columns)
         except Exception as error:  # onnxruntime's own errors share no base but this; each is counted and logged
             self._failed(error)
             return None
+        finally:
+            if self._traced is not None:
+                self._traced(jobs, rows, begun)

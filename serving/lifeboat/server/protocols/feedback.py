@@ -95,7 +95,8 @@ class FeedbackRest:
         id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, "response.meta.puid")
         content = content_of(request) if self._plane.prediction_events is not None and is_watched(request) else None
         source = source_of(request.caller, len(feedback.truth))
-        self._plane.feedback(feedback.truth, feedback.reward, id_, source, content)
+        request.id = id_.named
+        self._plane.feedback(feedback.truth, feedback.reward, id_, source, content, request.span)
         meta = {"puid": id_.named, "tags": self._plane.identity.tags}
         return Response.of({"data": {"ndarray": []}, "meta": meta})
 

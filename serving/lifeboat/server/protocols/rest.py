@@ -114,7 +114,8 @@ class Predictor:
         """
         id_ = self._plane.ids.make(request.headers.get(HEADER, b""), said, where)
         request.id = id_.puid
-        asked = Asked(columns, len(columns[0]), id_, size_of(request), watch and is_watched(request), request.caller)
+        watched = watch and is_watched(request)
+        asked = Asked(columns, len(columns[0]), id_, size_of(request), watched, request.caller, request.span)
         spend_rows(asked.caller, asked.rows)
         write, send = partial(write, id_), partial(self._app.answer, request)
         if not explain:

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from grpc.aio import AbortError
 
-from lifeboat.http.access import Access, Caller, spend_rows
+from lifeboat.http.access import MAY_FEED_BACK, MAY_PREDICT, Access, Caller, spend_rows
 from lifeboat.http.app import REASONS
 from lifeboat.http.errors import RequestError, bad
 from lifeboat.server.asked import SKIP, Asked, skips
@@ -23,9 +23,12 @@ from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.model.onnx_model import Answers
 from lifeboat.server.request_id import HEADER, RequestId
 from lifeboat.server.rpc.documents import asks_reasons
-from lifeboat.system import log
+from lifeboat.system import log, tracing
+from lifeboat.system.tracing import Span
 
 Context = Any  # grpc.aio.ServicerContext, generic in what grpc does not say
+# What is traced: predictions and feedback.
+_TRACED = MAY_PREDICT, MAY_FEED_BACK
 C = TypeVar("C")
 T = TypeVar("T")
 # The status of HTTP, by which we count, as gRPC has it.
@@ -45,12 +48,16 @@ class Call(NamedTuple):
         puid: as the header Seldon-Puid; empty for none.
         is_watched: whether the events are told.
         caller: who asks, where that is known.
+        parent: as the header traceparent; empty for none.
+        span: of its answering, where it is traced.
     """
 
     context: Context
     puid: bytes
     is_watched: bool
     caller: Caller | None
+    parent: str
+    span: Span | None = None
 
     @classmethod
     def of(cls, context: Context, access: Access | None, rights: frozenset[str]) -> Call:
@@ -60,7 +67,8 @@ class Call(NamedTuple):
         if access is not None:
             subject = said.get(access.subject_header.decode(), b"")
             caller = access.admit(rights, said.get("authorization", b""), subject, _address(context.peer()))
-        return cls(context, said.get(HEADER.decode(), b""), not skips(said.get(SKIP.decode(), b"")), caller)
+        watched, parent = not skips(said.get(SKIP.decode(), b"")), said.get(tracing.HEADER, b"").decode()
+        return cls(context, said.get(HEADER.decode(), b""), watched, caller, parent)
 
 
 class OverloadError(RequestError):
@@ -83,11 +91,17 @@ class Calls:
         self.plane, self._metrics, self._loop, self._access = plane, metrics, loop, access
 
     def handler(
-        self, protocol: str, work: Callable[[Any, Call], Awaitable[Any]], kinds: tuple[Any, Any], rights: frozenset[str]
+        self,
+        name: str,
+        protocol: str,
+        work: Callable[[Any, Call], Awaitable[Any]],
+        kinds: tuple[Any, Any],
+        rights: frozenset[str],
     ) -> grpc.RpcMethodHandler:
         """A method.
 
         Args:
+            name: of it, with its service's.
             protocol: under which it is counted.
             work: gives the response to a request, or raises RequestError.
             kinds: classes of both.
@@ -97,9 +111,12 @@ class Calls:
         async def call(body: bytes, context: Context) -> Any:
             started, counted = perf_counter(), protocol
             self._metrics.begin()
-            status = 500
+            status, span = 500, None
             try:
                 told = Call.of(context, self._access, rights)
+                if self.plane.tracer is not None and rights in _TRACED:
+                    span = self.plane.tracer.begin(told.parent, name, "server", tracing.since(started))
+                    told = told._replace(span=span)
                 request = _parse(kinds[0], body)
                 counted = EXPLAIN if asks_reasons(request) else protocol
                 answer = await work(request, told)
@@ -111,12 +128,15 @@ class Calls:
             except (AbortError, asyncio.CancelledError):
                 raise
             except Exception as error:  # nothing that a client sends may show a traceback
-                log.error("a call failed", error)
+                log.error("a call failed", error, **(span.fields if span is not None else {}))
                 await context.abort(StatusCode.INTERNAL, "internal error")
             else:
                 return answer
             finally:
                 self._metrics.end(counted, status, perf_counter() - started)
+                if span is not None:
+                    span.attributes |= {"rpc.method": name, "lifeboat.status": status, "lifeboat.protocol": counted}
+                    span.end(f"status {status}" if status >= 500 else "")
 
         # Parsed in the call: what is no message would be an internal error to gRPC's library.
         return grpc.unary_unary_rpc_method_handler(call, None, kinds[1].SerializeToString)
@@ -167,7 +187,11 @@ class Calls:
     def identify(self, call: Call, said: str, where: str) -> RequestId:
         """Which request a call is; its puid goes with the answer."""
         id_ = self.plane.ids.make(call.puid, said or None, where)
-        call.context.set_trailing_metadata(((HEADER.decode(), id_.puid),))
+        told = [(HEADER.decode(), id_.puid)]
+        if call.span is not None:
+            call.span.attributes[tracing.PUID] = id_.puid
+            told.append((tracing.RESPONSE_HEADER, call.span.traceparent))
+        call.context.set_trailing_metadata(tuple(told))
         return id_
 
     def _count(self, error: RequestError) -> None:

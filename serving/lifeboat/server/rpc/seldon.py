@@ -13,7 +13,7 @@ import orjson
 from google.protobuf.json_format import ParseDict
 
 from lifeboat.http.access import source_of
-from lifeboat.http.http_types import JSON
+from lifeboat.http.http_types import JSON, LOGGED
 from lifeboat.server.asked import Asked
 from lifeboat.server.cloudevents import Content
 from lifeboat.server.explained import Explained
@@ -25,6 +25,7 @@ from lifeboat.server.rpc.calls import Call, Calls
 from lifeboat.server.rpc.documents import feedback_document, seldon_document
 from lifeboat.server.rpc.messages import message
 from lifeboat.server.settings import ServerSettings
+from lifeboat.system.tracing import PUID
 
 
 class SeldonService:
@@ -50,7 +51,7 @@ class SeldonService:
         self._calls.check()
         found = await self._calls.read(request, self._read)
         id_ = self._calls.identify(call, found.puid or "", "meta.puid")
-        asked = Asked(found.columns, found.rows, id_, request.ByteSize(), call.is_watched, call.caller)
+        asked = Asked(found.columns, found.rows, id_, request.ByteSize(), call.is_watched, call.caller, call.span)
         return await self._calls.predict(asked, partial(self._write, request, found, id_), found.explain)
 
     async def SendFeedback(self, request: Any, call: Call) -> Any:  # noqa: N802
@@ -59,7 +60,9 @@ class SeldonService:
         id_ = self._calls.identify(call, request.response.meta.puid, "response.meta.puid")
         content = Content(JSON, body) if call.is_watched else None
         source = source_of(call.caller, len(feedback.truth))
-        self._plane.feedback(feedback.truth, feedback.reward, id_, source, content)
+        if call.span is not None:
+            call.span.attributes[PUID] = id_.named[:LOGGED]
+        self._plane.feedback(feedback.truth, feedback.reward, id_, source, content, call.span)
         answer: Any = message("seldon.protos.SeldonMessage")()
         answer.data.ndarray.SetInParent()
         self._sign(answer, id_)

@@ -72,7 +72,9 @@ class RpcServer:
         services += [SeldonService(name, calls, settings) for name in (SELDON, MODEL)]
         for service in services:
             handlers = {
-                method: calls.handler(service.protocol, getattr(service, method), kinds, RIGHTS[method])
+                method: calls.handler(
+                    f"{service.name}/{method}", service.protocol, getattr(service, method), kinds, RIGHTS[method]
+                )
                 for method, kinds in methods(service.name).items()
             }
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.name, handlers),))

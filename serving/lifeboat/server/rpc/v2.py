@@ -73,7 +73,7 @@ class InferenceService:
         self._calls.check()
         columns, outputs, explain = await self._calls.read(request, self._read)
         id_ = self._calls.identify(call, request.id, "id")
-        asked = Asked(columns, len(columns[0]), id_, request.ByteSize(), call.is_watched, call.caller)
+        asked = Asked(columns, len(columns[0]), id_, request.ByteSize(), call.is_watched, call.caller, call.span)
         is_raw = bool(request.raw_input_contents)
         return await self._calls.predict(asked, partial(self._write, id_, outputs, is_raw), explain)
 
