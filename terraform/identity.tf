@@ -16,11 +16,15 @@ locals {
     drift-detector = {
       namespace = var.namespaces.serving, accounts = ["drift-detector"], database = false, s3_key = true
       purpose   = "compares requests with the rows a model was trained on"
-      # The store is one bucket: bundles/USECASE/DIGEST/ and, of rows whose truth has come, labelled/USECASE/.
+      # The store is one bucket: bundles/USECASE/DIGEST/; of rows whose truth has come labelled/USECASE/; trust/, what was
+      # decided about them; and forgotten/USECASE/, orders to forget somebody, which it confirms.
       buckets = [
         { name = "bundles", role = "read", prefix = "bundles/" },
         { name = "bundles", role = "read", prefix = "labelled/" },
         { name = "bundles", role = "add", prefix = "labelled/" },
+        { name = "bundles", role = "read", prefix = "trust/" },
+        { name = "bundles", role = "read", prefix = "forgotten/" },
+        { name = "bundles", role = "add", prefix = "forgotten/" },
       ]
     }
     kfp = {
@@ -46,6 +50,7 @@ locals {
       buckets = [
         { name = "bundles", role = "read", prefix = "" },        # labelled rows as well
         { name = "bundles", role = "add", prefix = "bundles/" }, # a bundle, once stored, is never changed
+        { name = "bundles", role = "write", prefix = "trust/" }, # how many truths are in conflict, each time anew
         { name = "data", role = "read", prefix = "" },
         { name = "pipelines", role = "write", prefix = "" },
       ]

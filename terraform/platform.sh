@@ -258,7 +258,7 @@ made_once() {
   field=${before##*$'\n'}
   for where in "$@"; do
     if ! $dry_run && kubectl --namespace "$where" get secret "$name" >/dev/null 2>&1; then
-      value=$(kubectl --namespace "$where" get secret "$name" --output "go-template={{index .data \"${field%=}\" | base64decode}}")
+      value=$(kubectl --namespace "$where" get secret "$name" -o "jsonpath={.data.${field%=}}" | base64 --decode)
     else
       all=false
     fi

@@ -63,7 +63,9 @@ def test_another_lock_or_version_is_another_environment(tmp_path, monkeypatch):
     assert own.folder != before
 
 
-@pytest.mark.parametrize(("name", "flag"), [("serving", "--extra=serving"), ("drift", "--group=drift")])
+@pytest.mark.parametrize(
+    ("name", "flag"), [("serving", "--extra=serving"), ("drift", "--group=drift")], ids=["serving", "drift"]
+)
 def test_the_package_carries_what_the_lock_file_says(name, flag):
     command = [
         UV,
@@ -75,6 +77,7 @@ def test_the_package_carries_what_the_lock_file_says(name, flag):
         "--no-header",
         "--no-annotate",
         flag,
+        "--extra=tracing",
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert (LOCKS / f"{name}.txt").read_text() == done.stdout, "run: make lock"

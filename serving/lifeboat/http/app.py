@@ -20,8 +20,8 @@ Finish = Callable[[Request, Response, Callable[[Request, Response], None]], None
 # Of a refusal, by its status, as it is counted.
 REASONS = {401: "unauthorized", 403: "forbidden", 408: "slow", 413: "large", 429: "limited", 431: "large", 504: "late"}
 # All of these, and what a status alone does not tell.
-_PARENT = HEADER.encode()
 ALL_REASONS = ("bad", "overload", *sorted(set(REASONS.values())))
+_PARENT = HEADER.encode()
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ DETECTOR: dict[str, set[str]] = {
     "seldon_metric_drift_p_val": FEATURE,
     "seldon_metric_drift_threshold": FEATURE,
     "lifeboat_feedback_rows_total": {"result"},
+    "lifeboat_held_since_timestamp_seconds": {"what", "model"},
     "lifeboat_label_conflicts": {"model"},
     "lifeboat_labelled_rows_total": set(),
     "lifeboat_live_accuracy": MODEL,

@@ -156,6 +156,7 @@ def test_the_detector_has_the_metrics_of_the_table() -> None:
         "judge": {"state": "ready"},
         "storage": {"up": True, "broken": 0},
         "conflicts": {"titanic": 3},
+        "held_since": {"predictions": 1.0, "labelled_rows": {"titanic": 2.0}},
     }
     page = exposed(drift.DetectorMetrics(lambda: report, dict).render().decode())
     assert {name: labels for name, labels in page.items() if not name.endswith("_created")} == DETECTOR

@@ -20,10 +20,11 @@ ROOT = Path(__file__).resolve().parents[3]
 KUSTOMIZE = ROOT / "kustomize"
 OVERLAYS = ("kind", "staging", "production")
 # May be chosen freely; the other two say where stores are, and each overlay has one of them.
-OPTIONAL = ("autoscaling", "canary-istio", "network-policies", "no-engine", "tracing")
+OPTIONAL = ("autoscaling", "canary-istio", "network-policies", "no-engine")
+# As well, and they stand in the way of none of these: each is built alone and with all.
+BESIDE = ("retention", "tracing")
 COMBINATIONS = [chosen for size in range(len(OPTIONAL) + 1) for chosen in combinations(OPTIONAL, size)]
-# It patches nothing of the others.
-COMBINATIONS += [("retention",), (*OPTIONAL, "retention")]
+COMBINATIONS += [*((name,) for name in BESIDE), (*OPTIONAL, *BESIDE)]
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob")
 
 Resource = dict[str, Any]
@@ -94,7 +95,8 @@ def pods(resources: list[Resource]) -> Iterator[tuple[str, str, dict[str, str], 
     for resource in resources:
         meta = resource["metadata"]
         if resource["kind"] in WORKLOADS:
-            template = resource["spec"]["template"]
+            spec = resource["spec"]["jobTemplate"]["spec"] if resource["kind"] == "CronJob" else resource["spec"]
+            template = spec["template"]
             yield meta["name"], meta["namespace"], template["metadata"]["labels"], template["spec"]
         if resource["kind"] == "SeldonDeployment":
             for item in resource["spec"]["predictors"]:

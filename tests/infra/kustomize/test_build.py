@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.infra.kustomize.build import (
+    BESIDE,
     COMBINATIONS,
     KUSTOMIZE,
     OPTIONAL,
@@ -120,7 +121,7 @@ def test_an_overlay_holds_only_what_differs(name):
 def test_no_folder_of_the_base_or_the_components_is_left_out():
     """Each folder is built by some overlay, or is a component that the combinations build."""
     reached, waiting = (
-        {KUSTOMIZE / "components" / name for name in OPTIONAL},
+        {KUSTOMIZE / "components" / name for name in (*OPTIONAL, *BESIDE)},
         [KUSTOMIZE / "overlays" / name for name in OVERLAYS],
     )
     while waiting:

@@ -89,8 +89,8 @@ def test_the_pages_and_the_script_name_the_same_versions() -> None:
 def test_the_laptop_gets_every_secret_of_the_table_that_it_needs() -> None:
     made = set(re.findall(r"\b([a-z]+/(?:s3-)[a-z-]+)", TEXTS["kubernetes"]))
     made |= {f"{where}/lifeboat-trigger" for where in ("kubeflow", "monitoring")}
-    made |= {"mlflow/mlflow-database", "lifeboat/seaweedfs-keys"}
-    assert made == {f"{where}/{who}" for where, who, _ in external()} - {"kubeflow/s3-deploy"}
+    made |= {"mlflow/mlflow-database", "lifeboat/seaweedfs-keys", "lifeboat/personal-key", "kubeflow/personal-key"}
+    assert made == {f"{where}/{who}" for where, who, _ in external()} - {"kubeflow/s3-deploy", "lifeboat/s3-retention"}
     for word in ("generic lifeboat-trigger", "generic mlflow-database", "generic seaweedfs-keys"):
         assert word in TEXTS["kubernetes"]
 

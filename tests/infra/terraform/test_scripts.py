@@ -194,11 +194,15 @@ def test_the_secrets_have_the_shape_that_the_pods_read(installed: tuple[str, dic
     assert re.fullmatch("token=[0-9a-f]{64}", tokens[0][0])
     assert tokens[0][0].removeprefix("token=") not in printed + Path(stand_ins["CALLS"]).read_text()
     assert secrets.pop("ns-mlflow/mlflow-database") == ["uri=postgresql+psycopg2://mlflow%40db@127.0.0.1:5432/mlflow"]
+    personal = [secrets.pop(f"{where}/personal-key") for where in ("ns-drift-detector", "kubeflow")]
+    assert personal[0] == personal[1]
+    assert re.fullmatch("key=[0-9a-f]{64}", personal[0][0])
     account, password = secrets.pop("ns-kfp/mysql-secret")
     assert account == "username=root"
     assert re.fullmatch("password=[0-9a-f]{64}", password)
     key = ["access-key=GOOG1", "secret-key=made-up-key"]
-    assert secrets == {f"ns-{name}/s3-{name}": key for name in ("deploy", "drift-detector", "model-server", "pipeline")}
+    workloads = ("deploy", "drift-detector", "model-server", "pipeline")
+    assert secrets == {f"ns-{name}/s3-{name}": key for name in workloads}
 
 
 @pytest.mark.slow
