@@ -45,6 +45,19 @@ resource "google_storage_bucket" "this" {
     }
   }
 
+  # What is removed of somebody, or is too old to be kept, is to be gone: none newer takes its place.
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+
+    condition {
+      days_since_noncurrent_time = 1
+      matches_prefix             = ["labelled/", "trust/"]
+      with_state                 = "ARCHIVED"
+    }
+  }
+
   lifecycle_rule {
     action {
       type = "AbortIncompleteMultipartUpload"

@@ -31,10 +31,17 @@ def test_it_is_the_same_each_time_and_another_for_another_column_or_key() -> Non
     assert len({one.of("a", "x"), one.of("b", "x"), one.of("a", "y"), Pseudonyms(b"l" * 32).of("a", "x")}) == 4
 
 
-def test_of_a_pseudonym_and_of_nothing_it_is_that_itself() -> None:
+def test_a_value_that_looks_like_a_pseudonym_gets_one_of_its_own_and_nothing_stays_nothing() -> None:
+    """Whoever has got hold of one cannot be taken for its owner by sending it."""
     one = Pseudonyms(KEY)
-    assert one.of("a", one.of("a", "x")) == one.of("a", "x")
+    assert one.of("a", one.of("a", "x")) not in (one.of("a", "x"), "")
+    assert Pseudonyms().of("a", one.of("a", "x")) == ""
     assert one.of("a", "") == ""
+
+
+def test_a_key_is_told_from_another_by_its_fingerprint() -> None:
+    assert Pseudonyms(KEY).fingerprint == Pseudonyms(KEY).fingerprint != Pseudonyms(b"l" * 32).fingerprint
+    assert Pseudonyms().fingerprint == ""
 
 
 def test_without_a_key_nothing_is_kept() -> None:

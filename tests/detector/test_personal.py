@@ -81,7 +81,7 @@ def test_without_a_key_nothing_is_kept_of_it(tmp_path: Path) -> None:
 def forgotten(process: Detector, store: Path, names: list[str], pseudonyms: Pseudonyms) -> dict[str, int]:
     """Gives the order and waits for what the detector says it did."""
     storage = DirectoryStorage(store)
-    order = Order(tuple(hash_of(name, pseudonyms) for name in names), time.time())
+    order = Order(tuple(hash_of(name, pseudonyms) for name in names), pseudonyms.fingerprint, time.time())
     give_order(storage, "tiny", order)
     process.until(lambda _: acknowledged(storage, "tiny", order, DETECTOR) is not None)
     did = acknowledged(storage, "tiny", order, DETECTOR)
@@ -106,7 +106,9 @@ def test_of_somebody_who_is_forgotten_no_byte_is_left(tmp_path: Path, key: Path,
         gone = erase_rows(DirectoryStorage(store), "tiny", lambda rows: np.isin(rows.column("id").to_pylist(), names))
         assert gone.rows == 2
         assert not any(name.encode() in bytes_of(tmp_path) for name in names)
-        # The others are as they were, and the detector goes on.
+        # A truth of later finds nobody; the others are as they were, and the detector goes on.
+        process.post([truth("q", 1)])
+        process.until(lambda report: report["feedback"]["late"] == 1)
         process.post([*prediction(digest, ROWS[1:], "r"), truth("r", 1, 1)])
         process.until(lambda report: report["feedback"]["exported"] == 6)
         process.until(lambda report: report["models"][0]["live"]["rows"] == 4)
@@ -129,7 +131,7 @@ def test_a_truth_that_waits_goes_as_well_and_an_order_holds_for_a_detector_that_
         process.post([*prediction(digest, ROWS[1:], "p"), by_entity(SOMEBODY, 1)])
         process.until(lambda report: report["feedback"]["waiting"] == 1)
         process.kill()
-    order = Order((hash_of(pseudonyms.of("id", SOMEBODY), pseudonyms),), time.time())
+    order = Order((hash_of(pseudonyms.of("id", SOMEBODY), pseudonyms),), pseudonyms.fingerprint, time.time())
     give_order(DirectoryStorage(store), "tiny", order)
     with detector(store, tmp_path / "drift.db", *flags) as process:
         process.until(lambda _: acknowledged(DirectoryStorage(store), "tiny", order, DETECTOR) is not None)
@@ -138,7 +140,7 @@ def test_a_truth_that_waits_goes_as_well_and_an_order_holds_for_a_detector_that_
 
 def test_an_order_names_nobody(tmp_path: Path, key: Path) -> None:
     pseudonyms = read_pseudonyms(str(key))
-    order = Order((hash_of("17", pseudonyms),), time.time(), "me", "asked by letter")
+    order = Order((hash_of("17", pseudonyms),), pseudonyms.fingerprint, time.time(), "me", "asked by letter")
     give_order(DirectoryStorage(tmp_path / "store"), "tiny", order)
     [path] = (tmp_path / "store").rglob("*.json")
     assert '"17"' not in path.read_text()
@@ -158,3 +160,28 @@ def test_how_old_what_is_kept_is_can_be_watched(tmp_path: Path) -> None:
         found = process.metrics()
     assert found['lifeboat_held_since_timestamp_seconds{model="tiny",what="labelled rows"}'] == 2 * 86_400.0
     assert before <= found['lifeboat_held_since_timestamp_seconds{model="",what="predictions"}'] <= time.time()
+
+
+def test_an_order_by_another_key_is_not_confirmed_and_keeps_no_other_from_it(tmp_path: Path, key: Path) -> None:
+    store, storage = tmp_path / "store", DirectoryStorage(tmp_path / "store")
+    digest, pseudonyms, other = add_bundle(store), read_pseudonyms(str(key)), Pseudonyms(b"o" * 32)
+    wrong, right = (
+        Order((hash_of("1", one),), one.fingerprint, time.time() + late) for late, one in enumerate((other, pseudonyms))
+    )
+    with detector(store, tmp_path / "drift.db", *FAST, "--personal-key-file", str(key)) as process:
+        process.post([*prediction(digest, [{**people(1)[0], "id": 1}], "p"), truth("p", 1)])
+        process.until(lambda report: report["feedback"]["exported"] == 1)
+        for order in (wrong, right):
+            give_order(storage, "tiny", order)
+        process.until(lambda _: acknowledged(storage, "tiny", right, DETECTOR) is not None)
+        assert acknowledged(storage, "tiny", wrong, DETECTOR) is None
+        assert "it was ordered by another personal key than this detector has" in process.log.read_text()
+
+
+def test_an_order_of_a_use_case_without_rows_is_confirmed(tmp_path: Path, key: Path) -> None:
+    storage, pseudonyms = DirectoryStorage(tmp_path / "store"), read_pseudonyms(str(key))
+    order = Order((hash_of("1", pseudonyms),), pseudonyms.fingerprint, time.time())
+    give_order(storage, "elsewhere", order)
+    with detector(tmp_path / "store", tmp_path / "drift.db", *FAST, "--personal-key-file", str(key)) as process:
+        process.until(lambda _: acknowledged(storage, "elsewhere", order, DETECTOR) is not None)
+    assert acknowledged(storage, "elsewhere", order, DETECTOR) == {"rows": 0, "labels": 0, "truths": 0}

@@ -224,3 +224,17 @@ def test_negative_zero_and_zero_are_one_value_and_nan_of_either_sign_is_null():
     assert number.missing(number.reference).tolist() == [False, False, False, True, True]
     code = first_feature(Column("n", "integer", nullable=True, categories=(0, 1)), [0.0, -0.0, 1.0, -float("nan")])
     assert code.encode([-0.0, 0, None, -float("nan")]).tolist() == [0, 0, 2, 2]
+
+
+def test_of_a_personal_column_the_bins_have_numbers() -> None:
+    """Levels and beginnings of texts are somebody's values."""
+    names = [f"Hart{letter}, Ann {n}" for letter in "abcdefgh" for n in range(40)]
+    for column in (
+        Column("name", "string", personal=True, example="x"),
+        Column("club", "category", personal=True, example="x"),
+    ):
+        for feature in column_features(column, names if column.kind == "string" else ["Golf", "Chess"] * 160):
+            hidden = replace(feature, is_shown=False)
+            found = histogram(hidden, hidden.encode(["Golf", "Hartz, Zoe", None]))["bins"]
+            assert found
+            assert all(label.isdigit() or label in ("missing", "others", "unseen") for label in found), found

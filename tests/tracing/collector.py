@@ -31,7 +31,6 @@ class Seen:
     started: int
     ended: int
     attributes: dict[str, Any]
-    links: tuple[tuple[str, str], ...]
     error: str
 
 
@@ -124,7 +123,6 @@ def read_spans(body: bytes) -> Iterator[Seen]:
                     span.start_time_unix_nano,
                     span.end_time_unix_nano,
                     _attributes(span),
-                    tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
                     span.status.message if span.status.code == span.status.STATUS_CODE_ERROR else "",
                 )
 

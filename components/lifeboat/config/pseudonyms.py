@@ -33,13 +33,16 @@ class Pseudonyms:
         return bool(self.key)
 
     def of(self, column: str, name: str) -> str:
-        """The pseudonym of a value of a column, always the same; of "" and of a pseudonym it is that itself."""
-        if not name or is_pseudonym(name):
-            return name
-        if not self.key:
+        """The pseudonym of a value of a column, always the same, whatever the value looks like; of "" it is "" ."""
+        if not name or not self.key:
             return ""
         digest = hmac.digest(self.key, f"{column}\0{name}".encode(errors="surrogatepass"), "sha256")
         return "~" + base64.urlsafe_b64encode(digest[:_LENGTH]).decode().rstrip("=")
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells one key from another, and nothing of it; empty without one."""
+        return self.of("__fingerprint", "key")
 
     def names(self, column: str, known: Iterable[str]) -> dict[str, str]:
         """The names that are known, by their pseudonyms."""

@@ -160,8 +160,8 @@ def _with_points(batch: pa.RecordBatch, dialect: Dialect, before: int, name: str
         grouped = pc.index(pc.match_substring_regex(columns[column], _GROUPED), True).as_py()
         if grouped >= 0:
             problem = (
-                f'"{columns[column][grouped].as_py()}" has points between its thousands, for this file writes decimals '
-                "with a comma; write numbers without them, or declare Csv(decimal='.') where they are decimal points"
+                "a number has points between its thousands, for this file writes decimals with a comma; write numbers "
+                "without them, or declare Csv(decimal='.') where they are decimal points"
             )
             raise DataError(problem, file=name, row=before + grouped + 1, column=dialect.names[number])
         commas = pc.match_substring_regex(columns[column], _DECIMAL_COMMA)

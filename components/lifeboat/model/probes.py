@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lifeboat.model.scoring import Scorer
 from lifeboat.model.tensors import tensor_type
-from lifeboat.usecase.column import Column, Value
+from lifeboat.usecase.column import HIDDEN_VALUE, Column, Value
 from lifeboat.usecase.datetimes import parse_moment, read_zone
 from lifeboat.usecase.schema import Schema
 
@@ -256,7 +256,8 @@ def _value(column: Column, place: int) -> float:
     return value if place >= 0 else -value
 
 
-def describe_row(row: dict[str, Any]) -> str:
-    """A row in a sentence, at most 200 characters."""
-    text = ", ".join(f"{name}={value!r}" for name, value in row.items())
+def describe_row(row: dict[str, Any], schema: Schema) -> str:
+    """A row in a sentence, at most 200 characters, without what is personal."""
+    hidden = {column.name for column in schema.columns if column.personal}
+    text = ", ".join(f"{name}={HIDDEN_VALUE if name in hidden else repr(value)}" for name, value in row.items())
     return text if len(text) <= 200 else f"{text[:197]}..."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lifeboat.config.pseudonyms import Pseudonyms
+from lifeboat.config.pseudonyms import Pseudonyms, is_pseudonym
 from lifeboat.config.sources import TABLE
 from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PUID, ROW, SOURCE
 from lifeboat.data.reading import read_table
@@ -27,7 +27,7 @@ class Conflict:
     """A truth that is kept apart.
 
     Args:
-        row: what a settlement calls it: the entity's id, or PUID:ROW of a prediction.
+        row: what a settlement calls it: the entity's id, of a personal one its pseudonym, or PUID:ROW of a prediction.
         source, said: who says what, as people spell it.
         at: when, in seconds since 1970.
         stands_by, stands: whose word holds until it is settled, `TABLE` for the table's, and what that is.
@@ -68,7 +68,7 @@ def find_conflicts(
         raw = read_table(path, name=source, csv=usecase.csv)
     base, _ = deduplicate(check_table(raw, usecase.schema, labelled=True, name=source).good, usecase, source)
     feedback = read_feedback(store, usecase, say, trusted=trusted, pseudonyms=pseudonyms)
-    merged = merge(base, feedback.beside(base), usecase.schema, feedback.found.trust.kept)
+    merged = merge(base, feedback.beside(base), usecase.schema, feedback.settled(base, usecase.schema.id))
     return list_conflicts(feedback, merged, usecase.schema)
 
 
@@ -79,6 +79,11 @@ def list_conflicts(feedback: Feedback, merged: Merged, schema: Schema) -> list[C
     def conflict(row: str, said: dict[str, Any], stands_by: str, stands: float) -> Conflict:
         return Conflict(row, said[SOURCE], spell(said[label]), said[LABELLED_AT], stands_by, spell(stands))
 
+    def name_of(entity: str) -> str:
+        """What a record may have: of a personal id the pseudonym."""
+        is_named = schema.id in schema.personal_keys and not is_pseudonym(entity)
+        return feedback.pseudonyms.of(str(schema.id), entity) if is_named else entity
+
     rows = found.table.select([PUID, ROW, SOURCE, label]).to_pylist() if found.conflicts.num_rows else []
     standing = {(row[PUID], row[ROW]): row for row in rows}
     conflicts = []
@@ -86,7 +91,7 @@ def list_conflicts(feedback: Feedback, merged: Merged, schema: Schema) -> list[C
         stands = standing[said[PUID], said[ROW]]
         conflicts.append(conflict(f"{said[PUID]}:{said[ROW]}", said, stands[SOURCE], stands[label]))
     conflicts += [
-        conflict(entity_name(said[schema.id or ""]), said, said[STANDS_BY] or TABLE, said[STANDS])
+        conflict(name_of(entity_name(said[schema.id or ""])), said, said[STANDS_BY] or TABLE, said[STANDS])
         for said in merged.conflicts.to_pylist()
     ]
     return sorted(conflicts, key=lambda one: (one.at, one.row))

@@ -39,6 +39,19 @@ class Feedback:
         """The rows as they were asked."""
         return self.found.table
 
+    def settled(self, base: pa.Table, id_: str | None) -> dict[str, str]:
+        """Whose word holds, by the row's id as the table has it.
+
+        Args:
+            base: the table's rows, with their keys.
+            id_: name of the key that identifies them.
+        """
+        kept = self.found.trust.kept
+        if id_ is None or id_ not in self.personal:
+            return kept
+        known = self.pseudonyms.names(id_, base.column(id_).drop_null().unique().to_pylist())
+        return {known.get(row, row): source for row, source in kept.items()}
+
     def beside(self, base: pa.Table) -> pa.Table:
         """The rows without a problem, in the order in which their truth came.
 
@@ -61,7 +74,9 @@ class Feedback:
                     f"labelled rows have pseudonyms of {name}, and without their key nobody knows which rows of the "
                     "table are of the same: give personal_key"
                 )
-            names = self.pseudonyms.names(name, base.column(name).drop_null().unique().to_pylist())
+            # Rows from before the key was personal have names as well.
+            named = [text for text in kept if text and not is_pseudonym(text)]
+            names = self.pseudonyms.names(name, [*base.column(name).drop_null().unique().to_pylist(), *named])
             shown = pa.array([names.get(text, text) for text in kept], good.column(name).type)
             good = good.set_column(good.column_names.index(name), name, shown)
         return good.sort_by([(name, "ascending") for name in (LABELLED_AT, PUID, ROW)])

@@ -67,14 +67,16 @@ def split_holdout(base: pa.Table, feedback: Feedback, usecase: UseCase) -> Parts
         usecase: schema and split.
     """
     if usecase.split.by == "time":
-        return _split_by_time(merge(base, feedback.beside(base), usecase.schema, feedback.found.trust.kept), usecase)
+        return _split_by_time(
+            merge(base, feedback.beside(base), usecase.schema, feedback.settled(base, usecase.schema.id)), usecase
+        )
     schema, share, salt = usecase.schema, float(usecase.split.test), usecase.split.salt
     strata = usecase.task.strata(base.column(schema.label.name).to_numpy())
     groups = group_names(base, schema)
     known = hold_out(groups, strata, share=share, salt=salt)
     large = _large(groups, known)
     fed, position = feedback.beside(base), known.position
-    merged = merge(base, fed, schema, feedback.found.trust.kept)
+    merged = merge(base, fed, schema, feedback.settled(base, usecase.schema.id))
     if fed.num_rows:  # else they are the same, and of a million rows they take two seconds
         groups = group_names(merged.table, schema)
         position = positions(groups, salt)

@@ -65,20 +65,24 @@ class _Level:
     def __init__(self, settings: ObservedSettings) -> None:
         self._own, self._path = settings.log_level, Path(settings.log_level_file) if settings.log_level_file else None
         self._known: Any = None
+        self._trouble = ""
         _apply(self._own)
 
     def look(self) -> None:
         """Reads the file again where it was changed; one that holds no level leaves what was in force."""
         if self._path is None or (state := file_state(self._path)) == self._known:
             return
-        self._known = state
         try:
-            said = self._path.read_text("utf-8", errors="replace").strip().lower()[:80] if state else ""
+            said = self._path.read_text("utf-8", errors="replace").strip().lower() if state else ""
         except OSError as problem:
-            error("the level of the log is that of before", path=str(self._path), reason=str(problem))
+            # It is tried again each time, and said once.
+            if str(problem) != self._trouble:
+                error("the level of the log is that of before", path=str(self._path), reason=str(problem))
+            self._trouble = str(problem)
             return
+        self._known, self._trouble = state, ""
         if said and said not in LEVELS:
-            error("the level of the log is that of before", path=str(self._path), reason=f"{said!r} is no level")
+            error("the level of the log is that of before", path=str(self._path), reason="it holds no level")
             return
         _apply(said or self._own)
 

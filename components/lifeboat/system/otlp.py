@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from lifeboat.system import log, tracing
 
@@ -39,19 +39,23 @@ class _Exporter(OTLPSpanExporter):
 
     def __init__(self, url: str) -> None:
         super().__init__(endpoint=f"{url.rstrip('/')}/v1/traces", timeout=ANSWER_SECONDS)
-        self._url, self._lost, self._said = url, 0, 0.0
+        self._url, self._said = url, 0.0
+        # Spans that were given to the queue, and that came out of it; that the receiver did not take; that were said.
+        self.given, self._came, self._refused, self._told = 0, 0, 0, 0
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self._came += len(spans)
         result = super().export(spans)
-        if result is SpanExportResult.SUCCESS:
-            if self._lost:
-                log.info("the receiver takes traces again", url=self._url, lost=self._lost)
-            self._lost, self._said = 0, 0.0
-        else:
-            self._lost += len(spans)
-            if time.monotonic() - self._said > SAY_SECONDS or not self._said:
-                self._said = time.monotonic()
-                log.error("traces are lost: the receiver does not take them", url=self._url, lost=self._lost)
+        well = result is SpanExportResult.SUCCESS
+        self._refused += 0 if well else len(spans)
+        # What a full queue has dropped never comes here.
+        lost = self._refused + max(0, self.given - self._came - QUEUE)
+        if lost > self._told and (time.monotonic() - self._said > SAY_SECONDS or not self._said):
+            self._said, self._told = time.monotonic(), lost
+            log.error("traces are lost: the receiver does not take them, or not so many", url=self._url, lost=lost)
+        elif well and self._said and lost == self._told:
+            self._said = 0.0
+            log.info("the receiver takes traces again", url=self._url, lost=lost)
         return result
 
 
@@ -79,6 +83,7 @@ class OtlpSender:
 
     def send(self, span: tracing.Span, ended: int, error: str) -> None:
         """Takes a span that has ended."""
+        self._exporter.given += 1
         parent = _context(span.trace_id, span.parent_id, is_remote=True) if span.parent_id else None
         self._processor.on_end(
             ReadableSpan(
@@ -87,7 +92,6 @@ class OtlpSender:
                 parent,
                 self._resource,
                 span.attributes,
-                links=[Link(_context(one.trace_id, one.span_id, is_remote=True)) for one in span.links],
                 kind=_KINDS[span.kind],
                 status=Status(StatusCode.ERROR, error) if error else _WELL,
                 start_time=span.started,

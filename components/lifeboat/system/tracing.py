@@ -7,6 +7,7 @@ what its SDK exports, and only where a receiver is set.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -68,7 +69,7 @@ class SpanContext(NamedTuple):
 
 
 class Span:
-    """A piece of work that is traced; whoever made it calls `end` once.
+    """A piece of work that is traced; whoever made it calls `end`, of which the first time counts.
 
     Args:
         send: takes it at its end.
@@ -77,10 +78,9 @@ class Span:
         trace_id, parent_id: where it belongs; no parent is 0.
         started: in nanoseconds since 1970.
         attributes: by name; never a value of a row.
-        links: to spans of other traces.
     """
 
-    __slots__ = ("_send", "attributes", "kind", "links", "name", "parent_id", "span_id", "started", "trace_id")
+    __slots__ = ("_has_ended", "_send", "attributes", "kind", "name", "parent_id", "span_id", "started", "trace_id")
 
     def __init__(
         self,
@@ -91,11 +91,10 @@ class Span:
         parent_id: int,
         started: int,
         attributes: Attributes,
-        links: tuple[SpanContext, ...] = (),
     ) -> None:
-        self._send, self.name, self.kind = send, name, kind
+        self._send, self.name, self.kind, self._has_ended = send, name, kind, False
         self.trace_id, self.parent_id, self.span_id = trace_id, parent_id, _draw(64)
-        self.started, self.attributes, self.links = started, attributes, links
+        self.started, self.attributes = started, attributes
 
     @property
     def traceparent(self) -> str:
@@ -117,7 +116,11 @@ class Span:
 
     def end(self, error: str = "", ended: int = 0) -> None:
         """It is done, now unless it was earlier; with a word on what went wrong, which is no value of a row."""
-        self._send(self, ended or time.time_ns(), error)
+        if (
+            not self._has_ended
+        ):  # a post that is refused is sent by halves, and what is left of it is dropped at the end
+            self._has_ended = True
+            self._send(self, ended or time.time_ns(), error)
 
 
 # Takes a span, its end in nanoseconds since 1970, and what went wrong.
@@ -132,10 +135,11 @@ class Tracer:
         share: of the requests that are traced where no caller decides, 0 to 1.
         close: sends what is left, for so many seconds at most.
         chance: draws a number from 0 to 1.
+        callers: traces a second that callers may decide on; beyond it their requests are untraced.
+        clock: seconds that only grow.
 
     Attributes:
         about: attributes of every span that `begin` makes, such as which model it is.
-        links: of every such span, such as the run that trained the model.
     """
 
     def __init__(
@@ -144,20 +148,32 @@ class Tracer:
         share: float,
         close: Callable[[float], None] = lambda _: None,
         chance: Callable[[], float] = random.random,
+        callers: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._send, self._share, self._chance, self.close = send, share, chance, close
+        self._callers, self._clock, self._left, self._filled = callers, clock, callers, clock()
         self.about: Attributes = {}
-        self.links: tuple[SpanContext, ...] = ()
 
     def decide(self, parent: str) -> SpanContext | None:
         """Where a span is to begin; None where nothing is traced, which is most often and so costs least.
 
         Args:
-            parent: the caller's `traceparent`, which decides; chance does where it is none.
+            parent: the caller's `traceparent`, which decides, as often as callers may; chance does where it is none.
         """
         if parent and (context := SpanContext.read(parent)) is not None:
-            return context if context.is_sampled else None
+            return context if context.is_sampled and self._may_decide() else None
         return SpanContext(_draw(128), _NO_SPAN, is_sampled=True) if self._chance() < self._share else None
+
+    def _may_decide(self) -> bool:
+        """Whether one more caller may: a traced request costs several untraced ones, and anybody can ask for it."""
+        now = self._clock()
+        self._left = min(self._callers, self._left + (now - self._filled) * self._callers)
+        self._filled = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
     def start(self, context: SpanContext, name: str, kind: Kind, started: int = 0) -> Span:
         """A span that begins this process's part of a trace, now unless it has started earlier.
@@ -167,7 +183,7 @@ class Tracer:
             name, kind, started: of the span.
         """
         place = context.trace_id, context.span_id, started or time.time_ns()
-        return Span(self._send, name, kind, *place, dict(self.about), self.links)
+        return Span(self._send, name, kind, *place, dict(self.about))
 
     def begin(self, parent: str, name: str, kind: Kind, started: int = 0) -> Span | None:
         """Decides and starts; None where it is not traced."""
@@ -179,29 +195,39 @@ class Tracer:
         return self.begin(parent, name, kind, started) if SpanContext.read(parent) is not None else None
 
 
-def open_tracer(service: str, settings: ObservedSettings) -> Tracer | None:
+def open_tracer(service: str, settings: ObservedSettings, callers: float = math.inf) -> Tracer | None:
     """The tracer that a program's settings want; None where they name no receiver.
 
     Args:
         service: what the program is, as in its log.
         settings: of the program.
+        callers: see `Tracer`.
 
     Raises:
         SettingsError: the receiver's URL is none, or OpenTelemetry is not installed.
     """
     if not settings.traces:
         return None
-    parts = urlsplit(settings.traces)
+    try:
+        parts = urlsplit(settings.traces)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise SettingsError(f"traces is {settings.traces!r}: not an http or https URL")
+        raise SettingsError("traces is not an http or https URL")
+    if parts.username is not None or parts.password is not None:
+        # It would stand in logs and in command lines.
+        raise SettingsError("traces has a password: give it to the receiver by OTEL_EXPORTER_OTLP_HEADERS")
     try:
         from lifeboat.system.otlp import OtlpSender
     except ModuleNotFoundError as error:
         raise SettingsError(
             f"traces is {settings.traces}, for which {error.name} is missing: install lifeboat[tracing]"
         ) from error
-    sender = OtlpSender(service, settings.traces)
-    return Tracer(sender.send, settings.trace_share, sender.close)
+    try:
+        sender = OtlpSender(service, settings.traces)
+    except ValueError as error:
+        raise SettingsError(f"traces: one of OpenTelemetry's own variables is wrong: {error}") from error
+    return Tracer(sender.send, settings.trace_share, sender.close, callers=callers)
 
 
 @contextmanager

@@ -10,12 +10,13 @@ import onnx
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from lifeboat.config.errors import BundleError, first_line
+from lifeboat.config.errors import BundleError
 from lifeboat.model.onnx.precision import is_exact
 from lifeboat.model.probes import Probes, describe_row, make_probes
 from lifeboat.model.scoring import Scorer
 from lifeboat.model.tensors import tensor_type
 from lifeboat.tasks.learning import Fitted
+from lifeboat.train.words import words_of
 from lifeboat.usecase.schema import Schema
 
 
@@ -68,7 +69,7 @@ def _compare(model: Fitted, scorer: Scorer, probes: Probes) -> float:
             f"the ONNX graph differs from the scikit-learn pipeline by {differences[row]:.2g}, "
             f"at most {allowed[row]:.2g} may: "
             f"where {probes.reasons[row]} it answers {found[row, place]:.6g} instead of {expected[row, place]:.6g} "
-            f"({describe_row(probes.rows.slice(row, 1).to_pylist()[0])})"
+            f"({describe_row(probes.rows.slice(row, 1).to_pylist()[0], scorer.schema)})"
         )
     return float(differences.max())
 
@@ -82,8 +83,9 @@ def _expected(model: Fitted, schema: Schema, probes: Probes) -> NDArray[np.float
             return model.answers(frame)
     except (ValueError, TypeError) as error:
         place, cause = _first_refused(model, frame, error)
+        said = words_of(cause, schema)
         raise BundleError(
-            f"scikit-learn itself refuses a row that the schema allows ({probes.reasons[place]}): {first_line(cause)}"
+            f"scikit-learn itself refuses a row that the schema allows ({probes.reasons[place]}): {said}"
         ) from error
 
 

@@ -31,6 +31,7 @@ from lifeboat.train.fitting import Stopping, fit, seeded, small
 from lifeboat.train.folds import StopRows
 from lifeboat.train.parity import check_parity
 from lifeboat.train.remedies import remedy, remedy_of_difference, remedy_of_refusal
+from lifeboat.train.words import words_of
 from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import Candidate, UseCase
 
@@ -138,7 +139,7 @@ def check_export(model: Fitted, schema: Schema, X: Any) -> tuple[bytes, Scorer, 
     except REFUSALS as error:
         name, part = _culprit(model.pipeline, error)
         instead = f"; use {remedy(type(part).__name__)}"
-        raise UseCaseError(f"{name} cannot become an ONNX graph: {_cause(error)}{instead}") from error
+        raise UseCaseError(f"{name} cannot become an ONNX graph: {_cause(error, schema)}{instead}") from error
 
 
 def first_parameters(candidate: Candidate) -> dict[str, Any]:
@@ -193,8 +194,8 @@ def _table(X: Any) -> pa.Table:
     return pa.table({name: pa.array(X[name].to_numpy()) for name in X.columns})
 
 
-def _cause(error: Exception) -> str:
-    text = first_line(error)
+def _cause(error: Exception, schema: Schema) -> str:
+    text = words_of(error, schema)
     return "the class has no converter" if text.startswith("Unable to find a shape calculator") else text
 
 

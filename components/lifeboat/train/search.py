@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
-from lifeboat.config.errors import UseCaseError, first_line
+from lifeboat.config.errors import UseCaseError
 from lifeboat.data.split import positions
 from lifeboat.data.weights import Weights
 from lifeboat.data.weights import some as chosen_weights
@@ -29,6 +29,8 @@ from lifeboat.train.fitting import fit, seeded, stopping_of
 from lifeboat.train.folds import Mask, Rows, StopRows, make_folds, stop_rows
 from lifeboat.train.preflight import REFUSALS
 from lifeboat.train.sampling import Report, sample_trials
+from lifeboat.train.words import words_of
+from lifeboat.usecase.schema import Schema
 from lifeboat.usecase.usecase import Candidate, UseCase
 
 # More rows than this say little more about which candidate is best, and a search over a million takes an hour.
@@ -160,14 +162,16 @@ def search(
     chosen_by = task.metric(usecase.chosen_by)
 
     usable = [candidate for candidate in usecase.candidates if candidate.name not in left_out]
-    grids = {candidate.name: _grid(candidate) for candidate in usable if candidate.search is None}
+    grids = {candidate.name: _grid(candidate, usecase.schema) for candidate in usable if candidate.search is None}
     counts = [candidate.search.trials if candidate.search else len(grids[candidate.name]) for candidate in usable]
 
     def attempt(
         candidate: Candidate, before: int, number: int, parameters: dict[str, Any], report: Report | None = None
     ) -> Trial | None:
         start, name, parameters = time.perf_counter(), candidate.name, dict(sorted(parameters.items()))
-        with _blaming(f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}"):
+        with _blaming(
+            f"candidate {name!r} cannot be trained with {parameters or 'its own parameters'}", usecase.schema
+        ):
             made = seeded(clone(candidate.estimator).set_params(**parameters), seed)
             trial = _try(learning, chosen_by, (candidate, made, parameters), folds, some, report)
         shown = ", ".join(f"{key.rpartition('__')[2]}={_short(value)}" for key, value in parameters.items())
@@ -217,8 +221,8 @@ def _none_left(left_out: dict[str, str]) -> UseCaseError:
     return UseCaseError("; ".join(f"candidate {name!r}: {problem}" for name, problem in left_out.items()))
 
 
-def _grid(candidate: Candidate) -> list[dict[str, Any]]:
-    with _blaming(f"candidate {candidate.name!r} has a grid that cannot be used"):
+def _grid(candidate: Candidate, schema: Schema) -> list[dict[str, Any]]:
+    with _blaming(f"candidate {candidate.name!r} has a grid that cannot be used", schema):
         return list(ParameterGrid(dict(candidate.grid)))
 
 
@@ -227,12 +231,12 @@ def _short(value: Any) -> str:
 
 
 @contextmanager
-def _blaming(place: str) -> Iterator[None]:
+def _blaming(place: str, schema: Schema) -> Iterator[None]:
     """What scikit-learn or skl2onnx refuses is the use case's to mend."""
     try:
         yield
     except REFUSALS as error:
-        raise UseCaseError(f"{place}: {first_line(error)}") from error
+        raise UseCaseError(f"{place}: {words_of(error, schema)}") from error
 
 
 def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:
@@ -245,7 +249,7 @@ def _sample(groups: list[str], salt: str) -> NDArray[np.int64]:
 def make_fold(usecase: UseCase, rows: Rows, seen: Mask, held: Mask) -> CrossValidationFold:
     """Features learned of what is seen, and made of both; what is held need not be all that is not seen."""
     X, y = rows.X, rows.y
-    with _blaming("the features cannot be made"):
+    with _blaming("the features cannot be made", usecase.schema):
         features = make_features(usecase, X)
         learned = features.fit_transform(X[seen], y[seen])
         weights = chosen_weights(rows.weights, seen)

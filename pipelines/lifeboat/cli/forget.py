@@ -49,6 +49,8 @@ def _lines(found: Forgotten, numbers: dict[str, str]) -> Iterator[str]:
     for digest, what in found.bundles.items():
         name = f"Version {numbers[digest]}" if digest in numbers else "A bundle that is no version"
         yield f"{name} ({digest[:12]}) {what}: only one that is trained anew knows nothing of it."
+    if found.bundles:
+        yield "Their drift references (reference.parquet) may have its inputs, without the id."
     for sentence in found.unknown:
         yield f"Not looked into: {terminal_text(sentence)}"
 

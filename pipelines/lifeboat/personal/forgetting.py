@@ -16,14 +16,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from lifeboat.config.errors import LifeboatError, SettingsError
-from lifeboat.config.pseudonyms import ensure_key
+from lifeboat.config.pseudonyms import ensure_key, is_pseudonym
 from lifeboat.config.settings import Settings
 from lifeboat.data.labelled.erasing import Erased, erase_rows
 from lifeboat.data.labelled.forgotten import DETECTOR, FOLDER, Order, acknowledged, give_order, hash_of
 from lifeboat.data.labelled.trust import erase_settlements
 from lifeboat.data.timestamps import read_timestamp
 from lifeboat.model.bundle import MANIFEST
-from lifeboat.personal.run_files import QUARANTINE, TRAIN, bundle_digest, holds, row_files, take_out
+from lifeboat.personal.run_files import QUARANTINE, TRAIN, bundle_digest, holds, row_files, spelled, take_out
 from lifeboat.registry.registry import Registry
 from lifeboat.registry.storage import Storage, open_storage
 from lifeboat.registry.tables import read_source
@@ -97,20 +97,22 @@ def forget(
             "nobody can be put on record without a name while there is no personal_key and no personal_key_file"
         )
     name = _canonical(column, entity)
-    names = {name, pseudonyms.of(column.name, name)} if column.name in usecase.schema.personal_keys else {name}
+    is_named = column.name in usecase.schema.personal_keys and not is_pseudonym(name)
+    names = {name, pseudonyms.of(column.name, name)} if is_named else {name}
     storage = open_storage(settings.bundle_store, settings.s3)
-    order = Order(tuple(sorted(hash_of(one, pseudonyms) for one in names)), time.time(), by, because)
+    hashes = tuple(sorted(hash_of(one, pseudonyms) for one in names))
+    order = Order(hashes, pseudonyms.fingerprint, time.time(), by, because)
     give_order(storage, usecase.name, order)
     did = _wait_for_detector(storage, usecase.name, order, settings, patience, say)
     say("looking through the labelled rows")
-    labelled = erase_rows(storage, usecase.name, lambda rows: _of_entity(rows, column.name, names))
+    labelled = erase_rows(storage, usecase.name, lambda rows: _of_entity(rows, column, names))
     erase_settlements(storage, usecase.name, names)
     found = Forgotten(labelled, did, 0, {}, {}, "", record=f"{storage.url}/{FOLDER}/{usecase.name}/{order.name}.json")
     found.unknown += [f"{key} cannot be read: {reason}" for key, reason in labelled.unread.items()]
     say("looking through the files of runs")
-    _look_at_runs(settings, column.name, names, found)
+    _look_at_runs(settings, column, names, found)
     say("looking into the table")
-    _look_at_table(usecase, settings, table, column.name, names, found)
+    _look_at_table(usecase, settings, table, column, names, found)
     found.bundles |= dict(_look_at_bundles(usecase, settings, storage, found))
     return found
 
@@ -122,9 +124,8 @@ def _id_column(usecase: UseCase) -> Column:
 
 
 def _canonical(column: Column, entity: str) -> str:
-    text = entity.strip()
     try:
-        value = column.parse(_number(text) if column.kind in ("integer", "float") else text)
+        value = column.parse(_number(entity.strip()) if column.kind in ("integer", "float") else entity)
     except ValueError as error:
         raise SettingsError(f"{column.name}: {error}") from None
     if not (name := entity_name(value)):
@@ -140,10 +141,11 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def _of_entity(rows: pa.Table, column: str, names: set[str]) -> NDArray[np.bool_]:
-    if column not in rows.column_names:
+def _of_entity(rows: pa.Table, column: Column, names: set[str]) -> NDArray[np.bool_]:
+    if column.name not in rows.column_names:
         return np.zeros(rows.num_rows, dtype=bool)
-    return np.array([entity_name(cell) in names for cell in rows.column(column).to_pylist()], dtype=bool)
+    name = spelled(column)
+    return np.array([name(cell) in names for cell in rows.column(column.name).to_pylist()], dtype=bool)
 
 
 def _wait_for_detector(
@@ -160,7 +162,7 @@ def _wait_for_detector(
     return did
 
 
-def _look_at_runs(settings: Settings, column: str, names: set[str], found: Forgotten) -> None:
+def _look_at_runs(settings: Settings, column: Column, names: set[str], found: Forgotten) -> None:
     for file in row_files(settings.home_path):
         if file.kind == QUARANTINE:
             found.quarantine += take_out(file, column, names)
@@ -169,13 +171,15 @@ def _look_at_runs(settings: Settings, column: str, names: set[str], found: Forgo
             digest = bundle_digest(file.run)
             if digest and found.bundles.get(digest) != LEARNED:
                 found.bundles[digest] = LEARNED if file.kind == TRAIN else JUDGED
+    for path in sorted(settings.home_path.glob("detector/*.broken-*")):
+        found.unknown.append(f"{path} is a broken database that was put aside: remove it")
     loops = settings.home_path / "loops"
     if loops.is_dir() and any(loops.iterdir()):
         found.unknown.append(f"{loops} has demonstrations with rows of the table: remove what is not needed")
 
 
 def _look_at_table(
-    usecase: UseCase, settings: Settings, table: str, column: str, names: set[str], found: Forgotten
+    usecase: UseCase, settings: Settings, table: str, column: Column, names: set[str], found: Forgotten
 ) -> None:
     try:
         read = read_source(table, settings.s3, settings.home_path / "tmp", csv=usecase.csv, assume=lambda _: None)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from lifeboat.config.settings import Settings
 from lifeboat.data.labelled.erasing import erase_rows
-from lifeboat.data.labelled.hidden_columns import LABELLED_AT
+from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PUID, ROW
 from lifeboat.data.labelled.labelled_rows import FOLDER, day_of, part_keys
 from lifeboat.personal.run_files import QUARANTINE, bundle_digest, row_files
 from lifeboat.pipeline.run_record import is_under_way
@@ -98,12 +104,31 @@ def _remove_labelled(settings: Settings, before: float, say: Callable[[str], Non
     for usecase, days in _days(storage).items():
         # The date of a part is that of one of its rows.
         old = [key for key, at in days.items() if at < before]
-        erased = erase_rows(
-            storage, usecase, lambda rows: np.less(rows.column(LABELLED_AT).to_numpy(), before), keys=old
-        )
+        # All words about a prediction go together: without the one that came first another's would stand.
+        young = _younger(storage, [key for key, at in days.items() if at >= before - DAY], before)
+        erased = erase_rows(storage, usecase, partial(_old, before=before, young=young), keys=old)
         say(f"removed {erased.rows:,} labelled rows of {usecase}, whose truth came before {_day(before)}")
         for key, reason in erased.unread.items():
             say(f"left {key}: {reason}")
+
+
+def _younger(storage: Storage, keys: list[str], before: float) -> set[tuple[str, int]]:
+    """The rows, by request and place in it, about which a truth came since."""
+    found: set[tuple[str, int]] = set()
+    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
+        path = Path(folder) / "part.parquet"
+        for key in keys:
+            storage.download(key, path)
+            rows = pq.read_table(path, columns=[PUID, ROW, LABELLED_AT])
+            recent = rows.filter(pc.greater_equal(rows.column(LABELLED_AT), before))
+            found |= set(zip(recent.column(PUID).to_pylist(), recent.column(ROW).to_pylist(), strict=True))
+    return found
+
+
+def _old(rows: pa.Table, *, before: float, young: set[tuple[str, int]]) -> NDArray[np.bool_]:
+    names = zip(rows.column(PUID).to_pylist(), rows.column(ROW).to_pylist(), strict=True)
+    kept = np.fromiter((name in young for name in names), dtype=bool, count=rows.num_rows)
+    return np.asarray(np.less(rows.column(LABELLED_AT).to_numpy(), before) & ~kept)
 
 
 def _days(storage: Storage) -> dict[str, dict[str, float]]:

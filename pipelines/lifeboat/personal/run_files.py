@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +17,7 @@ from lifeboat.config.errors import StorageError, first_line
 from lifeboat.model.bundle import MANIFEST
 from lifeboat.system.files import replacing
 from lifeboat.ui.runs import RUNS
-from lifeboat.usecase.column import entity_name
+from lifeboat.usecase.column import Column, entity_name
 
 TRAIN, TEST, QUARANTINE = "train_rows", "test_rows", "quarantine"
 
@@ -37,22 +39,35 @@ def row_files(home: Path) -> Iterator[RowFile]:
                 yield RowFile(run, kind, path)
 
 
-def holds(file: RowFile, column: str, names: set[str]) -> bool:
+def spelled(column: Column) -> Callable[[Any], str]:
+    """What an id is called, however a table writes it: 17, "17", " 17" and 17.0 of a number are one."""
+
+    def name(cell: Any) -> str:
+        value = cell
+        if column.is_number and isinstance(cell, str):
+            with suppress(ValueError):
+                value = float(cell) if any(sign in cell for sign in ".eE") else int(cell)
+        return entity_name(value)
+
+    return name
+
+
+def holds(file: RowFile, column: Column, names: set[str]) -> bool:
     """Whether one of the entities is in a run's Parquet file.
 
     Raises:
         StorageError: it cannot be read.
     """
     try:
-        if column not in pq.read_schema(file.path).names:
+        if column.name not in pq.read_schema(file.path).names:
             return False
-        cells = pq.read_table(file.path, columns=[column]).column(0)
+        cells = pq.read_table(file.path, columns=[column.name]).column(0)
     except (pa.ArrowInvalid, OSError) as error:
         raise StorageError(f"{file.path} cannot be read: {first_line(error)}") from error
-    return not names.isdisjoint(map(entity_name, cells.to_pylist()))
+    return not names.isdisjoint(map(spelled(column), cells.to_pylist()))
 
 
-def take_out(file: RowFile, column: str, names: set[str]) -> int:
+def take_out(file: RowFile, column: Column, names: set[str]) -> int:
     """Takes the rows of entities out of a quarantine, which is a CSV file, and gives how many there were.
 
     Raises:
@@ -61,8 +76,8 @@ def take_out(file: RowFile, column: str, names: set[str]) -> int:
     try:
         with file.path.open(encoding="utf-8", newline="") as source:
             header, *rows = csv.reader(source)
-            place = header.index(column) if column in header else None
-            kept = [row for row in rows if place is None or row[place] not in names]
+            place, name = header.index(column.name) if column.name in header else None, spelled(column)
+            kept = [row for row in rows if place is None or name(row[place]) not in names]
         if len(kept) < len(rows):
             with replacing(file.path) as temporary, temporary.open("w", encoding="utf-8", newline="") as target:
                 csv.writer(target, lineterminator="\n").writerows([header, *kept])

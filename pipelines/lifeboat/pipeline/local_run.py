@@ -91,14 +91,17 @@ class RunLog(io.TextIOBase):
             self._note(events.new_notes())
             print(line, end="")
 
-        span = self.span.child(command.name) if self.span is not None else None
-        code = processes.run(command.within(span), take)
-        self._note(events.new_notes())
-        # As kfp.local's own handler: an empty line behind the step's.
-        print("\n")
-        self.error = ending(code, events.error)
-        if span is not None:
-            span.end(type(self.error).__name__ if self.error is not None else "")
+        span, what = self.span.child(command.name) if self.span is not None else None, "it was interrupted"
+        try:
+            code = processes.run(command.within(span), take)
+            self._note(events.new_notes())
+            # As kfp.local's own handler: an empty line behind the step's.
+            print("\n")
+            self.error = ending(code, events.error)
+            what = type(self.error).__name__ if self.error is not None else ""
+        finally:
+            if span is not None:
+                span.end(what)
         self.show(RunEvent("end", command.name, FAILURE if code else SUCCESS, time.perf_counter() - started))
         return self.error
 

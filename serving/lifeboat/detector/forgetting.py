@@ -7,29 +7,37 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from typing import Any
 
 import orjson
 
-from lifeboat.config.errors import LifeboatError
+from lifeboat.config.errors import LifeboatError, SettingsError
 from lifeboat.config.pseudonyms import Pseudonyms
-from lifeboat.data.labelled.forgotten import DETECTOR, Order, acknowledge, open_orders
+from lifeboat.data.labelled.forgotten import DETECTOR, Order, acknowledge, open_orders, ordered_usecases
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
 from lifeboat.detector.ingest.rows import RefusedError
 from lifeboat.detector.ingest.worker import Worker
 from lifeboat.detector.performance.label_export import LabelExport
+from lifeboat.detector.performance.labels import FORGOTTEN
 from lifeboat.detector.settings import DetectorSettings
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
 from lifeboat.usecase.column import entity_name
 from lifeboat.usecase.schema import Schema
 
+AGAIN_SECONDS = 1.0
 KEPT = """SELECT p.id, p.columns, v.digest FROM predictions p JOIN versions v ON v.id = p.version
 WHERE v.model = ? ORDER BY p.id"""
 MODELS = "SELECT DISTINCT model FROM versions"
+# A truth that comes for such a row later is told from one for a row that is there, and is late.
+MARK = """INSERT OR REPLACE INTO labels (prediction, row, version, score, truth, labelled, source, counted, exported)
+SELECT ?1, ?2, version, 0, 0, ?3, ?4, 0, 1 FROM predictions WHERE id = ?1"""
+# Beyond it the labelled rows are written, whether or not an order could be carried out by then.
+PATIENCE = 60.0
 
 
 class Forgetting:
@@ -48,16 +56,36 @@ class Forgetting:
         self._worker, self._export = worker, export
         self._pseudonyms = settings.pseudonyms
         self._connection = database.connect()
+        # Until `run` has looked for the first time.
+        export.pause()
 
     async def run(self) -> None:
-        """Looks until it is cancelled."""
+        """Looks until it is cancelled. At first nothing is exported before it has looked."""
+        deadline = time.monotonic() + PATIENCE
+        try:
+            while not await self._look(paused=True) and time.monotonic() < deadline:
+                await asyncio.sleep(min(AGAIN_SECONDS, self._settings.forget_seconds))
+        finally:
+            self._export.resume()
         while True:
             await asyncio.sleep(self._settings.forget_seconds)
+            await self._look()
+
+    async def _look(self, *, paused: bool = False) -> bool:
+        """Whether all orders there are have been carried out; one that cannot be does not keep others from it."""
+        well = True
+        try:
+            orders = await asyncio.to_thread(self._orders)
+        except (LifeboatError, sqlite3.Error) as error:
+            log.error("who is to be forgotten cannot be read", reason=str(error))
+            return False
+        for usecase, order in orders:
             try:
-                for usecase, order in await asyncio.to_thread(self._orders):
-                    await self._carry_out(usecase, order)
+                await self._carry_out(usecase, order, paused=paused)
             except (LifeboatError, NotYetError, RefusedError, sqlite3.Error) as error:
-                log.error("somebody is to be forgotten, and is not yet", reason=str(error))
+                log.error("somebody is to be forgotten, and is not yet", usecase=usecase, reason=str(error))
+                well = False
+        return well
 
     def close(self) -> None:
         """Lets go of the database."""
@@ -65,10 +93,12 @@ class Forgetting:
 
     def _orders(self) -> list[tuple[str, Order]]:
         storage = open_storage(self._settings.store, self._settings.s3)
-        names = {self._settings.usecase_of(model) for (model,) in self._connection.execute(MODELS)}
-        return [(name, order) for name in sorted(names) for order in open_orders(storage, name, DETECTOR)]
+        names = [name for name in ordered_usecases(storage) if self._settings.usecase in ("", name)]
+        return [(name, order) for name in names for order in open_orders(storage, name, DETECTOR)]
 
-    async def _carry_out(self, usecase: str, order: Order) -> None:
+    async def _carry_out(self, usecase: str, order: Order, *, paused: bool) -> None:
+        if order.key != self._pseudonyms.fingerprint:
+            raise SettingsError("it was ordered by another personal key than this detector has")
         done: Future[dict[str, int]] = Future()
 
         def work(connection: sqlite3.Connection) -> dict[str, int]:
@@ -76,9 +106,15 @@ class Forgetting:
             eraser = _Eraser(self._database, self._bundles, self._pseudonyms, connection)
             return eraser.erase(usecase, models, order)
 
-        self._worker.submit(work, done)
-        did = await asyncio.wrap_future(done)
-        await asyncio.to_thread(self._export.wait)
+        # What is being written was read before, and what is read later is without the rows.
+        if not paused:
+            await asyncio.to_thread(self._export.pause)
+        try:
+            self._worker.submit(work, done)
+            did = await asyncio.wrap_future(done)
+        finally:
+            if not paused:
+                self._export.resume()
         storage = open_storage(self._settings.store, self._settings.s3)
         await asyncio.to_thread(acknowledge, storage, usecase, order, DETECTOR, did)
         log.info("somebody is forgotten", **did)
@@ -105,7 +141,7 @@ class _Eraser:
         Raises:
             NotYetError: a bundle is not here that says what the columns are.
             RefusedError: there is no such bundle.
-            SettingsError: nobody gave the key by which an order says whom it means.
+            sqlite3.Error: among them that somebody reads what is to be written anew; it is tried again.
         """
         did = {"rows": 0, "labels": 0, "truths": 0}
         for model in models:
@@ -119,6 +155,7 @@ class _Eraser:
                     for place in places:
                         gone = connection.execute("DELETE FROM labels WHERE prediction = ? AND row = ?", (id_, place))
                         did["labels"] += gone.rowcount
+                        connection.execute(MARK, (id_, place, time.time(), FORGOTTEN))
                 did["truths"] += self._forget_names(connection, model, order)
         self._clean()
         return did
@@ -153,7 +190,9 @@ class _Eraser:
         with self._database.alone():
             self._connection.execute("PRAGMA secure_delete = OFF")
             self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            [busy] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[:1]
+        if busy:
+            raise sqlite3.OperationalError("the file is being read, and cannot be written anew")
 
 
 def _place_of_id(schema: Schema) -> int | None:

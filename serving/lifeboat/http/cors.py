@@ -12,9 +12,11 @@ _ORIGIN = re.compile(rb"https?://[a-z0-9.\[\]:-]+")
 _PREFLIGHT = (
     b"access-control-allow-methods: GET, POST\r\n"
     b"access-control-allow-headers: authorization, content-type, inference-header-content-length, seldon-puid, "
-    b"seldon-skip-logging\r\naccess-control-max-age: 600\r\n"
+    b"seldon-skip-logging, traceparent\r\naccess-control-max-age: 600\r\n"
 )
-_EXPOSED = b"access-control-expose-headers: inference-header-content-length, retry-after, seldon-puid\r\n"
+_EXPOSED = (
+    b"access-control-expose-headers: inference-header-content-length, retry-after, seldon-puid, traceresponse\r\n"
+)
 
 
 class Cors:

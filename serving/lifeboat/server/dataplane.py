@@ -246,10 +246,10 @@ class DataPlane:
                 events.predicted([job.asked], job.asked.columns, own, self.tracer is not None)
 
 
-def _trace_run(jobs: Sequence[Job], rows: int, begun: int) -> None:
+def _trace_run(jobs: Sequence[Job], rows: int, begun: int, failed: str) -> None:
     """A span in the trace of each request of a run, which says how many were run together: who reads one trace wants to
     see the model's time in it, and a link from a span of its own would be seen from the other side only."""
     for job in jobs:
         if job.asked.span is not None:
             together = {"lifeboat.run.requests": len(jobs), "lifeboat.run.rows": rows}
-            job.asked.span.child("run the model", "internal", begun, **together).end()
+            job.asked.span.child("run the model", "internal", begun, **together).end(failed)

@@ -46,7 +46,7 @@ class Server:
         info = {"name": identity.name, "version": identity.version, "digest": identity.digest}
         self._settings, self._metrics = settings, ServerMetrics(info, model.bundle.task)
         log.choose_level(settings)
-        self._tracer = open_tracer(SERVICE, settings)
+        self._tracer = open_tracer(SERVICE, settings, settings.trace_callers)
         if self._tracer is not None:
             self._tracer.about = {MODEL: identity.name, VERSION: identity.version, DIGEST: identity.digest}
         service = Service(model, settings, self._metrics, loop, self._tracer)

@@ -70,6 +70,9 @@ class ServerSettings(ObservedSettings):
         ListenerLimits.spin_us,
         "microseconds to poll on after a request instead of sleeping; for a pod with a core to itself, which it burns",
     )
+    trace_callers: float = _setting(
+        50.0, "requests a second, at most, that are traced because their caller's traceparent says so; 0 for none"
+    )
     explainer_url: str = _setting("", "URL that gives the reasons of answers; nobody is asked for any unless set")
     explain_seconds: float = _setting(
         8.0, "time that the reasons of an answer may take, less than the 10 s that Seldon's executor waits"

@@ -20,7 +20,7 @@ TOLD = {"events": "events_url", "explainer": "explainer_url"}
 READY_SECONDS = 60.0
 ACCEPT_SECONDS = 10.0
 # Beyond the time a server gives its clients to finish.
-END_SECONDS = 5.0
+END_SECONDS = 8.0
 
 
 @dataclass(frozen=True)

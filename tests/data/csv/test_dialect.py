@@ -65,7 +65,7 @@ def test_a_comma_that_may_stand_between_thousands_is_no_decimal_comma(tmp_path, 
 def test_points_between_thousands_are_refused_and_never_read_as_decimals(tmp_path, cell):
     error = refused(tmp_path, f"a;b\n1,5;x\n{cell};y\n")
     assert (error.row, error.column) == (2, "a")
-    assert error.problem.startswith(f'"{cell}" has points between its thousands')
+    assert error.problem.startswith("a number has points between its thousands")
     late = refused(tmp_path, "a;b\n" + "1,5;x\n" * 100_000 + f"{cell};y\n")
     assert (late.row, late.column) == (100_001, "a")
     assert read(tmp_path, f"a;b\n1,5;x\n{cell};y\n", Csv(decimal="."))[0]["a"] == ["1,5", cell]

@@ -31,11 +31,13 @@ class Order:
 
     Args:
         hashes: of what the entity's id is called in rows: by its name, or by its pseudonym.
+        key: fingerprint of the key that made them; by another nobody would be found, and it would seem done.
         at: when it was given, in seconds since 1970.
         by, because: who gave it, and why.
     """
 
     hashes: tuple[str, ...]
+    key: str
     at: float
     by: str = ""
     because: str = ""
@@ -52,7 +54,7 @@ class Order:
 
 def hash_of(name: str, pseudonyms: Pseudonyms) -> str:
     """What a record has in place of an entity's id or of its pseudonym."""
-    return pseudonyms.of(_COLUMN, f"{name}\0")
+    return pseudonyms.of(_COLUMN, name)
 
 
 def give_order(storage: Storage, usecase: str, order: Order) -> None:
@@ -74,6 +76,11 @@ def acknowledged(storage: Storage, usecase: str, order: Order, who: str) -> dict
     """
     key = f"{FOLDER}/{usecase}/{order.name}.{who}.json"
     return _read(storage, key) if key in storage.keys(key) else None
+
+
+def ordered_usecases(storage: Storage) -> list[str]:
+    """The use cases of which somebody is, or was, to be forgotten; raises StorageError."""
+    return sorted({key.split("/")[1] for key in storage.keys(f"{FOLDER}/") if key.count("/") == 2})
 
 
 def open_orders(storage: Storage, usecase: str, who: str) -> list[Order]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -55,7 +56,7 @@ class DriftTest:
         self.p_value, self.correction = p_value, correction
         self._groups = _groups(reference)
         self.features = [
-            feature
+            replace(feature, is_shown=not c.personal)
             for c in schema.columns
             for feature in column_features(c, reference[c.name].to_pylist(), self._groups)
         ]

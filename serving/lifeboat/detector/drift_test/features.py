@@ -52,6 +52,7 @@ class Feature:
         boolean: whether its values read false and true.
         source: of a feature of the answer, what of that it tests.
         part: of a feature of moments, what of them it tests.
+        is_shown: whether its values may be told; else what stands for them has a number.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Feature:
     boolean: bool = False
     source: str = ""
     part: Part | None = None
+    is_shown: bool = True
 
     @property
     def is_counted(self) -> bool:

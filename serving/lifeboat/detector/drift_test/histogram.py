@@ -27,8 +27,15 @@ Places = Callable[[Floats], NDArray[np.int64]]
 
 
 def histogram(feature: Feature, window: Floats) -> dict[str, Any]:
-    """`{"bins": labels, "reference": shares, "window": shares}`; each side's shares sum to 1, nulls come last."""
+    """`{"bins": labels, "reference": shares, "window": shares}`; each side's shares sum to 1, nulls come last.
+
+    Of a column whose values may not be told the bins are numbered.
+    """
     labels, places = _bins(feature, window)
+    if not feature.is_shown:
+        labels = [
+            label if label in (MISSING, OTHERS, UNSEEN) else f"{number}" for number, label in enumerate(labels, 1)
+        ]
     sides = {"reference": feature.reference, "window": window}
     shares = {side: np.bincount(places(values), minlength=len(labels)) / len(values) for side, values in sides.items()}
     optional = range(len(labels) - (3 if isinstance(feature.encoding, Levels) else 1), len(labels))

@@ -276,7 +276,7 @@ class Processor:
         if self._settings.traces:
             about = {MODEL: model, VERSION: version_name, DIGEST: digest}
             for parent, puid, rows in zip(requests.parents, requests.ids, requests.rows, strict=False):
-                self._trace(parent, received, {PUID: puid, ROWS: rows, **about})
+                self._trace(parent, received, {PUID: puid[: LIMITS["requestid"]], ROWS: rows, **about})
 
     @staticmethod
     def _bound(event: CloudEvent, values: int) -> None:

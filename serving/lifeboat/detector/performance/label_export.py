@@ -77,10 +77,13 @@ class LabelExport:
                 looked = written
                 await self._look_at_store()
 
-    def wait(self) -> None:
-        """Returns once nothing is being written that was read before this call."""
-        with self._writing:
-            pass
+    def pause(self) -> None:
+        """Waits until nothing is being written, and keeps it so until `resume`; from any thread."""
+        self._writing.acquire()
+
+    def resume(self) -> None:
+        """Ends `pause`."""
+        self._writing.release()
 
     def write(self) -> bool:
         """Writes one part for each bundle; False if nothing is left."""

@@ -6,7 +6,7 @@ contradictory  its source said otherwise before: its latest word holds, in the l
 conflict       another source said otherwise before: the first one's stands, this one is kept apart
 untrusted      its source is not trusted: kept, shown and in no figure
 waiting        there is no such prediction yet
-late           its prediction was given up before (retention)
+late           its prediction was given up before (retention), or whoever it is about has been forgotten
 ambiguous      more than one prediction of a version goes by this name: it is of none
 unknown        it has waited too long, or too many wait, or the request had fewer rows
 """
@@ -30,6 +30,8 @@ from lifeboat.detector.windows.predictions import Arrived
 from lifeboat.detector.windows.versions import WatchedVersions
 from lifeboat.server.request_id import LONGEST
 
+# In place of a source: the row was somebody's who has been forgotten.
+FORGOTTEN = ""
 MEANINGS = (
     "joined", "waiting", "duplicate", "contradictory", "conflict", "untrusted", "late", "ambiguous", "unknown",
 )  # fmt: skip
@@ -221,6 +223,8 @@ class Labels:
         In the figures is the first trusted source's word.
         """
         said = connection.execute(FOUND, (row.prediction, row.row)).fetchall()
+        if any(source == FORGOTTEN for _, source, _, _ in said):
+            return "late"
         standing = next((truth for _, _, truth, counted in said if counted), None)
         own = next((line for line in said if line[1] == source), None)
         if own is not None:

@@ -37,7 +37,7 @@ class Job:
 
 
 # Told of a run of the model: of which jobs, how many rows, and when it began, in nanoseconds since 1970.
-Traced = Callable[[Sequence[Job], int, int], None]
+Traced = Callable[[Sequence[Job], int, int, str], None]
 # Told of each run of the model once all of its requests are answered: these, their columns and the answers, row by row.
 Ran = Callable[[list[Job], Columns, Answers], None]
 
@@ -56,7 +56,8 @@ class Batcher:
     Args:
         loop: the event loop.
         predict: columns to answers, [n, width].
-        failed: is told of an error of the model; the request's own finish then answers it.
+        failed: is told of an error of the model, and of whose request it is where that is known; the request's own
+            finish then answers it.
         ran: is told of requests that were answered.
         aside: runs a larger job.
         max_rows: of one run.
@@ -70,7 +71,7 @@ class Batcher:
         self,
         loop: asyncio.AbstractEventLoop,
         predict: Callable[[Sequence[list[Any]]], Answers],
-        failed: Callable[[Exception], None],
+        failed: Callable[..., None],
         ran: Ran,
         aside: LargeRequests,
         max_rows: int = 256,
@@ -130,12 +131,14 @@ class Batcher:
         return self._score(job.asked.columns, (job,), job.asked.rows)
 
     def _score(self, columns: Columns, jobs: Sequence[Job], rows: int) -> Answers | None:
-        begun = 0 if self._traced is None else time.time_ns()
+        begun, failed = 0 if self._traced is None else time.time_ns(), ""
         try:
             return self._predict(columns)
         except Exception as error:  # onnxruntime's own errors share no base but this; each is counted and logged
-            self._failed(error)
+            failed = type(error).__name__
+            # Of several it is not known which one it was: each is tried alone.
+            self._failed(error, **(jobs[0].asked.fields if len(jobs) == 1 else {}))
             return None
         finally:
             if self._traced is not None:
-                self._traced(jobs, rows, begun)
+                self._traced(jobs, rows, begun, failed)

@@ -16,6 +16,7 @@ from grpc.aio import AbortError
 from lifeboat.http.access import MAY_FEED_BACK, MAY_PREDICT, Access, Caller, spend_rows
 from lifeboat.http.app import REASONS
 from lifeboat.http.errors import RequestError, bad
+from lifeboat.http.http_types import LOGGED
 from lifeboat.server.asked import SKIP, Asked, skips
 from lifeboat.server.dataplane import DataPlane
 from lifeboat.server.explained import EXPLAIN, Explained
@@ -71,6 +72,14 @@ class Call(NamedTuple):
         return cls(context, said.get(HEADER.decode(), b""), watched, caller, parent)
 
 
+def _fields(call: Call | None) -> dict[str, str]:
+    """Of a line of the log that is about a call: its puid where the caller gave one, and its span."""
+    if call is None:
+        return {}
+    name = call.puid.decode("latin-1")[:LOGGED]
+    return {**({"request_id": name} if name else {}), **(call.span.fields if call.span is not None else {})}
+
+
 class OverloadError(RequestError):
     """A 503 for too much load, which is RESOURCE_EXHAUSTED to gRPC."""
 
@@ -83,12 +92,19 @@ class Calls:
         metrics: counts.
         loop: on which the predictions run.
         access: says who may ask; None where everybody may.
+        log_requests: whether each call is a line of the log.
     """
 
     def __init__(
-        self, plane: DataPlane, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop, access: Access | None
+        self,
+        plane: DataPlane,
+        metrics: ServerMetrics,
+        loop: asyncio.AbstractEventLoop,
+        access: Access | None,
+        log_requests: bool = False,
     ) -> None:
         self.plane, self._metrics, self._loop, self._access = plane, metrics, loop, access
+        self._log_requests = log_requests
 
     def handler(
         self,
@@ -111,7 +127,7 @@ class Calls:
         async def call(body: bytes, context: Context) -> Any:
             started, counted = perf_counter(), protocol
             self._metrics.begin()
-            status, span = 500, None
+            status, span, told = 500, None, None
             try:
                 told = Call.of(context, self._access, rights)
                 if self.plane.tracer is not None and rights in _TRACED:
@@ -128,12 +144,17 @@ class Calls:
             except (AbortError, asyncio.CancelledError):
                 raise
             except Exception as error:  # nothing that a client sends may show a traceback
-                log.error("a call failed", error, **(span.fields if span is not None else {}))
+                log.error("a call failed", error, **_fields(told))
                 await context.abort(StatusCode.INTERNAL, "internal error")
             else:
                 return answer
             finally:
-                self._metrics.end(counted, status, perf_counter() - started)
+                seconds = perf_counter() - started
+                self._metrics.end(counted, status, seconds)
+                if self._log_requests or status >= 500 or log.shows_debug():
+                    tell = log.info if self._log_requests or status >= 500 else log.debug
+                    milliseconds = round(seconds * 1000, 3)
+                    tell("request", method=name, status=status, milliseconds=milliseconds, **_fields(told))
                 if span is not None:
                     span.attributes |= {"rpc.method": name, "lifeboat.status": status, "lifeboat.protocol": counted}
                     span.end(f"status {status}" if status >= 500 else "")

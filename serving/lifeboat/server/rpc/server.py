@@ -67,7 +67,7 @@ class RpcServer:
                 ("grpc.http2.max_pings_without_data", 0),
             ],
         )
-        calls = Calls(plane, metrics, asyncio.get_running_loop(), access)
+        calls = Calls(plane, metrics, asyncio.get_running_loop(), access, settings.log_requests)
         services: list[Any] = [InferenceService(calls)]
         services += [SeldonService(name, calls, settings) for name in (SELDON, MODEL)]
         for service in services:
