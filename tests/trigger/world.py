@@ -195,7 +195,7 @@ def webhook(*alerts: dict[str, Any], group: str = GROUP, **changes: object) -> b
     return json.dumps(document).encode()
 
 
-def wait_for(holds: Callable[[], bool], seconds: float = 15.0) -> None:
+def wait_for(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come about in time"
