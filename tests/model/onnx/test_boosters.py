@@ -30,8 +30,8 @@ LABELS: dict[str, Label] = {
     "two": BinaryLabel("y", ("no", "yes")), "three": ClassLabel("y", ("x", "y", "z")), "number": NumberLabel("y"),
     "positive": NumberLabel("y", minimum=0),
 }  # fmt: skip
-FEW = {"n_estimators": 40, "random_state": 0}
-CAT = {"iterations": 40, "random_seed": 0, "verbose": False, "allow_writing_files": False}
+FEW = {"n_estimators": 15, "random_state": 0}
+CAT = {"iterations": 15, "random_seed": 0, "verbose": False, "allow_writing_files": False}
 MODELS: dict[str, tuple[str, Any]] = {
     "lightgbm two": ("two", LGBMClassifier(**FEW, verbose=-1)),
     "lightgbm two, weighted": ("two", LGBMClassifier(**FEW, verbose=-1, class_weight="balanced")),
