@@ -47,7 +47,7 @@ class Feedback:
             id_: name of the key that identifies them.
         """
         kept = self.found.trust.kept
-        if id_ is None or id_ not in self.personal:
+        if id_ is None or id_ not in self.personal or not any(map(is_pseudonym, kept)):
             return kept
         known = self.pseudonyms.names(id_, base.column(id_).drop_null().unique().to_pylist())
         return {known.get(row, row): source for row, source in kept.items()}
@@ -69,7 +69,9 @@ class Feedback:
         good = Checked(timed, self.checked.problems).good
         for name in self.personal:
             kept = good.column(name).to_pylist()
-            if not self.pseudonyms and any(map(is_pseudonym, filter(None, kept))):
+            if not any(map(is_pseudonym, filter(None, kept))):
+                continue
+            if not self.pseudonyms:
                 raise SettingsError(
                     f"labelled rows have pseudonyms of {name}, and without their key nobody knows which rows of the "
                     "table are of the same: give personal_key"

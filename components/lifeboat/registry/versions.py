@@ -24,9 +24,10 @@ def stamp() -> str:
     return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
-def file_stamp() -> str:
-    """Now, in UTC, as a part of a file's name: '20261126T041207512345Z'."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+def file_stamp(at: float | None = None) -> str:
+    """A moment, now or in seconds since 1970, in UTC, as a part of a file's name: '20261126T041207512345Z'."""
+    moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+    return f"{moment:%Y%m%dT%H%M%S%fZ}"
 
 
 def one_line(reason: str) -> str:

@@ -120,6 +120,19 @@ def shows_debug() -> bool:
     return LOGGER.isEnabledFor(logging.DEBUG)
 
 
+def request(status: int, seconds: float, *, chosen: bool, **fields: Any) -> None:
+    """Logs a request that was answered: where that was chosen or it went wrong, and else to whoever looks for a fault.
+
+    Args:
+        status: as HTTP has it.
+        seconds: that it took.
+        chosen: whether each is to be a line.
+        fields: what it was.
+    """
+    tell = info if chosen or status >= 500 else debug
+    tell("request", status=status, milliseconds=round(seconds * 1000, 3), **fields)
+
+
 def info(message: str, **fields: Any) -> None:
     """Logs what happened."""
     LOGGER.info(message, extra={"fields": fields})

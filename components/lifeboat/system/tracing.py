@@ -256,6 +256,11 @@ def ended(span: Span) -> Iterator[Span]:
     span.end()
 
 
+def fields_of(name: str, span: Span | None) -> dict[str, str]:
+    """Of a line of the log that is about a request: its name, where it has one, and its span, where it is traced."""
+    return {**({"request_id": name} if name else {}), **(span.fields if span is not None else {})}
+
+
 def untraced_parent() -> str:
     """The `traceparent` for whoever is asked by work that is not traced: else its own chance would decide anew."""
     return SpanContext(_draw(128), _draw(64), is_sampled=False).write()

@@ -86,8 +86,13 @@ class Schema:
         return tuple(key.name for key in self.keys if key.personal)
 
     @property
+    def id_place(self) -> int | None:
+        """Which of `known` identifies a row."""
+        return None if self.id is None else [*self._index].index(self.id)
+
+    @property
     def known(self) -> dict[str, Column]:
-        """Inputs and keys by name."""
+        """Inputs and keys by name, in the order in which a prediction has them."""
         return self._index
 
     def parse_row(self, row: dict[str, Any]) -> dict[str, Value]:

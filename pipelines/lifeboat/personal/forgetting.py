@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,12 +19,14 @@ from lifeboat.data.labelled.forgotten import DETECTOR, FOLDER, Order, acknowledg
 from lifeboat.data.labelled.trust import erase_settlements
 from lifeboat.data.timestamps import read_timestamp
 from lifeboat.model.bundle import MANIFEST
-from lifeboat.personal.run_files import QUARANTINE, TRAIN, bundle_digest, holds, row_files, spelled, take_out
+from lifeboat.personal.run_files import QUARANTINE, TRAIN, bundle_digest, holds, number_of, row_files, spelled, take_out
+from lifeboat.registry.documents import read_document
 from lifeboat.registry.registry import Registry
 from lifeboat.registry.storage import Storage, open_storage
 from lifeboat.registry.tables import read_source
 from lifeboat.registry.versions import Version
 from lifeboat.services.detector import database_path, detector_service
+from lifeboat.ui.runs import LOOPS
 from lifeboat.usecase.column import Column, entity_name
 from lifeboat.usecase.usecase import UseCase
 
@@ -125,20 +123,12 @@ def _id_column(usecase: UseCase) -> Column:
 
 def _canonical(column: Column, entity: str) -> str:
     try:
-        value = column.parse(_number(entity.strip()) if column.kind in ("integer", "float") else entity)
+        value = column.parse(number_of(entity) if column.kind in ("integer", "float") else entity)
     except ValueError as error:
         raise SettingsError(f"{column.name}: {error}") from None
     if not (name := entity_name(value)):
         raise SettingsError(f"{column.name}: nobody is meant")
     return name
-
-
-def _number(text: str) -> int | float | str:
-    """The number that a text says; the text itself where it says none, which its column then refuses."""
-    for read in (int, float):
-        with suppress(ValueError):
-            return read(text)
-    return text
 
 
 def _of_entity(rows: pa.Table, column: Column, names: set[str]) -> NDArray[np.bool_]:
@@ -173,7 +163,7 @@ def _look_at_runs(settings: Settings, column: Column, names: set[str], found: Fo
                 found.bundles[digest] = LEARNED if file.kind == TRAIN else JUDGED
     for path in sorted(settings.home_path.glob("detector/*.broken-*")):
         found.unknown.append(f"{path} is a broken database that was put aside: remove it")
-    loops = settings.home_path / "loops"
+    loops = settings.home_path / LOOPS
     if loops.is_dir() and any(loops.iterdir()):
         found.unknown.append(f"{loops} has demonstrations with rows of the table: remove what is not needed")
 
@@ -194,7 +184,7 @@ def _look_at_bundles(
     usecase: UseCase, settings: Settings, storage: Storage, found: Forgotten
 ) -> Iterator[tuple[str, str]]:
     """Of registered bundles whose run's files are not here: what their lineage says of when they learned."""
-    here = {bundle_digest(file.run) for file in row_files(settings.home_path)}
+    here = {bundle_digest(run) for run in {file.run for file in row_files(settings.home_path)}}
     for version in Registry(settings).overview(usecase.name).versions:
         if version.digest in here:
             continue
@@ -210,8 +200,4 @@ def _lineage(storage: Storage, version: Version) -> dict[str, Any]:
     key = f"bundles/{version.name}/{version.digest}/{MANIFEST}"
     if key not in storage.keys(key):
         return {}
-    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
-        path = Path(folder) / MANIFEST
-        storage.download(key, path)
-        found: dict[str, Any] = json.loads(path.read_bytes())["lineage"]["data"]
-    return found
+    return read_document(storage, key, lambda manifest: dict(manifest["lineage"]["data"]), "is no manifest of a bundle")

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from lifeboat.config.errors import first_line
 from lifeboat.config.settings import Settings
 from lifeboat.data.labelled.erasing import erase_rows
 from lifeboat.data.labelled.hidden_columns import LABELLED_AT, PUID, ROW
@@ -26,10 +27,10 @@ from lifeboat.personal.run_files import QUARANTINE, bundle_digest, row_files
 from lifeboat.pipeline.run_record import is_under_way
 from lifeboat.registry.registry import Registry
 from lifeboat.registry.storage import Storage, open_storage
-from lifeboat.ui.runs import count_runs, list_loops, list_runs
+from lifeboat.ui.runs import LOOPS, RUNS, count_runs, list_loops, list_runs
 
 DAY = 86_400.0
-LABELLED, QUARANTINES, RUNS, DEMONSTRATIONS = "labelled rows", "quarantine files", "runs", "demonstrations"
+LABELLED, QUARANTINES, DEMONSTRATIONS = "labelled rows", "quarantine files", "demonstrations"
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Held:
     """One kind of what is kept.
 
     Args:
-        what: of the four above, with the use case of labelled rows.
+        what: of the three above, with the use case of labelled rows, or runs.
         number: of files or folders.
         since: when the oldest of them is of, in seconds since 1970; None where there is none.
         days: that they are kept; 0 for ever.
@@ -105,21 +106,25 @@ def _remove_labelled(settings: Settings, before: float, say: Callable[[str], Non
         # The date of a part is that of one of its rows.
         old = [key for key, at in days.items() if at < before]
         # All words about a prediction go together: without the one that came first another's would stand.
-        young = _younger(storage, [key for key, at in days.items() if at >= before - DAY], before)
+        young = _younger(storage, [key for key, at in days.items() if at >= before - DAY], before, say)
         erased = erase_rows(storage, usecase, partial(_old, before=before, young=young), keys=old)
         say(f"removed {erased.rows:,} labelled rows of {usecase}, whose truth came before {_day(before)}")
         for key, reason in erased.unread.items():
             say(f"left {key}: {reason}")
 
 
-def _younger(storage: Storage, keys: list[str], before: float) -> set[tuple[str, int]]:
+def _younger(storage: Storage, keys: list[str], before: float, say: Callable[[str], None]) -> set[tuple[str, int]]:
     """The rows, by request and place in it, about which a truth came since."""
     found: set[tuple[str, int]] = set()
     with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
         path = Path(folder) / "part.parquet"
         for key in keys:
             storage.download(key, path)
-            rows = pq.read_table(path, columns=[PUID, ROW, LABELLED_AT])
+            try:
+                rows = pq.read_table(path, columns=[PUID, ROW, LABELLED_AT])
+            except (pa.ArrowInvalid, OSError) as error:  # nor does a run find a word in it
+                say(f"left {key}: {first_line(error)}")
+                continue
             recent = rows.filter(pc.greater_equal(rows.column(LABELLED_AT), before))
             found |= set(zip(recent.column(PUID).to_pylist(), recent.column(ROW).to_pylist(), strict=True))
     return found
@@ -145,8 +150,8 @@ def _quarantines(settings: Settings) -> dict[Path, float]:
 
 def _folders(settings: Settings) -> dict[str, dict[Path, float]]:
     home = settings.home_path
-    runs = {home / "runs" / run.folder: run.began for run in list_runs(home, count_runs(home))}
-    loops = {home / "loops" / name: began for name, _, began in list_loops(home, 1 << 30)}
+    runs = {home / RUNS / run.folder: run.began for run in list_runs(home, count_runs(home))}
+    loops = {home / LOOPS / name: began for name, _, began in list_loops(home, 1 << 30)}
     return {RUNS: runs, DEMONSTRATIONS: loops}
 
 

@@ -43,13 +43,17 @@ def spelled(column: Column) -> Callable[[Any], str]:
     """What an id is called, however a table writes it: 17, "17", " 17" and 17.0 of a number are one."""
 
     def name(cell: Any) -> str:
-        value = cell
-        if column.is_number and isinstance(cell, str):
-            with suppress(ValueError):
-                value = float(cell) if any(sign in cell for sign in ".eE") else int(cell)
-        return entity_name(value)
+        return entity_name(number_of(cell) if column.is_number and isinstance(cell, str) else cell)
 
     return name
+
+
+def number_of(text: str) -> int | float | str:
+    """The number that a text says; the text itself where it says none."""
+    for read in (int, float):
+        with suppress(ValueError):
+            return read(text)
+    return text
 
 
 def holds(file: RowFile, column: Column, names: set[str]) -> bool:

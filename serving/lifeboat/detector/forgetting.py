@@ -16,7 +16,7 @@ import orjson
 
 from lifeboat.config.errors import LifeboatError, SettingsError
 from lifeboat.config.pseudonyms import Pseudonyms
-from lifeboat.data.labelled.forgotten import DETECTOR, Order, acknowledge, open_orders, ordered_usecases
+from lifeboat.data.labelled.forgotten import DETECTOR, Order, acknowledge, open_orders, read_order
 from lifeboat.detector.database import Database
 from lifeboat.detector.ingest.bundles import Bundles, Known, NotYetError
 from lifeboat.detector.ingest.rows import RefusedError
@@ -27,7 +27,6 @@ from lifeboat.detector.settings import DetectorSettings
 from lifeboat.registry.storage import open_storage
 from lifeboat.system import log
 from lifeboat.usecase.column import entity_name
-from lifeboat.usecase.schema import Schema
 
 AGAIN_SECONDS = 1.0
 KEPT = """SELECT p.id, p.columns, v.digest FROM predictions p JOIN versions v ON v.id = p.version
@@ -79,9 +78,9 @@ class Forgetting:
         except (LifeboatError, sqlite3.Error) as error:
             log.error("who is to be forgotten cannot be read", reason=str(error))
             return False
-        for usecase, order in orders:
+        for usecase, key in orders:
             try:
-                await self._carry_out(usecase, order, paused=paused)
+                await self._carry_out(usecase, key, paused=paused)
             except (LifeboatError, NotYetError, RefusedError, sqlite3.Error) as error:
                 log.error("somebody is to be forgotten, and is not yet", usecase=usecase, reason=str(error))
                 well = False
@@ -91,12 +90,13 @@ class Forgetting:
         """Lets go of the database."""
         self._connection.close()
 
-    def _orders(self) -> list[tuple[str, Order]]:
+    def _orders(self) -> list[tuple[str, str]]:
         storage = open_storage(self._settings.store, self._settings.s3)
-        names = [name for name in ordered_usecases(storage) if self._settings.usecase in ("", name)]
-        return [(name, order) for name in names for order in open_orders(storage, name, DETECTOR)]
+        return [one for one in open_orders(storage, DETECTOR) if self._settings.usecase in ("", one[0])]
 
-    async def _carry_out(self, usecase: str, order: Order, *, paused: bool) -> None:
+    async def _carry_out(self, usecase: str, key: str, *, paused: bool) -> None:
+        storage = open_storage(self._settings.store, self._settings.s3)
+        order = await asyncio.to_thread(read_order, storage, key)
         if order.key != self._pseudonyms.fingerprint:
             raise SettingsError("it was ordered by another personal key than this detector has")
         done: Future[dict[str, int]] = Future()
@@ -115,7 +115,6 @@ class Forgetting:
         finally:
             if not paused:
                 self._export.resume()
-        storage = open_storage(self._settings.store, self._settings.s3)
         await asyncio.to_thread(acknowledge, storage, usecase, order, DETECTOR, did)
         log.info("somebody is forgotten", **did)
 
@@ -164,7 +163,7 @@ class _Eraser:
         """Of each prediction with rows of the entity its number, its columns without them, and their places."""
         for id_, text, digest in self._connection.execute(KEPT, (model,)):
             known = self._bundles.find(usecase, digest)
-            place = _place_of_id(known.schema)
+            place = known.schema.id_place
             if place is None:
                 continue
             columns = orjson.loads(text)
@@ -193,11 +192,6 @@ class _Eraser:
             [busy] = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[:1]
         if busy:
             raise sqlite3.OperationalError("the file is being read, and cannot be written anew")
-
-
-def _place_of_id(schema: Schema) -> int | None:
-    names = [*schema.names, *(key.name for key in schema.keys)]
-    return None if schema.id is None else names.index(schema.id)
 
 
 def _without(known: Known, columns: list[list[Any]], places: list[int]) -> list[list[Any]]:

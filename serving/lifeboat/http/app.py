@@ -12,7 +12,7 @@ from lifeboat.http.access import MAY_READ, OPEN, Access
 from lifeboat.http.errors import RequestError
 from lifeboat.http.http_types import LOGGED, Request, Response
 from lifeboat.system import log
-from lifeboat.system.tracing import HEADER, PUID, RESPONSE_HEADER, Span, Tracer, since
+from lifeboat.system.tracing import HEADER, PUID, RESPONSE_HEADER, Span, Tracer, fields_of, since
 
 Handler = Callable[[Request], Response | None]
 Wording = Callable[[RequestError], Response]
@@ -212,14 +212,13 @@ class App:
             self._metrics.rejected(REASONS.get(error.status, "bad"))
 
     def _log(self, request: Request, response: Response, seconds: float) -> None:
-        tell = log.info if self._log_requests or response.status >= 500 else log.debug
         bodies = {"request": request.body, "response": response.body} if self._log_payloads else {}
-        tell(
-            "request",
+        log.request(
+            response.status,
+            seconds,
+            chosen=self._log_requests,
             method=request.method.decode("latin-1"),
             path=request.shown_path,
-            status=response.status,
-            milliseconds=round(seconds * 1000, 3),
             **_fields(request),
             **{name: body.decode(errors="replace") for name, body in bodies.items()},
         )
@@ -248,8 +247,8 @@ def _end(span: Span, request: Request, response: Response) -> Response:
 
 def _fields(request: Request) -> dict[str, str]:
     """Of a line of the log: the request's name, and its span where it is traced."""
-    name = (request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1"))[:LOGGED]
-    return {**({"request_id": name} if name else {}), **(request.span.fields if request.span is not None else {})}
+    name = request.id or request.headers.get(b"seldon-puid", b"").decode("latin-1")
+    return fields_of(name[:LOGGED], request.span)
 
 
 def _authorization(request: Request, rights: frozenset[str]) -> bytes:

@@ -8,7 +8,7 @@ from lifeboat.http.access import Caller
 from lifeboat.http.http_types import LOGGED
 from lifeboat.server.protocols.row_parser import Columns
 from lifeboat.server.request_id import RequestId
-from lifeboat.system.tracing import Span
+from lifeboat.system.tracing import Span, fields_of
 
 # The field of a request's head, whatever the protocol calls it, and the words in it that Seldon's executor knows.
 SKIP = b"seldon-skip-logging"
@@ -45,4 +45,4 @@ class Asked:
     @property
     def fields(self) -> dict[str, str]:
         """Of a line of the log that is about it."""
-        return {"request_id": self.id.puid[:LOGGED], **(self.span.fields if self.span is not None else {})}
+        return fields_of(self.id.puid[:LOGGED], self.span)

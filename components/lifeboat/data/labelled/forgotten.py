@@ -7,17 +7,14 @@ to reach nothing but the store, and what is not running now does it when it come
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from lifeboat.config.errors import DataError
 from lifeboat.config.pseudonyms import Pseudonyms
+from lifeboat.registry.documents import read_document, write_document
 from lifeboat.registry.storage import Storage
+from lifeboat.registry.versions import file_stamp
 
 FOLDER = "forgotten"
 DETECTOR = "detector"
@@ -45,7 +42,7 @@ class Order:
     @property
     def name(self) -> str:
         """Of its files."""
-        return f"{datetime.fromtimestamp(self.at, UTC):%Y%m%dT%H%M%S%fZ}"
+        return file_stamp(self.at)
 
     def means(self, ids: Iterable[str], pseudonyms: Pseudonyms) -> set[str]:
         """Those of these ids that are the entity's."""
@@ -59,12 +56,12 @@ def hash_of(name: str, pseudonyms: Pseudonyms) -> str:
 
 def give_order(storage: Storage, usecase: str, order: Order) -> None:
     """Puts an order on record; raises StorageError."""
-    _write(storage, f"{FOLDER}/{usecase}/{order.name}.json", asdict(order))
+    write_document(storage, f"{FOLDER}/{usecase}/{order.name}.json", asdict(order))
 
 
 def acknowledge(storage: Storage, usecase: str, order: Order, who: str, did: Mapping[str, int]) -> None:
     """Puts what somebody did about an order beside it; raises StorageError."""
-    _write(storage, f"{FOLDER}/{usecase}/{order.name}.{who}.json", dict(did))
+    write_document(storage, f"{FOLDER}/{usecase}/{order.name}.{who}.json", did)
 
 
 def acknowledged(storage: Storage, usecase: str, order: Order, who: str) -> dict[str, int] | None:
@@ -75,45 +72,25 @@ def acknowledged(storage: Storage, usecase: str, order: Order, who: str) -> dict
         StorageError: the store cannot be read.
     """
     key = f"{FOLDER}/{usecase}/{order.name}.{who}.json"
-    return _read(storage, key) if key in storage.keys(key) else None
+    return read_document(storage, key, dict, "is no record of what was done") if key in storage.keys(key) else None
 
 
-def ordered_usecases(storage: Storage) -> list[str]:
-    """The use cases of which somebody is, or was, to be forgotten; raises StorageError."""
-    return sorted({key.split("/")[1] for key in storage.keys(f"{FOLDER}/") if key.count("/") == 2})
+def open_orders(storage: Storage, who: str) -> list[tuple[str, str]]:
+    """Use case and key of each order that somebody has not carried out, the oldest of a use case first.
+
+    Raises:
+        StorageError: the store cannot be read.
+    """
+    keys = storage.keys(f"{FOLDER}/")
+    done = {key.removesuffix(f".{who}.json") for key in keys if key.endswith(f".{who}.json")}
+    orders = (key for key in keys if key.rpartition("/")[2].count(".") == 1)
+    return [(key.split("/")[1], key) for key in orders if key.removesuffix(".json") not in done]
 
 
-def open_orders(storage: Storage, usecase: str, who: str) -> list[Order]:
-    """The orders that somebody has not carried out, the oldest first; raises as `acknowledged`."""
-    names = storage.keys(f"{FOLDER}/{usecase}/")
-    done = {key.removesuffix(f".{who}.json") for key in names if key.endswith(f".{who}.json")}
-    orders = [key for key in names if key.rpartition("/")[2].count(".") == 1 and key.removesuffix(".json") not in done]
-    return [_order(storage, key) for key in orders]
+def read_order(storage: Storage, key: str) -> Order:
+    """An order by its key; raises as `acknowledged`."""
+    return read_document(storage, key, _order, "is no order to forget somebody")
 
 
-def _order(storage: Storage, key: str) -> Order:
-    document = _read(storage, key)
-    try:
-        return Order(**{**document, "hashes": tuple(document["hashes"])})
-    except (KeyError, TypeError) as error:
-        raise DataError(f"is no order to forget somebody: {error}", file=key) from error
-
-
-def _write(storage: Storage, key: str, document: Mapping[str, Any]) -> None:
-    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
-        path = Path(folder) / "record.json"
-        path.write_text(json.dumps(document, sort_keys=True, ensure_ascii=False), encoding="utf-8")
-        storage.upload(path, key)
-
-
-def _read(storage: Storage, key: str) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
-        path = Path(folder) / "record.json"
-        storage.download(key, path)
-        try:
-            document = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise DataError(f"is no record: {error}", file=key) from error
-    if not isinstance(document, dict):
-        raise DataError("is no record", file=key)
-    return document
+def _order(document: dict[str, Any]) -> Order:
+    return Order(**{**document, "hashes": tuple(document["hashes"])})

@@ -7,22 +7,19 @@ decided by a moment in the past can be told from what came later, as it can of t
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lifeboat.config.errors import DataError, SettingsError
+from lifeboat.config.errors import SettingsError
 from lifeboat.config.sources import TABLE, is_source
+from lifeboat.registry.documents import read_document, text_of, write_document
 from lifeboat.registry.storage import Storage
-from lifeboat.registry.versions import LONGEST_REASON
+from lifeboat.registry.versions import LONGEST_REASON, file_stamp
 
 FOLDER = "trust"
 # What becomes of a row: it teaches, or it waits for somebody to look at its source, or somebody said no.
@@ -140,14 +137,11 @@ def read_trust(storage: Storage, usecase: str, sources: frozenset[str], *, until
 
 
 def _read_record(storage: Storage, key: str) -> Ruling | Settlement:
-    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
-        path = Path(folder) / "record.json"
-        storage.download(key, path)
-        try:
-            document = json.loads(path.read_bytes())
-            return Settlement(**document) if "row" in document else Ruling(**document)
-        except (ValueError, TypeError, SettingsError) as error:
-            raise DataError(f"is no record of a decision: {error}", file=key) from error
+    return read_document(storage, key, _record, "is no record of a decision")
+
+
+def _record(document: dict[str, Any]) -> Ruling | Settlement:
+    return Settlement(**document) if "row" in document else Ruling(**document)
 
 
 def write_records(storage: Storage, usecase: str, records: Sequence[Ruling | Settlement]) -> None:
@@ -156,13 +150,10 @@ def write_records(storage: Storage, usecase: str, records: Sequence[Ruling | Set
     Raises:
         StorageError: one cannot be written; those before it were.
     """
-    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
-        path = Path(folder) / "record.json"
-        for record in records:
-            text = json.dumps(asdict(record), sort_keys=True, ensure_ascii=False)
-            path.write_text(text, encoding="utf-8")
-            stamp = f"{datetime.fromtimestamp(record.at, UTC):%Y%m%dT%H%M%S%fZ}"
-            storage.upload(path, f"{FOLDER}/{usecase}/{stamp}-{hashlib.sha256(text.encode()).hexdigest()[:12]}.json")
+    for record in records:
+        document = asdict(record)
+        digest = hashlib.sha256(text_of(document).encode()).hexdigest()
+        write_document(storage, f"{FOLDER}/{usecase}/{file_stamp(record.at)}-{digest[:12]}.json", document)
 
 
 def erase_settlements(storage: Storage, usecase: str, rows: Collection[str]) -> int:
@@ -184,10 +175,7 @@ def write_conflicts(storage: Storage, usecase: str, number: int) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
-        path = Path(folder) / "conflicts.json"
-        path.write_text(json.dumps({"conflicts": number}), encoding="utf-8")
-        storage.upload(path, f"{FOLDER}/{usecase}.json")
+    write_document(storage, f"{FOLDER}/{usecase}.json", {"conflicts": number})
 
 
 def read_conflicts(storage: Storage, usecase: str) -> int:
@@ -200,10 +188,6 @@ def read_conflicts(storage: Storage, usecase: str) -> int:
     key = f"{FOLDER}/{usecase}.json"
     if key not in storage.keys(key):
         return 0
-    with tempfile.TemporaryDirectory(prefix="lifeboat-") as folder:
-        path = Path(folder) / "conflicts.json"
-        storage.download(key, path)
-        try:
-            return int(json.loads(path.read_bytes())["conflicts"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"does not say how many conflicts there are: {error}", file=key) from error
+    return read_document(
+        storage, key, lambda document: int(document["conflicts"]), "does not say how many conflicts there are"
+    )

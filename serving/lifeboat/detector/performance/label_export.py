@@ -42,6 +42,8 @@ DONE = "UPDATE labels SET exported = 1 WHERE id = ? AND labelled = ?"
 LOOK_SECONDS = 0.5
 # Between two looks at the note of a run, which come seldom.
 CONFLICTS_SECONDS = 30.0
+# Between two lists of all parts of a use case: the oldest one changes once a day at most.
+OLDEST_SECONDS = 3600.0
 
 
 class LabelExport:
@@ -58,6 +60,7 @@ class LabelExport:
         self.conflicts: dict[str, int] = {}
         # By use case: of which day the oldest labelled row is, in seconds since 1970.
         self.oldest: dict[str, float] = {}
+        self._listed: dict[str, float] = {}
 
     async def run(self) -> None:
         """Writes until it is cancelled."""
@@ -107,17 +110,22 @@ class LabelExport:
 
     async def _look_at_store(self) -> None:
         try:
-            self.conflicts, self.oldest = await asyncio.to_thread(self._read_store)
+            self.conflicts = await asyncio.to_thread(self._read_store)
         except (LifeboatError, sqlite3.Error) as error:
             log.error("what the store says of labelled rows cannot be read", reason=str(error))
 
-    def _read_store(self) -> tuple[dict[str, int], dict[str, float]]:
+    def _read_store(self) -> dict[str, int]:
         storage = open_storage(self._settings.store, self._settings.s3)
         models = self._connection.execute("SELECT DISTINCT model FROM versions").fetchall()
         names = sorted({self._settings.usecase_of(model) for (model,) in models})
-        first = {name: next(iter(part_keys(storage, name)), None) for name in names}
-        oldest = {name: day_of(key) for name, key in first.items() if key is not None}
-        return {name: read_conflicts(storage, name) for name in names}, oldest
+        for name in names:
+            if name not in self.oldest or time.monotonic() >= self._listed[name] + OLDEST_SECONDS:
+                self._listed[name] = time.monotonic()
+                parts = part_keys(storage, name)
+                # A new one each time: a report may be reading it.
+                others = {one: at for one, at in self.oldest.items() if one != name}
+                self.oldest = {**others, name: day_of(parts[0])} if parts else others
+        return {name: read_conflicts(storage, name) for name in names}
 
     def _write_part(self, usecase: str, known: Known, lines: list[Any]) -> None:
         rows = _Rows(known, self._connection)

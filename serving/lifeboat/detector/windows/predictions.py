@@ -145,8 +145,8 @@ class Predictions:
 
 def _entities(known: Known, columns: Columns) -> list[tuple[int, str]]:
     """Place and name of the rows that say which entity they are about."""
-    names = [*known.schema.names, *(key.name for key in known.schema.keys)]
-    if known.schema.id is None:
+    place_of_id = known.schema.id_place
+    if place_of_id is None:
         return []
-    values = columns[names.index(known.schema.id)]
+    values = columns[place_of_id]
     return [(place, name) for place, value in enumerate(values) if (name := entity_name(value))]

@@ -74,10 +74,7 @@ class Call(NamedTuple):
 
 def _fields(call: Call | None) -> dict[str, str]:
     """Of a line of the log that is about a call: its puid where the caller gave one, and its span."""
-    if call is None:
-        return {}
-    name = call.puid.decode("latin-1")[:LOGGED]
-    return {**({"request_id": name} if name else {}), **(call.span.fields if call.span is not None else {})}
+    return {} if call is None else tracing.fields_of(call.puid.decode("latin-1")[:LOGGED], call.span)
 
 
 class OverloadError(RequestError):
@@ -152,9 +149,7 @@ class Calls:
                 seconds = perf_counter() - started
                 self._metrics.end(counted, status, seconds)
                 if self._log_requests or status >= 500 or log.shows_debug():
-                    tell = log.info if self._log_requests or status >= 500 else log.debug
-                    milliseconds = round(seconds * 1000, 3)
-                    tell("request", method=name, status=status, milliseconds=milliseconds, **_fields(told))
+                    log.request(status, seconds, chosen=self._log_requests, method=name, **_fields(told))
                 if span is not None:
                     span.attributes |= {"rpc.method": name, "lifeboat.status": status, "lifeboat.protocol": counted}
                     span.end(f"status {status}" if status >= 500 else "")
