@@ -42,26 +42,36 @@ def detector(answer: Callable[[], object]) -> Iterator[str]:
         thread.join()
 
 
-def model(judged: int, last: float = 1.0) -> dict[str, object]:
-    return {"last": last, "judgements": {"judged": judged}}
+def said(*models: tuple[float, list[tuple[float, str]]]) -> dict[str, object]:
+    """What a detector says at 100 seconds: when it last heard of each version, how each window began and ended."""
+    return {
+        "time": 100.0,
+        "models": [
+            {"last": last, "windows": [{"opened": opened, "state": state} for opened, state in windows]}
+            for last, windows in models
+        ],
+    }
 
 
-def test_it_waits_for_as_many_windows_more_of_the_version_heard_of_last() -> None:
-    counts = iter([3, 3, 4, 5, 6])
-    with detector(lambda: {"models": [model(next(counts), last=2.0), model(90, last=1.0)]}) as url:
-        assert wait_for_windows(url, more=2, patience=10)["judgements"] == {"judged": 5}
+def test_it_waits_for_windows_that_began_from_now_on_of_the_version_heard_of_last() -> None:
+    other = (1.0, [(101.0, "judged")] * 9)
+    before = [(97.0, "judged"), (99.0, "closed")]
+    answers = iter([before, [(99.0, "judged"), (101.0, "judged")], [(101.0, "judged"), (103.0, "judged")]])
+    with detector(lambda: said(other, (2.0, next(answers)))) as url:
+        found = wait_for_windows(url, more=2, patience=10)
+    assert [window["opened"] for window in found["windows"]] == [101.0, 103.0]
 
 
 def test_it_does_not_wait_for_ever() -> None:
     with (
-        detector(lambda: {"models": [model(3)]}) as url,
-        pytest.raises(LifeboatError, match="judged 3 windows in 0 s, asked: 4"),
+        detector(lambda: said((1.0, [(99.0, "judged"), (101.0, "failed")]))) as url,
+        pytest.raises(LifeboatError, match="judged 0 new windows in 0 s, asked: 1"),
     ):
         wait_for_windows(url, more=1, patience=0.3)
 
 
 def test_a_detector_that_heard_of_nothing_is_named() -> None:
-    with detector(lambda: {"models": []}) as url, pytest.raises(LifeboatError, match=f"{url} has heard of no model"):
+    with detector(said) as url, pytest.raises(LifeboatError, match=f"{url} has heard of no model"):
         wait_for_windows(url, more=0)
 
 

@@ -17,7 +17,7 @@ from tests.server.world import call
 from tests.usecases import breast_cancer
 
 ROOTS = ("components", "pipelines", "serving")
-FOLDERS = ("a folder/with spaces", "Ünïcödé ß & 100 % d'État #1")
+FOLDER = "a folder/with spaces, Ünïcödé ß & 100 % d'État #1"
 
 
 class Elsewhere(Laptop):
@@ -55,9 +55,8 @@ class Elsewhere(Laptop):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("code", "state"), [FOLDERS, FOLDERS[::-1]])
-def test_a_run_goes_the_whole_way_and_comes_back(tmp_path: Path, code: str, state: str) -> None:
-    laptop = Elsewhere(tmp_path / "code" / code, tmp_path / "state" / state)
+def test_a_run_goes_the_whole_way_and_comes_back(tmp_path: Path) -> None:
+    laptop = Elsewhere(tmp_path / "code" / FOLDER, tmp_path / "state" / FOLDER)
     laptop.home.mkdir(parents=True)
     data = breast_cancer.write_data(laptop.home / "masses 1.parquet")
     try:

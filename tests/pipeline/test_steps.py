@@ -8,6 +8,8 @@ import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -323,6 +325,13 @@ def test_nothing_but_openblas_and_arrow_has_a_thread_where_steps_are_forked(tmp_
     cores = len(os.sched_getaffinity(0))
     # Its own, one of Arrow's allocator, and OpenBLAS's for each core but one: numpy's and SciPy's.
     assert threads <= 2 + 2 * (cores - 1)
+
+
+def test_the_pipeline_is_built_before_much_is_loaded() -> None:
+    """kfp looks through all modules that are loaded, over and over: with scikit-learn's a run began a second later."""
+    code = "import sys, lifeboat.cli.run; print([name for name in ('kfp', 'sklearn', 'pandas') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_imports_are_read_from_the_sources_in_their_order() -> None:

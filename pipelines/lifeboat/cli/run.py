@@ -18,7 +18,6 @@ from typing import Any
 from rich.console import Console
 
 from lifeboat.cli.arguments import pipeline_arguments
-from lifeboat.cli.check import find, show_findings
 from lifeboat.cli.known import remember
 from lifeboat.cli.report import gate_table, metrics_table, say_live
 from lifeboat.cli.serving import ensure_champion_serves
@@ -80,6 +79,9 @@ def _run_and_report(
 ) -> tuple[Result, str]:
     """The result, and the URL of what serves now, empty where nothing does."""
     with local_steps() as processes:
+        # Not before: it brings scikit-learn, and kfp looks through all that is loaded when it builds the pipeline.
+        from lifeboat.cli.check import find, show_findings
+
         found = find(options, settings)
         if found.usecase is None or found.problems:
             if len(found.problems) == 1:

@@ -80,7 +80,9 @@ class Page:
 
 
 def wait_for_windows(detector: str, more: int, patience: float = 120.0) -> Document:
-    """What the detector says of the version it heard of last, once it has judged so many windows more.
+    """What the detector says of the version it heard of last, once so many windows that began from now on are judged.
+
+    A window that was open before, or that waits for its judgement, holds rows of before and does not count.
 
     Args:
         detector: URL of the drift detector.
@@ -90,22 +92,23 @@ def wait_for_windows(detector: str, more: int, patience: float = 120.0) -> Docum
     Raises:
         LifeboatError: time is up.
     """
-    found = _heard_of_last(detector)
+    moment, found = _heard_of_last(detector)
     patience = patience if more else 0
-    until, wanted = time.monotonic() + patience, _judged(found) + more
-    while found is None or _judged(found) < wanted:
+    until = time.monotonic() + patience
+    while found is None or _judged_since(found, moment) < more:
         if time.monotonic() > until:
-            what = "has heard of no model" if found is None else f"judged {_judged(found)} windows"
-            raise LifeboatError(f"{detector} {what} in {patience:.0f} s, asked: {wanted}")
+            what = "has heard of no model" if found is None else f"judged {_judged_since(found, moment)} new windows"
+            raise LifeboatError(f"{detector} {what} in {patience:.0f} s, asked: {more}")
         time.sleep(PAUSE)
-        found = _heard_of_last(detector)
+        _, found = _heard_of_last(detector)
     return found
 
 
-def _heard_of_last(detector: str) -> Document | None:
-    models: list[Document] = ask_document(detector, "/drift")["models"]
-    return max(models, key=lambda model: float(model["last"]), default=None)
+def _heard_of_last(detector: str) -> tuple[float, Document | None]:
+    """The detector's time, and the version."""
+    said = ask_document(detector, "/drift")
+    return said["time"], max(said["models"], key=lambda model: float(model["last"]), default=None)
 
 
-def _judged(model: Document | None) -> int:
-    return int(model["judgements"]["judged"]) if model else 0
+def _judged_since(model: Document, moment: float) -> int:
+    return sum(window["state"] == "judged" and window["opened"] > moment for window in model["windows"])
