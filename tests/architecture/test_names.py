@@ -15,7 +15,7 @@ from tests.architecture.test_imports import ROOT, ROOTS, short, sources, tree
 MODULES = {
     "aside": "large_requests", "child": "test_client, run_process", "circle": "driver", "columns": "row_parser",
     "content": "card_text", "conversation": "control_session", "divide": "holdout", "ending": "sigterm",
-    "feature_store": "labelled_report", "fold": "processor", "folder": "worker", "gone": "tombstones",
+    "fold": "processor", "folder": "worker", "gone": "tombstones",
     "guard": "policy", "halves": "request_joiner", "held": "pending", "hold": "lease", "intake": "ingest",
     "judge": "drift_test", "judge_process": "test_process", "judging": "scheduler, analysis", "kept": "candidate_cache",
     "labelled": "labelled_rows", "latest": "point_in_time", "live": "performance", "message": "http_types",

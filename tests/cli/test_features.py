@@ -124,7 +124,7 @@ def test_a_person_gets_lines(lifeboat: Lifeboat, store: Storage) -> None:
     assert (said.code, said.errors) == (0, "")
     lines = [" ".join(line.split()) for line in said.output.splitlines()]
     assert lines[:6] == [
-        "Feature store of tiny: 3 labelled rows",
+        "Labelled rows of tiny: 3",
         f"store {store.url}/labelled/tiny",
         "truth came 2025-01-06 to 2025-01-08",
         "2025-01-06 1",
@@ -140,7 +140,7 @@ def test_a_person_gets_lines(lifeboat: Lifeboat, store: Storage) -> None:
     assert "again --as-of 2025-01-08T12:00:00Z gives the same rows" in lines
     assert lines[-1].startswith("left out labelled/tiny/date=2025-01-08/bad.parquet: is not a readable Parquet file")
     one = lifeboat("features", "--usecase", MODULE, "--until", "2025-01-05").output
-    assert one.startswith("Feature store of tiny: 1 labelled rows, as of 2025-01-05T23:59:59.999999Z\n")
+    assert one.startswith("Labelled rows of tiny: 1, as of 2025-01-05T23:59:59.999999Z\n")
     assert "truth came    2025-01-05\n" in one
 
 
@@ -194,7 +194,7 @@ def test_flags_may_stand_before_the_word_export(lifeboat: Lifeboat, store: Stora
 def test_an_empty_store_says_how_it_fills(lifeboat: Lifeboat, home: Path) -> None:
     said = lifeboat("features", "--usecase", MODULE)
     assert (said.code, said.errors) == (0, "")
-    assert "Feature store of tiny: 0 labelled rows\n" in said.output
+    assert "Labelled rows of tiny: 0\n" in said.output
     assert f"{home}/store/labelled/tiny\n" in said.output
     assert (
         "It is empty: no truth has come yet.\nIt fills when truth comes back: send it to /api/v1.0/feedback"

@@ -1,5 +1,5 @@
 """`lifeboat run` where nothing is deployed: for a bound that cannot be met, and once more `--as-of` a moment, when the
-feature store knows more.
+labelled rows are more.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROWS = 60
 
 
 class Desk:
-    """A home, a table without what the feature store learns, and the command line."""
+    """A home, a table without what feedback teaches, and the command line."""
 
     def __init__(self, home: Path) -> None:
         self.home = home

@@ -252,7 +252,7 @@ def test_drift_is_seen_truth_teaches_and_there_is_a_way_back(kind: Kind, deploye
 
 
 def until(laptop: Laptop, name: str, is_so: Callable[[dict[str, Any]], bool], exported: int) -> dict[str, Any]:
-    """The detector's word on a model, once it is so and so many labelled rows are in the feature store."""
+    """The detector's word on a model, once it is so and so many labelled rows are in the store."""
     address = f"http://127.0.0.1:{laptop.settings.detector_port}/drift"
     end = time.monotonic() + 90
     while time.monotonic() < end:

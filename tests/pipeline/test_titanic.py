@@ -175,7 +175,7 @@ class TestTitanic:
             answer = json.loads(said)
             assert answer["died"] + answer["survived"] == pytest.approx(1)
         elif command[0] == "features":
-            assert said.startswith("Feature store of titanic: 0 labelled rows\n")
+            assert said.startswith("Labelled rows of titanic: 0\n")
         elif command[0] == "status":
             assert "titanic" in said
         elif command[0] == "check":

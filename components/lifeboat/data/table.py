@@ -61,7 +61,7 @@ class Checked:
 
 
 def check_columns(names: Sequence[str], schema: Schema, *, labelled: bool, name: str) -> list[str]:
-    """Every column that may not be null is there; gives what is assumed of the others, in sentences.
+    """Every column that may not be left out is there; gives what is assumed of the others, in sentences.
 
     Without a label the keys are optional. A column that the schema does not name is left out, unless it is strict.
 
@@ -79,11 +79,11 @@ def check_columns(names: Sequence[str], schema: Schema, *, labelled: bool, name:
 def column_problems(names: Sequence[str], schema: Schema, *, labelled: bool) -> list[str]:
     """What the columns of a table and those of a schema have against each other, in sentences; see `check_columns`."""
     wanted = [*schema.columns, *(schema.keys if labelled else ())]
-    absent = {column.name: column.nullable for column in wanted if column.name not in names}
+    absent = {column.name: column.is_optional for column in wanted if column.name not in names}
     absent |= {schema.label.name: False} if labelled and schema.label.name not in names else {}
     extra = _extra(names, schema)
     near = _nearly_right(absent, extra)
-    missing = sorted(name for name, nullable in absent.items() if not nullable and name not in near)
+    missing = sorted(name for name, optional in absent.items() if not optional and name not in near)
     problems = [f"columns named twice: {', '.join(repeated)}"] if (repeated := _repeated(names)) else []
     problems += [
         f"the table has {there!r} where the schema says {name!r}: give both one name" for name, there in near.items()

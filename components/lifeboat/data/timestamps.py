@@ -1,4 +1,4 @@
-"""Moments as people write them, and as the feature store counts them: seconds since 1970."""
+"""Moments as people write them, and as labelled rows count them: seconds since 1970."""
 
 from __future__ import annotations
 

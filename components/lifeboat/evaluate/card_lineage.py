@@ -33,7 +33,11 @@ _TITLES = {
     "split, gap": "Split, seconds between",
     "split, boundary": "Split, held out from",
 }
-_SOURCES = "data, sources, "
+_SOURCES, _VIEWS = "data, sources, ", "data, views, "
+_OF_VIEW = {
+    "digest": "SHA-256", "found": "rows with a value", "missing": "rows without one",
+    "expired": "rows whose value is too old",
+}  # fmt: skip
 _EMPTY: tuple[Any, ...] = ("", None, [], {})
 
 
@@ -66,9 +70,16 @@ def _flat(value: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
         if isinstance(inner, Mapping):
             yield from _flat(inner, place)
         elif inner not in _EMPTY:
-            source = place.removeprefix(_SOURCES)
-            named = f"Rows from {source}" if source != place else place.replace("_", " ")
-            yield _TITLES.get(place, named), inner
+            yield _TITLES.get(place) or _named(place), inner
+
+
+def _named(place: str) -> str:
+    if place.startswith(_SOURCES):
+        return f"Rows from {place.removeprefix(_SOURCES)}"
+    if place.startswith(_VIEWS):
+        view, _, what = place.removeprefix(_VIEWS).rpartition(", ")
+        return f"Feature store, view {view}, {_OF_VIEW.get(what, what)}"
+    return place.replace("_", " ")
 
 
 def _written(value: Any) -> str:

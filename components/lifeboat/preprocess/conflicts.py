@@ -56,7 +56,7 @@ def find_conflicts(
     Args:
         usecase: whose rows.
         source: path or s3:// URL of the table.
-        store: the feature store.
+        store: of the labelled rows.
         trusted, pseudonyms: see `preprocess`.
         s3: endpoint and keys for an s3:// URL.
         say: told what was read.

@@ -96,7 +96,7 @@ def read_feedback(
     """Reads the labelled rows of a use case; none at all are no error, and without a store there are none.
 
     Args:
-        store: the feature store.
+        store: of the labelled rows.
         usecase: whose rows.
         say: told what was read.
         trusted: sources whose rows teach, unless the store's record says otherwise.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +20,7 @@ from lifeboat.data.labelled.labelled_rows import SETTLE
 from lifeboat.data.labelled.trust import write_conflicts
 from lifeboat.data.table import Checked, check_table, say_nulls
 from lifeboat.data.timestamps import format_timestamp
+from lifeboat.feature_store.reading import read_rows
 from lifeboat.preprocess import quarantine
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
 from lifeboat.preprocess.feedback import Feedback, read_feedback
@@ -27,9 +28,11 @@ from lifeboat.preprocess.holdout import Parts, split_holdout
 from lifeboat.preprocess.profile.broken_rules import broken_rules
 from lifeboat.preprocess.profile.page import render_profile
 from lifeboat.registry.storage import S3, Storage
-from lifeboat.registry.tables import read_source
 from lifeboat.system.files import replacing
 from lifeboat.usecase.usecase import UseCase
+
+if TYPE_CHECKING:
+    from lifeboat.feature_store.join import JoinedView
 
 # Position of a row's group, in the held-out table: says which other models cannot have seen the row.
 HOLDOUT = "__holdout"
@@ -45,7 +48,8 @@ class Summary:
 
     Args:
         source: path or URL read.
-        digest: sha256 of the file, or of the rows of several files or of a query; with labelled rows that of both.
+        digest: sha256 of the file, or of the rows of several files or of a query; with labelled rows, or tables of a
+            feature store, that of all.
         rows, labelled: counts of rows read, of the table and from feedback, as far as these teach.
         quarantined: that break the schema.
         duplicates: of an id that another row has as well, with the same cells; without an id only where the use case
@@ -68,6 +72,8 @@ class Summary:
         between: by time, neither trained on nor held out; see `holdout.Parts`.
         apart: rows in the store that do not teach, and are not among those read: by why (`waiting` and `rejected`, and
             `contradicted` by an earlier truth about the same prediction) and source.
+        views: of the feature store, by name: the digest of the table, and how many rows `found` a value, are `missing`
+            one, or had only one that was `expired`.
     """
 
     source: str
@@ -93,6 +99,7 @@ class Summary:
     between: int = 0
     sources: dict[str, int] = field(default_factory=dict)
     apart: dict[str, dict[str, int]] = field(default_factory=dict)
+    views: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,23 +130,24 @@ def preprocess(
         usecase: schema, split and limits.
         source: where the table is, see `lifeboat.registry.tables.read_source`.
         outputs: written whole or not at all; the quarantine is written even when it is too large to go on.
-        labelled: the feature store, whose labelled rows are taken as well.
+        labelled: the store of the labelled rows, which are taken as well.
         trusted: sources of truth whose rows are taken, unless the store's record says otherwise.
-        pseudonyms: by which personal keys are kept in the feature store.
-        as_of: take them as they were known then; as they are now unless given. The table is taken as it is.
+        pseudonyms: by which personal keys are kept in labelled rows.
+        as_of: take them, and the feature store, as they were known then; as they are now unless given. The table is
+            taken as it is.
         s3: endpoint and keys for an s3:// URL.
         say: told of each stage.
 
     Raises:
         DataError: the table cannot be used; names file, row, column and limit.
         StorageError: a file cannot be read or written.
-        SettingsError: a moment, but no feature store that it could be of; pseudonyms whose key nobody gave.
+        SettingsError: a moment, but nothing that it could be of; pseudonyms whose key nobody gave.
     """
-    if as_of and not labelled:
+    if as_of and not labelled and usecase.store is None:
         raise SettingsError(
             f"as of {format_timestamp(as_of)}: no labelled rows are taken, and the table has no history"
         )
-    table = _read(source, usecase, s3 or S3(), outputs.train.parent, say)
+    table = _read(source, usecase, s3 or S3(), outputs.train.parent, as_of, say)
     feedback = read_feedback(labelled, usecase, say, trusted=trusted, pseudonyms=pseudonyms, as_of=as_of)
     quarantine.write(outputs.quarantine, table.raw, table.checked, feedback)
     quarantine.refuse_many(table.checked, table.raw.num_rows, usecase.max_quarantine, table.name)
@@ -174,6 +182,7 @@ def preprocess(
         between=parts.between,
         sources=feedback.found.sources,
         apart=feedback.found.apart,
+        views={name: asdict(view) for name, view in table.views.items()},
     )
     broken = broken_rules(table.checked, feedback.checked, usecase.schema)
     page = render_profile(parts.rows, usecase, asdict(summary), parts.holdout.test, broken)
@@ -194,6 +203,7 @@ class _Table:
         raw: its cells, as `read_source` gives them.
         checked: held against the schema.
         assumed: what was taken for granted, a sentence each.
+        views: that were joined to it.
     """
 
     name: str
@@ -201,22 +211,25 @@ class _Table:
     raw: pa.Table
     checked: Checked
     assumed: list[str]
+    views: Mapping[str, JoinedView]
 
 
-def _read(source: str, usecase: UseCase, s3: S3, folder: Path, say: Callable[[str], None]) -> _Table:
+def _read(
+    source: str, usecase: UseCase, s3: S3, folder: Path, as_of: datetime | None, say: Callable[[str], None]
+) -> _Table:
     assumed: list[str] = []
 
     def assume(sentence: str) -> None:
         assumed.append(sentence)
         say(f"assumed: {sentence}")
 
-    found = read_source(source, s3, folder, csv=usecase.csv, assume=assume)
+    found, views = read_rows(usecase, source, s3, folder, assume=assume, as_of=as_of, say=say)
     raw, name = found.table, found.name
     checked = check_table(raw, usecase.schema, labelled=True, name=name)
     for sentence in (*checked.assumed, *say_nulls(checked.nulls)):
         assume(sentence)
     say(f"read {raw.num_rows:,} rows, {len(checked.problems):,} break the schema")
-    return _Table(name, found.digest, raw, checked, assumed)
+    return _Table(name, found.digest, raw, checked, assumed, views)
 
 
 def _say_outcome(summary: Summary, say: Callable[[str], None]) -> None:

@@ -59,6 +59,7 @@ def _rules(column: Column) -> dict[str, Any]:
         "name": column.name,
         "kind": column.kind,
         "nullable": column.nullable,
+        "missing": "" if column.is_optional else column.why_missing,
         "nulls": sorted(column.nulls),
         "lower": column.lower,
         "upper": column.upper,
@@ -107,4 +108,4 @@ def _column(column: Column) -> Any:
     """
     from mlflow.types.schema import AnyType, ColSpec
 
-    return ColSpec(AnyType(), column.name, required=not column.nullable)
+    return ColSpec(AnyType(), column.name, required=not column.is_optional)

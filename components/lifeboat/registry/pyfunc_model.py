@@ -74,10 +74,10 @@ def _tensor(column: dict[str, Any], frame: pd.DataFrame) -> Any:
     """One input of the graph, [n, 1]: float64 with NaN for null, or objects of str with "" for null."""
     if column["name"] in frame:
         values = frame[column["name"]]
-    elif column["nullable"]:
-        values = pd.Series([None] * len(frame), dtype=object)
+    elif column["missing"]:
+        raise MlflowException.invalid_parameter_value(f"column {column['name']}: {column['missing']}")
     else:
-        raise MlflowException.invalid_parameter_value(f"column {column['name']}: missing, and it may not be null")
+        values = pd.Series([None] * len(frame), dtype=object)
     read = {"string": _text, "category": _text, "datetime": _moments}.get(column["kind"], _numbers)
     return read(column, values.reset_index(drop=True)).reshape(-1, 1)
 

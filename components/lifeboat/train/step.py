@@ -213,11 +213,16 @@ def _manifest(
         "task": usecase.schema.label.kind,
         "decision": decision.to_manifest(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}, **boosters},
-        "lineage": {"data": {name: getattr(summary, name) for name in LINEAGE}, "split": summary.split, **lineage},
+        "lineage": {"data": _data(summary), "split": summary.split, **lineage},
         "training": {**_training(usecase, found), "baseline": _baseline(usecase, table)},
         "drift": asdict(usecase.drift),
         **({"explain": said} if (said := usecase.explain.to_manifest()) else {}),
     }
+
+
+def _data(summary: Summary) -> dict[str, Any]:
+    views = {"views": summary.views} if summary.views else {}
+    return {name: getattr(summary, name) for name in LINEAGE} | views
 
 
 def _training(usecase: UseCase, found: Search) -> dict[str, Any]:

@@ -89,6 +89,7 @@ class Column:
         exact: of a float: the model takes it as float64, so that an amount of millions keeps its cents.
         epoch: numbers that may stand for a datetime: seconds ("s") or milliseconds ("ms") since 1970. Without it a
             number is refused: 20130101 is a day to some and a second to others.
+        source: of a column that the use case's feature store knows, VIEW:FIELD; the table does not bring it.
         personal: its values are somebody's. No page, log, message or example has one, its own `example` apart, which
             is to be nobody's; of a key a pseudonym is kept in labelled rows. See docs/personal-data.md.
     """
@@ -107,6 +108,7 @@ class Column:
     zone: str = "UTC"
     epoch: Epoch | None = None
     exact: bool = False
+    source: str = ""
     personal: bool = False
 
     def __post_init__(self) -> None:
@@ -200,6 +202,24 @@ class Column:
     def is_text(self) -> bool:
         """Whether people write it as text."""
         return not self.is_number or self.is_datetime
+
+    @property
+    def is_optional(self) -> bool:
+        """Whether a row may leave it out, which is a null then.
+
+        Not what a feature store has: its nulls would be taken for what the store knows, and not for a caller who does
+        not ask it.
+        """
+        return self.nullable and not self.source
+
+    @property
+    def why_missing(self) -> str:
+        """What is said of a row that leaves it out and must not."""
+        if self.source:
+            return (
+                f"missing: it is the feature store's ({self.source}), which is not asked here: send its value, or null"
+            )
+        return "missing, and it may not be null"
 
     @property
     def is_free_text(self) -> bool:

@@ -96,7 +96,7 @@ class Schema:
         return self._index
 
     def parse_row(self, row: dict[str, Any]) -> dict[str, Value]:
-        """Checks one row given by column name; a missing nullable column is a null, keys are checked and kept out.
+        """Checks one row given by column name: what is left out is a null where it may be, keys are kept out.
 
         Raises:
             ValueError: with a sentence that names the column, the value and the limit.
@@ -111,8 +111,8 @@ class Schema:
 
     @staticmethod
     def _parse_cell(column: Column, row: dict[str, Any]) -> Value:
-        if column.name not in row and not column.nullable:
-            raise ValueError(f"column {column.name}: missing, and it may not be null")
+        if column.name not in row and not column.is_optional:
+            raise ValueError(f"column {column.name}: {column.why_missing}")
         return _parse_named(column, row.get(column.name))
 
     def example(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from lifeboat.tasks.kinds import task_of
 from lifeboat.tasks.task import PREDICTION, Task
 from lifeboat.usecase.drift_policy import DriftPolicy, Limit
 from lifeboat.usecase.explain_policy import USUAL, ExplainPolicy
+from lifeboat.usecase.feature_store import FeatureStore, refuse_unfit_store
 from lifeboat.usecase.gates import Gate, refuse_unknown_metrics
 from lifeboat.usecase.importing import import_reference
 from lifeboat.usecase.schema import LARGEST_INPUT, Schema
@@ -214,6 +215,7 @@ class UseCase:
         baseline: columns whose group means are the trivial model to beat.
         slices: parts of the rows reported, and judged against the champion, by themselves.
         split, drift, explain: see there.
+        store: of columns that a caller cannot send; see docs/features.md.
         max_quarantine: share of rows that may break the schema before `preprocess` fails.
         threshold: of two classes, how the threshold of the decision is found: `Threshold` sets it; `BestF1`,
             `LowestCost`, `RecallAtLeast` and `PrecisionAtLeast` choose it on the cross-validation.
@@ -239,6 +241,7 @@ class UseCase:
     split: Split = Split()
     drift: Drift = Drift()
     explain: ExplainPolicy = USUAL
+    store: FeatureStore | None = None
     max_quarantine: float = 0.02
     threshold: ThresholdRule = LIKELIER_CLASS
     deduplicate: bool = False
@@ -276,6 +279,10 @@ class UseCase:
         if hidden:
             raise UseCaseError(f"use case {self.name}: column {hidden[0]}: names that start with __ are the platform's")
         self._refuse_columns()
+        try:
+            refuse_unfit_store(self.store, self.schema)
+        except UseCaseError as error:
+            raise UseCaseError(f"use case {self.name}: {error}") from None
         self._refuse_groups()
         self._refuse_time()
         self._refuse_weights()

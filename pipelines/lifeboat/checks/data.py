@@ -13,13 +13,13 @@ import pyarrow as pa
 from lifeboat.config.errors import DataError, LifeboatError, StorageError
 from lifeboat.config.sources import ONLY_ANONYMOUS
 from lifeboat.data.table import Checked, check_table, column_problems, say_nulls
+from lifeboat.feature_store.reading import read_rows
 from lifeboat.preprocess.advice import advise
 from lifeboat.preprocess.base import deduplicate, refuse_one_sided, refuse_useless
 from lifeboat.preprocess.feedback import read_feedback
 from lifeboat.preprocess.holdout import split_holdout
 from lifeboat.preprocess.step import HOLDOUT
 from lifeboat.registry.storage import S3
-from lifeboat.registry.tables import read_source
 from lifeboat.system.progress import quiet
 from lifeboat.train.folds import make_folds
 from lifeboat.train.step import training_rows
@@ -85,10 +85,16 @@ def _first_rows(source: str, s3: S3, usecase: UseCase, report: Report) -> tuple[
     """The table, of a long one the first rows, and whether that is all of it."""
     assumed: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        found = read_source(source, s3, Path(folder), csv=usecase.csv, assume=assumed.append, first_rows=True)
+        found, views = read_rows(usecase, source, s3, Path(folder), assume=assumed.append, first_rows=True)
     table, whole = found.table, found.whole
     report.facts.append(f"{source}: {table.num_rows:,} rows{'' if whole else ' looked at, the first of more'}")
     report.facts += [f"assumed: {line}" for line in assumed]
+    for name, view in views.items():
+        report.facts.append(
+            f"view {name}: {view.found:,} rows found, {view.missing:,} missing, {view.expired:,} too old"
+        )
+        if not view.found:
+            report.warnings.append(f"view {name}: no row of the table finds a value; do its keys and times fit?")
     return table, whole
 
 

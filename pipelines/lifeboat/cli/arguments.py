@@ -53,7 +53,7 @@ def add_bounds(parser: argparse.ArgumentParser) -> None:
 
 def add_as_of(parser: argparse.ArgumentParser, *flags: str, default: str | None = None) -> None:
     """Adds the flag of a moment in the past, a `datetime` in the options; None means now."""
-    text = f"the feature store's labelled rows as they were known then: {FORMS} (default: now)"
+    text = f"the labelled rows as they were known then: {FORMS} (default: now)"
     parser.add_argument(*flags, dest="as_of", metavar="MOMENT", type=_moment, default=default, help=text)
 
 

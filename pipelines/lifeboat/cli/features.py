@@ -1,4 +1,4 @@
-"""`lifeboat features` and `lifeboat features export`: what the feature store holds, and its rows as a file."""
+"""`lifeboat features` and `lifeboat features export`: the labelled rows, and as a file."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _nothing(moment: datetime | None, apart: Mapping[str, Mapping[str, int]]) ->
 
 def _lines(usecase: UseCase, place: str, moment: datetime | None, contents: Contents) -> Iterator[str]:
     known = f", as of {format_timestamp(moment)}" if moment else ""
-    yield f"Feature store of {usecase.name}: {contents.rows:,} labelled rows{known}"
+    yield f"Labelled rows of {usecase.name}: {contents.rows:,}{known}"
     yield _line("store", place)
     if contents.rows:
         yield from _figures(contents)

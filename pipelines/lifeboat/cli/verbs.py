@@ -31,7 +31,7 @@ Prepare, train, judge, register and ship models of tabular data.
   lifeboat predict Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat explain Sex=female Pclass=1 Name="Doe, Mrs. Jane" SibSp=0 Parch=0
   lifeboat score passengers.csv scored.parquet
-  lifeboat features                  what the feature store holds
+  lifeboat features                  what labelled rows there are
   lifeboat forget --entity ID        take somebody's rows out of what is kept
   lifeboat retain                    what is kept of rows, since when and for how long
   lifeboat token create NAME --may predict
@@ -219,14 +219,14 @@ def _add_scoring(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_features(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    shown = _verb(verbs, "features", "features", "say what the feature store holds: rows whose truth is known")
+    shown = _verb(verbs, "features", "features", "say what labelled rows there are: rows whose truth is known")
     _usecase(shown)
     add_as_of(shown, "--as-of", "--until")
     shown.add_argument("--json", action="store_true", help="as JSON, with every day (default: for people)")
     parts = shown.add_subparsers(
         title="more", metavar="[WORD]", help="the rows as a file, whose word teaches, whose holds"
     )
-    file = _verb(parts, "features", "export", "write the feature store's rows to a file")
+    file = _verb(parts, "features", "export", "write the labelled rows to a file")
     file.add_argument("target", metavar="FILE", help="a .csv or .parquet file; written whole or not at all")
     _usecase(file)
     # Without a default of its own: it would take the place of what stands before the word export.

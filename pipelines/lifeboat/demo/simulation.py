@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from lifeboat.data.moments import as_timestamps
 from lifeboat.data.split import group_names, positions
 from lifeboat.data.table import check_table
+from lifeboat.feature_store.reading import read_rows
 from lifeboat.registry.storage import S3
-from lifeboat.registry.tables import read_source
 from lifeboat.system.files import replacing
 from lifeboat.tasks.kinds import task_of
 from lifeboat.usecase.column import Column, is_null
@@ -85,8 +85,8 @@ class Simulation:
             DataError: it cannot be read.
         """
         name = str(usecase.data)
-        raw = read_source(name, s3, folder, csv=usecase.csv).table
-        return cls(check_table(raw, usecase.schema, labelled=True, name=name).good, usecase.schema)
+        found, _ = read_rows(usecase, name, s3, folder)
+        return cls(check_table(found.table, usecase.schema, labelled=True, name=name).good, usecase.schema)
 
     def write_training(self, path: Path) -> int:
         """Writes the half that the first model is trained on, as Parquet; gives its number of rows."""

@@ -1,4 +1,4 @@
-"""What the feature store of a home holds, as it was counted last."""
+"""The labelled rows of a home, as they were counted last."""
 
 from __future__ import annotations
 

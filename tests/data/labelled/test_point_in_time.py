@@ -1,4 +1,4 @@
-"""The feature store as it was known at a moment in the past."""
+"""The labelled rows as they were known at a moment in the past."""
 
 from datetime import UTC, datetime
 

@@ -73,7 +73,7 @@ def test_it_serves_watches_and_goes_back_as_it_did(laptop: Laptop, tmp_path: Pat
     report = f"http://127.0.0.1:{laptop.settings.detector_port}/drift"
     eventually(lambda: watched(report)["rows"] == 30 + len(rows))
     assert watched(report)["live"]["rows"] == 12
-    assert "Feature store of titanic: 12 labelled rows" in laptop.lifeboat("features")
+    assert "Labelled rows of titanic: 12" in laptop.lifeboat("features")
     assert "version 1" in laptop.lifeboat("rollback")
     assert json.loads(laptop.lifeboat("predict", *(f"{name}={value}" for name, value in ROW.items())))[
         "model_version"

@@ -1,4 +1,4 @@
-"""What the feature store holds, for people and other programs; `labelled_rows` is how it is stored.
+"""What labelled rows there are, for people and other programs; `labelled_rows` is how it is stored.
 
 It holds raw columns, as they were asked: what is derived from them is in the model's graph, so there is nothing to
 compute beforehand and nothing that could differ between training and serving.
@@ -76,7 +76,7 @@ def describe(found: LabelledRows, schema: Schema) -> Contents:
     """
     table, label = found.table, schema.label
     inputs = table.drop_columns([column.name for column in HIDDEN])
-    checked = check_table(inputs, stored_schema(schema), labelled=True, name="feature store")
+    checked = check_table(inputs, stored_schema(schema), labelled=True, name="labelled rows")
     days = pc.floor(pc.divide(table.column(LABELLED_AT), _DAY))
     return Contents(
         rows=table.num_rows,

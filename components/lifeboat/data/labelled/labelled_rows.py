@@ -1,4 +1,4 @@
-"""The feature store: labelled rows from feedback, predictions whose truth came later, a dated Parquet dataset.
+"""Labelled rows: predictions whose truth came later, from feedback, as a dated Parquet dataset.
 
 A part is STORE/labelled/USECASE/date=YYYY-MM-DD/PART.parquet. It is named after its content, so writing the same rows
 twice changes nothing. It holds the raw values as they were asked (numbers as float64: a limit is checked on what was

@@ -75,7 +75,7 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
 
 
 def _row(schema: Schema) -> dict[str, Any]:
-    required = [column.name for column in schema.columns if not column.nullable]
+    required = [column.name for column in schema.columns if not column.is_optional]
     return {
         "type": "object",
         "properties": {name: column.json_schema() for name, column in schema.known.items()},

@@ -47,6 +47,7 @@ class Reader:
 
     def __init__(self, schema: Schema, max_rows: int) -> None:
         self._schema, self._max_rows = schema, max_rows
+        self._stored = {column.name for column in schema.columns if column.source}
         self._columns = (*schema.columns, *(replace(key, nullable=True) for key in schema.keys))
         self._parsers = {column.name: compile_parser(column) for column in self._columns}
         self._all_numbers = all(column.kind in NUMBERS for column in schema.columns)
@@ -83,7 +84,7 @@ class Reader:
             raise self._first_problem([dict(zip(order, row, strict=True)) for row in rows]) from None
 
     def from_objects(self, rows: Any, where: str) -> Columns:
-        """Reads rows given as objects by column name; a missing nullable column is a null.
+        """Reads rows given as objects by column name; a column that is left out is a null where it may be.
 
         Raises:
             RequestError: 400; it names row, column, value and limit.
@@ -93,7 +94,7 @@ class Reader:
         for number, row in enumerate(rows, start=1):
             if type(row) is not dict:
                 raise bad(f"{where}: row {number} is not an object of column names and values")
-            if not row.keys() <= known:
+            if not self._stored <= row.keys() <= known:
                 raise self._first_problem(rows)
         try:
             return [[parser(row.get(name)) for row in rows] for name, parser in self._parsers.items()]
@@ -101,7 +102,7 @@ class Reader:
             raise self._first_problem(rows) from None
 
     def from_columns(self, columns: dict[str, list[Any]], rows: int) -> Columns:
-        """Reads columns of equal length given by name; a missing nullable column is all null.
+        """Reads columns of equal length given by name; one that is left out is all null where it may be.
 
         Raises:
             RequestError: 400; it names row, column, value and limit.
@@ -154,8 +155,8 @@ class Reader:
             if order.count(name) > 1:
                 raise bad(f"column {name}: named twice")
         for column in self._schema.columns:
-            if column.name not in order and not column.nullable:
-                raise bad(f"column {column.name}: missing, and it may not be null")
+            if column.name not in order and not column.is_optional:
+                raise bad(f"column {column.name}: {column.why_missing}")
         places = {name: place for place, name in enumerate(order)}
         read = tuple((self._parsers[column.name], places.get(column.name), column.null) for column in self._columns)
         return _Layout(len(order), read)

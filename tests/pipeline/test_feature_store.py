@@ -1,0 +1,30 @@
+"""A use case whose features the caller does not know goes from its table to an answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.feature_store import rivers
+from tests.pipeline.laptop import Laptop
+from tests.server.world import Answer, call
+
+
+@pytest.mark.slow
+def test_a_use_case_with_a_store_goes_from_its_table_to_an_answer(laptop: Laptop, tmp_path: Path) -> None:
+    folder = rivers.write(tmp_path / "rivers")
+    said = laptop.lifeboat("run", "--usecase", str(folder), "--require-deploy")
+    assert "view levels: " in said
+    assert "Deployed rivers version 1" in said
+    card = (laptop.last_run / "model-card.html").read_text()
+    assert "Feature store, view levels, rows with a value" in card
+
+    def asked(**row: Any) -> Answer:
+        row |= {"asked": "2026-03-05T10:00:00Z", "rain": 1}
+        body = {"data": {"names": list(row), "ndarray": [list(row.values())]}}
+        return call(f"http://127.0.0.1:{laptop.settings.port}/api/v1.0/predictions", body)
+
+    assert asked(level=15).survived[0] > asked(level=5).survived[0] + 0.3
+    assert "(levels:level), which is not asked here" in asked().body.decode()
