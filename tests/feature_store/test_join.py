@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,6 +31,8 @@ SCHEMA = Schema(
     label=BinaryLabel("flood", ("no", "yes")),
 )
 DAY = "2026-03-01T"
+HERE = Path(__file__).parent
+FEAST = HERE.parents[1] / ".venvs" / "feast" / "bin" / "python"
 
 
 def store(source: Path, **more: Any) -> FeatureStore:
@@ -112,33 +116,43 @@ def test_who_is_unknown_or_asks_at_no_time_gets_nulls_and_the_order_stays(tmp_pa
     assert found.table.column("gauge").to_pylist() == asked.column("gauge").to_pylist()
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_it_finds_what_a_search_through_all_values_finds(tmp_path: Path, seed: int) -> None:
+AGE = timedelta(minutes=90)
+
+
+def at_random(seed: int, folder: Path) -> tuple[dict[str, Any], dict[str, Any], FeatureStore, Schema]:
+    """Values, late and early ones among them, in a file; rows that ask for them; and what is to be joined."""
     chance = np.random.default_rng(seed)
     many, few = 400, 300
     start = datetime(2026, 3, 1, tzinfo=UTC)
     values = {
         "number": chance.integers(0, 4, many), "part": chance.choice(["a", "b"], many),
         "measured": [start + timedelta(minutes=int(one)) for one in chance.integers(0, 500, many)],
-        "written": [start + timedelta(minutes=int(one)) for one in chance.integers(0, 600, many)],
+        "written": [start + timedelta(minutes=int(one)) for one in chance.permutation(600)[:many]],
         "level": chance.permutation(many).astype(float), "flow": chance.permutation(many),
     }  # fmt: skip
     asked = {
         "asked": [start + timedelta(minutes=int(one)) for one in chance.integers(0, 700, few)],
         "number": chance.integers(0, 5, few), "part": chance.choice(["a", "b"], few),
     }  # fmt: skip
-    pq.write_table(pa.table(values), tmp_path / "levels.parquet")
+    pq.write_table(pa.table(values), folder / "levels.parquet")
     columns = (
         Column("asked", "datetime"), Column("number", "integer"), Column("part", "string"),
         Column("level", "float", nullable=True, source="levels:level"),
         Column("its flow", "integer", nullable=True, source="levels:flow"),
     )  # fmt: skip
-    schema = Schema(columns=columns, label=SCHEMA.label)
-    age = timedelta(minutes=90)
-    view = View("levels", "place", tmp_path / "levels.parquet", "measured", "written", age)
-    used = FeatureStore((Entity("place", ("number", "part")),), (view,), time="asked")
-    found = join(tmp_path, pa.table(asked), used, schema)
+    view = View("levels", "place", folder / "levels.parquet", "measured", "written", AGE)
+    store = FeatureStore((Entity("place", ("number", "part")),), (view,), time="asked")
+    return values, asked, store, Schema(columns=columns, label=SCHEMA.label)
 
+
+def pairs(table: pa.Table, *names: str) -> list[tuple[Any, ...]]:
+    return list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_finds_what_a_search_through_all_values_finds(tmp_path: Path, seed: int) -> None:
+    values, asked, used, schema = at_random(seed, tmp_path)
+    found = join(tmp_path, pa.table(asked), used, schema)
     wanted = []
     for at, number, part in zip(*asked.values(), strict=True):
         known = [
@@ -147,14 +161,26 @@ def test_it_finds_what_a_search_through_all_values_finds(tmp_path: Path, seed: i
             if (n, p) == (number, part) and max(true, written) <= at
         ]
         newest = max(known, default=None)
-        wanted.append(newest[2:] if newest and newest[0] >= at - age else (None, None))
-    got = zip(found.table.column("level").to_pylist(), found.table.column("its flow").to_pylist(), strict=True)
-    assert list(got) == wanted
-    assert 0 < found.views["levels"].found < few
+        wanted.append(newest[2:] if newest and newest[0] >= at - AGE else (None, None))
+    assert pairs(found.table, "level", "its flow") == wanted
+    assert 0 < found.views["levels"].found < len(wanted)
     # Whatever order the values stand in.
-    order = chance.permutation(many)
-    pq.write_table(pa.table(values).take(order), tmp_path / "levels.parquet")
+    pq.write_table(pa.table(values).take(np.random.default_rng(9).permutation(400)), tmp_path / "levels.parquet")
     assert join(tmp_path, pa.table(asked), used, schema).table.equals(found.table)
+
+
+@pytest.mark.skipif(not FEAST.exists(), reason="needs Feast, which make infra-tools installs")
+def test_it_finds_what_feast_finds(tmp_path: Path) -> None:
+    """Feast tells neither of two values apart that were written in the same moment: here none are."""
+    _, asked, used, schema = at_random(7, tmp_path)
+    pq.write_table(pa.table({**asked, "row": range(len(asked["asked"]))}), tmp_path / "rows.parquet")
+    command = [FEAST, HERE / "feast_join.py", tmp_path, str(AGE // timedelta(minutes=1))]
+    environment = {**os.environ, "FEAST_USAGE": "False"}
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    theirs = pairs(pq.read_table(tmp_path / "joined.parquet"), "level", "flow")
+    ours = pairs(join(tmp_path, pa.table(asked), used, schema).table, "level", "its flow")
+    assert [tuple(None if one is None or one != one else float(one) for one in pair) for pair in theirs] == ours
 
 
 def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:
