@@ -32,6 +32,7 @@ class Seen:
     ended: int
     attributes: dict[str, Any]
     error: str
+    links: list[tuple[str, str]]
 
 
 class Collector(http.server.ThreadingHTTPServer):
@@ -124,6 +125,7 @@ def read_spans(body: bytes) -> Iterator[Seen]:
                     span.end_time_unix_nano,
                     _attributes(span),
                     span.status.message if span.status.code == span.status.STATUS_CODE_ERROR else "",
+                    [(link.trace_id.hex(), link.span_id.hex()) for link in span.links],
                 )
 
 

@@ -13,7 +13,9 @@ from typing import Any
 import grpc
 import pytest
 
+from lifeboat.config.observed import ObservedSettings
 from lifeboat.server.rpc.messages import INFERENCE
+from lifeboat.system.tracing import open_tracer
 from tests.detector.world import Detector, add_bundle, detector, people, prediction, request_of
 from tests.explainer.world import RunningExplainer, explainer
 from tests.ports import free_port
@@ -110,10 +112,27 @@ def test_a_prediction_with_reasons_is_one_trace_through_three_processes(
     }  # fmt: skip
     assert event.attributes == {"lifeboat.puid": "order-12", "lifeboat.rows": 1, **model}
     assert by_name["POST /explain"].attributes["lifeboat.bundle.digest"] == digest
+    # What stands for the bundle, of which the run says that it made it.
+    assert request.links == [(digest[:32], digest[32:48])]
     assert by_name["run the model"].attributes == {"lifeboat.run.requests": 1, "lifeboat.run.rows": 1}
     assert all(span.started <= span.ended and not span.error for span in spans)
     assert request.started <= by_name["ask for reasons"].started <= by_name["POST /explain"].started
     assert not any(b"Nobody Else" in body for body in collector.bodies), "a value of a row is in a span"
+
+
+def test_the_run_that_made_a_bundle_is_found_from_its_digest(collector: Collector, digest: str) -> None:
+    tracer = open_tracer("pipeline", ObservedSettings(traces=collector.url, trace_share=1.0))
+    assert tracer is not None
+    run = tracer.begin("", "lifeboat run", "internal")
+    assert run is not None
+    tracer.made_by(digest, run)
+    run.end()
+    tracer.close(5.0)
+    [bundle] = collector.until(1, digest[:32])
+    assert (bundle.id, bundle.parent, bundle.name) == (digest[32:48], "", "bundle")
+    assert bundle.attributes == {"lifeboat.bundle.digest": digest}
+    [(trace, span)] = bundle.links
+    assert [(one.name, one.id) for one in collector.until(1, trace)] == [("lifeboat run", span)]
 
 
 def test_so_it_is_over_grpc(world: World, collector: Collector) -> None:

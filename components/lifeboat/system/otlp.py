@@ -18,7 +18,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from lifeboat.system import log, tracing
 
@@ -92,6 +92,7 @@ class OtlpSender:
                 parent,
                 self._resource,
                 span.attributes,
+                links=[Link(_context(one.trace_id, one.span_id, is_remote=True)) for one in span.links],
                 kind=_KINDS[span.kind],
                 status=Status(StatusCode.ERROR, error) if error else _WELL,
                 start_time=span.started,

@@ -58,6 +58,11 @@ class SpanContext(NamedTuple):
         trace_id, span_id = int(found[2], 16), int(found[3], 16)
         return cls(trace_id, span_id, bool(int(found[4], 16) & _SAMPLED)) if trace_id and span_id else None
 
+    @classmethod
+    def of_bundle(cls, digest: str) -> SpanContext:
+        """Of the span that stands for a bundle: whoever has the digest knows it, and no bundle holds a trace."""
+        return cls(int(digest[:32], 16), int(digest[32:48], 16), is_sampled=True)
+
     @property
     def fields(self) -> dict[str, str]:
         """Of a line of the log that belongs to it."""
@@ -78,9 +83,12 @@ class Span:
         trace_id, parent_id: where it belongs; no parent is 0.
         started: in nanoseconds since 1970.
         attributes: by name; never a value of a row.
+        links: spans of other traces that it has to do with.
     """
 
-    __slots__ = ("_has_ended", "_send", "attributes", "kind", "name", "parent_id", "span_id", "started", "trace_id")
+    __slots__ = (
+        "_has_ended", "_send", "attributes", "kind", "links", "name", "parent_id", "span_id", "started", "trace_id",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -91,23 +99,25 @@ class Span:
         parent_id: int,
         started: int,
         attributes: Attributes,
+        links: tuple[SpanContext, ...] = (),
     ) -> None:
         self._send, self.name, self.kind, self._has_ended = send, name, kind, False
         self.trace_id, self.parent_id, self.span_id = trace_id, parent_id, _draw(64)
-        self.started, self.attributes = started, attributes
+        self.started, self.attributes, self.links = started, attributes, links
 
     @property
     def traceparent(self) -> str:
         """The header of that name for whoever is asked during this work."""
-        return self._context.write()
+        return self.context.write()
 
     @property
     def fields(self) -> dict[str, str]:
         """Of a line of the log that belongs to it."""
-        return self._context.fields
+        return self.context.fields
 
     @property
-    def _context(self) -> SpanContext:
+    def context(self) -> SpanContext:
+        """Which one it is, for others."""
         return SpanContext(self.trace_id, self.span_id, is_sampled=True)
 
     def child(self, name: str, kind: Kind = "internal", started: int = 0, **attributes: Any) -> Span:
@@ -140,6 +150,7 @@ class Tracer:
 
     Attributes:
         about: attributes of every span that `begin` makes, such as which model it is.
+        links: of the same spans, such as to what stands for the model.
     """
 
     def __init__(
@@ -154,6 +165,7 @@ class Tracer:
         self._send, self._share, self._chance, self.close = send, share, chance, close
         self._callers, self._clock, self._left, self._filled = callers, clock, callers, clock()
         self.about: Attributes = {}
+        self.links: tuple[SpanContext, ...] = ()
 
     def decide(self, parent: str) -> SpanContext | None:
         """Where a span is to begin; None where nothing is traced, which is most often and so costs least.
@@ -183,7 +195,17 @@ class Tracer:
             name, kind, started: of the span.
         """
         place = context.trace_id, context.span_id, started or time.time_ns()
-        return Span(self._send, name, kind, *place, dict(self.about))
+        return Span(self._send, name, kind, *place, dict(self.about), self.links)
+
+    def made_by(self, digest: str, run: Span) -> None:
+        """Sends the span that stands for a bundle, with a link to the run that made it; more than one run may."""
+        context = SpanContext.of_bundle(digest)
+        attributes: Attributes = {DIGEST: digest}
+        span = Span(
+            self._send, "bundle", "internal", context.trace_id, _NO_SPAN, time.time_ns(), attributes, (run.context,)
+        )
+        span.span_id = context.span_id
+        span.end()
 
     def begin(self, parent: str, name: str, kind: Kind, started: int = 0) -> Span | None:
         """Decides and starts; None where it is not traced."""

@@ -102,8 +102,9 @@ def _run_and_report(
         steps = _Steps(console, verbose=options.verbose)
         with _traced(tracer, usecase.name, folder) as span:
             result = run_pipeline(folder, arguments, steps.show, processes, span)
-            if span is not None and result.bundle is not None:
-                span.attributes[DIGEST] = open_bundle(result.bundle).digest
+            if tracer is not None and span is not None and result.bundle is not None:
+                span.attributes[DIGEST] = digest = open_bundle(result.bundle).digest
+                tracer.made_by(digest, span)
 
     def say(text: str) -> None:
         console.print(f"  {text}", markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ from lifeboat.server.model.onnx_model import load_model
 from lifeboat.server.service import Service
 from lifeboat.server.settings import SERVICE, ServerSettings
 from lifeboat.system import log
-from lifeboat.system.tracing import DIGEST, FLUSH_SECONDS, MODEL, VERSION, open_tracer
+from lifeboat.system.tracing import DIGEST, FLUSH_SECONDS, MODEL, VERSION, SpanContext, open_tracer
 
 if TYPE_CHECKING:
     from lifeboat.server.rpc.server import RpcServer
@@ -49,6 +49,7 @@ class Server:
         self._tracer = open_tracer(SERVICE, settings, settings.trace_callers)
         if self._tracer is not None:
             self._tracer.about = {MODEL: identity.name, VERSION: identity.version, DIGEST: identity.digest}
+            self._tracer.links = (SpanContext.of_bundle(identity.digest),)
         service = Service(model, settings, self._metrics, loop, self._tracer)
         service.warm()
         gc.freeze()  # what is loaded stays, and is not looked through
