@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.feature_store import rivers
+from tests.feature_store.feature_server import serving
 from tests.pipeline.laptop import Laptop
 from tests.server.world import Answer, call
 
@@ -15,6 +16,13 @@ from tests.server.world import Answer, call
 @pytest.mark.slow
 def test_a_use_case_with_a_store_goes_from_its_table_to_an_answer(laptop: Laptop, tmp_path: Path) -> None:
     folder = rivers.write(tmp_path / "rivers")
+    values = {"levels": {("rhine",): {"level": 15.0}, ("elbe",): {"level": 5.0}}}
+    with serving({"levels": ("gauge",)}, values) as store:
+        laptop.environment |= {"LIFEBOAT_FEATURES_URL": store.url, "LIFEBOAT_FEATURES_MILLISECONDS": "5000"}
+        goes_the_way(laptop, folder)
+
+
+def goes_the_way(laptop: Laptop, folder: Path) -> None:
     said = laptop.lifeboat("run", "--usecase", str(folder), "--require-deploy")
     assert "view levels: " in said
     assert "Deployed rivers version 1" in said
@@ -26,5 +34,8 @@ def test_a_use_case_with_a_store_goes_from_its_table_to_an_answer(laptop: Laptop
         body = {"data": {"names": list(row), "ndarray": [list(row.values())]}}
         return call(f"http://127.0.0.1:{laptop.settings.port}/api/v1.0/predictions", body)
 
-    assert asked(level=15).survived[0] > asked(level=5).survived[0] + 0.3
-    assert "(levels:level), which is not asked here" in asked().body.decode()
+    high, low = (asked(level=level, gauge="rhine").survived[0] for level in (15, 5))
+    assert high > low + 0.3
+    assert asked(gauge="rhine").survived[0] == pytest.approx(high)
+    assert asked(gauge="elbe").survived[0] == pytest.approx(low)
+    assert asked(gauge="oder").status == asked().status == 200

@@ -92,6 +92,14 @@ class Settings(ObservedSettings, S3Settings):
         "", f"Python of the detector's environment, or {NO_DETECTOR}; one made for it unless set"
     )
     explainer: bool = option(True, "whether the home has an explainer, which gives the reasons of answers")
+    features_url: str = option(
+        "",
+        "URL of a feature server by Feast's contract, which the model servers ask for stored columns that a request "
+        "leaves out; none unless set",
+    )
+    features_milliseconds: float = option(
+        20.0, "time that an answer of the feature server may take; what does not come is null"
+    )
     explainer_port: int = option(0, f"port of the home's explainer; {_OWN_PORT.format(9030)}")
     ui: bool = option(True, "whether the home has a page of its own, started by a run and kept")
     ui_port: int = option(0, f"port of the home's page; {_OWN_PORT.format(9050)}")

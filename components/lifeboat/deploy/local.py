@@ -108,6 +108,7 @@ class LocalTarget:
                 home.reserve(service, say)
         return {
             "events_url": home.events_url, "explainer_url": home.explainer_url, "home_url": home.home_page_url,
+            "features_url": chosen.features_url, "features_milliseconds": f"{chosen.features_milliseconds:g}",
             **chosen.of_services.observed, **server_access(chosen),
         }  # fmt: skip
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TypeVar
 
 from lifeboat.http.errors import RequestError, unavailable
+from lifeboat.model.bundle import Bundle
 from lifeboat.server.asked import Asked
 from lifeboat.server.cloudevents import Content
 from lifeboat.server.columnar import ColumnarWriter
@@ -28,6 +29,7 @@ from lifeboat.server.model.onnx_model import Answers, Model
 from lifeboat.server.protocols.row_parser import Columns, Reader
 from lifeboat.server.request_id import RequestId, RequestIds
 from lifeboat.server.settings import ServerSettings
+from lifeboat.server.stored_features import StoredFeatures
 from lifeboat.system import log
 from lifeboat.system.tracing import ROWS, Span, Tracer, part_of, untraced_parent
 
@@ -69,7 +71,8 @@ class DataPlane:
         self.ready, self.tracer = False, tracer
         self.max_body = settings.max_body
         self.ids = RequestIds()
-        self.reader = Reader(model.schema, settings.max_rows)
+        self._features = _open_features(model.bundle, settings, metrics, loop)
+        self.reader = Reader(model.schema, settings.max_rows, asks=self._features is not None)
         self._model, self._settings, self._metrics = model, settings, metrics
         self._metadata = ModelMetadata.of(model.bundle, settings)
         self.identity = self._metadata.identity
@@ -79,6 +82,8 @@ class DataPlane:
         failed, traced = partial(log.error, "the model failed"), None if tracer is None else _trace_run
         self._batcher = Batcher(loop, model.predict, failed, self._watch, self._large, traced=traced)
         self._queues: tuple[Sized, ...] = (self._batcher.waiting, self._large.waiting, *queues)
+        if self._features is not None:
+            self._queues += (self._features.asking,)
 
     @property
     def prediction_events(self) -> Events | None:
@@ -151,7 +156,11 @@ class DataPlane:
         """
         if asked.span is not None:
             asked.span.attributes[ROWS] = asked.rows
-        self._batcher.submit(Job(asked, partial(self._finish, write, error, send)))
+        job = Job(asked, partial(self._finish, write, error, send))
+        if self._features is None:
+            self._batcher.submit(job)
+        else:
+            self._features.fill(asked.columns, asked.span, partial(self._batcher.submit, job))
 
     async def explain(self, asked: Asked, outputs: list[str] | bool) -> Explained:
         """The reasons of the answers to rows, of a process that is not this one.
@@ -164,6 +173,8 @@ class DataPlane:
             RequestError: see `Explanations.ask`.
         """
         wanted = None if isinstance(outputs, bool) else outputs
+        if self._features is not None:
+            await self._features.filled(asked.columns, asked.span)
         with part_of(asked.span, "ask for reasons", "client") as span:
             parent = span.traceparent if span is not None else "" if self.tracer is None else untraced_parent()
             return await self.explanations.ask(asked.columns, wanted, parent, asked.fields)
@@ -244,6 +255,17 @@ class DataPlane:
         for job, own in shares(jobs, answers):
             if job.asked.is_watched:
                 events.predicted([job.asked], job.asked.columns, own, self.tracer is not None)
+
+
+def _open_features(
+    bundle: Bundle, settings: ServerSettings, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop
+) -> StoredFeatures | None:
+    """None where a model has no stored features, or where nobody is asked for them."""
+    keys = bundle.manifest.get("store", {})
+    if not keys or not settings.features_url:
+        return None
+    seconds = settings.features_milliseconds / 1000
+    return StoredFeatures(bundle.schema, keys, settings.features_url, seconds, metrics, loop)
 
 
 def _trace_run(jobs: Sequence[Job], rows: int, begun: int, failed: str) -> None:

@@ -12,7 +12,9 @@ from lifeboat.tasks.task import Task
 LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 PROTOCOLS = ("seldon", "v2", "v1", "mlflow", "grpc-seldon", "grpc-v2", "explain", "other")
 FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldon", "v2") for status in (200, 500)}
-FROM_START |= {""}  # the scores have no label
+FROM_START |= {""}  # the scores and the lookups have no label
+# Of a row and a view: values, none there, only one too old, no answer in time or at all, one that breaks its column.
+FEATURE_RESULTS = ("found", "missing", "expired", "late", "failed", "wrong")
 STATUSES = (200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 501, 503, 504)
 HELP = {
     "lifeboat_model_info": "Which model this is; always 1",
@@ -23,6 +25,8 @@ HELP = {
     "lifeboat_rejected_total": "Requests refused, by the reason",
     "lifeboat_events_total": "Events taken by their receiver, and dropped",
     "lifeboat_in_flight": "Requests that are whole and not answered",
+    "lifeboat_features_total": "Rows whose stored features were asked for, by view and what came of it",
+    "lifeboat_feature_lookup_seconds": "Time from a question to the feature server until its answer",
 }
 
 
@@ -75,6 +79,24 @@ class ServerMetrics(Series):
     def rejected(self, reason: str) -> None:
         """A request was refused."""
         self._cells[self._rejected[reason]] += 1.0
+
+    def watch_views(self, views: Iterable[str]) -> None:
+        """Stored features of these views are asked for."""
+        self._lookup = self._histogram("lifeboat_feature_lookup_seconds", "", LATENCY)
+        self._features = {
+            (view, result): self._counter("lifeboat_features_total", f'view="{escape(view)}",result="{result}"')
+            for view in views
+            for result in FEATURE_RESULTS
+        }
+
+    def looked_up(self, seconds: float) -> None:
+        """The feature server answered."""
+        self._observe(self._lookup, seconds)
+
+    def features(self, view: str, results: Iterable[str]) -> None:
+        """What came of a view for each row: one of `FEATURE_RESULTS`."""
+        for result in results:
+            self._cells[self._features[view, result]] += 1.0
 
     def judged(self, counters: Iterable[int], reward: float) -> None:
         """Feedback came in: see `Task.count_truths`."""

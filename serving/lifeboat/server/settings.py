@@ -77,6 +77,14 @@ class ServerSettings(ObservedSettings):
     explain_seconds: float = _setting(
         8.0, "time that the reasons of an answer may take, less than the 10 s that Seldon's executor waits"
     )
+    features_url: str = _setting(
+        "",
+        "URL of a feature server by Feast's contract, asked for stored columns that a request leaves out; nobody is "
+        "asked unless set",
+    )
+    features_milliseconds: float = _setting(
+        20.0, "time that an answer of the feature server may take; what does not come is null"
+    )
     home_url: str = _setting("", "URL of the page that leads to all others, for the server's own; none unless set")
     log_requests: bool = _setting(False, "log one line a request, as at the level debug")
     log_payloads: bool = _setting(False, "let request and response bodies into the log")
@@ -121,6 +129,8 @@ class ServerSettings(ObservedSettings):
             )
         if not 0 < self.explain_seconds < float("inf"):
             raise SettingsError(f"explain_seconds is {self.explain_seconds:g}, it must be above 0")
+        if not 0 < self.features_milliseconds < float("inf"):
+            raise SettingsError(f"features_milliseconds is {self.features_milliseconds:g}, it must be above 0")
         _ = self.caller_limits  # a number that is none is said now
         if self.spin_us < 0:
             raise SettingsError(f"spin_us is {self.spin_us}, the least is 0")

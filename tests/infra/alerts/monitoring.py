@@ -111,6 +111,8 @@ def exposed(text: str) -> dict[str, set[str]]:
 def server_metrics() -> dict[str, set[str]]:
     """What the model server really renders once it has answered a request."""
     metrics = ServerMetrics({"name": "m", "version": "1", "digest": "d"}, task_of(BinaryLabel("answer", ("no", "yes"))))
+    metrics.watch_views(["weather"])
+    metrics.looked_up(0.001)
     metrics.begin()
     metrics.end("seldon", 200, 0.001)
     metrics.predicted([0.3], [False])

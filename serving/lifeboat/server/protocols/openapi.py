@@ -31,7 +31,7 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
     infer = f"/v2/models/{quote(name, safe='')}/infer"
     reasons = _post("Predict with the reasons, as no traffic", "Message", "Prediction", "Error", [_PUID])
     schemas = {
-        "Row": _row(schema),
+        "Row": _row(schema, asks=bool(settings.features_url)),
         "Message": _message(schema, settings.max_rows, explain),
         "Feedback": _feedback(schema),
         "Inference": _inference(schema, name, version, explain),
@@ -74,8 +74,8 @@ def describe_api(schema: Schema, name: str, version: str, settings: ServerSettin
     return {**document, "components": {"schemas": schemas, **token}, "security": [{"token": []}]}
 
 
-def _row(schema: Schema) -> dict[str, Any]:
-    required = [column.name for column in schema.columns if not column.is_optional]
+def _row(schema: Schema, *, asks: bool) -> dict[str, Any]:
+    required = [column.name for column in schema.columns if not (column.is_optional or (asks and column.source))]
     return {
         "type": "object",
         "properties": {name: column.json_schema() for name, column in schema.known.items()},

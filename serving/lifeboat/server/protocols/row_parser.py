@@ -8,7 +8,7 @@ sentences stand in one place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,12 @@ from lifeboat.usecase.schema import Column, Schema, Value
 
 Parser = Callable[[Any], Value]
 Columns = list[list[Value]]
+
+
+class NotSent(list[Value]):
+    """Nulls in place of a column that a request leaves out, for a feature server to fill."""
+
+
 # Orders of names remembered; a client has one or two.
 MAX_LAYOUTS = 64
 # Kinds of columns of which a tensor [n, k] can hold all.
@@ -31,10 +37,12 @@ class _Layout:
     Args:
         width: of a row.
         read: for each column its parser, its place (None where it is left out) and its null.
+        gaps: which of these columns a feature server is asked for.
     """
 
     width: int
     read: tuple[tuple[Parser, int | None, Value], ...]
+    gaps: tuple[int, ...]
 
 
 class Reader:
@@ -43,10 +51,11 @@ class Reader:
     Args:
         schema: of a row.
         max_rows: of a request.
+        asks: whether a feature server is asked for its columns that a request leaves out; else they are to be sent.
     """
 
-    def __init__(self, schema: Schema, max_rows: int) -> None:
-        self._schema, self._max_rows = schema, max_rows
+    def __init__(self, schema: Schema, max_rows: int, *, asks: bool = False) -> None:
+        self._schema, self._max_rows, self._asks = schema, max_rows, asks
         self._stored = {column.name for column in schema.columns if column.source}
         self._columns = (*schema.columns, *(replace(key, nullable=True) for key in schema.keys))
         self._parsers = {column.name: compile_parser(column) for column in self._columns}
@@ -75,13 +84,14 @@ class Reader:
             if len(row) != layout.width:
                 raise bad(f"{where}: row {number} has {len(row)} values, there are {layout.width} names")
         try:
-            return [
+            columns = [
                 [null] * len(rows) if place is None else [parser(row[place]) for row in rows]
                 for parser, place, null in layout.read
             ]
         except ValueError:
             order = names or self._schema.names
             raise self._first_problem([dict(zip(order, row, strict=True)) for row in rows]) from None
+        return _marked(columns, layout.gaps)
 
     def from_objects(self, rows: Any, where: str) -> Columns:
         """Reads rows given as objects by column name; a column that is left out is a null where it may be.
@@ -94,12 +104,15 @@ class Reader:
         for number, row in enumerate(rows, start=1):
             if type(row) is not dict:
                 raise bad(f"{where}: row {number} is not an object of column names and values")
-            if not self._stored <= row.keys() <= known:
+            if not row.keys() <= known or not (self._asks or self._stored <= row.keys()):
                 raise self._first_problem(rows)
+            if self._asks and row.keys() & self._stored != rows[0].keys() & self._stored:
+                raise bad(f"{where}: row {number} brings other columns of the feature store than row 1; bring the same")
         try:
-            return [[parser(row.get(name)) for row in rows] for name, parser in self._parsers.items()]
+            columns = [[parser(row.get(name)) for row in rows] for name, parser in self._parsers.items()]
         except ValueError:
             raise self._first_problem(rows) from None
+        return _marked(columns, self._gaps(rows[0]) if self._asks else ())
 
     def from_columns(self, columns: dict[str, list[Any]], rows: int) -> Columns:
         """Reads columns of equal length given by name; one that is left out is all null where it may be.
@@ -111,13 +124,14 @@ class Reader:
             raise bad(f"the inputs hold {rows} rows, allowed are 1 to {self._max_rows}")
         layout = self._layout(list(columns))
         try:
-            return [
+            read = [
                 [null] * rows if place is None else [parser(value) for value in columns[name]]
                 for name, (parser, place, null) in zip(self._parsers, layout.read, strict=True)
             ]
         except ValueError:
             objects = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             raise self._first_problem(objects) from None
+        return _marked(read, layout.gaps)
 
     def from_tensors(self, tensors: Sequence[Tensor]) -> Columns:
         """Reads tensors of the Open Inference Protocol: each a column, or one [n, k] of a model of numbers.
@@ -155,20 +169,30 @@ class Reader:
             if order.count(name) > 1:
                 raise bad(f"column {name}: named twice")
         for column in self._schema.columns:
-            if column.name not in order and not column.is_optional:
+            if column.name not in order and not (column.is_optional or (self._asks and column.source)):
                 raise bad(f"column {column.name}: {column.why_missing}")
         places = {name: place for place, name in enumerate(order)}
         read = tuple((self._parsers[column.name], places.get(column.name), column.null) for column in self._columns)
-        return _Layout(len(order), read)
+        return _Layout(len(order), read, self._gaps(order) if self._asks else ())
+
+    def _gaps(self, names: Container[str]) -> tuple[int, ...]:
+        """Which columns a feature server is asked for where these are sent."""
+        return tuple(place for place, name in enumerate(self._parsers) if name in self._stored and name not in names)
 
     def _first_problem(self, rows: list[dict[str, Any]]) -> RequestError:
         """The first row that the schema refuses, in its words."""
         for number, row in enumerate(rows, start=1):
             try:
-                self._schema.parse_row(row)
+                self._schema.parse_row({**(dict.fromkeys(self._stored) if self._asks else {}), **row})
             except ValueError as error:
                 return bad(f"row {number}, {error}")
         raise AssertionError("a compiled parser refused what its column accepts")
+
+
+def _marked(columns: Columns, gaps: Iterable[int]) -> Columns:
+    for place in gaps:
+        columns[place] = NotSent(columns[place])
+    return columns
 
 
 def compile_parser(column: Column) -> Parser:

@@ -1,0 +1,44 @@
+"""Feast's own feature server over people and classes, in Feast's environment: `python feast_serve.py FOLDER PORT`.
+
+Nothing of ours is imported here.
+"""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
+from feast.types import Float64, Int64, String
+from feast.value_type import ValueType
+
+
+def main(folder: Path, port: int) -> None:
+    config = RepoConfig(
+        project="peer", provider="local", registry=str(folder / "registry.db"), entity_key_serialization_version=3,
+        offline_store={"type": "duckdb"}, online_store={"type": "sqlite", "path": str(folder / "online.db")},
+    )  # fmt: skip
+    store = FeatureStore(config=config)
+    now = datetime.now(UTC)
+    tables = {
+        "people": pd.DataFrame({"name": ["Ann", "Nil"], "years": [40.0, None], "at": [now, now]}),
+        "classes": pd.DataFrame({"class": [1, 3], "harbour": ["C", "Q"], "at": [now, now]}),
+    }
+    kinds = {"people": (ValueType.STRING, String, Float64), "classes": (ValueType.INT64, Int64, String)}
+    for name, table in tables.items():
+        key, field, _ = table.columns
+        of_entity, of_key, of_field = kinds[name]
+        table.to_parquet(folder / f"{name}.parquet")
+        entity = Entity(name=name, join_keys=[key], value_type=of_entity)
+        view = FeatureView(
+            name=name, entities=[entity], ttl=timedelta(days=1),
+            source=FileSource(path=str(folder / f"{name}.parquet"), timestamp_field="at"),
+            schema=[Field(name=key, dtype=of_key), Field(name=field, dtype=of_field)],
+        )  # fmt: skip
+        store.apply([entity, view])
+        store.write_to_online_store(name, table)
+    store.serve(host="127.0.0.1", port=port, type_="http", no_access_log=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
