@@ -37,7 +37,8 @@ def main(folder: Path, port: int) -> None:
         )  # fmt: skip
         store.apply([entity, view])
         store.write_to_online_store(name, table)
-    store.serve(host="127.0.0.1", port=port, type_="http", no_access_log=True)
+    # By default its one worker ends after 1,000 requests, and nobody answers until the next one has loaded.
+    store.serve(host="127.0.0.1", port=port, type_="http", no_access_log=True, max_requests=0, max_requests_jitter=0)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from lifeboat.usecase.schema import Column, Schema, Value
 
 PATH = "/get-online-features"
 MAX_BYTES = 32 * 1024 * 1024
-# After so many questions in a row that nobody answered, none is asked for a while: each would take its whole time.
-FAILURES, PAUSE_SECONDS = 5, 1.0
+# After so many questions in a row that nobody answered one is asked now and then: each would take its whole time.
+FAILURES, PAUSE_SECONDS = 5, 0.2
 # Questions at a time; requests that come meanwhile are in the next one.
 QUESTIONS = 8
 # Between two lines of the log about a server that does not answer.
