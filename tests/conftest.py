@@ -53,7 +53,6 @@ LONGEST = (
     "tests/pipeline/test_at_once.py",
     "tests/pipeline/test_live_notebook.py",
     "tests/pages/test_pages.py",
-    "tests/pages/test_links.py",
     "tests/demo/test_driver.py",
     "tests/pipeline/test_run.py",
     "tests/pipeline/test_as_of.py",
