@@ -51,7 +51,6 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Figures:
     return made.figures
 
 
-@pytest.mark.slow
 def test_twenty_thousand_requests_find_nothing(figures: Figures) -> None:
     assert not figures.findings, "".join(finding.describe("20") for finding in figures.findings)
     assert figures.requests == REQUESTS
