@@ -49,5 +49,5 @@ def test_what_a_new_version_changes_of_the_columns_is_told() -> None:
     label = BinaryLabel("y", ("no", "yes"))
     old = Schema((Column("a", "float"), Column("b", "string"), Column("c", "float")), label)
     new = Schema((Column("a", "float", maximum=5), Column("c", "float"), Column("d", "float", nullable=True)), label)
-    assert column_changes(old, new) == "no more: b; new: d (may be null); declared otherwise: a"
+    assert column_changes(old, new) == "no more: b; new: d (may be left out); declared otherwise: a"
     assert column_changes(old, old) == ""

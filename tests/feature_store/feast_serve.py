@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
-from feast.types import Float64, Int64, String
+from feast.types import Bool, Float64, Int64, String
 from feast.value_type import ValueType
 
 
@@ -21,19 +21,26 @@ def main(folder: Path, port: int) -> None:
     store = FeatureStore(config=config)
     now = datetime.now(UTC)
     tables = {
-        "people": pd.DataFrame({"name": ["Ann", "Nil"], "years": [40.0, None], "at": [now, now]}),
+        "people": pd.DataFrame(
+            {
+                "name": ["Ann", "Nil", "Old"],
+                "years": [40.0, None, 70.0],
+                "alone": [True, False, True],
+                "at": [now, now, now - timedelta(hours=2)],
+            }
+        ),
         "classes": pd.DataFrame({"class": [1, 3], "harbour": ["C", "Q"], "at": [now, now]}),
     }
-    kinds = {"people": (ValueType.STRING, String, Float64), "classes": (ValueType.INT64, Int64, String)}
+    kinds = {"name": String, "class": Int64, "years": Float64, "alone": Bool, "harbour": String}
     for name, table in tables.items():
-        key, field, _ = table.columns
-        of_entity, of_key, of_field = kinds[name]
+        key = table.columns[0]
+        of_entity = ValueType.STRING if kinds[key] == String else ValueType.INT64
         table.to_parquet(folder / f"{name}.parquet")
         entity = Entity(name=name, join_keys=[key], value_type=of_entity)
         view = FeatureView(
             name=name, entities=[entity], ttl=timedelta(days=1),
             source=FileSource(path=str(folder / f"{name}.parquet"), timestamp_field="at"),
-            schema=[Field(name=key, dtype=of_key), Field(name=field, dtype=of_field)],
+            schema=[Field(name=column, dtype=kinds[column]) for column in table.columns[:-1]],
         )  # fmt: skip
         store.apply([entity, view])
         store.write_to_online_store(name, table)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,6 +20,7 @@ class FeatureServer(ThreadingHTTPServer):
     Attributes:
         keys: names of the keys of each view.
         values: by view and key the fields, or the status of all of them.
+        at: when the values became true.
         delay: seconds before an answer.
         answer: what is answered in place of it: status and body.
         has_ended: whether connections end instead of an answer.
@@ -30,6 +32,7 @@ class FeatureServer(ThreadingHTTPServer):
     def __init__(self, keys: dict[str, tuple[str, ...]], values: Values, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.keys, self.values = keys, values
+        self.at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.delay, self.has_ended = 0.0, False
         self.asked: list[dict[str, Any]] = []
         self.answer: tuple[int, bytes] | None = None
@@ -50,8 +53,11 @@ class FeatureServer(ThreadingHTTPServer):
             ]
             names.append(f"{view}__{field}")
             results.append({
-                "values": [None if isinstance(one, str) else one[field] for one in found],
-                "statuses": [one if isinstance(one, str) else "PRESENT" for one in found],
+                "event_timestamps": [self.at if not isinstance(one, str) else "1970-01-01T00:00:00Z" for one in found],
+                "values": [None if isinstance(one, str) else one.get(field) for one in found],
+                "statuses": [
+                    one if isinstance(one, str) else "PRESENT" if field in one else "NOT_FOUND" for one in found
+                ],
             })  # fmt: skip
         keys = [{"values": values, "statuses": ["PRESENT"] * rows} for values in entities.values()]
         return {"metadata": {"feature_names": names}, "results": [*keys, *results]}

@@ -183,6 +183,22 @@ def test_it_finds_what_feast_finds(tmp_path: Path) -> None:
     assert [tuple(None if one is None or one != one else float(one) for one in pair) for pair in theirs] == ours
 
 
+def test_keys_that_differ_in_capitals_are_two(tmp_path: Path) -> None:
+    at = datetime(2026, 3, 1, tzinfo=UTC)
+    pq.write_table(
+        pa.table({"k": [1, 2], "K": [2, 1], "measured": [at, at], "level": [5.0, 6.0]}), tmp_path / "l.parquet"
+    )
+    columns = (
+        Column("asked", "datetime"), Column("k", "integer"), Column("K", "integer"),
+        Column("level", "float", nullable=True, source="levels:level"),
+    )  # fmt: skip
+    view = View("levels", "place", tmp_path / "l.parquet", "measured")
+    used = FeatureStore((Entity("place", ("k", "K")),), (view,), time="asked")
+    asked = pa.table({"asked": [at, at], "k": [2, 1], "K": [1, 1]})
+    found = join(tmp_path, asked, used, Schema(columns=columns, label=SCHEMA.label))
+    assert found.table.column("level").to_pylist() == [6.0, None]
+
+
 def test_what_cannot_be_joined_is_said(tmp_path: Path) -> None:
     used, asked = store(levels(tmp_path)), rows_of((f"{DAY}16:00", "elbe"))
     two = replace(SCHEMA, columns=(*SCHEMA.columns, Column("at", "datetime", nullable=True, source="levels:measured")))

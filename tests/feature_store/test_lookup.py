@@ -19,6 +19,8 @@ import pytest
 
 from lifeboat.model.bundle import GOLDEN, MODEL, REFERENCE, SCHEMA, write_bundle
 from lifeboat.server.rpc.messages import INFERENCE
+from lifeboat.server.stored_features import StoredFeatures
+from lifeboat.usecase.schema import Column
 from tests.detector.world import reference
 from tests.explainer.world import explainer
 from tests.feature_store.feature_server import FeatureServer, serving
@@ -29,17 +31,20 @@ from tests.server.rpc.stub import Stub, infer_request
 from tests.server.world import ROW, TINY, Answer, Running, call, expected, graph, ndarray, server
 from tests.tracing.collector import collecting
 
-# Ages by name, ports by class; the row brings neither.
-SOURCES = {"age": "people:years", "port": "classes:harbour"}
+# Ages and whether they are alone by name, ports by class; the row brings none.
+SOURCES = {"age": "people:years", "alone": "people:alone", "port": "classes:harbour"}
 STORED = replace(TINY, columns=tuple(replace(column, source=SOURCES.get(column.name, "")) for column in TINY.columns))
 KEYS = {"people": ("name",), "classes": ("class",)}
+VIEWS = {"people": {"keys": ["name"], "max_age": 3600.0}, "classes": {"keys": ["class"], "max_age": None}}
 VALUES = {
     "people": {
-        ("Ann",): {"years": 40.0}, ("Old",): "OUTSIDE_MAX_AGE", ("Odd",): {"years": 500.0}, ("Nil",): {"years": None},
+        ("Ann",): {"years": 40.0, "alone": True}, ("Odd",): {"years": 500.0, "alone": True},
+        ("Nil",): {"years": None, "alone": None}, ("Nan",): {"years": "NaN", "alone": False},
+        ("Half",): {"years": 40.0}, ("Old",): "OUTSIDE_MAX_AGE",
     },
     "classes": {(1,): {"harbour": "C"}, (3,): {"harbour": "Q"}},
 }  # fmt: skip
-NAMES = b'{"metadata": {"feature_names": ["people__years", "classes__harbour"]}, "results": '
+NAMES = b'{"metadata": {"feature_names": ["people__years", "people__alone", "classes__harbour"]}, "results": '
 SENT = {name: value for name, value in ROW.items() if name not in SOURCES}
 
 
@@ -58,7 +63,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         MODEL: graph(STORED), SCHEMA: STORED.to_json().encode(), REFERENCE: reference(),
         GOLDEN: json.dumps(golden).encode(),
     }  # fmt: skip
-    write_bundle(folder, files, {"usecase": "tiny", "store": KEYS})
+    write_bundle(folder, files, {"usecase": "tiny", "store": VIEWS})
     return folder
 
 
@@ -91,7 +96,7 @@ def test_each_row_is_predicted_with_what_the_store_has_of_its_keys(running: Runn
     assert counted(running) == {"people found": 2, "people missing": 1, "classes found": 2, "classes missing": 1}
     # One question for all rows; a key once.
     [question] = store.asked
-    assert sorted(question["features"]) == ["classes:harbour", "people:years"]
+    assert sorted(question["features"]) == ["classes:harbour", "people:alone", "people:years"]
     asked = set(zip(question["entities"]["name"], question["entities"]["class"], strict=True))
     assert asked == {("Ann", 1), ("Bob", 3), ("Ann", 2)}
     assert all(type(number) is int for number in question["entities"]["class"])
@@ -101,7 +106,7 @@ def test_what_is_sent_is_not_asked_for(running: Running, store: FeatureServer) -
     assert ask(running, ROW).survived[0] == pytest.approx(expected(22.5, port="C"))
     assert ask(running, ROW | {"age": None, "port": None}).survived[0] == pytest.approx(expected(None))
     assert store.asked == []
-    assert ask(running, SENT | {"age": 30}).survived[0] == pytest.approx(expected(30))
+    assert ask(running, SENT | {"age": 30, "alone": None}).survived[0] == pytest.approx(expected(30))
     assert [question["features"] for question in store.asked] == [["classes:harbour"]]
 
 
@@ -109,7 +114,7 @@ def test_every_protocol_asks(running: Running, bundle: Path, store: FeatureServe
     wanted = pytest.approx(expected(40))
     objects = call(f"{running.url}/api/v1.0/predictions", {"jsonData": SENT})
     assert objects.json["data"]["tensor"]["values"][1] == wanted
-    kinds = {"name": "BYTES", "class": "INT64", "alone": "BOOL"}
+    kinds = {"name": "BYTES", "class": "INT64"}
     inputs = [{"name": name, "shape": [1], "datatype": kind, "data": [SENT[name]]} for name, kind in kinds.items()]
     assert call(f"{running.url}/v2/models/tiny/infer", {"inputs": inputs}).json["outputs"][0]["data"][1] == wanted
     rows = call(f"{running.url}/invocations", {"dataframe_records": [SENT, SENT]})
@@ -126,13 +131,48 @@ def test_every_protocol_asks(running: Running, bundle: Path, store: FeatureServe
 
 @pytest.mark.parametrize(
     ("name", "result", "age"),
-    [("Old", "expired", None), ("Odd", "wrong", None), ("Nil", "found", None), ("Nobody", "missing", None)],
+    [
+        ("Old", "expired", None),
+        ("Odd", "wrong", None),
+        ("Nil", "found", None),
+        ("Nan", "found", None),
+        ("Half", "partial", 40),
+        ("Nobody", "missing", None),
+    ],
 )
 def test_what_is_too_old_or_breaks_its_column_or_is_null_is_null_and_counted(
     running: Running, name: str, result: str, age: float | None
 ) -> None:
     assert ask(running, SENT | {"name": name}).survived[0] == pytest.approx(expected(age))
     assert counted(running)[f"people {result}"] == 1
+
+
+def test_a_value_that_the_store_still_gives_is_too_old_by_the_bundle(running: Running, store: FeatureServer) -> None:
+    store.at = "2026-01-01T00:00:00Z"
+    assert ask(running, SENT | {"class": 1}).survived[0] == pytest.approx(expected(None, port="C"))
+    assert counted(running) == {"people expired": 1, "classes found": 1}
+
+
+def test_a_large_request_is_asked_about_in_pieces_and_by_itself(running: Running, store: FeatureServer) -> None:
+    store.values["people"] |= {(f"N{number}",): {"years": number / 10, "alone": True} for number in range(600)}
+    rows = [SENT | {"name": f"N{number}"} for number in range(600)]
+    assert ask(running, *rows).survived == pytest.approx([expected(number / 10) for number in range(600)], abs=1e-6)
+    assert [len(question["entities"]["name"]) for question in store.asked] == [256, 256, 88]
+
+
+def test_a_request_without_the_key_is_refused(running: Running, store: FeatureServer) -> None:
+    row = {name: value for name, value in ROW.items() if name not in ("port", "class")}
+    answer = call(f"{running.url}/api/v1.0/predictions", {"jsonData": row})
+    assert answer.status == 400
+    assert "column class: missing" in answer.body.decode()
+    assert store.asked == []
+
+
+def test_a_moment_comes_in_seconds(bundle: Path) -> None:
+    column = Column("born", "datetime", nullable=True, source="people:born")
+    assert StoredFeatures._value(column, 1767225600) == 1767225600e6
+    assert StoredFeatures._value(column, "2026-01-01T00:00:00Z") == 1767225600e6
+    assert StoredFeatures._value(replace(column, epoch="ms"), 1767225600) == 1767225600e6
 
 
 def change_answer(status: int, body: bytes) -> Callable[[FeatureServer], None]:
@@ -159,8 +199,8 @@ def end(store: FeatureServer) -> None:
         (change_answer(200, b"<html>"), "failed"),
         (change_answer(200, b"{}"), "failed"),
         (change_answer(200, b'{"metadata": {"feature_names": ["other"]}, "results": []}'), "failed"),
-        (change_answer(200, NAMES + b"[{}, {}]}"), "failed"),
-        (change_answer(200, NAMES + b'[{"values": [], "statuses": []}, {"values": [], "statuses": []}]}'), "failed"),
+        (change_answer(200, NAMES + b"[{}, {}, {}]}"), "failed"),
+        (change_answer(200, NAMES + b'[{"values": [], "statuses": []}, 7, null]}'), "failed"),
         (change_answer(200, b"[1]"), "failed"),
     ],
 )  # fmt: skip
@@ -240,7 +280,7 @@ def test_the_reasons_are_those_of_what_was_looked_up(bundle: Path, store: Featur
         ) as running,
     ):  # fmt: skip
         url = f"{running.url}/api/v1.0/explain"
-        whole = SENT | {"age": 40.0, "port": "Q"}
+        whole = SENT | {"age": 40.0, "port": "Q", "alone": True}
         looked_up, sent = (call(url, ndarray(list(row.values()), names=list(row))) for row in (SENT, whole))
         assert looked_up.status == sent.status == 200, looked_up.body
         assert {**looked_up.json, "meta": 0} == {**sent.json, "meta": 0}
@@ -250,7 +290,7 @@ def test_rows_of_a_request_bring_the_same(running: Running) -> None:
     answer = call(f"{running.url}/api/v1.0/predictions", {"jsonData": [SENT, SENT | {"age": 3}]})
     assert answer.status == 400
     assert "row 2 brings other columns of the feature store than row 1" in answer.body.decode()
-    wrong = call(f"{running.url}/api/v1.0/predictions", ndarray(["Ann", 9, True], names=["name", "class", "alone"]))
+    wrong = call(f"{running.url}/api/v1.0/predictions", ndarray(["Ann", 9], names=["name", "class"]))
     assert wrong.status == 400
     assert "column class: 9 is none of" in wrong.body.decode()
 
@@ -275,11 +315,12 @@ def test_feasts_own_server_answers_it(bundle: Path, tmp_path: Path) -> None:
             time.sleep(0.2)
         url = f"http://127.0.0.1:{port}"
         with server(bundle, "--features-url", url, "--features-milliseconds", "5000") as running:
-            rows = [SENT | {"name": name, "class": kind} for name, kind in (("Ann", 1), ("Nil", 3), ("Bob", 2))]
-            wanted = [expected(40, port="C"), expected(None), expected(None)]
+            asked = (("Ann", 1), ("Nil", 3), ("Bob", 2), ("Old", 2))
+            rows = [SENT | {"name": name, "class": kind} for name, kind in asked]
+            wanted = [expected(40, port="C"), expected(None), expected(None), expected(None)]
             assert ask(running, *rows).survived == pytest.approx(wanted, abs=1e-6)
             assert counted(running) == {
-                "people found": 2, "people missing": 1, "classes found": 2, "classes missing": 1,
+                "people found": 2, "people missing": 1, "people expired": 1, "classes found": 2, "classes missing": 2,
             }  # fmt: skip
     finally:
         feast.terminate()

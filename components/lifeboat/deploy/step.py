@@ -95,7 +95,11 @@ def deploy(bundle_dir: Path, verdict_file: Path, registry: Registry, target: Tar
 def column_changes(old: Schema, new: Schema) -> str:
     """Which inputs went, came or are read otherwise, in a few words; empty where none did."""
     went = [name for name in old.names if name not in new.known]
-    came = [f"{one.name}{' (may be null)' if one.nullable else ''}" for one in new.columns if one.name not in old.known]
+    came = [
+        f"{one.name}{' (may be left out)' if one.is_optional else ''}"
+        for one in new.columns
+        if one.name not in old.known
+    ]
     other = [one.name for one in new.columns if one.name in old.known and old.known[one.name] != one]
     found = (("no more", went), ("new", came), ("declared otherwise", other))
     return "; ".join(f"{words}: {', '.join(names)}" for words, names in found if names)

@@ -8,9 +8,10 @@ event is right, of one event the one written last.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from lifeboat.config.errors import DataError, UseCaseError
 from lifeboat.data.cells import Cells, check_cells
 from lifeboat.data.csv.dialect import Csv
 from lifeboat.registry.storage import S3
-from lifeboat.registry.tables import read_source
+from lifeboat.registry.tables import SourceTable, read_source
 from lifeboat.usecase.column import Column, listed
 from lifeboat.usecase.feature_store import FeatureStore, View
 from lifeboat.usecase.schema import Schema
@@ -105,12 +106,15 @@ def join_features(
     views: dict[str, JoinedView] = {}
     connection = _open(folder)
     try:
-        keys = {key for view in lacking for key in store.keys(view)}
-        asked = {key: _key(rows, schema.known[key], name) for key in sorted(keys)}
+        # To DuckDB names that differ in capitals are the same.
+        places = {key: f"__key{number}" for number, key in enumerate(sorted({*chain(*map(store.keys, lacking))}))}
+        asked = {place: _key(rows, schema.known[key], name) for key, place in places.items()}
         moments = _microseconds(_cells(rows, schema.known[store.time], name).values)
         connection.register("asked", pa.table({_ROW: np.arange(rows.num_rows), _MOMENT: moments, **asked}))
         for view in lacking:
-            values, views[view.name] = _join(connection, view, store, schema, folder, csv=csv, s3=s3, as_of=as_of)
+            keys, fields = {key: places[key] for key in store.keys(view)}, store.fields(view, schema)
+            source = read_source(str(view.source), s3, folder, csv=csv)
+            values, views[view.name] = _join(connection, view, source, keys, fields, schema, as_of)
             for column in values.column_names:
                 rows = rows.append_column(column, values.column(column))
             found = views[view.name]
@@ -161,28 +165,32 @@ def _microseconds(moments: Any) -> pa.Array:
 
 
 def _join(
-    connection: duckdb.DuckDBPyConnection, view: View, store: FeatureStore, schema: Schema, folder: Path,
-    *, csv: Csv, s3: S3, as_of: datetime | None,
-) -> tuple[pa.Table, JoinedView]:  # fmt: skip
-    source = read_source(str(view.source), s3, folder, csv=csv)
-    fields = store.fields(view, schema)
-    connection.register("written", _written(source.table, view, store.keys(view), fields, schema, source.name))
+    connection: duckdb.DuckDBPyConnection,
+    view: View,
+    source: SourceTable,
+    keys: Mapping[str, str],
+    fields: Mapping[str, str],
+    schema: Schema,
+    as_of: datetime | None,
+) -> tuple[pa.Table, JoinedView]:
+    """The view's columns for each row, and what became of it; `keys` are called in `asked` as said there."""
+    connection.register("written", _written(source.table, view, keys, fields, schema, source.name))
     until = None if as_of is None else (as_of - _EPOCH) // timedelta(microseconds=1)
-    joined = connection.sql(_statement(view, store.keys(view), fields), params={"as_of": until}).to_arrow_table()
+    joined = connection.sql(_statement(view, keys.values(), fields), params={"as_of": until}).to_arrow_table()
     state = joined.column("__state")
     count = {name: pc.sum(pc.equal(state, name)).as_py() or 0 for name in ("found", "missing", "expired")}
     return joined.select(list(fields)), JoinedView(digest=source.digest, **count)
 
 
 def _written(
-    table: pa.Table, view: View, keys: tuple[str, ...], fields: Mapping[str, str], schema: Schema, name: str
+    table: pa.Table, view: View, keys: Mapping[str, str], fields: Mapping[str, str], schema: Schema, name: str
 ) -> pa.Table:
     """The view's table with keys and times as the rows have them."""
     lacking = sorted({*fields.values()} - {*table.column_names})
     if lacking:
         there = listed(table.column_names, 20)
         raise DataError(f"is missing; the table has: {there}", file=name, column=lacking[0])
-    made = {key: _key(table, schema.known[key], name) for key in keys}
+    made = {place: _key(table, schema.known[key], name) for key, place in keys.items()}
     for place, time in ((_EVENT, view.event_time), (_WRITTEN, view.created_time or view.event_time)):
         found = _cells(table, Column(time, "datetime", zone=view.zone), name)
         if found.broken:
@@ -192,10 +200,10 @@ def _written(
     return pa.table(made | {f"{_VALUE}{number}": table.column(field) for number, field in enumerate(fields.values())})
 
 
-def _statement(view: View, keys: tuple[str, ...], fields: Mapping[str, str]) -> str:
+def _statement(view: View, keys: Iterable[str], fields: Mapping[str, str]) -> str:
     """One row for each of `asked`, in their order: the values by column, and what was found."""
-    by = ", ".join(_quoted(key) for key in keys)
-    match = " AND ".join(f"asked.{_quoted(key)} = latest.{_quoted(key)}" for key in keys)
+    by = ", ".join(keys)
+    match = " AND ".join(f"asked.{key} = latest.{key}" for key in keys)
     packed = ", ".join([_EVENT, _WRITTEN, *(f"{_VALUE}{number}" for number in range(len(fields)))])
     oldest = "NULL" if view.max_age is None else f"{_MOMENT} - {view.max_age // timedelta(microseconds=1)}"
     values = ", ".join(

@@ -217,8 +217,7 @@ def _manifest(
         "training": {**_training(usecase, found), "baseline": _baseline(usecase, table)},
         "drift": asdict(usecase.drift),
         **({"explain": said} if (said := usecase.explain.to_manifest()) else {}),
-        # By which columns a server finds the values of each view.
-        **({"store": {view.name: store.keys(view) for view in store.views}} if (store := usecase.store) else {}),
+        **({"store": store.to_manifest()} if (store := usecase.store) else {}),
     }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lifeboat.config.errors import UseCaseError
 
@@ -50,8 +50,8 @@ class View:
         source: the table, as `UseCase.data` names one.
         event_time: its column that says from when on the values of a row are true.
         created_time: its column that says when the row was written, where that is later: a row is known from the later
-            of the two on, and of rows of one event time the one written last is right. Where it is empty a row is known
-            as soon as it is true.
+            of the two on, and of rows of one event time the one written last is right. Without such a column a row is
+            known as soon as it is true.
         max_age: values whose event is longer ago are none.
         zone: of times that do not say their own.
     """
@@ -99,6 +99,16 @@ class FeatureStore:
     def keys(self, view: View) -> tuple[str, ...]:
         """The columns by which a view's values are found."""
         return next(entity.keys for entity in self.entities if entity.name == view.entity)
+
+    def to_manifest(self) -> dict[str, Any]:
+        """What a server has to know of each view: by which columns its values are found, and their age in seconds."""
+        return {
+            view.name: {
+                "keys": list(self.keys(view)),
+                "max_age": None if view.max_age is None else view.max_age.total_seconds(),
+            }
+            for view in self.views
+        }
 
     def fields(self, view: View, schema: Schema) -> Mapping[str, str]:
         """Column of the schema to the field of the view that it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -180,7 +181,8 @@ class Client:
         """What asks for some rows of a frame, given tags, and the place of the first of them."""
         [inputs] = served["inputs"]
         table = _as_table(frame)
-        given = [name for name in inputs["schema"]["names"] if name in table.column_names]
+        names = [*inputs["schema"]["names"], *json.loads(served["custom"].get("store_keys", "[]"))]
+        given = [name for name in dict.fromkeys(names) if name in table.column_names]
         if not given:
             raise DataError(f"has none of the columns {', '.join(inputs['schema']['names'])}", file=_FRAME)
         sent = pa.table({name: _as_json(table[name], name) for name in given})

@@ -118,15 +118,17 @@ def _champion(options: argparse.Namespace, settings: Settings) -> Any:
 
 
 def _row(options: argparse.Namespace, schema: Schema) -> dict[str, Any]:
-    """The row of the flags, checked before anything is sent."""
+    """The row of the flags, checked before anything is sent; what a feature store may have stays left out."""
     if options.json is not None and options.values:
         raise DataError("give the row as COLUMN=VALUE or as --json, not both")
     row = _flags_row(options.values, schema) if options.json is None else _json_row(options.json)
+    stored = [column.name for column in schema.columns if column.source]
     try:
-        schema.parse_row(row)
+        schema.parse_row({**dict.fromkeys(stored), **row})
     except ValueError as error:
         raise DataError(str(error)) from error
-    return {name: row.get(name) for name in schema.names}
+    keys = [key.name for key in schema.keys if stored and key.name in row]
+    return {name: row.get(name) for name in (*schema.names, *keys) if name in row or name not in stored}
 
 
 def _json_row(text: str) -> dict[str, Any]:

@@ -72,7 +72,8 @@ class DataPlane:
         self.max_body = settings.max_body
         self.ids = RequestIds()
         self._features = _open_features(model.bundle, settings, metrics, loop)
-        self.reader = Reader(model.schema, settings.max_rows, asks=self._features is not None)
+        views = model.bundle.manifest.get("store", {}) if self._features is not None else {}
+        self.reader = Reader(model.schema, settings.max_rows, {name: view["keys"] for name, view in views.items()})
         self._model, self._settings, self._metrics = model, settings, metrics
         self._metadata = ModelMetadata.of(model.bundle, settings)
         self.identity = self._metadata.identity
@@ -83,7 +84,7 @@ class DataPlane:
         self._batcher = Batcher(loop, model.predict, failed, self._watch, self._large, traced=traced)
         self._queues: tuple[Sized, ...] = (self._batcher.waiting, self._large.waiting, *queues)
         if self._features is not None:
-            self._queues += (self._features.asking,)
+            self._queues += (self._features.load,)
 
     @property
     def prediction_events(self) -> Events | None:
@@ -261,11 +262,11 @@ def _open_features(
     bundle: Bundle, settings: ServerSettings, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop
 ) -> StoredFeatures | None:
     """None where a model has no stored features, or where nobody is asked for them."""
-    keys = bundle.manifest.get("store", {})
-    if not keys or not settings.features_url:
+    views = bundle.manifest.get("store", {})
+    if not views or not settings.features_url:
         return None
     seconds = settings.features_milliseconds / 1000
-    return StoredFeatures(bundle.schema, keys, settings.features_url, seconds, metrics, loop)
+    return StoredFeatures(bundle.schema, views, settings.features_url, seconds, metrics, loop)
 
 
 def _trace_run(jobs: Sequence[Job], rows: int, begun: int, failed: str) -> None:

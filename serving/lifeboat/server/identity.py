@@ -48,6 +48,7 @@ class ModelMetadata:
         task: what it answers.
         decision: what is made of an answer.
         title: of the use case, a line; empty where its bundle has none.
+        store_keys: names of the columns by which a feature server is asked for what a request leaves out.
     """
 
     identity: Identity
@@ -56,9 +57,12 @@ class ModelMetadata:
     task: Task[Any, Any]
     decision: Decision
     title: str
+    store_keys: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, bundle: Bundle, settings: ServerSettings) -> ModelMetadata:
         """That of a bundle as the settings name it."""
         said = (bundle.usecase, bundle.schema, bundle.task, bundle.decision, str(bundle.manifest.get("title", "")))
-        return cls(Identity.of(bundle, settings), *said)
+        views = bundle.manifest.get("store", {}).values()
+        keys = tuple(sorted({key for view in views for key in view["keys"]}))
+        return cls(Identity.of(bundle, settings), *said, store_keys=keys)

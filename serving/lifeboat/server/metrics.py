@@ -13,8 +13,8 @@ LATENCY = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 PROTOCOLS = ("seldon", "v2", "v1", "mlflow", "grpc-seldon", "grpc-v2", "explain", "other")
 FROM_START = {f'protocol="{protocol}",status="{status}"' for protocol in ("seldon", "v2") for status in (200, 500)}
 FROM_START |= {""}  # the scores and the lookups have no label
-# Of a row and a view: values, none there, only one too old, no answer in time or at all, one that breaks its column.
-FEATURE_RESULTS = ("found", "missing", "expired", "late", "failed", "wrong")
+# Of a row and a view: all values, some, none, too old ones, no answer in time or at all, one that breaks its column.
+FEATURE_RESULTS = ("found", "partial", "missing", "expired", "late", "failed", "wrong")
 STATUSES = (200, 400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 501, 503, 504)
 HELP = {
     "lifeboat_model_info": "Which model this is; always 1",

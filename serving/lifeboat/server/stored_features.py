@@ -1,8 +1,9 @@
 """Asks a feature server for what requests leave out, by the keys of their rows.
 
 The contract is that of Feast's feature server (`POST /get-online-features`), so that Feast's own can stand there. What
-comes is held against the schema like any value. What does not come, in time or at all, is a null, and counted: no
-request fails by it. Requests that come while the loop is busy are asked about together, as they are predicted together.
+comes is held against the schema and against its age, like any value. What does not come, in time or at all, is a null,
+and counted: no request fails by it. Requests that come while the loop is busy are asked about together, as they are
+predicted together; a large one is asked about by itself, a piece at a time.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,38 +22,67 @@ from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.protocols.row_parser import Columns, NotSent
 from lifeboat.system import log
 from lifeboat.system.tracing import Span
+from lifeboat.usecase.datetimes import format_moment
 from lifeboat.usecase.schema import Column, Schema, Value
 
 PATH = "/get-online-features"
 MAX_BYTES = 32 * 1024 * 1024
+# Keys of a question at most, and rows of a request that is asked about with others.
+PIECE = 256
+# While some questions go on, requests gather for so long, and so many go on at most.
+SOME, MOST, GATHER_SECONDS = 2, 32, 0.001
 # After so many questions in a row that nobody answered one is asked now and then: each would take its whole time.
 FAILURES, PAUSE_SECONDS = 5, 0.2
-# Questions at a time; requests that come meanwhile are in the next one.
-QUESTIONS = 8
 # Between two lines of the log about a server that does not answer.
 SAY_SECONDS = 60.0
-# What is said of a value that is there, too old, or not; Feast's words. Every other word is of one that is not there.
-_FOUND, _EXPIRED = ("PRESENT", "NULL_VALUE"), "OUTSIDE_MAX_AGE"
+# What Feast says of a value that is there; every other word is of one that is not, or is too old.
+_THERE, _EXPIRED = ("PRESENT", "NULL_VALUE"), "OUTSIDE_MAX_AGE"
 Key = tuple[Value, ...]
-# By view and key: what came of it, and the values by the place of their column.
-Known = dict[tuple[str, Key], tuple[str, dict[int, Any]]]
 
 
-class _View(NamedTuple):
-    """A view as rows ask for it: places of its keys, and of its columns with the field that each is."""
+class View(NamedTuple):
+    """A view as rows ask for it.
+
+    Args:
+        name: of it.
+        keys: places of the columns by which its values are found.
+        fields: place of each column that is its, and the field that it is.
+        max_age: seconds; None for values of any age.
+    """
 
     name: str
     keys: tuple[int, ...]
     fields: dict[int, str]
+    max_age: float | None
+
+
+class Known(NamedTuple):
+    """What is known of a key in a view: what came of it, and the values by the place of their column."""
+
+    result: str
+    values: dict[int, Value]
+
+
+_LATE, _FAILED, _MISSING = (Known(result, {}) for result in ("late", "failed", "missing"))
 
 
 class _Waiting(NamedTuple):
-    """Rows whose columns are to be filled, since when, the span of their request, and what is called then."""
+    """Rows whose columns are to be filled, until when, the span of their request, and what is called then."""
 
     columns: Columns
-    since: float
+    until: float
     span: Span | None
     then: Callable[[], object]
+
+
+class Load:
+    """How many requests wait, as a length."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __len__(self) -> int:
+        return self.number
 
 
 class StoredFeatures:
@@ -59,14 +90,14 @@ class StoredFeatures:
 
     Args:
         schema: of its rows.
-        keys: names of the columns by which the values of each view are found.
+        views: of the bundle's manifest: by name the `keys` and the `max_age`.
         url: of the feature server.
         seconds: that an answer may take.
         metrics: counts what came of each view.
         loop: on which requests are answered.
 
     Attributes:
-        asking: the questions that go on.
+        load: requests that wait for their features.
 
     Raises:
         SettingsError: the URL is none.
@@ -75,7 +106,7 @@ class StoredFeatures:
     def __init__(
         self,
         schema: Schema,
-        keys: Mapping[str, Sequence[str]],
+        views: Mapping[str, Mapping[str, Any]],
         url: str,
         seconds: float,
         metrics: ServerMetrics,
@@ -86,14 +117,14 @@ class StoredFeatures:
         except ValueError as error:
             raise SettingsError(f"features_url is {url!r}: {error}") from None
         self._client, self._seconds = HttpClient(target), seconds
-        self._metrics, self._loop = metrics, loop
+        self._metrics, self._loop, self.load = metrics, loop, Load()
         self._columns: tuple[Column, ...] = (*schema.columns, *schema.keys)
-        self._views = tuple(_views(self._columns, keys))
+        self._views = tuple(_views(self._columns, views))
         self._keys = sorted({place for view in self._views for place in view.keys})
         metrics.watch_views([view.name for view in self._views])
         self._waiting: list[_Waiting] = []
-        self.asking: set[asyncio.Task[None]] = set()
-        self._failed, self._again, self._said = 0, 0.0, -SAY_SECONDS
+        self._asking: set[asyncio.Task[None]] = set()
+        self._failed, self._failed_at, self._again, self._said = 0, 0.0, 0.0, -SAY_SECONDS
 
     def fill(self, columns: Columns, span: Span | None, then: Callable[[], object]) -> None:
         """Fills the columns that a request did not send, and calls `then`, on the loop.
@@ -106,9 +137,18 @@ class StoredFeatures:
         if not any(type(column) is NotSent for column in columns):
             then()
             return
-        self._waiting.append(_Waiting(columns, time.monotonic(), span, then))
-        if len(self._waiting) == 1:
+        self.load.number += 1
+        one = _Waiting(columns, time.monotonic() + self._seconds, span, then)
+        if len(columns[0]) > PIECE:
+            self._start([one])
+            return
+        self._waiting.append(one)
+        if len(self._waiting) > 1:
+            return
+        if len(self._asking) < SOME:
             self._loop.call_soon(self._begin)
+        else:
+            self._loop.call_later(GATHER_SECONDS, self._begin)
 
     async def filled(self, columns: Columns, span: Span | None) -> None:
         """As `fill`, for who can wait."""
@@ -116,71 +156,90 @@ class StoredFeatures:
         self.fill(columns, span, done.set)
         await done.wait()
 
-    def close(self) -> None:
-        """Ends the connections that are kept."""
-        self._client.close()
-
     def _begin(self) -> None:
-        if not self._waiting or len(self.asking) >= QUESTIONS:
-            return
-        batch, self._waiting = self._waiting, []
+        if self._waiting and len(self._asking) < MOST:
+            batch, self._waiting = self._waiting, []
+            self._start(batch)
+
+    def _start(self, batch: list[_Waiting]) -> None:
         task = self._loop.create_task(self._serve(batch))
-        self.asking.add(task)
+        self._asking.add(task)
         task.add_done_callback(self._end)
 
     def _end(self, task: asyncio.Task[None]) -> None:
-        self.asking.discard(task)
+        self._asking.discard(task)
         self._begin()
 
     async def _serve(self, batch: list[_Waiting]) -> None:
-        begun, found = time.time_ns(), Known()
-        wanted = [view for view in self._views if any(_lacks(one.columns, view) for one in batch)]
-        keys = sorted({key for one in batch for key in self._keys_of(one.columns)}, key=repr)
-        otherwise = await self._ask(wanted, keys, found, until=batch[0].since + self._seconds)
+        begun, known = time.time_ns(), dict[tuple[str, Key], Known]()
+        views = [view for view in self._views if any(_lacks(one.columns, view) for one in batch)]
+        keys = list({key: None for one in batch for key in self._keys_of(one.columns)})
+        otherwise = await self._ask_all(views, keys, known, batch[0].until)
         for one in batch:
-            self._put(one.columns, wanted, found, otherwise)
-            if one.span is not None:
-                one.span.child("look features up", "client", begun).end(otherwise if otherwise != "missing" else "")
-            one.then()
+            self.load.number -= 1
+            try:
+                self._put(one.columns, views, known, otherwise)
+                if one.span is not None:
+                    error = "" if otherwise is _MISSING else otherwise.result
+                    one.span.child("look features up", "client", begun).end(error)
+                one.then()
+            except Exception as error:  # the others of this question must still be answered
+                log.error("a request cannot go on after its features were looked up", error)
 
     def _keys_of(self, columns: Columns) -> Iterable[Key]:
         return zip(*(columns[place] for place in self._keys), strict=True)
 
-    async def _ask(self, views: list[_View], keys: list[Key], found: Known, until: float) -> str:
-        """Adds what is known of each key by view; gives what a key is said to be that is not among them."""
-        if time.monotonic() < self._again:
-            return "failed"
-        begun = time.perf_counter()
+    async def _ask_all(
+        self, views: list[View], keys: list[Key], known: dict[tuple[str, Key], Known], until: float
+    ) -> Known:
+        """Adds what is known of the keys; gives what is to be said of one that is not among it."""
+        is_large = len(keys) > PIECE
+        for start in range(0, len(keys), PIECE):
+            otherwise = await self._ask(views, keys[start : start + PIECE], known, until, counts=not is_large)
+            if otherwise is not _MISSING:
+                return otherwise
+            # Each piece has the time of a question; a single one what is left of its requests'.
+            until = time.monotonic() + self._seconds
+        return _MISSING
+
+    async def _ask(
+        self, views: list[View], keys: list[Key], known: dict[tuple[str, Key], Known], until: float, *, counts: bool
+    ) -> Known:
+        begun = time.monotonic()
+        if self._failed >= FAILURES:
+            if begun < self._again:
+                return _FAILED
+            self._again = begun + PAUSE_SECONDS
+        if begun >= until:
+            return _LATE
         try:
-            answer = await self._client.post(
-                self._question(views, keys), "application/json", None, until - time.monotonic(), MAX_BYTES
-            )
+            question = self._question(views, keys)
+            answer = await self._client.post(question, "application/json", None, until - begun, MAX_BYTES)
             if answer.status != 200:
                 raise ValueError(f"it answered {answer.status}")  # noqa: TRY301  # as what it says otherwise
-            self._read(orjson.loads(answer.body), views, keys, found)
+            known |= self._read(orjson.loads(answer.body), views, keys)
         except TimeoutError:
-            return self._note("late", f"no answer within {self._seconds * 1000:g} ms")
-        except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError) as error:
-            found.clear()
-            return self._note("failed", repr(error))
-        self._metrics.looked_up(time.perf_counter() - begun)
+            self._note(begun, f"no answer within {self._seconds * 1000:g} ms", counts=counts)
+            return _LATE
+        except Exception as error:  # whatever it says, the request is answered
+            self._note(begun, repr(error), counts=counts)
+            return _FAILED
+        self._metrics.looked_up(time.monotonic() - begun)
         self._failed = 0
-        return "missing"
+        return _MISSING
 
-    def _note(self, result: str, reason: str) -> str:
-        """Counts a question that was not answered; after some in a row none is asked for a while."""
-        self._failed += 1
+    def _note(self, begun: float, reason: str, *, counts: bool) -> None:
+        """Counts a question that was not answered, of those that went on together one."""
         now = time.monotonic()
-        if self._failed >= FAILURES:
+        if counts and begun >= self._failed_at:
+            self._failed, self._failed_at = self._failed + 1, now
             self._again = now + PAUSE_SECONDS
         if now - self._said > SAY_SECONDS:
             self._said = now
-            log.error(
-                "stored features are null: the feature server gives none", url=self._client.target.url, reason=reason
-            )
-        return result
+            url = self._client.target.url
+            log.error("stored features are null: the feature server gives none", url=url, reason=reason)
 
-    def _question(self, views: list[_View], keys: list[Key]) -> bytes:
+    def _question(self, views: list[View], keys: list[Key]) -> bytes:
         features = [f"{view.name}:{field}" for view in views for field in view.fields.values()]
         entities = {
             self._columns[place].name: [self._sent(place, key[number]) for key in keys]
@@ -194,61 +253,73 @@ class StoredFeatures:
             return 0 if value != value else int(value)
         return value
 
-    def _read(self, answer: Any, views: list[_View], keys: list[Key], found: Known) -> None:
+    def _read(self, answer: Any, views: list[View], keys: list[Key]) -> dict[tuple[str, Key], Known]:
         names = {name: number for number, name in enumerate(answer["metadata"]["feature_names"])}
+        known, now = dict[tuple[str, Key], Known](), time.time()
         for view in views:
             own = [self._keys.index(place) for place in view.keys]
             parts = {place: answer["results"][names[f"{view.name}__{field}"]] for place, field in view.fields.items()}
             for number, key in enumerate(keys):
-                if any(self._is_null(self._keys[one], key[one]) for one in own):
-                    continue
-                said = {part["statuses"][number] for part in parts.values()}
-                if said <= {*_FOUND}:
-                    values = {place: part["values"][number] for place, part in parts.items()}
-                    found[view.name, key] = self._checked(values)
-                elif _EXPIRED in said:
-                    found[view.name, key] = "expired", {}
+                if not any(self._is_null(self._keys[one], key[one]) for one in own):
+                    known[view.name, key] = self._known(view, parts, number, now)
+        return known
 
     def _is_null(self, place: int, value: Value) -> bool:
         return value != value if self._columns[place].is_number else not value
 
-    def _checked(self, values: dict[int, Any]) -> tuple[str, dict[int, Any]]:
-        """The values as the model takes them; none of a view of which one breaks its column's rules."""
+    def _known(self, view: View, parts: Mapping[int, Any], number: int, now: float) -> Known:
+        """What an answer says of one key."""
+        said = {place: part["statuses"][number] for place, part in parts.items()}
+        there = {place for place, word in said.items() if word in _THERE}
+        if not there:
+            return Known("expired", {}) if _EXPIRED in said.values() else _MISSING
+        if view.max_age is not None:
+            # Feast's server gives values of any age.
+            event = parts[next(iter(there))]["event_timestamps"][number]
+            if now - datetime.fromisoformat(event).timestamp() > view.max_age:
+                return Known("expired", {})
         try:
-            return "found", {place: self._columns[place].parse(value) for place, value in values.items()}
+            values = {place: self._value(self._columns[place], parts[place]["values"][number]) for place in there}
         except ValueError:  # its words have the value
-            return "wrong", {}
+            return Known("wrong", {})
+        return Known("found" if len(there) == len(parts) else "partial", values)
+
+    @staticmethod
+    def _value(column: Column, value: Any) -> Value:
+        """As the model takes it. Feast's server writes moments as seconds, and a float that is none as text."""
+        if column.is_datetime and type(value) in (int, float):
+            value = format_moment(value * 1e6)
+        elif column.is_number and value == "NaN":
+            value = None
+        return column.parse(value)
 
     def _put(
-        self, columns: Columns, views: list[_View], found: Known,
-        otherwise: str,
-    ) -> None:  # fmt: skip
+        self, columns: Columns, views: list[View], known: Mapping[tuple[str, Key], Known], otherwise: Known
+    ) -> None:
         """Replaces what was not sent, and counts each row of each view by what came of it."""
         keys = list(self._keys_of(columns))
         for view in views:
             if not _lacks(columns, view):
                 continue
-            rows = [found.get((view.name, key), (otherwise, _NOTHING)) for key in keys]
-            self._metrics.features(view.name, [result for result, _ in rows])
+            # Of a key that is a null nothing was asked: where the server answered it is missing.
+            rows = [known.get((view.name, key), otherwise) for key in keys]
+            self._metrics.features(view.name, [row.result for row in rows])
             for place in view.fields:
                 if type(columns[place]) is NotSent:
                     null = self._columns[place].null
-                    columns[place] = [values.get(place, null) for _, values in rows]
+                    columns[place] = [row.values.get(place, null) for row in rows]
 
 
-_NOTHING: dict[int, Any] = {}
-
-
-def _views(columns: Sequence[Column], keys: Mapping[str, Sequence[str]]) -> Iterable[_View]:
+def _views(columns: Sequence[Column], views: Mapping[str, Mapping[str, Any]]) -> Iterable[View]:
     places = {column.name: place for place, column in enumerate(columns)}
-    for name, by in sorted(keys.items()):
+    for name, view in sorted(views.items()):
         fields = {
             place: column.source.partition(":")[2]
             for place, column in enumerate(columns)
             if column.source.partition(":")[0] == name and column.source
         }
-        yield _View(name, tuple(places[key] for key in by), fields)
+        yield View(name, tuple(places[key] for key in view["keys"]), fields, view["max_age"])
 
 
-def _lacks(columns: Columns, view: _View) -> bool:
+def _lacks(columns: Columns, view: View) -> bool:
     return any(type(columns[place]) is NotSent for place in view.fields)

@@ -343,7 +343,7 @@ def _read_part(path: Path, columns: Mapping[Column, pa.DataType]) -> pa.Table:
         table.validate(full=True)  # a file promises UTF-8, but nobody checked it on writing
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"is not a readable Parquet file: {first_line(error)}") from error
-    missing = [column.name for column in columns if column.name not in table.column_names and not column.nullable]
+    missing = [column.name for column in columns if column.name not in table.column_names and not column.is_optional]
     if missing:
         raise DataError(f"columns missing: {', '.join(missing)}")
     return pa.table({column.name: _cells(table, column, kind) for column, kind in columns.items()})

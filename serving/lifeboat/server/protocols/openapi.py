@@ -81,7 +81,9 @@ def _row(schema: Schema, *, asks: bool) -> dict[str, Any]:
         "properties": {name: column.json_schema() for name, column in schema.known.items()},
         "required": required,
         "additionalProperties": False,
-        "example": schema.example(),
+        "example": {
+            name: value for name, value in schema.example().items() if not (asks and schema.known[name].source)
+        },
     }
 
 

@@ -8,7 +8,7 @@ sentences stand in one place.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,11 +51,14 @@ class Reader:
     Args:
         schema: of a row.
         max_rows: of a request.
-        asks: whether a feature server is asked for its columns that a request leaves out; else they are to be sent.
+        views: by name the keys by which a feature server is asked for columns that a request leaves out; without any
+            they are to be sent.
     """
 
-    def __init__(self, schema: Schema, max_rows: int, *, asks: bool = False) -> None:
-        self._schema, self._max_rows, self._asks = schema, max_rows, asks
+    def __init__(self, schema: Schema, max_rows: int, views: Mapping[str, Sequence[str]] | None = None) -> None:
+        self._schema, self._max_rows, self._asks = schema, max_rows, bool(views)
+        sources = {column.name: column.source.partition(":")[0] for column in schema.columns if column.source}
+        self._needs = {name: tuple(views[view]) for name, view in sources.items()} if views else {}
         self._stored = {column.name for column in schema.columns if column.source}
         self._columns = (*schema.columns, *(replace(key, nullable=True) for key in schema.keys))
         self._parsers = {column.name: compile_parser(column) for column in self._columns}
@@ -112,7 +115,7 @@ class Reader:
             columns = [[parser(row.get(name)) for row in rows] for name, parser in self._parsers.items()]
         except ValueError:
             raise self._first_problem(rows) from None
-        return _marked(columns, self._gaps(rows[0]) if self._asks else ())
+        return _marked(columns, self._gaps(rows[0]))
 
     def from_columns(self, columns: dict[str, list[Any]], rows: int) -> Columns:
         """Reads columns of equal length given by name; one that is left out is all null where it may be.
@@ -169,15 +172,22 @@ class Reader:
             if order.count(name) > 1:
                 raise bad(f"column {name}: named twice")
         for column in self._schema.columns:
-            if column.name not in order and not (column.is_optional or (self._asks and column.source)):
+            if column.name not in order and not (column.is_optional or column.name in self._needs):
                 raise bad(f"column {column.name}: {column.why_missing}")
         places = {name: place for place, name in enumerate(order)}
         read = tuple((self._parsers[column.name], places.get(column.name), column.null) for column in self._columns)
-        return _Layout(len(order), read, self._gaps(order) if self._asks else ())
+        return _Layout(len(order), read, self._gaps(order))
 
     def _gaps(self, names: Container[str]) -> tuple[int, ...]:
-        """Which columns a feature server is asked for where these are sent."""
-        return tuple(place for place, name in enumerate(self._parsers) if name in self._stored and name not in names)
+        """Which columns a feature server is asked for where these are sent; raises a 400 where a key of one is not."""
+        gaps = [name for name in self._needs if name not in names]
+        for name in gaps:
+            for key in self._needs[name]:
+                if key not in names:
+                    raise bad(
+                        f"column {key}: missing: by it the feature store is asked for {name}, which is missing as well"
+                    )
+        return tuple(place for place, name in enumerate(self._parsers) if name in gaps)
 
     def _first_problem(self, rows: list[dict[str, Any]]) -> RequestError:
         """The first row that the schema refuses, in its words."""

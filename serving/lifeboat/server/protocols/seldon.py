@@ -236,6 +236,7 @@ def init_metadata(metadata: ModelMetadata) -> dict[str, object]:
         "custom": {
             "bundle_digest": identity.digest,
             "usecase": metadata.usecase,
+            **({"store_keys": json.dumps(metadata.store_keys, ensure_ascii=False)} if metadata.store_keys else {}),
             "label": json.dumps(metadata.schema.label.to_document(), ensure_ascii=False),
             "decision": said.pop("rule"),
             **{name: repr(value) for name, value in said.items()},
