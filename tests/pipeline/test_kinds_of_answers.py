@@ -240,7 +240,7 @@ def test_drift_is_seen_truth_teaches_and_there_is_a_way_back(kind: Kind, deploye
     metrics = urllib.request.urlopen(f"http://127.0.0.1:{deployed.settings.detector_port}/metrics", timeout=10)
     assert f"lifeboat_live_{kind.live[0]}{{" in metrics.read().decode()
     said = deployed.lifeboat("features", "--usecase", kind.name)
-    assert re.search(rf"{ASKED} labelled rows", said)
+    assert f"Labelled rows of {kind.name}: {ASKED}" in said
     said = deployed.lifeboat("run", *kind.arguments, "--seed", "3")
     assert re.search(rf"read {ASKED} labelled rows from feedback", said)
     assert "champion" in said
