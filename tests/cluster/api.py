@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ class Api:
             if error.status == 404:
                 return None
             raise
+
+    def wait_for(self, path: str, seconds: float) -> None:
+        """Until a kind is served: a moment after its definition was taken."""
+        deadline = time.monotonic() + seconds
+        while self.get(path) is None:
+            assert time.monotonic() < deadline, f"{path} is not served"
+            time.sleep(0.1)
 
     def items(self, path: str) -> list[Document]:
         found: list[Document] = self._call("GET", path)["items"]

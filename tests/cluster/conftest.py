@@ -210,11 +210,8 @@ def _install(api: Api, kubelet: int) -> None:
     address = {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}]}
     status = {**address, "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet}}}
     api.patch(f"/api/v1/nodes/{NODE}/status", {"status": status})
-    deadline = time.monotonic() + 30
     for kind in (f"{SELDON}/seldondeployments", f"{ISTIO}/virtualservices", f"{ISTIO}/destinationrules"):
-        while api.get(kind) is None:
-            assert time.monotonic() < deadline, f"{kind} is not served"
-            time.sleep(0.1)
+        api.wait_for(kind, 30)
 
 
 @pytest.fixture

@@ -8,17 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig
+from feast import Entity, FeatureView, Field, FileSource
 from feast.types import Float64, Int64, String
 from feast.value_type import ValueType
+from feast_repository import open_store
 
 
 def main(folder: Path, minutes: int) -> None:
-    config = RepoConfig(
-        project="peer", provider="local", registry=str(folder / "registry.db"), entity_key_serialization_version=3,
-        offline_store={"type": "duckdb"}, online_store={"type": "sqlite", "path": str(folder / "online.db")},
-    )  # fmt: skip
-    store = FeatureStore(config=config)
+    store = open_store(folder)
     number = Entity(name="number", join_keys=["number"], value_type=ValueType.INT64)
     part = Entity(name="part", join_keys=["part"], value_type=ValueType.STRING)
     source = FileSource(

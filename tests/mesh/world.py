@@ -117,12 +117,9 @@ def _install(api: Api, documents: list[Document]) -> None:
         api.ensure("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", kind)
     api.ensure("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
     plurals = {kind["spec"]["names"]["kind"]: kind["spec"]["names"]["plural"] for kind in kinds}
-    deadline = time.monotonic() + SECONDS
     for document in documents:
         path = f"/apis/{document['apiVersion']}/namespaces/{NAMESPACE}/{plurals[document['kind']]}"
-        while api.get(path) is None:
-            assert time.monotonic() < deadline, f"{path} is not served"
-            time.sleep(0.1)
+        api.wait_for(path, SECONDS)
         api.post(path, document)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,16 +22,17 @@ import pyarrow.compute as pc
 from lifeboat.config.errors import DataError, UseCaseError
 from lifeboat.data.cells import Cells, check_cells
 from lifeboat.data.csv.dialect import Csv
+from lifeboat.data.moments import as_timestamps
 from lifeboat.registry.storage import S3
 from lifeboat.registry.tables import SourceTable, read_source
 from lifeboat.usecase.column import Column, listed
+from lifeboat.usecase.datetimes import any_moment, read_zone
 from lifeboat.usecase.feature_store import FeatureStore, View
 from lifeboat.usecase.schema import Schema
 
 if TYPE_CHECKING:
     import duckdb
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Beyond this DuckDB spills to the folder of the step.
 MEMORY = "1500MB"
 _ROW, _MOMENT, _EVENT, _WRITTEN, _KNOWN, _VALUE = (
@@ -54,6 +55,10 @@ class JoinedView:
     found: int
     missing: int
     expired: int
+
+    def say(self, name: str) -> str:
+        """A line for people about the view of that name."""
+        return f"view {name}: {self.found:,} rows found, {self.missing:,} missing, {self.expired:,} too old"
 
 
 @dataclass(frozen=True)
@@ -117,8 +122,7 @@ def join_features(
             values, views[view.name] = _join(connection, view, source, keys, fields, schema, as_of)
             for column in values.column_names:
                 rows = rows.append_column(column, values.column(column))
-            found = views[view.name]
-            say(f"view {view.name}: {found.found:,} rows found, {found.missing:,} missing, {found.expired:,} too old")
+            say(views[view.name].say(view.name))
     finally:
         connection.close()
     return Joined(rows, views)
@@ -145,11 +149,15 @@ def _open(folder: Path) -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(folder / ".duckdb"), **strict})
 
 
-def _cells(table: pa.Table, column: Column, name: str) -> Cells:
-    if column.name not in table.column_names:
+def _column(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
+    if column not in table.column_names:
         there = listed(table.column_names, 20)
-        raise DataError(f"is missing; the table has: {there}", file=name, column=column.name)
-    return check_cells(table.column(column.name), column, name)
+        raise DataError(f"is missing; the table has: {there}", file=name, column=column)
+    return table.column(column)
+
+
+def _cells(table: pa.Table, column: Column, name: str) -> Cells:
+    return check_cells(_column(table, column.name, name), column, name)
 
 
 def _key(table: pa.Table, column: Column, name: str) -> Any:
@@ -160,8 +168,7 @@ def _key(table: pa.Table, column: Column, name: str) -> Any:
 
 def _microseconds(moments: Any) -> pa.Array:
     """Since 1970, whole: DuckDB's own moments with a zone need an extension of it."""
-    missing = np.isnan(moments)
-    return pa.array(np.where(missing, 0, moments).astype(np.int64), mask=missing)
+    return as_timestamps(pa.array(moments)).cast(pa.int64())
 
 
 def _join(
@@ -175,7 +182,7 @@ def _join(
 ) -> tuple[pa.Table, JoinedView]:
     """The view's columns for each row, and what became of it; `keys` are called in `asked` as said there."""
     connection.register("written", _written(source.table, view, keys, fields, schema, source.name))
-    until = None if as_of is None else (as_of - _EPOCH) // timedelta(microseconds=1)
+    until = None if as_of is None else any_moment(as_of, read_zone("UTC"))
     joined = connection.sql(_statement(view, keys.values(), fields), params={"as_of": until}).to_arrow_table()
     state = joined.column("__state")
     count = {name: pc.sum(pc.equal(state, name)).as_py() or 0 for name in ("found", "missing", "expired")}
@@ -186,10 +193,7 @@ def _written(
     table: pa.Table, view: View, keys: Mapping[str, str], fields: Mapping[str, str], schema: Schema, name: str
 ) -> pa.Table:
     """The view's table with keys and times as the rows have them."""
-    lacking = sorted({*fields.values()} - {*table.column_names})
-    if lacking:
-        there = listed(table.column_names, 20)
-        raise DataError(f"is missing; the table has: {there}", file=name, column=lacking[0])
+    values = {f"{_VALUE}{number}": _column(table, field, name) for number, field in enumerate(fields.values())}
     made = {place: _key(table, schema.known[key], name) for key, place in keys.items()}
     for place, time in ((_EVENT, view.event_time), (_WRITTEN, view.created_time or view.event_time)):
         found = _cells(table, Column(time, "datetime", zone=view.zone), name)
@@ -197,7 +201,7 @@ def _written(
             row, sentence = found.broken[0]
             raise DataError(sentence, file=name, row=row + 1, column=time)
         made[place] = _microseconds(found.values)
-    return pa.table(made | {f"{_VALUE}{number}": table.column(field) for number, field in enumerate(fields.values())})
+    return pa.table(made | values)
 
 
 def _statement(view: View, keys: Iterable[str], fields: Mapping[str, str]) -> str:

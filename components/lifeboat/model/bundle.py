@@ -58,6 +58,12 @@ class Bundle:
     golden: list[dict[str, Any]]
 
     @property
+    def views(self) -> dict[str, dict[str, Any]]:
+        """Of a feature store, by name what `FeatureStore.to_manifest` says of it; none without one."""
+        found: dict[str, dict[str, Any]] = self.manifest.get("store", {})
+        return found
+
+    @property
     def decision(self) -> Decision:
         """What an answer is taken to say."""
         return self.task.decision.of_manifest(self.manifest)

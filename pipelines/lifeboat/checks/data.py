@@ -90,9 +90,7 @@ def _first_rows(source: str, s3: S3, usecase: UseCase, report: Report) -> tuple[
     report.facts.append(f"{source}: {table.num_rows:,} rows{'' if whole else ' looked at, the first of more'}")
     report.facts += [f"assumed: {line}" for line in assumed]
     for name, view in views.items():
-        report.facts.append(
-            f"view {name}: {view.found:,} rows found, {view.missing:,} missing, {view.expired:,} too old"
-        )
+        report.facts.append(view.say(name))
         if not view.found:
             report.warnings.append(f"view {name}: no row of the table finds a value; do its keys and times fit?")
     return table, whole

@@ -72,8 +72,8 @@ class DataPlane:
         self.max_body = settings.max_body
         self.ids = RequestIds()
         self._features = _open_features(model.bundle, settings, metrics, loop)
-        views = model.bundle.manifest.get("store", {}) if self._features is not None else {}
-        self.reader = Reader(model.schema, settings.max_rows, {name: view["keys"] for name, view in views.items()})
+        asked = model.bundle.views if self._features is not None else {}
+        self.reader = Reader(model.schema, settings.max_rows, {name: view["keys"] for name, view in asked.items()})
         self._model, self._settings, self._metrics = model, settings, metrics
         self._metadata = ModelMetadata.of(model.bundle, settings)
         self.identity = self._metadata.identity
@@ -262,11 +262,10 @@ def _open_features(
     bundle: Bundle, settings: ServerSettings, metrics: ServerMetrics, loop: asyncio.AbstractEventLoop
 ) -> StoredFeatures | None:
     """None where a model has no stored features, or where nobody is asked for them."""
-    views = bundle.manifest.get("store", {})
-    if not views or not settings.features_url:
+    if not bundle.views or not settings.features_url:
         return None
     seconds = settings.features_milliseconds / 1000
-    return StoredFeatures(bundle.schema, views, settings.features_url, seconds, metrics, loop)
+    return StoredFeatures(bundle.schema, bundle.views, settings.features_url, seconds, metrics, loop)
 
 
 def _trace_run(jobs: Sequence[Job], rows: int, begun: int, failed: str) -> None:

@@ -63,6 +63,5 @@ class ModelMetadata:
     def of(cls, bundle: Bundle, settings: ServerSettings) -> ModelMetadata:
         """That of a bundle as the settings name it."""
         said = (bundle.usecase, bundle.schema, bundle.task, bundle.decision, str(bundle.manifest.get("title", "")))
-        views = bundle.manifest.get("store", {}).values()
-        keys = tuple(sorted({key for view in views for key in view["keys"]}))
+        keys = tuple(sorted({key for view in bundle.views.values() for key in view["keys"]}))
         return cls(Identity.of(bundle, settings), *said, store_keys=keys)

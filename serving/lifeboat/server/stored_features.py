@@ -22,6 +22,7 @@ from lifeboat.server.metrics import ServerMetrics
 from lifeboat.server.protocols.row_parser import Columns, NotSent
 from lifeboat.system import log
 from lifeboat.system.tracing import Span
+from lifeboat.usecase.column import is_null
 from lifeboat.usecase.datetimes import format_moment
 from lifeboat.usecase.schema import Column, Schema, Value
 
@@ -250,7 +251,7 @@ class StoredFeatures:
     def _sent(self, place: int, value: Value) -> Value:
         """A key as it is asked for: a whole number as one; of a null something, for its answer is not looked at."""
         if self._columns[place].is_number:
-            return 0 if value != value else int(value)
+            return 0 if is_null(value) else int(value)
         return value
 
     def _read(self, answer: Any, views: list[View], keys: list[Key]) -> dict[tuple[str, Key], Known]:
@@ -260,12 +261,9 @@ class StoredFeatures:
             own = [self._keys.index(place) for place in view.keys]
             parts = {place: answer["results"][names[f"{view.name}__{field}"]] for place, field in view.fields.items()}
             for number, key in enumerate(keys):
-                if not any(self._is_null(self._keys[one], key[one]) for one in own):
+                if not any(is_null(key[one]) for one in own):
                     known[view.name, key] = self._known(view, parts, number, now)
         return known
-
-    def _is_null(self, place: int, value: Value) -> bool:
-        return value != value if self._columns[place].is_number else not value
 
     def _known(self, view: View, parts: Mapping[int, Any], number: int, now: float) -> Known:
         """What an answer says of one key."""

@@ -56,10 +56,12 @@ class Reader:
     """
 
     def __init__(self, schema: Schema, max_rows: int, views: Mapping[str, Sequence[str]] | None = None) -> None:
-        self._schema, self._max_rows, self._asks = schema, max_rows, bool(views)
+        self._schema, self._max_rows = schema, max_rows
         sources = {column.name: column.source.partition(":")[0] for column in schema.columns if column.source}
+        # Of each column that a feature server is asked for, by which others.
         self._needs = {name: tuple(views[view]) for name, view in sources.items()} if views else {}
-        self._stored = {column.name for column in schema.columns if column.source}
+        # Those that rows have to bring, though they may be null.
+        self._brought = sources.keys() - self._needs.keys()
         self._columns = (*schema.columns, *(replace(key, nullable=True) for key in schema.keys))
         self._parsers = {column.name: compile_parser(column) for column in self._columns}
         self._all_numbers = all(column.kind in NUMBERS for column in schema.columns)
@@ -107,9 +109,9 @@ class Reader:
         for number, row in enumerate(rows, start=1):
             if type(row) is not dict:
                 raise bad(f"{where}: row {number} is not an object of column names and values")
-            if not row.keys() <= known or not (self._asks or self._stored <= row.keys()):
+            if not self._brought <= row.keys() <= known:
                 raise self._first_problem(rows)
-            if self._asks and row.keys() & self._stored != rows[0].keys() & self._stored:
+            if self._needs and row.keys() & self._needs.keys() != rows[0].keys() & self._needs.keys():
                 raise bad(f"{where}: row {number} brings other columns of the feature store than row 1; bring the same")
         try:
             columns = [[parser(row.get(name)) for row in rows] for name, parser in self._parsers.items()]
@@ -193,7 +195,7 @@ class Reader:
         """The first row that the schema refuses, in its words."""
         for number, row in enumerate(rows, start=1):
             try:
-                self._schema.parse_row({**(dict.fromkeys(self._stored) if self._asks else {}), **row})
+                self._schema.parse_row({**dict.fromkeys(self._needs), **row})
             except ValueError as error:
                 return bad(f"row {number}, {error}")
         raise AssertionError("a compiled parser refused what its column accepts")
